@@ -1,0 +1,78 @@
+# Two commands for a fresh machine with Python and make: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+NIGHTLY_ARGS ?= --minutes 10
+PYTEST_ARGS ?= -q -n auto --maxprocesses 4
+
+MAKEFLAGS += --no-print-directory
+RUN := $(VENV)/bin/python
+# Wheels only: no compiler is needed. The project itself is built by hatchling, which is pinned like all the rest.
+PIP := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 $(RUN) -m pip install -qq -c constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test nightly lint audit bandit clean
+
+help:
+	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
+	@echo "make test    install the test tools and run linters, type checker and all tests"
+	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
+	@echo "make lint    linters and type checker only"
+	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
+	@echo "make bandit  look for insecure habits in the code"
+	@echo "make clean   remove $(VENV), caches and builds"
+
+demo: $(VENV)/.installed
+	@$(RUN) -m rehook_sync demo
+
+test: lint
+	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+nightly: $(VENV)/.installed-test
+	@PYTHONPATH=tests $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
+
+lint: $(VENV)/.installed-test
+	@$(RUN) -m ruff check --quiet .
+	@$(RUN) -m ruff format --check --quiet . || { echo "not formatted; run: $(RUN) -m ruff format ."; exit 1; }
+	@$(RUN) -m mypy --no-error-summary
+
+# pip-audit calls it a success when it could look nothing up, unless it is strict; then its last words are a traceback.
+audit: $(VENV)/.installed-security
+	@rm -f $(VENV)/audit.txt
+	@$(RUN) -m pip_audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off \
+		--output $(VENV)/audit.txt > $(VENV)/audit.log 2>&1 && echo "no known vulnerability in the pinned versions" || \
+		{ test -s $(VENV)/audit.txt && cat $(VENV)/audit.txt && exit 1; \
+		echo "audit: NOT checked: the list of vulnerabilities did not answer for every pinned version; is there a network? (see $(VENV)/audit.log)"; \
+		exit 2; }
+
+bandit: $(VENV)/.installed-security
+	@$(RUN) -m bandit --quiet --configfile pyproject.toml --recursive rehook_sync
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"rehook-sync needs Python 3.11 or newer, this is %d.%d; name another: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing rehook-sync into $(VENV) ..."
+	@$(PIP) hatchling
+	@$(PIP) --no-build-isolation -e '.[postgres]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing rehook-sync and its test tools into $(VENV) ..."
+	@$(PIP) hatchling
+	@$(PIP) --no-build-isolation -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-security: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing rehook-sync and its security tools into $(VENV) ..."
+	@$(PIP) hatchling
+	@$(PIP) --no-build-isolation -e '.[security]'
+	@touch $@

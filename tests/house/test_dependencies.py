@@ -1,0 +1,108 @@
+"""What the project needs is pinned, explained and declared, each in one place that cannot drift from the others."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from .source_tree import ROOT, read_imports, rooms
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+SECTIONS = {
+    "Runtime": PROJECT["project"]["dependencies"],
+    "Build": PROJECT["build-system"]["requires"],
+    **{f"Extra `{name}`": lines for name, lines in EXTRAS.items()},
+}
+PIN = re.compile(r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9][0-9a-z.+!]*)")
+ADDED = "# added by '.[security]'"
+"""The line of constraints.txt below which are the security tools, which are not installed where the tests run."""
+OPTIONAL = {"uvloop"}
+"""Used where it happens to be installed; nothing is missing without it."""
+COMES_WITH = {"multidict": "aiohttp", "yarl": "aiohttp", "pydantic": "pydantic-settings", "numpy": "pandas", "click": "uvicorn"}
+
+
+def read_pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = [match for line in lines if (match := PIN.fullmatch(line))]
+    return {match["name"]: match["version"] for match in found}
+
+
+def needed(extra_lines: Sequence[str] = EXTRAS["test"]) -> set[str]:
+    """Names of all distributions that the project with its test extra, or another, and its build backend needs on this machine."""
+    queue = [Requirement(line) for line in (*SECTIONS["Runtime"], *SECTIONS["Build"], *extra_lines)]
+    seen: set[tuple[str, str]] = set()
+    while queue:
+        requirement = queue.pop()
+        name = str(canonicalize_name(requirement.name))
+        for extra in (*requirement.extras, ""):
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            lines = EXTRAS.get(extra, []) if name == "rehook-sync" else requires(name) or []
+            below = [Requirement(line) for line in lines]
+            queue += [each for each in below if each.marker is None or each.marker.evaluate({"extra": extra})]
+    return {name for name, _ in seen} - {"rehook-sync"}
+
+
+def test_constraints_hold_names_and_versions_only() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [line for line in pins if not PIN.fullmatch(line)] == []
+    assert len({line.partition("==")[0] for line in pins}) == len(pins)
+    assert lines[0].startswith("#"), "a header says how to refresh the file"
+    assert [block == sorted(block) for block in (lines[lines.index(ADDED) + 1 :], pins[: pins.index(lines[lines.index(ADDED) + 1])])] == [
+        True
+    ] * 2
+
+
+def test_everything_needed_is_installed_as_pinned() -> None:
+    pins = read_pins()
+    names = needed()
+    installed = {}
+    for name in names:
+        try:
+            installed[name] = version(name)
+        except PackageNotFoundError:
+            installed[name] = "missing"
+    assert {name: pins.get(name) for name in sorted(names)} == dict(sorted(installed.items()))
+
+
+def test_nothing_else_is_pinned() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    added = {line.partition("==")[0] for line in lines[lines.index(ADDED) + 1 :]}
+    assert set(read_pins()) - added - needed() == set()
+    assert {Requirement(line).name for line in EXTRAS["security"]} <= added
+    if find_spec("bandit") and find_spec("pip_audit"):
+        assert added == needed(EXTRAS["security"]) - needed() - {"pip"}
+
+
+@pytest.mark.parametrize("section", sorted(SECTIONS))
+def test_every_dependency_has_its_reason(section: str) -> None:
+    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    body = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert body, f"docs/dependencies.md lacks the section {section!r}"
+    explained = dict(re.findall(r"^\| `([\w.-]+)(?:\[\w+\])?` \| (.+?) \|$", body.group(1), re.MULTILINE))
+    declared = {Requirement(line).name for line in SECTIONS[section]}
+    assert set(explained) == declared
+    assert all(len(reason) > 20 for reason in explained.values())
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_imported_libraries_are_declared(room: str) -> None:
+    lines = (*SECTIONS["Runtime"], *(line for name, lines in EXTRAS.items() if name not in {"test", "security"} for line in lines))
+    declared = {str(canonicalize_name(Requirement(line).name)) for line in lines}
+    providers = packages_distributions()
+    for each in read_imports(room):
+        top = each.target.partition(".")[0]
+        if top in {*sys.stdlib_module_names, *OPTIONAL, "rehook_sync"} or (top == "airflow" and room.startswith("airflow/")):
+            continue
+        names = {str(canonicalize_name(name)) for name in providers.get(top, [])}
+        assert declared & (names | {COMES_WITH.get(name, name) for name in names}), f"rehook_sync/{room}:{each.line}: {top} is not declared"

@@ -1,0 +1,161 @@
+"""The data dictionary of sql/README.md is held against migrated databases, and the queries of docs/tables.md run."""
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import inspect, text
+
+from rehook_sync.database import Database, open_database
+from rehook_sync.migrations import upgrade
+from rehook_sync.records import Reason, RunStatus, Status, Stream, Trigger
+from rehook_sync.sandbox.warehouse import build_shop
+
+from .source_tree import ROOT
+
+DICTIONARY = (ROOT / "sql" / "README.md").read_text(encoding="utf-8").partition("\n## Data dictionary\n")[2].partition("\n## ")[0]
+QUERIES = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.DOTALL)
+SCHEMA = "rehook_sync"
+TYPES: Mapping[str, Mapping[str, set[str]]] = {
+    "postgresql": {"text": {"TEXT"}, "integer": {"BIGINT", "INTEGER"}, "time": {"TIMESTAMP"}, "date": {"DATE"}},
+    "sqlite": {"text": {"TEXT"}, "integer": {"INTEGER"}, "time": {"TEXT"}, "date": {"TEXT"}},
+}
+COMPUTED = {"", "NUMERIC", "NULL", "NULLTYPE"}
+"""What SQLite says of a view's column that is no plain column."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One line of the dictionary."""
+
+    name: str
+    kind: str
+    may_be_null: bool
+    holds: str
+
+
+def section(title: str) -> str:
+    found = re.search(rf"^### {re.escape(title)}\n(.*?)(?=^### |\Z)", DICTIONARY, re.DOTALL | re.MULTILINE)
+    assert found, f"sql/README.md has no section {title!r}"
+    return found[1]
+
+
+def rows_of(title: str) -> list[list[str]]:
+    lines = [line for line in section(title).splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+
+
+def documented(kind: str) -> dict[str, list[Column]]:
+    """Name -> columns of everything the dictionary calls a table or a view."""
+    names = re.findall(rf"^### {kind} `(\w+)`$", DICTIONARY, re.MULTILINE)
+    return {
+        name: [Column(each.strip("`"), type_.rstrip("?"), type_.endswith("?"), holds) for each, type_, holds in rows_of(f"{kind} `{name}`")]
+        for name in names
+    }
+
+
+@pytest.fixture
+def migrated(database_url: str) -> Database:
+    database = open_database(database_url, "STATE_URL", search_path=SCHEMA)
+    upgrade(database, None if database.dialect == "sqlite" else SCHEMA)
+    return database
+
+
+def schema_of(database: Database) -> str | None:
+    return None if database.dialect == "sqlite" else SCHEMA
+
+
+def test_dictionary_lists_the_tables_and_views_that_exist(migrated: Database) -> None:
+    with closing(migrated):
+        found = inspect(migrated.engine)
+        assert sorted(documented("Table")) == sorted(found.get_table_names(schema=schema_of(migrated)))
+        assert sorted(documented("View")) == sorted(found.get_view_names(schema=schema_of(migrated)))
+
+
+def test_dictionary_has_every_column_in_its_order_with_its_type(migrated: Database) -> None:
+    with closing(migrated):
+        kinds = TYPES[migrated.dialect]
+        inspector = inspect(migrated.engine)
+        for name, columns in {**documented("Table"), **documented("View")}.items():
+            actual = inspector.get_columns(name, schema=schema_of(migrated))
+            assert [column.name for column in columns] == [each["name"] for each in actual], name
+            for column, each in zip(columns, actual, strict=True):
+                found = str(each["type"]).partition("(")[0].partition(" ")[0]
+                known = kinds[column.kind] | (COMPUTED if migrated.dialect == "sqlite" and name.startswith("v1_") else set())
+                assert found in known, f"{name}.{column.name}: {found}"
+
+
+def test_dictionary_says_which_columns_may_be_null(migrated: Database) -> None:
+    with closing(migrated):
+        inspector = inspect(migrated.engine)
+        for name, columns in documented("Table").items():
+            keys = set(inspector.get_pk_constraint(name, schema=schema_of(migrated))["constrained_columns"])
+            actual = {
+                each["name"]: each["nullable"] and each["name"] not in keys
+                for each in inspector.get_columns(name, schema=schema_of(migrated))
+            }
+            assert {column.name: column.may_be_null for column in columns} == actual, name
+
+
+def test_times_of_postgresql_have_a_zone(postgres_url: str) -> None:
+    database = open_database(postgres_url, "STATE_URL", search_path=SCHEMA)
+    with closing(database):
+        upgrade(database, SCHEMA)
+        with database.connect() as connection:
+            statement = text(
+                "SELECT table_name || '.' || column_name FROM information_schema.columns "
+                "WHERE table_schema = :s AND data_type = 'timestamp without time zone'"
+            )
+            assert connection.execute(statement, {"s": SCHEMA}).scalars().all() == []
+
+
+def test_every_line_says_something() -> None:
+    assert [column for columns in (documented("Table") | documented("View")).values() for column in columns if not column.holds] == []
+
+
+def test_statuses_and_reasons_are_all_there() -> None:
+    assert [row[0].strip("`") for row in rows_of("Statuses")] == list(Status)
+    reasons = {row[0].strip("`"): row[1] for row in rows_of("Reasons")}
+    assert list(reasons) == list(Reason)
+    assert {text for statuses in reasons.values() for text in re.findall(r"`(\w+)`", statuses)} <= set(Status)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "values"),
+    [
+        ("sync_runs", "trigger", Trigger),
+        ("sync_runs", "status", RunStatus),
+        ("sync_state", "stream", Stream),
+        ("sync_watermarks", "stream", Stream),
+    ],
+)
+def test_values_of_a_column_are_all_there(table: str, column: str, values: type[Trigger] | type[RunStatus] | type[Stream]) -> None:
+    (holds,) = [each.holds for each in documented("Table")[table] if each.name == column]
+    assert set(re.findall(r"`(\w+)`", holds)) == set(values)
+
+
+def test_example_queries_run_on_postgresql(postgres_url: str) -> None:
+    build_shop(postgres_url, users=50, now=datetime.now(UTC), schema="shop")
+    database = open_database(postgres_url, "STATE_URL", search_path=SCHEMA)
+    with closing(database):
+        upgrade(database, SCHEMA)
+        run_queries(database, QUERIES)
+
+
+def test_example_queries_run_on_sqlite(sqlite_url: str) -> None:
+    build_shop(sqlite_url, users=50, now=datetime.now(UTC))
+    database = open_database(sqlite_url, "STATE_URL")
+    with closing(database):
+        upgrade(database, None)
+        run_queries(database, [query.replace("shop.", "") for query in QUERIES])
+
+
+def run_queries(database: Database, queries: list[str]) -> None:
+    assert len(queries) > 4
+    with database.connect() as connection:
+        found = {query: connection.execute(text(query)).all() for query in queries}
+    (never_judged,) = [rows for query, rows in found.items() if "IS NULL" in query]
+    assert never_judged, "nothing was judged yet"

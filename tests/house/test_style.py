@@ -1,0 +1,72 @@
+"""Habits of the house that linters do not know: what comments say, and how big a room may be."""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .source_tree import FUNCTIONS, PACKAGE, ROOT, parse, remarks, rooms
+
+ROOM_LINES, ROOM_LINES_SOFT = 450, 350
+FUNCTION_LINES, FUNCTION_LINES_SOFT = 70, 50
+PARAMETERS, PARAMETERS_SOFT = 8, 6
+
+PYTHON_FILES = sorted(path for folder in ("rehook_sync", "tests", "dags") for path in (ROOT / folder).rglob("*.py"))
+BANNER = re.compile(r"[-=#*~_+]{4,}")
+ISSUE_NUMBER = re.compile(r"(?<![\w&])#\d+\b")
+LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+
+
+def remarks_of(path: Path) -> list[tuple[int, str]]:
+    """Line and text of every comment and docstring."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix == ".sql":
+        return [(number, line.lstrip()[2:]) for number, line in enumerate(content.splitlines(), 1) if line.lstrip().startswith("--")]
+    tokens = tokenize.generate_tokens(io.StringIO(content).readline)
+    comments = [(token.start[0], token.string[1:]) for token in tokens if token.type == tokenize.COMMENT]
+    tree = ast.parse(content)
+    kept = remarks(tree)
+    return comments + [(node.lineno, str(node.value)) for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) in kept]
+
+
+@pytest.mark.parametrize(
+    "path", [*PYTHON_FILES, *sorted((ROOT / "sql").rglob("*.sql"))], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+def test_remarks_hold_no_banners_issue_numbers_or_leftovers(path: Path) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {text.strip()[:60]}"
+        for line, text in remarks_of(path)
+        if BANNER.search(text) or ISSUE_NUMBER.search(text) or LEFTOVER.search(text)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_public_rooms_say_what_they_are(room: str) -> None:
+    assert ast.get_docstring(parse(room)), f"rehook_sync/{room} has no docstring"
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_rooms_and_functions_stay_small(room: str, record_property: Callable[[str, object], None]) -> None:
+    sizes = [(f"rehook_sync/{room}", "lines", len((PACKAGE / room).read_text(encoding="utf-8").splitlines()), ROOM_LINES, ROOM_LINES_SOFT)]
+    for node in ast.walk(parse(room)):
+        if isinstance(node, FUNCTIONS):
+            where = f"rehook_sync/{room}:{node.lineno} {node.name}"
+            sizes.append((where, "lines", (node.end_lineno or node.lineno) - node.lineno + 1, FUNCTION_LINES, FUNCTION_LINES_SOFT))
+            sizes.append((where, "parameters", count_parameters(node), PARAMETERS, PARAMETERS_SOFT))
+    for where, unit, size, _, soft in sizes:
+        if size > soft:
+            record_property("large", f"{where}: {size} {unit}")
+            sys.stdout.write(f"a reason to look again: {where} has {size} {unit}\n")
+    wrong = [f"{where} has {size} {unit}, at most {most}" for where, unit, size, most, _ in sizes if size > most]
+    assert not wrong, "\n".join(wrong)
+
+
+def count_parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return len([each for each in named if each.arg not in {"self", "cls"}])
