@@ -1,0 +1,290 @@
+"""The plain data that flows between the rooms: rows down, facts up. No behaviour beyond construction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = [
+    "FAILED_REASONS",
+    "REJECTED_REASONS",
+    "Answer",
+    "Batch",
+    "Call",
+    "Claim",
+    "Customer",
+    "Effect",
+    "Entry",
+    "Operation",
+    "Prior",
+    "Reason",
+    "RunStatus",
+    "RunSummary",
+    "Selection",
+    "SourceRow",
+    "Status",
+    "Stream",
+    "Trigger",
+    "Window",
+]
+
+
+class Stream(StrEnum):
+    """The two Segment streams. Identify goes before track at the same instant."""
+
+    IDENTIFIES = "identifies"
+    TRACKS = "tracks"
+
+
+class Status(StrEnum):
+    """What became of one Segment call."""
+
+    SENT = "sent"
+    UNCHANGED = "unchanged"
+    MERGED = "merged"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+    SENDING = "sending"
+
+
+class Reason(StrEnum):
+    """Why a call is rejected, failed or in doubt."""
+
+    MISSING_USER_ID = "missing_user_id"
+    ANONYMOUS_ID_PRESENT = "anonymous_id_present"
+    REFERRAL_CODE_TAKEN = "referral_code_taken"
+    MISSING_REFERRAL_CODE = "missing_referral_code"
+    MISSING_EVENT_NAME = "missing_event_name"
+    INVALID_ROW = "invalid_row"
+    REFUSED_BY_REHOOK = "refused_by_rehook"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    NETWORK_ERROR = "network_error"
+    BLOCKED_BY_EARLIER = "blocked_by_earlier"
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    CRASHED_IN_FLIGHT = "crashed_in_flight"
+
+
+REJECTED_REASONS = (
+    Reason.MISSING_USER_ID,
+    Reason.ANONYMOUS_ID_PRESENT,
+    Reason.REFERRAL_CODE_TAKEN,
+    Reason.MISSING_REFERRAL_CODE,
+    Reason.MISSING_EVENT_NAME,
+    Reason.INVALID_ROW,
+    Reason.REFUSED_BY_REHOOK,
+)
+FAILED_REASONS = (Reason.RATE_LIMITED, Reason.SERVER_ERROR, Reason.NETWORK_ERROR, Reason.BLOCKED_BY_EARLIER)
+
+
+class Effect(StrEnum):
+    """What one request did at Rehook, as far as anyone can know."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNPROCESSED = "unprocessed"
+    UNKNOWN = "unknown"
+    DENIED = "denied"
+
+
+class RunStatus(StrEnum):
+    """How a run stands or ended."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    ATTENTION = "attention"
+    STOPPED = "stopped"
+    CRASHED = "crashed"
+    INTERRUPTED = "interrupted"
+
+
+class Trigger(StrEnum):
+    """Who started a run."""
+
+    CLI = "cli"
+    AIRFLOW = "airflow"
+    DEMO = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span of the cursor column: `low <= received_at < high`. `low` None means all history."""
+
+    low: datetime | None
+    high: datetime
+
+
+@dataclass(slots=True)
+class SourceRow:
+    """One Segment call as the warehouse holds it.
+
+    Shape:  fields: source column -> value as the driver gave it, NULLs left out, traits or properties only.
+            problem: why the row cannot be used (NULL id, text where a time belongs), else None; no values in it.
+    Units:  received_at, occurred_at are aware UTC; occurred_at falls back to received_at.
+    A row with a NULL id has a message id made from its content, so that it can be recorded.
+    """
+
+    stream: Stream
+    message_id: str
+    user_id: str | None
+    anonymous_id: str | None
+    event: str | None
+    event_slug: str | None
+    received_at: datetime | None
+    occurred_at: datetime | None
+    fields: dict[str, object]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What `sync_state` said of a failed or rejected row before this run took it up again."""
+
+    reason: str | None
+    detail: str | None
+    http_status: int | None
+    attempts: int
+    run_id: str
+    status: Status = Status.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which recorded calls are taken up again.
+
+    Shape:  status: FAILED, REJECTED or IN_DOUBT.  reason: only these; failed ones come with all failed calls of the same
+            users, so that order holds.  ids: only these message ids or user ids.
+    """
+
+    status: Status = Status.FAILED
+    reason: Reason | None = None
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The identity of one judged Segment call, as `sync_state` keeps it."""
+
+    stream: Stream
+    message_id: str
+    user_id: str | None
+    event: str | None
+    received_at: datetime | None
+    occurred_at: datetime | None
+    payload_hash: str | None = None
+    prior: Prior | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one attempt to send one request.
+
+    Shape:  reason: why it was not accepted.  detail: one short line without secrets or the row's values.
+            UNPROCESSED: provably not carried out, safe to repeat.  UNKNOWN: may have been carried out.
+            DENIED: credentials or address are wrong for every row.
+    Units:  retry_after_s: seconds the API asked to wait, None when it did not.
+    """
+
+    effect: Effect
+    reason: Reason | None = None
+    detail: str | None = None
+    http_status: int | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A referral code that a call takes for its user. `replaces` is the user's code before it."""
+
+    code: str
+    user_id: str
+    replaces: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request to Rehook, or several Identify calls merged into one.
+
+    Shape:  body: JSON bytes.  calls: those carried, oldest first; the last gives the request its message id.
+            parts: for a merged request, one operation per call, sent one by one when the merged one is refused.
+            trait_hashes: metadata key -> hash, identifies only; empty for tracks.
+            waits_for: message id of the Identify call of another user that frees the referral code wanted here.
+    """
+
+    stream: Stream
+    user_id: str
+    calls: tuple[Call, ...]
+    body: bytes
+    trait_hashes: Mapping[str, str] = field(default_factory=dict)
+    claim: Claim | None = None
+    parts: tuple["Operation", ...] = ()
+    waits_for: str | None = None
+
+    @property
+    def call(self) -> Call:
+        """The call whose message id the request carries."""
+        return self.calls[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of one call: one row of `sync_state`."""
+
+    call: Call
+    status: Status
+    reason: Reason | None = None
+    detail: str | None = None
+    http_status: int | None = None
+    attempts: int = 0
+    sent_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What one customer last got: a row of `sync_customers`.
+
+    Shape:  trait_hashes: metadata key -> hash; None means unknown, so that the next Identify call goes out.
+    """
+
+    user_id: str
+    trait_hashes: Mapping[str, str] | None
+    message_id: str | None = None
+    sent: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one commit writes, all or nothing: first what is taken back, then what is new.
+
+    Shape:  entries: marks and outcomes, newest last.  restores: calls marked or parked in this run, to be as they were.
+            customers, accepted claims: newest last.  released: claims whose calls did not arrive.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    restores: list[Call] = field(default_factory=list)
+    customers: list[Customer] = field(default_factory=list)
+    accepted: list[Claim] = field(default_factory=list)
+    released: list[Claim] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to write."""
+        return bool(self.entries or self.restores or self.customers or self.accepted or self.released)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run did; the sum of the statuses is `rows_read`."""
+
+    run_id: str
+    status: RunStatus
+    rows_read: int = 0
+    sent: int = 0
+    unchanged: int = 0
+    merged: int = 0
+    rejected: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    requests: int = 0
+    error: str | None = None

@@ -1,0 +1,108 @@
+"""What is asked of the job and what it answers: plain data between callers and `sync`."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rehook_sync.errors import RehookSyncError
+from rehook_sync.records import Reason, RunSummary, Selection, Status, Stream, Trigger, Window
+from rehook_sync.watermark import Beginning
+
+__all__ = ["Explanation", "Plan", "Progress", "Request", "RunResult", "StatusReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller asks of a run or a plan.
+
+    Shape:  since: lower bound instead of the watermark.  stream: None for both.  limit: rows judged at most.
+            only: take up these recorded calls and read no window; None: a window, and what failed before.
+    """
+
+    since: datetime | Beginning | None = None
+    until: datetime | None = None
+    stream: Stream | None = None
+    limit: int | None = None
+    only: Selection | None = None
+    trigger: Trigger = Trigger.CLI
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Return the streams asked for."""
+        return tuple(Stream) if self.stream is None else (self.stream,)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has got.
+
+    Shape:  rows_total: rows to go through; failed ones of earlier runs come on top.  rows_seen: gone through, those that
+            turned out to be known among them.  rows_read: judged.
+    """
+
+    run_id: str
+    rows_total: int
+    rows_seen: int = 0
+    rows_read: int = 0
+    counts: Mapping[Status, int] = field(default_factory=dict)
+    requests: int = 0
+
+    @property
+    def rows_due(self) -> int:
+        """Return the rows to judge in all, as far as is known: what turned out to be known is not among them."""
+        return max(self.rows_total - (self.rows_seen - self.rows_read), self.rows_read)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended.
+
+    Shape:  watermarks: stream -> newest time settled, None when there is none yet.  rejected: by reason.
+            error: what stopped the run.  recovered: dead runs that this one cleaned up after.  unsettled: failed and
+            in doubt, of all runs.  notes: what the user should know, one line each.
+    """
+
+    summary: RunSummary
+    watermarks: Mapping[Stream, datetime | None]
+    rejected: Mapping[Reason, int]
+    error: RehookSyncError | None
+    recovered: Sequence[RunSummary]
+    unsettled: Mapping[Status, int]
+    notes: Sequence[str]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a run would do.
+
+    Shape:  actions: customer upserts, events, merged, unchanged, rejected -> rows.  samples: request bodies, JSON text.
+    """
+
+    windows: Mapping[Stream, Window]
+    rows: int = 0
+    retried: int = 0
+    actions: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[Reason] = field(default_factory=Counter)
+    samples: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """What the sync-state tables say at this moment; times are aware UTC."""
+
+    now: datetime
+    runs: Sequence[Mapping[str, object]]
+    watermarks: Mapping[Stream, Mapping[str, object]]
+    counts: Sequence[Mapping[str, object]]
+    lease: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything known about a user id or a message id; rows are oldest first."""
+
+    key: str
+    rows: Sequence[Mapping[str, object]]
+    customer: Mapping[str, object] | None

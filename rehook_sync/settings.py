@@ -1,0 +1,440 @@
+"""Every setting, read once at the edge and passed down: environment over `rehook_sync.toml` over defaults.
+
+`load_settings` is the one door. It lists all that is wrong at once, one line each, and never shows a secret.
+The table for people is `docs/settings.md`.
+"""
+
+import difflib
+import ipaddress
+import json
+import os
+import re
+import reprlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from rehook_sync.errors import SettingsError, UsageError
+from rehook_sync.times import duration_text, read_duration, read_moment
+
+__all__ = [
+    "AnonymousCalls",
+    "CustomerUpdates",
+    "OnAmbiguousEvent",
+    "Settings",
+    "TrackProperties",
+    "load_settings",
+    "parse_age",
+    "parse_moment",
+]
+
+PREFIX = "REHOOK_SYNC_"
+CONFIG_NAME = "rehook_sync.toml"
+SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret"})
+# Those of Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.
+RESERVED_TRAITS = {"created_at": "createdAt", "first_name": "firstName", "last_name": "lastName"}
+
+
+class TrackProperties(StrEnum):
+    """Where the properties of tracks are."""
+
+    AUTO = "auto"
+    EVENT_TABLES = "event_tables"
+    COLUMNS = "columns"
+    JSON = "json"
+
+
+class AnonymousCalls(StrEnum):
+    """What happens to calls that carry an anonymous id."""
+
+    DROP = "drop"
+    ALLOW_WITH_USER_ID = "allow_with_user_id"
+
+
+class CustomerUpdates(StrEnum):
+    """Which Identify calls become requests."""
+
+    CHANGED = "changed"
+    EVERY = "every"
+
+
+class OnAmbiguousEvent(StrEnum):
+    """What happens to an event whose outcome is unknown."""
+
+    HOLD = "hold"
+    RESEND = "resend"
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """Return the time that `2026-11-01T12:00`, `2026-11-01` or an age such as `36h` means, as aware UTC; naive means UTC.
+
+    Raises: UsageError for anything else.
+    """
+    try:
+        age = read_duration(text)
+        return now.astimezone(UTC) - age if age is not None else read_moment(text)
+    except (ValueError, OverflowError):
+        message = f"{_REPR.repr(text)} is no time: give ISO-8601 (2026-11-01T12:00Z), a date (2026-11-01) or an age (36h, 7d)"
+        raise UsageError(message) from None
+
+
+def parse_age(option: str, text: str) -> timedelta:
+    """Return the age that `90d` or `36h` means. Raises UsageError, naming the option, for anything else."""
+    try:
+        age = read_duration(text)
+    except OverflowError:
+        age = None
+    if age is None or not text.strip():
+        raise UsageError(f"{option}: {_REPR.repr(text)} is no age: give a number and a unit, such as 90d or 36h")
+    return age
+
+
+def _start(value: object) -> object:
+    try:
+        return value if value is None or value == "beginning" else read_moment(value)
+    except (ValueError, OverflowError):
+        raise ValueError("must be 'beginning' or an ISO-8601 time") from None
+
+
+def _duration(value: object) -> object:
+    try:
+        if isinstance(value, str):
+            found = read_duration(value)
+            return found if found is not None else timedelta(seconds=float(value))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return timedelta(seconds=value)
+        if isinstance(value, timedelta):
+            return value
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be a duration such as 3d, 36h, 90m, P3D, or seconds")
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic turns only a ValueError into a line
+    return value
+
+
+def _names(value: object) -> object:
+    """Read a list of names: a list, JSON, or names between commas."""
+    if isinstance(value, str):
+        value = _from_json(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(name, str) and name for name in value):
+        raise ValueError("must be a list of names: JSON, or separated by commas")
+    return frozenset(value)
+
+
+def _renames(value: object) -> object:
+    """Read column -> key: a table, JSON, or `column=key` between commas."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        value = _from_json(value) if value.lstrip().startswith("{") else {column.strip(): key.strip() for column, _, key in pairs}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for pair in value.items() for name in pair):
+        raise ValueError("must name a key for each column: JSON, or column=key separated by commas")
+    return dict(value)
+
+
+def _from_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("is no valid JSON") from None
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    if not re.match(r"[A-Za-z][A-Za-z0-9_+.-]*://", value.get_secret_value()):
+        raise ValueError("is not a database URL")
+    return value
+
+
+def _api_url(value: str) -> str:
+    if not value.isascii() or not value.isprintable() or " " in value or "\\" in value:
+        raise ValueError("must be a URL without spaces or special characters")
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("https", "http"):
+        raise ValueError("must be a URL with a host")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or password; they are REHOOK_SYNC_API_KEY and REHOOK_SYNC_API_SECRET")
+    if "?" in value or "#" in value:
+        raise ValueError("must not hold a query or fragment")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("must use https; plain http is only for a loopback host such as http://127.0.0.1:8080")
+    return value.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _api_key(value: SecretStr) -> SecretStr:
+    if ":" in value.get_secret_value():
+        raise ValueError("must not hold a colon; it ends the user name of HTTP Basic")
+    return value
+
+
+def _setting(default: object, meaning: str, example: object, **limits: object) -> Any:  # noqa: ANN401 - the value of any field
+    """Describe one field; `...` as default means required."""
+    return Field(default, description=meaning, examples=[example], validate_default=True, **limits)  # type: ignore[call-overload]
+
+
+_Name = Annotated[str, Field(min_length=1)]
+_Secret = Annotated[SecretStr, Field(min_length=1)]
+_DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+_Integer = Annotated[int, BeforeValidator(_number)]
+_Float = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+_Duration = Annotated[timedelta, BeforeValidator(_duration)]
+_Names = Annotated[frozenset[str], BeforeValidator(_names)]
+_Renames = Annotated[Mapping[str, str], BeforeValidator(_renames)]
+_Start = Annotated[datetime | Literal["beginning"] | None, BeforeValidator(_start)]
+_DATABASE = "postgresql://user:password@host:5432/name"
+_API = "https://api.rehook.ai"
+
+
+class Settings(BaseSettings):
+    """All settings, checked and frozen. Made by `load_settings`, which alone looks at environment and files."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    warehouse_url: _DatabaseUrl = _setting(..., "SQLAlchemy URL of the warehouse", _DATABASE)
+    warehouse_schema: _Name | None = _setting(None, "schema of the Segment source", "shop")
+    identifies_table: _Name = _setting("identifies", "table of the Identify calls; BigQuery users name the `_view`", "identifies_view")
+    tracks_table: _Name = _setting("tracks", "table of the Track calls; BigQuery users name the `_view`", "tracks_view")
+    track_properties: TrackProperties = _setting("auto", "where the properties of tracks are; `auto` looks", "event_tables")
+    state_url: _DatabaseUrl | None = _setting(None, "SQLite or PostgreSQL database of the sync-state; none: the warehouse", _DATABASE)
+    state_schema: _Name | None = _setting(None, "schema of the sync-state; none: `rehook_sync`, on SQLite no schema", "rehook_sync")
+    api_url: Annotated[str, AfterValidator(_api_url)] = _setting(_API, "address of Rehook; plain http only to loopback", _API)
+    api_key: Annotated[_Secret, AfterValidator(_api_key)] | None = _setting(None, "API key of Rehook", "your-key")
+    api_secret: _Secret | None = _setting(None, "API secret of Rehook", "your-secret")
+    start_at: _Start = _setting(None, "lower bound of the first run: a time, a date or `beginning`; naive is UTC", "2026-11-01T00:00:00Z")
+    lookback: _Duration = _setting("3d", "how far behind the watermark each run looks for late rows", "3d", ge=timedelta(0))
+    cursor_column: _Name = _setting("received_at", "time column that bounds each run; or `uuid_ts`, `loaded_at`", "uuid_ts")
+    conversion_events: _Names = _setting((), "event names set as conversion events in Rehook", ["signup", "Order Completed"])
+    anonymous_calls: AnonymousCalls = _setting(
+        "drop", "`drop`: rejects each row with an anonymous_id; `allow_with_user_id`: only rows without user_id", "allow_with_user_id"
+    )
+    customer_updates: CustomerUpdates = _setting(
+        "changed", "`changed`: merges neighbouring Identify calls of a user, skips unchanged ones; `every`: one request per call", "every"
+    )
+    trait_names: _Renames = _setting({}, "trait column -> metadata key, over Segment's reserved traits", {"plan_type": "planType"})
+    property_names: _Renames = _setting({}, "property column -> metadata key", {"order_id": "orderId"})
+    exclude: _Names = _setting((), "columns never sent, of both streams", ["email", "phone"])
+    on_ambiguous_event: OnAmbiguousEvent = _setting(
+        "hold", "an event whose outcome is unknown: `hold` never sends it again by itself; `resend` does", "resend"
+    )
+    concurrency: _Integer = _setting(64, "requests in flight at once", 64, ge=1, le=1000)
+    rate_limit: _Float | None = _setting(None, "most requests per second; none: no limit", 50, gt=0)
+    timeout: _Float = _setting(10.0, "seconds to wait for one answer", 10, gt=0, le=600)
+    max_attempts: _Integer = _setting(5, "most attempts for one request within a run", 5, ge=1)
+    api_down_after: _Integer = _setting(20, "failed requests in a row, over all users, that mean the API is down", 20, ge=1)
+    patience: _Duration = _setting("5m", "longest wait asked for by the API that a run waits out, else it stops", "5m", ge=timedelta(0))
+    lease_ttl: _Duration = _setting("60s", "how long the lease of a silent run lasts", "60s", ge=timedelta(seconds=15))
+    chunk_rows: _Integer = _setting(2000, "rows judged at once", 2000, ge=1, le=100_000)
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls, *_: object, init_settings: PydanticBaseSettingsSource, **_others: object
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load_settings` gathered and nothing else: it knows where each value came from."""
+        return (init_settings,)
+
+    @field_validator("trait_names")
+    @classmethod
+    def _over_reserved_traits(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        return {**RESERVED_TRAITS, **value}
+
+    @field_validator("state_url")
+    @classmethod
+    def _state_backend(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = value or info.data.get("warehouse_url")
+        if url is not None and _backend(url) not in ("sqlite", "postgresql"):
+            raise ValueError(f"must lead to SQLite or PostgreSQL{'' if value else ', and the warehouse is neither'}")
+        return value
+
+    @field_validator("state_schema")
+    @classmethod
+    def _no_schema_on_sqlite(cls, value: str | None, info: ValidationInfo) -> str | None:
+        url = info.data.get("state_url") or info.data.get("warehouse_url")
+        if value is not None and url is not None and _backend(url) == "sqlite":
+            raise ValueError("must be left out on SQLite, which has no schemas")
+        return value
+
+    @property
+    def state_schema_name(self) -> str | None:
+        """The schema of the sync-state tables: `rehook_sync` unless set, None on SQLite."""
+        return None if _backend(self.state_url or self.warehouse_url) == "sqlite" else self.state_schema or "rehook_sync"
+
+    def require_credentials(self) -> tuple[SecretStr, SecretStr]:
+        """Return API key and secret.
+
+        Raises: SettingsError with one line for each that is missing.
+        """
+        if self.api_key is None or self.api_secret is None:
+            missing = [name for name in ("api_key", "api_secret") if getattr(self, name) is None]
+            raise SettingsError("\n".join(_problem(name, "missing", _Layer({}, "environment"), None) for name in missing))
+        return self.api_key, self.api_secret
+
+    def describe(self) -> dict[str, str]:
+        """Return every setting as text that may be shown: secrets masked, URLs without user, password and query."""
+        return {name: _shown(name, getattr(self, name)) for name in type(self).model_fields}
+
+
+def _backend(url: SecretStr) -> str:
+    return url.get_secret_value().partition(":")[0].partition("+")[0].lower()
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, SecretStr):
+        return _without_userinfo(value.get_secret_value()) if name.endswith("_url") else "***"
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, frozenset | Mapping):
+        shown = [f"{column}={key}" for column, key in value.items()] if isinstance(value, Mapping) else sorted(value)
+        return ", ".join(shown) or "(none)"
+    return "(none)" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _without_userinfo(url: str) -> str:
+    """Hide user, password and query values; hide all but the scheme where a question mark before an @ leaves doubt."""
+    scheme, _, rest = url.partition("://")
+    userinfo, at, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
+    path, query, _ = place.partition("?")
+    return f"{scheme}://***" if "?" in userinfo else f"{scheme}://{'***@' if at else ''}{path}{'?***' if query else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One place where settings come from: `environment`, `call` or a file. `values`: by name in lower case."""
+
+    values: Mapping[str, object]
+    where: str
+
+    def has(self, name: str) -> bool:
+        """Tell whether the setting, or the file of a secret, is given here."""
+        return self.values.get(name) is not None or (name in SECRETS and self.values.get(f"{name}_file") is not None)
+
+    def value_of(self, name: str) -> object:
+        """Return the setting, read from its file where that is given instead.
+
+        Raises: SettingsError with one line.
+        """
+        path = self.values.get(f"{name}_file") if name in SECRETS else None
+        if path is None:
+            return self.values[name]
+        if self.values.get(name) is not None:
+            raise SettingsError(_problem(f"{name}_file", f"give either this or {self.label(name)}, not both", self, None))
+        try:
+            text = Path(str(path)).read_text(encoding="utf-8").rstrip("\r\n")
+            wrong = "" if text else "the file is empty"
+        except OSError as error:
+            wrong = f"the file cannot be read ({error.strerror})"
+        except ValueError:
+            wrong = "the file is not UTF-8 text"
+        if wrong:
+            raise SettingsError(_problem(f"{name}_file", wrong, self, None))
+        return text
+
+    def label(self, name: str) -> str:
+        """Name a setting the way the user wrote it."""
+        return {"environment": PREFIX + name.upper(), "call": name}.get(self.where, f"`{name}` in {self.where}")
+
+    def example(self, name: str) -> str:
+        """Show a setting the way the user would write it: `REHOOK_SYNC_EXCLUDE=email,phone`, `exclude = ["email", "phone"]`."""
+        field = Settings.model_fields.get(name)
+        value: Any = field.examples[0] if field and field.examples else f"/run/secrets/{name.removesuffix('_file')}"
+        if self.where not in ("environment", "call"):
+            pairs = [f"{key} = {json.dumps(text)}" for key, text in value.items()] if isinstance(value, dict) else None
+            return f"{name} = {'{ ' + ', '.join(pairs) + ' }' if pairs else json.dumps(value)}"
+        parts = [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else value
+        return f"{self.label(name)}={','.join(parts) if isinstance(parts, list) else parts}"
+
+
+def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Return the settings from `overrides` (None: not given) over the environment over the file over the defaults.
+
+    Shape:  config: the TOML file; None means `rehook_sync.toml` in the working directory, if there is one.
+    Raises: SettingsError with one line for each problem: the name as the user wrote it, what is wrong, an example.
+    An empty variable of the environment counts as not set; an empty list is `[]`, an empty table `{}`.
+    """
+    environment = _environment_layer(os.environ if environ is None else environ)
+    layers = [_Layer(overrides, "call"), environment, _file_layer(config)]
+    problems = [problem for layer in layers for problem in _unknown_names(layer)]
+    origin = {name: layer for name in Settings.model_fields for layer in reversed(layers) if layer.has(name)}
+    values: dict[str, object] = {}
+    broken: set[str] = set()
+    for name, layer in origin.items():
+        try:
+            values[name] = layer.value_of(name)
+        except SettingsError as error:
+            problems.append(str(error))
+            broken.add(name)
+    settings, wrong = _validated(values)
+    problems += [_problem(name, said, origin.get(name, environment), values.get(name)) for name, said in wrong if name not in broken]
+    if settings is None or problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _environment_layer(environ: Mapping[str, str]) -> _Layer:
+    named = {name.upper(): value for name, value in environ.items() if value}
+    return _Layer({name.removeprefix(PREFIX).lower(): value for name, value in named.items() if name.startswith(PREFIX)}, "environment")
+
+
+def _file_layer(config: Path | None) -> _Layer:
+    path = config or Path(CONFIG_NAME)
+    try:
+        return _Layer(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except OSError as error:
+        if config is None and isinstance(error, FileNotFoundError):
+            return _Layer({}, str(path))
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}); example: --config {CONFIG_NAME}") from None
+    except ValueError as error:
+        place = re.search(r" \(at [^()]*\)$", str(error))
+        raise SettingsError(f'{path}: is not valid TOML in UTF-8{place.group() if place else ""}; example: lookback = "3d"') from None
+
+
+def _unknown_names(layer: _Layer) -> Iterator[str]:
+    known = [*Settings.model_fields, *(f"{name}_file" for name in sorted(SECRETS))]
+    for name in layer.values:
+        if name not in known:
+            near = difflib.get_close_matches(name.lower(), known, n=1)
+            advice = f"did you mean {layer.label(near[0])}? " if near else ""
+            yield f"{layer.label(name)}: unknown setting; {advice}example: {layer.example(near[0] if near else 'lookback')}"
+
+
+def _validated(values: dict[str, object]) -> tuple[Settings | None, list[tuple[str, str]]]:
+    """Return the settings, or name and first thing wrong, without any value."""
+    try:
+        return Settings(**values), []  # type: ignore[arg-type]
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+    said = {str(detail["loc"][0]): "missing" if detail["type"] == "missing" else detail["msg"] for detail in reversed(details)}
+    return None, [(name, said[name]) for name in Settings.model_fields if name in said]
+
+
+def _problem(name: str, message: str, layer: _Layer, value: object) -> str:
+    """Say what is wrong in one line; the value is shown unless it is secret or may hold a password."""
+    said = message.removeprefix("Value error, ").replace("Input should", "must")
+    shown = "" if name in SECRETS or value is None or "@" in str(value) else f", not {_REPR.repr(value)}"
+    return f"{layer.label(name)}: {said}{shown}; example: {layer.example(name)}"
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 40

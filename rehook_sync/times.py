@@ -1,0 +1,38 @@
+"""Times and durations as people write them. Pure; what cannot be read is a ValueError, which the caller explains."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+__all__ = ["duration_text", "read_duration", "read_moment"]
+
+_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+_WEEKS, _DAYS, _HOURS, _MINUTES, _SECONDS = (rf"(?:(?P<{unit}>[0-9]+(?:\.[0-9]+)?){unit[0].upper()})?" for unit in _UNITS)
+_SHORT_DURATION = re.compile(rf"(?=.){_WEEKS}{_DAYS}{_HOURS}{_MINUTES}{_SECONDS}")
+_ISO_DURATION = re.compile(rf"P(?=.){_WEEKS}{_DAYS}(?:T(?=.){_HOURS}{_MINUTES}{_SECONDS})?")
+
+
+def read_moment(value: object) -> datetime:
+    """Return a time, a date or ISO-8601 text as aware UTC; naive means UTC. Raises ValueError for anything else."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip())
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise ValueError("no time")
+
+
+def read_duration(text: str) -> timedelta | None:
+    """Read `1d12h` or `P1DT12H`; None for text that is neither. Raises OverflowError for ages beyond all calendars."""
+    text = text.strip().upper()
+    found = _SHORT_DURATION.fullmatch(text) or _ISO_DURATION.fullmatch(text)
+    return found and timedelta(**{unit: float(number) for unit, number in found.groupdict().items() if number is not None})
+
+
+def duration_text(value: timedelta) -> str:
+    """Return a duration as people write it, such as `1d12h`."""
+    minutes, seconds = divmod(value.total_seconds(), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{number:g}{unit}" for number, unit in parts if number) or "0s"

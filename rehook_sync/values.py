@@ -1,0 +1,264 @@
+"""One value at a time: source values to text, times, JSON and hashes. Exact, and silent about the value when it fails.
+
+Source: observed text forms of Segment's connector, which are JavaScript's.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from hashlib import blake2b
+from uuid import UUID
+
+import orjson
+
+__all__ = [
+    "LONGEST_KEY_BYTES",
+    "is_too_long",
+    "payload_hash",
+    "to_json",
+    "to_json_value",
+    "to_text",
+    "to_time",
+    "trait_hashes",
+    "value_hash",
+]
+
+LONGEST_KEY_BYTES = 2048
+"""Of an id or a code: 512 characters, as long as Segment lets a text be. PostgreSQL cannot index much more."""
+
+_MAX_DEPTH = 200  # orjson gives up at 254 levels, and the body adds two
+_MAX_DIGITS = 4000  # beyond it a number is written with an exponent: Decimal("1E+999999") is no gigabyte of zeros
+_JSON_INTEGERS = range(-(2**63), 2**64)
+
+
+def to_text(value: object) -> str | None:
+    """Return an id, code or event name as the text Segment's connector makes of it; text stays as it is.
+
+    Raises: ValueError for NaN, an infinity, bytes and everything else that is no single value.
+    """
+    if value is None or type(value) is str:
+        return value
+    for base, convert in _TEXT_FORMS.items():
+        if isinstance(value, base):
+            return convert(value)
+    raise ValueError(f"{_kind(value)} has no text form")
+
+
+def is_too_long(text: str) -> bool:
+    """Tell whether a text is too long to be an id or a code."""
+    return len(text) * 4 > LONGEST_KEY_BYTES and len(text.encode("utf-8", "surrogatepass")) > LONGEST_KEY_BYTES
+
+
+def to_time(value: object) -> datetime | None:
+    """Return a time, a date or ISO-8601 text as aware UTC; naive means UTC.
+
+    Raises: ValueError for anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("text that is no ISO-8601 time") from None
+    if isinstance(value, datetime):
+        return _utc(value)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise ValueError(f"{_kind(value)} is no time")
+
+
+def to_json_value(value: object) -> object:
+    """Return what orjson writes exactly for a source value; times as Segment sends them, members that are None left out.
+
+    Raises: ValueError for what has no JSON form: bytes, NaN, an infinity, half a surrogate pair, keys that are no text.
+    """
+    return _json_value(value, 0)
+
+
+def to_json(value: object) -> bytes:
+    """Return compact UTF-8 JSON of what `to_json_value` gave.
+
+    Raises: ValueError for what `to_json_value` would not have given.
+    """
+    try:
+        return orjson.dumps(value, option=_NO_GUESSING)
+    except TypeError:
+        raise ValueError("a value that has no JSON form") from None
+
+
+def value_hash(user_id: str, key: str, json_value: object) -> str:
+    """Return 16 hex characters for one trait of one customer: equal values of two people or two keys do not look alike."""
+    return trait_hashes(user_id, {key: json_value})[key]
+
+
+def trait_hashes(user_id: str, metadata: Mapping[str, object]) -> dict[str, str]:
+    """Return `value_hash` for each trait of one customer; hashing the user once for all of them saves a fifth of the time."""
+    try:
+        copy_hash = blake2b(orjson.dumps([user_id]), digest_size=8).copy
+        hashes = {}
+        for pair in metadata.items():
+            hashed = copy_hash()
+            hashed.update(orjson.dumps(pair))
+            hashes[pair[0]] = hashed.hexdigest()
+    except TypeError:
+        raise ValueError("a value that has no JSON form") from None
+    return hashes
+
+
+def payload_hash(body: bytes) -> str:
+    """Return 32 hex characters for one request body."""
+    return blake2b(body, digest_size=16).hexdigest()
+
+
+_NO_GUESSING = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def _json_value(value: object, depth: int) -> object:
+    """Choose by the exact type first: nearly all values are of a few types, and this runs once for each value of each row."""
+    kind = type(value)
+    if kind is str:
+        return _valid_text(value)  # type: ignore[arg-type]
+    if value is None or kind is bool:
+        return value
+    convert = _JSON_FORMS.get(kind)
+    if convert is not None:
+        return convert(value)
+    if isinstance(value, dict | list | tuple):
+        return _json_container(value, depth + 1)
+    for base, convert_base in _JSON_FORMS.items():
+        if isinstance(value, base):
+            return convert_base(value)
+    raise ValueError(f"{_kind(value)} has no JSON form")
+
+
+def _json_container(value: dict[object, object] | list[object] | tuple[object, ...], depth: int) -> object:
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"nested more than {_MAX_DEPTH} levels deep")
+    if not isinstance(value, dict):
+        return [_json_value(member, depth) for member in value]
+    if not all(isinstance(key, str) for key in value):
+        raise ValueError("an object with a key that is no text has no JSON form")
+    return {_valid_text(str(key)): _json_value(member, depth) for key, member in value.items() if member is not None}
+
+
+def _valid_text(value: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("text with half a surrogate pair has no JSON form") from None
+    return value
+
+
+def _json_integer(value: int) -> object:
+    value = int(value)
+    return value if value in _JSON_INTEGERS else orjson.Fragment(_integer_text(value))
+
+
+def _json_float(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{_not_finite(value)} has no JSON form")
+    return float(value)
+
+
+def _json_decimal(value: Decimal) -> object:
+    if not value.is_finite():
+        raise ValueError(f"{_not_finite(value)} has no JSON form")
+    if abs(value.adjusted()) > _MAX_DIGITS:
+        return orjson.Fragment(str(value))
+    if value == value.to_integral_value():
+        return _json_integer(int(value))
+    as_float = float(value)
+    return as_float if Decimal(repr(as_float)) == value else orjson.Fragment(format(value, "f"))
+
+
+def _json_time(value: time) -> str:
+    return value.isoformat()
+
+
+def _moment(value: date) -> str:
+    """Return `2026-11-01T12:00:00.000Z`, or `2026-11-01` for a date."""
+    if not isinstance(value, datetime):
+        return value.isoformat()
+    return _utc(value).isoformat("T", "milliseconds")[:23] + "Z"
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    if value.tzinfo is UTC:
+        return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time outside the years 1 to 9999") from None
+
+
+def _boolean_text(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _integer_text(value: int) -> str:
+    try:
+        return int.__repr__(value)
+    except ValueError:
+        raise ValueError("an integer with more than 4,300 digits") from None
+
+
+def _float_text(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(_not_finite(value))
+    if value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
+    text = float.__repr__(value)
+    digits, found, exponent = text.partition("e")
+    if not found:
+        return text
+    if -7 < int(exponent) < 0:
+        return format(Decimal(text), "f")
+    return f"{digits}e{int(exponent):+d}"
+
+
+def _decimal_text(value: Decimal) -> str:
+    if not value.is_finite():
+        raise ValueError(_not_finite(value))
+    if abs(value.adjusted()) > _MAX_DIGITS:
+        return str(value)
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _not_finite(value: float | Decimal) -> str:
+    nan = value.is_nan() if isinstance(value, Decimal) else math.isnan(value)
+    return "not a number" if nan else "an infinite number"
+
+
+def _kind(value: object) -> str:
+    return "bytes" if isinstance(value, bytes | bytearray | memoryview) else f"a value of type {type(value).__name__}"
+
+
+# Looked through in this order for subclasses: a bool is an int, too, and a datetime is a date.
+_TEXT_FORMS: dict[type, Callable[..., str]] = {
+    str: str,
+    bool: _boolean_text,
+    int: _integer_text,
+    float: _float_text,
+    Decimal: _decimal_text,
+    date: _moment,
+    UUID: str,
+}
+_JSON_FORMS: dict[type, Callable[..., object]] = {
+    str: lambda value: _valid_text(str(value)),
+    bool: bool,
+    int: _json_integer,
+    float: _json_float,
+    Decimal: _json_decimal,
+    datetime: _moment,
+    date: _moment,
+    time: _json_time,
+    UUID: str,
+}

@@ -1,0 +1,285 @@
+"""Values: exact, and silent about the value when it fails."""
+
+import json
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rehook_sync.values import payload_hash, to_json, to_json_value, to_text, to_time, trait_hashes, value_hash
+
+IDENTITY = UUID("6f1c7a52-2f5e-4c26-9f62-0d2a4c4f2f11")
+SECRET = "s3cret-value"
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+class Label(str):
+    __slots__ = ()
+
+
+def json_of(value: object) -> str:
+    return to_json(to_json_value(value)).decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        ("", ""),
+        ("  Ab ", "  Ab "),
+        (42, "42"),
+        (7.0, "7"),
+        (-0.0, "0"),
+        (7.25, "7.25"),
+        (1e16, "10000000000000000"),
+        (1e21, "1e+21"),
+        (1.5e22, "1.5e+22"),
+        (0.00001, "0.00001"),
+        (0.000001, "0.000001"),
+        (1.5e-7, "1.5e-7"),
+        (True, "true"),
+        (False, "false"),
+        (Decimal("7.00"), "7"),
+        (Decimal("7.50"), "7.5"),
+        (Decimal("-0.0"), "0"),
+        (Decimal("100"), "100"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("12345678901234567890.125"), "12345678901234567890.125"),
+        (Decimal("1E+5000"), "1E+5000"),
+        (2**70, "1180591620717411303424"),
+        (IDENTITY, "6f1c7a52-2f5e-4c26-9f62-0d2a4c4f2f11"),
+        (date(2026, 11, 1), "2026-11-01"),
+        (datetime(2026, 11, 1, 12, tzinfo=UTC), "2026-11-01T12:00:00.000Z"),
+        (Colour.RED, "red"),
+        (Level.HIGH, "3"),
+        (Label("x"), "x"),
+    ],
+)
+def test_text_is_what_the_connector_would_send(value: object, text: str | None) -> None:
+    assert to_text(value) == text
+    assert text is None or type(to_text(value)) is str
+
+
+@pytest.mark.parametrize("value", [float("nan"), Decimal("NaN"), Decimal("sNaN")])
+def test_not_a_number_has_no_text(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^not a number$"):
+        to_text(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"abc",
+        bytearray(b"abc"),
+        memoryview(b"abc"),
+        [1],
+        {"a": 1},
+        object(),
+        float("-inf"),
+        Decimal("Infinity"),
+        pytest.param(10**5000, id="huge"),
+    ],
+)
+def test_what_is_no_single_value_has_no_text(value: object) -> None:
+    with pytest.raises(ValueError, match=r"has no text form|infinite|4,300 digits"):
+        to_text(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("2026-11-01T12:00:00.123456Z", datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-11-01 12:00:00", datetime(2026, 11, 1, 12, tzinfo=UTC)),
+        ("2026-11-01T12:00:00+02:00", datetime(2026, 11, 1, 10, tzinfo=UTC)),
+        ("2026-11-01 12:00:00.5+00", datetime(2026, 11, 1, 12, 0, 0, 500000, tzinfo=UTC)),
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        (date(2026, 11, 1), datetime(2026, 11, 1, tzinfo=UTC)),
+        (datetime(2026, 11, 1, 12), datetime(2026, 11, 1, 12, tzinfo=UTC)),  # noqa: DTZ001
+        (datetime(2026, 11, 1, 12, tzinfo=timezone(timedelta(hours=-5))), datetime(2026, 11, 1, 17, tzinfo=UTC)),
+    ],
+)
+def test_times_become_aware_utc(value: object, expected: datetime | None) -> None:
+    moment = to_time(value)
+    assert moment == expected
+    assert moment is None or moment.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-9-30",
+        "yesterday",
+        "",
+        " ",
+        "1",
+        20261101,
+        1.5,
+        True,
+        b"2026-11-01",
+        [],
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))),
+    ],
+)
+def test_what_is_no_time_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"ISO-8601|is no time|outside the years"):
+        to_time(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (0, "0"),
+        (234, "234"),
+        (2**53 + 1, "9007199254740993"),
+        (-(2**63), "-9223372036854775808"),
+        (2**64 - 1, "18446744073709551615"),
+        (2**64, "18446744073709551616"),
+        (-(2**63) - 1, "-9223372036854775809"),
+        (0.1, "0.1"),
+        (7.5, "7.5"),
+        (Decimal("19.99"), "19.99"),
+        (Decimal("7.00"), "7"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("100000000000000000000000"), "100000000000000000000000"),
+        (Decimal("0.12345678901234567890123"), "0.12345678901234567890123"),
+        (Decimal("12345678901234567.25"), "12345678901234567.25"),
+        (Decimal("1E+5000"), "1E+5000"),
+        ("Zoë 🎁", '"Zoë 🎁"'),
+        ("tab\t\x00\x1f", '"tab\\t\\u0000\\u001f"'),
+        (Label("x"), '"x"'),
+        (Colour.RED, '"red"'),
+        (Level.HIGH, "3"),
+        (datetime(2026, 11, 1, 12, tzinfo=UTC), '"2026-11-01T12:00:00.000Z"'),
+        (datetime(2026, 11, 1, 12, 0, 0, 999999), '"2026-11-01T12:00:00.999Z"'),  # noqa: DTZ001
+        (datetime(2026, 11, 1, 12, tzinfo=timezone(timedelta(hours=2))), '"2026-11-01T10:00:00.000Z"'),
+        (datetime(33, 1, 2, tzinfo=UTC), '"0033-01-02T00:00:00.000Z"'),
+        (date(2026, 11, 1), '"2026-11-01"'),
+        (time(9, 30), '"09:30:00"'),
+        (IDENTITY, '"6f1c7a52-2f5e-4c26-9f62-0d2a4c4f2f11"'),
+        ([1, None, (Decimal("0.5"), date(2026, 1, 2))], '[1,null,[0.5,"2026-01-02"]]'),
+        ({"b": 1, "a": None, "c": {"d": None}}, '{"b":1,"c":{}}'),
+    ],
+)
+def test_json_is_exact(value: object, text: str) -> None:
+    assert json_of(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "not a number has no JSON form"),
+        (float("inf"), "an infinite number has no JSON form"),
+        (Decimal("NaN"), "not a number has no JSON form"),
+        (Decimal("sNaN"), "not a number has no JSON form"),
+        (Decimal("-Infinity"), "an infinite number has no JSON form"),
+        (b"x", "bytes has no JSON form"),
+        (memoryview(b"x"), "bytes has no JSON form"),
+        ("\ud800", "text with half a surrogate pair has no JSON form"),
+        ({"\udfff": 1}, "text with half a surrogate pair has no JSON form"),
+        ({1: 2}, "an object with a key that is no text has no JSON form"),
+        ({"a": [float("nan")]}, "not a number has no JSON form"),
+        (object(), "a value of type object has no JSON form"),
+        ({1, 2}, "a value of type set has no JSON form"),
+        pytest.param(10**5000, "an integer with more than 4,300 digits", id="huge"),
+    ],
+)
+def test_what_has_no_json_form_is_refused_in_words(value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=r"JSON form|digits") as caught:
+        to_json_value(value)
+    assert str(caught.value) == message
+
+
+def test_the_deepest_allowed_nesting_can_be_written_inside_a_body() -> None:
+    value: object = 1
+    for _ in range(200):
+        value = [value]
+    assert to_json({"metadata": {"deep": to_json_value(value)}}).count(b"[") == 200
+    with pytest.raises(ValueError, match="200 levels"):
+        to_json_value([value])
+
+
+@pytest.mark.parametrize("convert", [to_text, to_time, to_json_value])
+@pytest.mark.parametrize("value", [SECRET.encode(), {"a": SECRET.encode()}, [SECRET.encode()], Label(f"{SECRET}\ud800")])
+def test_a_failure_never_shows_the_value(convert: object, value: object) -> None:
+    assert callable(convert)
+    try:
+        convert(value)
+    except ValueError as error:
+        assert SECRET not in str(error)  # noqa: PT017
+        assert SECRET not in str(error.__cause__)  # noqa: PT017
+
+
+@pytest.mark.parametrize("value", [b"x", datetime(2026, 1, 1, tzinfo=UTC), "\ud800", object(), 2**70])
+def test_to_json_refuses_what_was_not_converted(value: object) -> None:
+    with pytest.raises(ValueError, match="no JSON form"):
+        to_json({"a": value})
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_decimal_keeps_its_value(value: Decimal) -> None:
+    assert Decimal(json_of(value)) == value
+    assert Decimal(str(to_text(value))) == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_float_keeps_its_value(value: float) -> None:
+    assert float(json_of(value)) == value
+    assert float(str(to_text(value))) == value
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner.filter(lambda value: value is not None)),
+        max_leaves=10,
+    )
+)
+def test_json_reads_back_as_it_was(value: object) -> None:
+    assert json.loads(json_of(value)) == value
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_reads_back_to_the_millisecond(value: datetime) -> None:
+    assert to_time(json.loads(json_of(value))) == value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+def test_hashes_differ_by_user_key_and_value_and_hold_no_value() -> None:
+    hashes = {
+        value_hash(user, key, value)
+        for user, key, value in [("a", "bc", "1"), ("ab", "c", "1"), ("a", "bc", 1), ("a", "bc", None), ("a", "bc", [1])]
+    }
+    assert len(hashes) == 5
+    assert all(len(each) == 16 and int(each, 16) >= 0 for each in hashes)
+
+
+def test_hashes_are_the_same_in_every_process() -> None:
+    assert value_hash("userId12345", "email", "bob.dole@example.com") == "f73aca7e08ccab81"
+    assert payload_hash(b"{}") == "2afb9b83f9314e5d029766197f539792"
+
+
+def test_a_number_beyond_64_bits_can_be_hashed() -> None:
+    assert value_hash("a", "b", to_json_value(2**70)) != value_hash("a", "b", to_json_value(2**71))
+
+
+def test_hashes_of_all_traits_are_those_of_each() -> None:
+    metadata = {"a": 1, "b": "x", "c": [True, {"d": 0.5}]}
+    assert trait_hashes("user", metadata) == {key: value_hash("user", key, value) for key, value in metadata.items()}
+
+
+def test_what_has_no_json_form_has_no_hash() -> None:
+    with pytest.raises(ValueError, match="no JSON form"):
+        value_hash("user", "key", b"x")
