@@ -1,0 +1,246 @@
+"""Engines and transactions, and the one gate through which every database error becomes one of ours."""
+
+import logging
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from rehook_sync.errors import ConflictError, DatabaseError, RehookSyncError, SettingsError, SourceError
+
+__all__ = ["Database", "open_database", "same_database", "utc_text"]
+
+_PASSWORD = re.compile(r"://[^@\s]*@")
+_DATA_ERRORS = ("22", "23")
+"""SQLSTATE classes whose messages quote values of rows."""
+_EXAMPLE = "postgresql://user:password@host:5432/name"
+_ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
+_NO_FILE = (":memory:", "file:")
+_BUSY_TIMEOUT_S = 15.0
+_SWITCH_WAIT_S = 0.05
+_LOCK_TIMEOUT = f"{_BUSY_TIMEOUT_S:.0f}s"
+_CONNECT_TIMEOUT_S = 10
+
+for _name in ("sqlalchemy", "psycopg"):
+    # What they cannot raise they log: without a listener Python would print it, traceback and all.
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+
+
+class Database:
+    """One database: short transactions, streamed reads, errors through the gate.
+
+    `setting` is the name of the setting that says where it is; messages point to it.
+    """
+
+    def __init__(self, engine: Engine, setting: str) -> None:
+        """Wrap an engine; use `open_database` to make one."""
+        self.engine = engine
+        self.setting = setting
+        self._worked = False
+
+    @property
+    def dialect(self) -> str:
+        """The dialect's name: `sqlite`, `postgresql`, or another for a warehouse."""
+        return self.engine.dialect.name
+
+    @property
+    def exists(self) -> bool:
+        """Tell whether there is anything to connect to: connecting would create a SQLite file that is missing."""
+        path = self.engine.url.database
+        return self.dialect != "sqlite" or not path or path.startswith(_NO_FILE) or Path(path).exists()
+
+    def as_stored(self, moment: datetime | None) -> datetime | str | None:
+        """Return a time as the sync-state tables keep it: timestamptz, or fixed-width UTC text in SQLite."""
+        if moment is None or self.dialect != "sqlite":
+            return moment
+        return utc_text(moment)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Open a connection for reading; whatever it did is rolled back at the end."""
+        with self.gate(), self._opened() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction for writing; commits at the end, rolls back on any error."""
+        with self.gate(), self._opened() as connection:
+            connection.info["write"] = True
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                connection.info["write"] = False
+
+    @contextmanager
+    def _opened(self) -> Iterator[Connection]:
+        try:
+            connection = self.engine.connect()
+        except SQLAlchemyError as error:
+            if self._worked:
+                raise DatabaseError(f"the database of {self.setting} is lost: {one_line(error)}") from error
+            message = f"cannot connect to the database of {self.setting}: {one_line(error)}; check host, name, user and password"
+            raise SourceError(message) from error
+        self._worked = True
+        with connection:
+            yield connection
+
+    @contextmanager
+    def gate(self) -> Iterator[None]:
+        """Turn every database error into a DatabaseError of one line without a password or a row's values."""
+        try:
+            yield
+        except RehookSyncError:
+            raise
+        except IntegrityError as error:
+            raise ConflictError(f"the database of {self.setting} refused a conflicting row: {one_line(error)}") from error
+        except SQLAlchemyError as error:
+            raise DatabaseError(f"the database of {self.setting} failed: {one_line(error)}") from error
+
+    def let_readers_in(self) -> None:
+        """Switch a SQLite file to write-ahead logging for good, so that readers and the writer do not wait for each other."""
+        if self.dialect != "sqlite":
+            return
+        with self.gate():
+            connection = self.engine.raw_connection()
+            try:
+                _switch_to_wal(connection.cursor())
+            except sqlite3.Error as error:
+                raise DatabaseError(f"the database of {self.setting} failed: {one_line(error)}") from error
+            finally:
+                connection.close()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def open_database(url: str, setting: str, *, read_only: bool = False, may_create: bool = False, search_path: str | None = None) -> Database:
+    """Return the database behind a SQLAlchemy URL; connects at first use.
+
+    Raises: SettingsError for a URL that cannot be read or whose driver is not installed, and for a SQLite file
+            that does not exist, unless `may_create`.
+    search_path: schema of unqualified table names (PostgreSQL only); it need not exist yet.
+    """
+    parsed = _parsed(url, setting)
+    if parsed.get_backend_name() == "sqlite" and not may_create and not (parsed.database and Path(parsed.database).is_file()):
+        raise SettingsError(f"{setting}: there is no SQLite file {parsed.database or '(empty)'}")
+    # Statements in errors go to tracebacks and to schedulers' logs; the values bound in them must not.
+    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+    if parsed.get_backend_name() == "postgresql":
+        options["connect_args"] = {"options": "-c timezone=UTC", "connect_timeout": _CONNECT_TIMEOUT_S}
+    elif parsed.get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
+    try:
+        engine = create_engine(parsed, **options)
+    except (NoSuchModuleError, ImportError) as error:
+        message = f"{setting}: the driver of '{parsed.drivername}' is missing: {error}; for PostgreSQL: pip install 'rehook-sync[postgres]'"
+        raise SettingsError(message) from error
+    except (ArgumentError, TypeError) as error:
+        raise SettingsError(f"{setting}: {one_line(error)}") from error
+    if parsed.get_backend_name() == "sqlite":
+        _prepare_sqlite(engine, read_only=read_only)
+        if may_create and not read_only:
+            _create_private(engine, parsed.database)
+    elif search_path is not None:
+        _prepare_postgres_writer(engine, search_path)
+    return Database(engine, setting)
+
+
+def utc_text(moment: datetime) -> str:
+    """Return a time as fixed-width UTC text, which sorts as the times do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def same_database(left: str, right: str) -> bool:
+    """Tell whether two URLs lead to the same database with the same user, so that one statement can join both."""
+    try:
+        return make_url(left) == make_url(right)
+    except (ArgumentError, ValueError):
+        return left == right
+
+
+def one_line(error: BaseException) -> str:
+    """Return what a database error says, as one line without URL credentials, statement or parameters."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if str(getattr(cause, "sqlstate", "") or "").startswith(_DATA_ERRORS):
+        return f"{type(cause).__name__} ({getattr(cause, 'sqlstate', '')}): {str(cause).partition(':')[0].splitlines()[0]}"
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("LINE ", "^", "DETAIL:", "CONTEXT:", "[SQL", "(Background"))]
+    return _PASSWORD.sub("://…@", "; ".join(kept) or type(cause).__name__)[:300]
+
+
+def _parsed(url: str, setting: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # Not chained: a password with special characters is taken for a port, and the cause quotes it.
+        raise SettingsError(f"{setting} is not a database URL, for example {_EXAMPLE}; {_ADVICE}") from None
+    place, _, query = url.partition("?")
+    if parsed.get_backend_name() != "sqlite" and (place.count("@") > 1 or "@" in query):
+        raise SettingsError(f"{setting} has an @ that may belong to the password, so that part of it would pass for the host; {_ADVICE}")
+    return parsed
+
+
+def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
+    """Take transactions into our own hands: a writer locks at once, a reader never writes."""
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA synchronous = FULL")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("write") else "BEGIN")
+
+
+def _switch_to_wal(cursor: DBAPICursor) -> None:
+    """Switch, unless it is done. While others have the file open SQLite refuses at once instead of waiting."""
+    until = time.monotonic() + _BUSY_TIMEOUT_S
+    while cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_SWITCH_WAIT_S)
+
+
+def _create_private(engine: Engine, path: str | None) -> None:
+    """Have a SQLite file that we create readable for its owner alone; one that is there keeps its permissions."""
+    if not path or path.startswith(_NO_FILE):
+        return
+
+    @event.listens_for(engine, "do_connect")
+    def connecting(*_: object) -> None:
+        with suppress(OSError):  # what is wrong with the path, SQLite says next
+            Path(path).touch(mode=0o600, exist_ok=False)
+
+
+def _prepare_postgres_writer(engine: Engine, schema: str) -> None:
+    """Find tables by the schema, and let no lock last for ever: a writer that stands still inside a transaction loses it."""
+    # Bound as a value: the dialect's own quoting would double the percent signs as well, which only a statement takes back.
+    quoted = '"{}"'.format(schema.replace('"', '""'))
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false)", (quoted, _LOCK_TIMEOUT))
+        cursor.close()
+        connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        if connection.info.get("write"):
+            connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (_LOCK_TIMEOUT,))

@@ -1,0 +1,170 @@
+"""Named queries out of `sql/`, loaded strictly: the only way SQL gets into this program.
+
+The header grammar is described in `sql/README.md`. Identifiers are filled in as `:"name"`, always quoted by
+the dialect; values are always bound.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy.engine.interfaces import Dialect
+
+from rehook_sync.errors import InternalError
+
+__all__ = ["Identifier", "Migration", "Query", "Statements", "load_migrations", "load_queries", "split_statements", "sql_folder"]
+
+Identifier = str | Sequence[str] | Sequence[Sequence[str]]
+"""A name, a dotted name as its parts, or a list of dotted names."""
+
+_HEADER = re.compile(r"^--\s*(\w+):\s*(.*?)\s*$")
+_IDENTIFIER = re.compile(r':"(\w+)"')
+_KEYS = frozenset({"name", "does", "dialect", "identifiers", "expanding"})
+_DIALECTS = frozenset({"sqlite", "postgresql"})
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One named statement of one dialect (`any` when it serves all)."""
+
+    name: str
+    does: str
+    dialect: str
+    identifiers: frozenset[str]
+    expanding: frozenset[str]
+    sql: str
+
+    def text(self, dialect: Dialect, **identifiers: Identifier) -> TextClause:
+        """Return the statement with its identifiers quoted for the dialect, ready to execute with bound values."""
+        if identifiers.keys() != self.identifiers:
+            raise InternalError(f"query {self.name} wants the identifiers {sorted(self.identifiers)}, got {sorted(identifiers)}")
+        filled = _IDENTIFIER.sub(lambda found: quote(dialect, identifiers[found.group(1)]), self.sql)
+        clause = text(filled)
+        return clause.bindparams(*(bindparam(name, expanding=True) for name in self.expanding))
+
+
+class Statements:
+    """The queries of one folder for one dialect, as statements that are prepared once and used often."""
+
+    def __init__(self, folder: str, dialect: Dialect) -> None:
+        """Load the folder's queries for the dialect."""
+        self._queries = load_queries(folder, dialect.name)
+        self._dialect = dialect
+        self._ready: dict[str, TextClause] = {}
+
+    def __getitem__(self, name: str) -> TextClause:
+        """Return a statement without identifiers. Raises InternalError when there is no such query."""
+        ready = self._ready.get(name)
+        if ready is None:
+            ready = self._ready[name] = self.fill(name)
+        return ready
+
+    def fill(self, name: str, **identifiers: Identifier) -> TextClause:
+        """Return a statement with its identifiers filled in. Raises InternalError when there is no such query."""
+        if name not in self._queries:
+            raise InternalError(f"there is no query named {name} for {self._dialect.name}")
+        return self._queries[name].text(self._dialect, **identifiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the sync-state schema; `version` counts from 1 without gaps."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def quote(dialect: Dialect, identifier: Identifier) -> str:
+    """Quote a name, a dotted name or a list of dotted names; a colon in it can never become a bound value."""
+    preparer = dialect.identifier_preparer
+    if isinstance(identifier, str):
+        quoted = preparer.quote_identifier(identifier).replace(":", "\\:")
+        # Some dialects double the percent signs here, and the compiler of textual statements does it once more.
+        return quoted if quoted.count("%") == identifier.count("%") else quoted.replace("%%", "%")
+    if all(isinstance(part, str) for part in identifier):
+        return ".".join(quote(dialect, part) for part in identifier)
+    return ", ".join(quote(dialect, part) for part in identifier)
+
+
+def sql_folder() -> Traversable:
+    """Return the folder of SQL files: inside the package in a wheel, beside it in a checkout."""
+    inside = files("rehook_sync") / "sql"
+    if inside.is_dir():
+        return inside
+    beside = Path(__file__).resolve().parent.parent / "sql"
+    if beside.is_dir():
+        return beside
+    raise InternalError("the sql/ folder is missing from this installation; install rehook-sync again")
+
+
+@cache
+def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
+    """Return the queries of one folder of `sql/` by name, the dialect's own version before the general one."""
+    wanted = dialect if dialect in _DIALECTS else "any"
+    found: dict[tuple[str, str], Query] = {}
+    for entry in sorted((sql_folder() / folder).iterdir(), key=lambda each: each.name):
+        if entry.name.endswith(".sql"):
+            for query in parse_queries(entry.read_text(encoding="utf-8"), f"{folder}/{entry.name}"):
+                if (query.name, query.dialect) in found:
+                    raise InternalError(f"sql/{folder}/{entry.name}: query {query.name} [{query.dialect}] is defined twice")
+                found[query.name, query.dialect] = query
+    return {name: query for (name, own), query in sorted(found.items()) if own == wanted or (own == "any" and (name, wanted) not in found)}
+
+
+def parse_queries(content: str, where: str) -> Iterable[Query]:
+    """Yield the queries of one file. Raises InternalError for anything the header grammar does not know."""
+    header: dict[str, str] = {}
+    body: list[str] = []
+    for line in content.splitlines():
+        match = _HEADER.match(line)
+        if match and match.group(1) in _KEYS:
+            key, value = match.groups()
+            if key == "name" and header:
+                yield _query(header, body, where)
+                header, body = {}, []
+            if key in header or (key != "name" and not header) or any(each.strip() for each in body):
+                raise InternalError(f"sql/{where}: header line {line!r} is out of place")
+            header[key] = value
+        elif not line.lstrip().startswith("--"):
+            if line.strip() and not header:
+                raise InternalError(f"sql/{where}: a statement stands before the first '-- name:'")
+            body.append(line)
+    if header:
+        yield _query(header, body, where)
+
+
+def _query(header: Mapping[str, str], body: Sequence[str], where: str) -> Query:
+    sql = "\n".join(body).strip().rstrip(";")
+    dialect = header.get("dialect", "any")
+    names = frozenset(filter(None, re.split(r"[,\s]+", header.get("identifiers", ""))))
+    if not sql or not header.get("does") or dialect not in _DIALECTS | {"any"}:
+        raise InternalError(f"sql/{where}: query {header['name']} lacks a statement, a '-- does:' or a known dialect")
+    if names != frozenset(_IDENTIFIER.findall(sql)):
+        raise InternalError(f"sql/{where}: query {header['name']} declares other identifiers than it uses")
+    expanding = frozenset(filter(None, re.split(r"[,\s]+", header.get("expanding", ""))))
+    return Query(header["name"], header["does"], dialect, names, expanding, sql)
+
+
+def load_migrations(dialect: str) -> tuple[Migration, ...]:
+    """Return the migrations of a dialect in order. Raises InternalError when a version is missing."""
+    found = []
+    for entry in (sql_folder() / "migrations").iterdir():
+        match = re.fullmatch(rf"(\d{{4}})_(\w+)\.{dialect}\.sql", entry.name)
+        if match:
+            found.append(Migration(int(match.group(1)), match.group(2), entry.read_text(encoding="utf-8")))
+    found.sort(key=lambda each: each.version)
+    if [each.version for each in found] != list(range(1, len(found) + 1)):
+        raise InternalError(f"sql/migrations: the versions for {dialect} have a gap")
+    return tuple(found)
+
+
+def split_statements(script: str) -> list[str]:
+    """Split a script into its statements. A semicolon at the end of a line ends one; comments are left out."""
+    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
+    return [each.strip() for each in re.split(r";[ \t]*(?:\n|$)", "\n".join(lines)) if each.strip()]
