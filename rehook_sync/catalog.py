@@ -1,0 +1,147 @@
+"""Asking a warehouse what it holds, over one connection: tables, columns, what the columns are. SELECT and cursor metadata alone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from rehook_sync.errors import SourceError
+from rehook_sync.layout import SYSTEM_COLUMNS, Kind, Table, find_name, similar
+from rehook_sync.queries import Identifier, load_queries
+
+__all__ = ["Catalog"]
+
+_POSTGRESQL_KINDS = {
+    **dict.fromkeys((25, 1042, 1043), Kind.TEXT),
+    **dict.fromkeys((1082, 1114, 1184), Kind.TIME),
+    **dict.fromkeys((20, 21, 23, 700, 701, 1700), Kind.NUMBER),
+    **dict.fromkeys((114, 3802), Kind.JSON),
+    16: Kind.BOOLEAN,
+}
+"""By type oid; these have been the same in every PostgreSQL, and in Redshift."""
+_SQLITE_KINDS = {
+    "BOOL": Kind.BOOLEAN,
+    "TIMESTAMP": Kind.TIME,
+    "DATETIME": Kind.TIME,
+    "JSON": Kind.JSON,
+    "BLOB": Kind.UNTYPED,
+    "CHAR": Kind.TEXT,
+    "TEXT": Kind.TEXT,
+    "INT": Kind.NUMBER,
+    "NUMERIC": Kind.NUMBER,
+}
+"""By a part of the declared type."""
+
+
+class Catalog:
+    """What one schema holds. `schema` is its name as the warehouse has it, None when nobody could say."""
+
+    def __init__(self, connection: Connection, dialect: str, schema: str | None, expected: Sequence[str]) -> None:
+        """Read the names of the tables.
+
+        Shape:  dialect: whose queries to use.  expected: names to go by where a warehouse has no list of its tables.
+        Raises: SourceError when there is no such schema, or it holds nothing this user may see.
+        """
+        self._connection = connection
+        self._dialect = dialect
+        self._queries = load_queries("segment", dialect)
+        self.warnings: list[str] = []
+        self.schema, self.tables = self._list_tables(schema, expected)
+
+    def require(self, wanted: str, setting: str) -> Table:
+        """Return the table that a setting names. Raises SourceError when it is not there."""
+        name = find_name(self.tables, wanted)
+        if name is not None:
+            return self.probe(name)
+        elsewhere = [schema for schema, holds_it in self._schemas(wanted).items() if holds_it and schema != self.schema]
+        ending = f"WAREHOUSE_SCHEMA could be {' or '.join(map(repr, elsewhere[:3]))}" if elsewhere else similar(self.tables, wanted)
+        raise SourceError(f"there is no table {wanted!r} in schema {self.schema!r} that this user may see (set {setting}); {ending}")
+
+    def probe(self, name: str) -> Table:
+        """Return a table with its columns."""
+        path = (name,) if self.schema is None else (self.schema, name)
+        with self._connection.execute(self._queries["probe_table"].text(self._connection.dialect, table=path)) as result:
+            described: dict[str, Any] = {column[0]: column[1] for column in result.cursor.description}
+        names = list(described)
+        keys = _keys(names)
+        if self._dialect == "sqlite":
+            statement = self._queries["read_declared_types"].text(self._connection.dialect)
+            kinds = {str(each): _sqlite_kind(str(declared)) for each, declared in self._connection.execute(statement, {"table": name})}
+        elif self._dialect == "postgresql":
+            kinds = {each: _POSTGRESQL_KINDS.get(oid, Kind.OTHER) for each, oid in described.items()}
+        else:
+            kinds = {}
+        return Table(
+            schema=self.schema,
+            name=name,
+            columns={keys[each]: each for each in names},
+            kinds={keys[each]: kinds.get(each, Kind.OTHER) for each in names},
+        )
+
+    def probe_events(self, names: Mapping[str, str]) -> dict[str, Table]:
+        """Return slug -> table for those that can be read and have an `id`; what cannot be read is a warning."""
+        found = {}
+        for slug, name in names.items():
+            try:
+                table = self.probe(name)
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise
+                self._connection.rollback()
+                self.warnings.append(f"table {name!r} cannot be read; should it belong to an event, that goes out without its properties")
+                continue
+            if table.has("id"):
+                found[slug] = table
+        return found
+
+    def sample_slugs(self, tracks: Table) -> set[str]:
+        """Return some event slugs in use."""
+        if not tracks.has("event"):
+            return set()
+        identifiers: dict[str, Identifier] = {"slug": tracks.columns["event"], "table": tracks.path}
+        statement = self._queries["sample_slugs"].text(self._connection.dialect, **identifiers)
+        return {slug for (slug,) in self._connection.execute(statement) if isinstance(slug, str)}
+
+    def _list_tables(self, schema: str | None, expected: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+        statement = self._queries["list_tables"].text(self._connection.dialect)
+        found: dict[str, list[str]] = {}
+        try:
+            for holder, name in self._connection.execute(statement, {"schema": schema}):
+                found.setdefault(str(holder), []).append(str(name))
+        except DBAPIError as error:
+            if error.connection_invalidated or self._dialect in {"sqlite", "postgresql"}:
+                raise
+            self._connection.rollback()
+            self.warnings.append(
+                "this warehouse has no information_schema.tables, so event tables cannot be found: use TRACK_PROPERTIES columns or json"
+            )
+            return schema, expected
+        if not found:
+            where = "the default schema" if schema is None else f"schema {schema!r}"
+            message = f"{where} has no tables, or none that this user may see (set WAREHOUSE_SCHEMA)"
+            raise SourceError(f"{message}; {similar(self._schemas(''), schema or '')}")
+        actual = (schema and find_name(found, schema)) or next(iter(found))
+        return actual, found[actual]
+
+    def _schemas(self, table: str) -> dict[str, bool]:
+        statement = self._queries["list_schemas"].text(self._connection.dialect)
+        values = {"table": table} if "table" in statement.compile().params else {}
+        return {str(schema): bool(holds_it) for schema, holds_it in self._connection.execute(statement, values)}
+
+
+def _keys(names: Iterable[str]) -> dict[str, str]:
+    """Return name -> name as Segment writes it: some warehouses keep all names in upper case."""
+    names = list(names)
+    folded = "id" not in names and "ID" in names
+    return {
+        name: name.lower() if name.lower() not in names and ((folded and name.isupper()) or name.lower() in SYSTEM_COLUMNS) else name
+        for name in names
+    }
+
+
+def _sqlite_kind(declared: str) -> Kind:
+    declared = declared.upper()
+    if not declared:
+        return Kind.UNTYPED
+    return next((kind for part, kind in _SQLITE_KINDS.items() if part in declared), Kind.OTHER)

@@ -1,0 +1,255 @@
+"""What a Segment source looks like in this warehouse: tables, columns, and where the properties of tracks are. Pure."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rehook_sync.errors import SourceError
+from rehook_sync.records import Stream
+
+__all__ = [
+    "JSON_PROPERTIES",
+    "JSON_TRAITS",
+    "SYSTEM_COLUMNS",
+    "Kind",
+    "SourceConfig",
+    "SourceLayout",
+    "Table",
+    "build_layout",
+    "check_columns",
+    "event_table_names",
+    "find_name",
+    "needs_event_tables",
+    "similar",
+]
+
+JSON_TRAITS = "traits"
+JSON_PROPERTIES = "properties"
+TIME_COLUMNS = ("timestamp", "original_timestamp")
+SYSTEM_COLUMNS = frozenset(
+    "id user_id anonymous_id received_at sent_at timestamp original_timestamp uuid_ts uuid loaded_at event event_text".split()  # noqa: SIM905
+)
+_NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
+_VIEW = "_view"
+_VIEW_HELPER = "row_number"  # BigQuery's deduplicating views number their rows
+_SHOWN = 8
+
+
+class Kind(StrEnum):
+    """What a column holds, as far as the reader must know. OTHER is everything else, and all where nobody says."""
+
+    TEXT = "text"
+    TIME = "time"
+    BOOLEAN = "boolean"
+    JSON = "json"
+    NUMBER = "number"
+    UNTYPED = "untyped"
+    OTHER = "another type"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """Where the Segment source is; each field is the setting of the same name."""
+
+    schema: str | None = None
+    identifies_table: str = "identifies"
+    tracks_table: str = "tracks"
+    cursor_column: str = "received_at"
+    track_properties: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table as found.
+
+    Shape:  columns: name as Segment writes it -> name in the warehouse.  kinds: name as Segment writes it -> Kind.
+    """
+
+    schema: str | None
+    name: str
+    columns: Mapping[str, str]
+    kinds: Mapping[str, Kind]
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The dotted name, as its parts."""
+        return (self.name,) if self.schema is None else (self.schema, self.name)
+
+    def has(self, column: str) -> bool:
+        """Tell whether there is such a column."""
+        return column in self.columns
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLayout:
+    """What was found, for `check` and for the reader.
+
+    Shape:  cursor: the cursor column as Segment writes it.  times: columns that say when a call was made, best first, per stream.
+            traits, properties: columns of identifies, and of tracks itself.
+            json: the column that holds all traits or properties as one JSON object, per stream; absent when there is none.
+            event_tables: event slug -> table; empty unless `track_properties` is `event_tables`.
+            reason: why this layout.  warnings: what deserves a look.
+    """
+
+    identifies: Table
+    tracks: Table
+    cursor: str
+    times: Mapping[Stream, tuple[str, ...]]
+    traits: tuple[str, ...]
+    properties: tuple[str, ...]
+    json: Mapping[Stream, str]
+    track_properties: str
+    event_tables: Mapping[str, Table]
+    reason: str
+    warnings: tuple[str, ...]
+
+    def table(self, stream: Stream) -> Table:
+        """Return the table of a stream."""
+        return self.identifies if stream is Stream.IDENTIFIES else self.tracks
+
+    def fields(self, stream: Stream) -> tuple[str, ...]:
+        """Return the columns of a stream's table that are traits or properties, without the JSON column."""
+        return self.traits if stream is Stream.IDENTIFIES else self.properties
+
+    def event_columns(self, table: Table) -> tuple[str, ...]:
+        """Return the columns of an event table that are properties."""
+        return field_columns(table, self.cursor)
+
+
+def find_name(names: Iterable[str], wanted: str) -> str | None:
+    """Return the name that is meant: the very same, else the only one that differs in case alone."""
+    names = list(names)
+    if wanted in names:
+        return wanted
+    same = [name for name in names if name.casefold() == wanted.casefold()]
+    return same[0] if len(same) == 1 else None
+
+
+def similar(names: Iterable[str], wanted: str) -> str:
+    """Return the end of a message: what is there instead, names like the wanted one if there are any."""
+    names = sorted(names)
+    close = difflib.get_close_matches(wanted.casefold(), names, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    shown = ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return f"found: {shown or 'nothing'}"
+
+
+def field_columns(table: Table, cursor: str) -> tuple[str, ...]:
+    """Return the columns that are traits or properties: all that are not Segment's own."""
+    helpers = {cursor, _VIEW_HELPER} if table.name.casefold().endswith(_VIEW) else {cursor}
+    return tuple(column for column in table.columns if column not in SYSTEM_COLUMNS | helpers and not column.startswith("context_"))
+
+
+def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bool) -> str:
+    """Return the cursor column of identifies or tracks as Segment writes it.
+
+    Shape:  setting: the one that names the table.  typed: whether the database says what columns hold.
+    Raises: SourceError when a column that every row needs is missing, or holds text where a timestamp belongs.
+    """
+    for column in ("id", "user_id"):
+        if not table.has(column):
+            message = f"table {table.name!r} has no column {column!r}, which every call has ({setting} says which table is read)"
+            raise SourceError(f"{message}; {similar(table.columns, column)}")
+    cursor = find_name(table.columns, config.cursor_column)
+    if cursor is None:
+        message = f"table {table.name!r} has no column {config.cursor_column!r} to find new rows by (set CURSOR_COLUMN)"
+        raise SourceError(f"{message}; {similar(table.columns, config.cursor_column)}")
+    for column, advice in ((cursor, "set CURSOR_COLUMN to another column or "), ("timestamp", "")):
+        if typed and table.has(column) and table.kinds[column] is not Kind.TIME:
+            message = f"table {table.name!r}, column {column!r}: {table.kinds[column]} where a timestamp belongs"
+            raise SourceError(f"{message}; {advice}convert it in a view and name that in {setting}")
+    return cursor
+
+
+def needs_event_tables(config: SourceConfig, tracks: Table) -> bool:
+    """Tell whether the layout can only be found by looking at the event tables."""
+    wanted = config.track_properties
+    return wanted == "event_tables" or (wanted == "auto" and not tracks.has(JSON_PROPERTIES))
+
+
+def event_table_names(names: Iterable[str], config: SourceConfig) -> dict[str, str]:
+    """Return slug -> name for all tables that may belong to an event."""
+    not_events = _NO_EVENTS | {config.identifies_table.casefold(), config.tracks_table.casefold()}
+    found = [name for name in names if name.casefold() not in not_events and not name.casefold().endswith(_VIEW)]
+    return {name.lower(): name for name in found if name.isupper()} | {name: name for name in found}
+
+
+def build_layout(
+    config: SourceConfig, cursor: str, calls: tuple[Table, Table], events: Mapping[str, Table], slugs: Iterable[str], *, typed: bool
+) -> SourceLayout:
+    """Return the layout, given identifies and tracks, the tables that may be events, and some slugs in use.
+
+    Raises: SourceError when `TRACK_PROPERTIES` asks for a JSON column that is not there.
+    """
+    identifies, tracks = calls
+    events = {slug: table for slug, table in events.items() if table.has("id")}
+    own = field_columns(tracks, cursor)
+    chosen, reason = _choose(config, own, events, slugs)
+    json = _json_columns(chosen, identifies, tracks, cursor)
+    if chosen == "json" and Stream.TRACKS not in json:
+        message = f"TRACK_PROPERTIES is 'json', but table {tracks.name!r} has no column {JSON_PROPERTIES!r}"
+        raise SourceError(f"{message}; {similar(tracks.columns, JSON_PROPERTIES)}")
+    if config.track_properties in {"event_tables", "json"}:
+        own = ()
+    warnings = []
+    if chosen == "event_tables" and not events:
+        warnings.append(f"no event table beside {tracks.name!r}: events go out without properties")
+    return SourceLayout(
+        identifies=identifies,
+        tracks=tracks,
+        cursor=cursor,
+        times={
+            Stream.IDENTIFIES: _times(identifies, typed=typed, warnings=warnings),
+            Stream.TRACKS: _times(tracks, typed=typed, warnings=warnings),
+        },
+        traits=_without(field_columns(identifies, cursor), json.get(Stream.IDENTIFIES)),
+        properties=_without(own, json.get(Stream.TRACKS)),
+        json=json,
+        track_properties=chosen,
+        event_tables=events if chosen == "event_tables" else {},
+        reason=reason,
+        warnings=tuple(warnings),
+    )
+
+
+def _choose(config: SourceConfig, own: tuple[str, ...], events: Mapping[str, Table], slugs: Iterable[str]) -> tuple[str, str]:
+    """Return where the properties of tracks are, and why."""
+    if config.track_properties != "auto":
+        return config.track_properties, "TRACK_PROPERTIES says so"
+    if JSON_PROPERTIES in own:
+        more = "; its further columns are properties, too" if len(own) > 1 else ""
+        return "json", f"tracks has a column {JSON_PROPERTIES!r}{more}"
+    if not own:
+        return "event_tables", "tracks has no columns beyond Segment's own"
+    if any(slug in events for slug in slugs):
+        return "event_tables", "there are tables named like events; where these have no such column, columns of tracks are properties, too"
+    return "columns", "tracks has columns beyond Segment's own, and no table is named like an event"
+
+
+def _json_columns(chosen: str, identifies: Table, tracks: Table, cursor: str) -> dict[Stream, str]:
+    """Return the JSON column per stream. A trait may be called `traits`: it takes a reason to believe that it holds them all."""
+    found = {}
+    if chosen == "json" and tracks.has(JSON_PROPERTIES):
+        found[Stream.TRACKS] = JSON_PROPERTIES
+    alone = field_columns(identifies, cursor) == (JSON_TRAITS,)
+    if identifies.has(JSON_TRAITS) and (alone or chosen == "json" or identifies.kinds[JSON_TRAITS] is Kind.JSON):
+        found[Stream.IDENTIFIES] = JSON_TRAITS
+    return found
+
+
+def _times(table: Table, *, typed: bool, warnings: list[str]) -> tuple[str, ...]:
+    times = []
+    for column in TIME_COLUMNS:
+        if table.has(column) and typed and table.kinds[column] is not Kind.TIME:
+            warnings.append(f"table {table.name!r}: column {column!r} is not of a time type, so it is not read")
+        elif table.has(column):
+            times.append(column)
+    if not times:
+        warnings.append(f"table {table.name!r} has no column 'timestamp': calls are ordered by the cursor column")
+    return tuple(times)
+
+
+def _without(columns: tuple[str, ...], left_out: str | None) -> tuple[str, ...]:
+    return tuple(column for column in columns if column != left_out)

@@ -1,0 +1,232 @@
+"""From what a driver gives to source rows: times, ids, exact values, and a problem instead of an exception. Pure."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from rehook_sync.records import SourceRow, Stream
+from rehook_sync.values import LONGEST_KEY_BYTES, is_too_long, to_text, to_time
+
+__all__ = [
+    "NAMELESS",
+    "RowPlan",
+    "build_rows",
+    "exact_json",
+    "lenient_loader",
+    "read_fields",
+    "read_message_id",
+    "text_or_bytes",
+    "time_order",
+    "to_boolean",
+    "to_moment",
+]
+
+NAMELESS = "null-id:"
+"""Message ids of calls without a usable id begin so; the rest is a hash of what the call says."""
+_SHOWN = 100
+
+_TEXTS = ("user_id", "anonymous_id", "event", "event_text")
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlan:
+    """Where in a driver's tuple the parts of a call are; positions are None for columns that are not there.
+
+    Shape:  0 and 1: the times of arrival and of the call, NULL when unusable.  raw_cursor: the first as the table has it.
+            texts: user_id, anonymous_id, event, event_text.
+            fields: names of the columns from `first_field` to the end.  convert: field -> function, where the driver's value is not it.
+            json: the field that holds all others as one JSON object.
+    """
+
+    stream: Stream
+    cursor: str
+    id: int
+    texts: tuple[int | None, int | None, int | None, int | None]
+    raw_cursor: int | None
+    fields: tuple[str, ...]
+    first_field: int
+    convert: Mapping[str, Callable[[Any], object]]
+    json: str | None = None
+
+
+def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[SourceRow]:
+    """Yield one source row for each tuple."""
+    for row in found:
+        yield _build_row(plan, row)
+
+
+def time_order(row: SourceRow) -> tuple[datetime, str]:
+    """Return the sort key of calls: time, then message id; calls without a time come first."""
+    return row.occurred_at or _BEGINNING, row.message_id
+
+
+def read_message_id(value: object) -> tuple[str | None, str | None]:
+    """Return a message id, or None and what is wrong with it."""
+    try:
+        text = to_text(value)
+    except ValueError:
+        return None, "id is no text"
+    if text is None:
+        return None, "id is NULL"
+    if is_too_long(text):
+        return None, f"id is longer than {LONGEST_KEY_BYTES} bytes"
+    return (text, None) if text.strip() else (None, "id is blank")
+
+
+def read_fields(names: Sequence[str], values: Iterable[Any], convert: Mapping[str, Callable[[Any], object]]) -> dict[str, object]:
+    """Return the fields that are not NULL."""
+    fields = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    for name, function in convert.items():
+        if name in fields:
+            fields[name] = function(fields[name])
+    return fields
+
+
+def to_boolean(value: object) -> object:
+    """Return the boolean that SQLite stored as 0 or 1; anything else stays."""
+    return bool(value) if type(value) is int and value in (0, 1) else value
+
+
+def to_moment(value: object) -> object:
+    """Return the aware time that SQLite stored as text; anything else stays."""
+    try:
+        return to_time(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def exact_json(content: str | bytes | bytearray | memoryview) -> object:
+    """Return what JSON says, decimals exact.
+
+    Raises: ValueError for what is no JSON, RecursionError for what is nested too deeply.
+    """
+    return json.loads(bytes(content) if isinstance(content, memoryview) else content, parse_float=Decimal, parse_constant=_no_number)
+
+
+def text_or_bytes(content: bytes) -> str | bytes:
+    """Return text, or the bytes as they are when they are no UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+def lenient_loader(strict: Callable[..., Any], failures: tuple[type[Exception], ...]) -> type:
+    """Return a psycopg loader that gives the text of a value Python cannot hold.
+
+    PostgreSQL knows `infinity`, and years that Python does not; one such value must not end the whole read.
+    Shape:  strict: a psycopg loader of the text format, or a function that reads one value.
+    """
+
+    class LenientLoader:
+        format = 0
+
+        def __init__(self, oid: int, context: object = None) -> None:
+            self._load = strict(oid, context).load if isinstance(strict, type) else strict
+
+        def load(self, content: bytes | memoryview) -> object:
+            try:
+                return self._load(content)
+            except failures:
+                return text_or_bytes(bytes(content))
+
+    return LenientLoader
+
+
+def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
+    problem = None
+    received, occurred = _time(row[0]), _time(row[1])
+    if occurred is None or received is None:
+        problem = _time_problem(plan, row, received)
+        occurred = occurred or received
+    fields = read_fields(plan.fields, row[plan.first_field :], plan.convert)
+    if plan.json is not None and plan.json in fields:
+        fields, flaw = _with_members(plan.json, fields)
+        problem = problem or flaw
+    texts = [None if at is None else row[at] for at in plan.texts]
+    for value in texts:
+        if type(value) is not str and value is not None:
+            texts, flaw = _as_text(texts)
+            problem = problem or flaw
+            break
+    message_id = row[plan.id]
+    if type(message_id) is not str or not message_id or message_id.isspace() or is_too_long(message_id):
+        message_id, flaw = read_message_id(message_id)
+        problem = flaw or problem
+        message_id = message_id or NAMELESS + _content_hash([*row[: plan.first_field], *texts], fields)
+    user_id, anonymous_id, slug, name = texts
+    if user_id is not None and is_too_long(user_id):
+        problem = problem or f"user_id is longer than {LONGEST_KEY_BYTES} bytes"
+        user_id = user_id[:_SHOWN] + "…"
+    event = slug if name is None else name
+    return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem)
+
+
+def _time(value: object) -> datetime | None:
+    """Return an aware time, None for what is none."""
+    try:
+        if type(value) is str:
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo is UTC else to_time(moment)
+        return to_time(value)
+    except ValueError:
+        return None
+
+
+def _time_problem(plan: RowPlan, row: Sequence[Any], received: datetime | None) -> str:
+    raw = row[0] if plan.raw_cursor is None else row[plan.raw_cursor]
+    if received is None:
+        return f"{plan.cursor} is NULL" if raw is None else f"{plan.cursor} is not a time"
+    return "timestamp is not a time"
+
+
+def _as_text(values: Sequence[object]) -> tuple[list[str | None], str | None]:
+    """Return ids and names as text, None for those that have no text form, and what is wrong with the first of these."""
+    texts: list[str | None] = []
+    flaw = None
+    for name, value in zip(_TEXTS, values, strict=True):
+        try:
+            texts.append(to_text(value))
+        except ValueError:
+            texts.append(None)
+            flaw = flaw or f"{name} is no text"
+    return texts, flaw
+
+
+def _with_members(column: str, fields: Mapping[str, object]) -> tuple[dict[str, object], str | None]:
+    """Return the members of a JSON column before the other fields, which they outrank, and what is wrong with it."""
+    others = {name: value for name, value in fields.items() if name != column}
+    value = fields[column]
+    try:
+        if isinstance(value, str | bytes | bytearray | memoryview):
+            value = exact_json(value)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        return others, f"{column} is not a JSON object"
+    members = {name: member for name, member in value.items() if member is not None}
+    return {**members, **{name: other for name, other in others.items() if name not in members}}, None
+
+
+def _content_hash(parts: Iterable[object], fields: Mapping[str, object]) -> str:
+    """Return the same hash for the same content in every run, whichever columns came or went empty meanwhile."""
+    content = [_canonical(part) for part in parts], sorted((name, _canonical(value)) for name, value in fields.items())
+    return sha256(repr(content).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    if isinstance(value, date):
+        try:
+            return f"time {to_time(value)}"
+        except ValueError:
+            return f"time {value}"
+    return repr(bytes(value)) if isinstance(value, memoryview) else repr(value)
+
+
+def _no_number(_name: str) -> object:
+    raise ValueError("NaN and Infinity are no JSON")

@@ -1,0 +1,362 @@
+"""The only module that knows Segment's tables: what there is, windowed reads, properties out of event tables.
+
+Reads with SELECT and cursor metadata alone. A name from the settings or from the data becomes SQL only when it was
+found among the names that exist, and quoted.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, TextClause
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from rehook_sync.catalog import Catalog
+from rehook_sync.database import Database
+from rehook_sync.errors import DatabaseError, SourceError
+from rehook_sync.layout import (
+    Kind,
+    SourceConfig,
+    SourceLayout,
+    Table,
+    build_layout,
+    check_columns,
+    event_table_names,
+    needs_event_tables,
+)
+from rehook_sync.queries import Identifier, load_queries
+from rehook_sync.records import SourceRow, Stream, Window
+from rehook_sync.rows import (
+    NAMELESS,
+    RowPlan,
+    build_rows,
+    exact_json,
+    lenient_loader,
+    read_fields,
+    read_message_id,
+    text_or_bytes,
+    time_order,
+    to_boolean,
+    to_moment,
+)
+from rehook_sync.values import to_time
+
+__all__ = ["SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
+
+_FETCH_ROWS = 500
+_IDS_PER_STATEMENT = 500
+_MARGIN = timedelta(days=1)
+_TICK = timedelta.resolution
+_POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
+_CONVERT: dict[Kind, Callable[[Any], object]] = {Kind.BOOLEAN: to_boolean, Kind.TIME: to_moment}
+_T = TypeVar("_T")
+
+
+class SegmentSource:
+    """One Segment source in one warehouse, as it is while this object lives."""
+
+    def __init__(self, database: Database, config: SourceConfig) -> None:
+        """Take note of where the source is; nothing is read yet."""
+        self._database = database
+        self._config = config
+        self._queries = load_queries("segment", database.dialect)
+        self._layout: SourceLayout | None = None
+        self._events: Mapping[str, Table] = {}
+
+    def discover(self) -> SourceLayout:
+        """Return what there is; looks once.
+
+        Raises: SourceError when it is not a Segment source, with the setting that would change it.
+        """
+        if self._layout is None:
+            try:
+                self._layout = self._discover()
+            except DatabaseError as error:
+                if isinstance(error.__cause__, ProgrammingError):
+                    raise SourceError(str(error)) from error
+                raise
+            self._events = self._layout.event_tables
+        return self._layout
+
+    def newest(self, stream: Stream, window: Window) -> datetime | None:
+        """Return the newest time in a window, over all calls, known or not; None when it has none."""
+        statement = self._calls(stream, None, "read_newest")
+        with self._opened() as connection:
+            value = connection.execute(statement, self._bounds(window)).scalar()
+        try:
+            return to_time(value)
+        except ValueError:
+            return None
+
+    def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
+        """Return how many different calls `read_window` gives."""
+        statement = self._calls(stream, known, "count_calls")
+        with self._opened() as connection:
+            return int(connection.execute(statement, self._bounds(window) | _known_values(stream, known)).scalar_one())
+
+    def read_window(self, stream: Stream, window: Window, known: Identifier | None) -> Iterator[SourceRow]:
+        """Yield the calls of a window in `time_order`, and those whose cursor is no time; an id may come twice.
+
+        Shape:  known: the sync_state table when it is in this database, its calls are left out; None leaves out nothing.
+        One connection is open until the iterator ends or is closed. Only calls with a problem may be out of order.
+        """
+        plan, columns = self._plan(stream)
+        statement = self._calls(stream, known, "read_calls", columns=columns)
+        with self._opened() as connection:
+            values = self._bounds(window) | _known_values(stream, known)
+            yield from build_rows(plan, self._fetch(connection, statement, values, streamed=True))
+
+    def read_ids(self, stream: Stream, ids: Sequence[str]) -> list[SourceRow]:
+        """Return the calls with these message ids whatever their time, one for each id that is there, in `time_order`."""
+        plan, columns = self._plan(stream)
+        key = self._key("calls", self.discover().table(stream))
+        by_id = self._calls(stream, None, "read_calls_by_id", columns=columns, key=key)
+        nameless = self._calls(stream, None, "read_nameless_calls", columns=columns)
+        wanted = set(ids)
+        found: dict[str, SourceRow] = {}
+        with self._opened() as connection:
+            for some in _cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
+                for row in build_rows(plan, self._fetch(connection, by_id, {"ids": self._ids(some)})):
+                    found.setdefault(row.message_id, row)
+            if any(each.startswith(NAMELESS) for each in wanted):
+                for row in build_rows(plan, self._fetch(connection, nameless, {}, streamed=True)):
+                    found.setdefault(row.message_id, row)
+        return sorted((row for row in found.values() if row.message_id in wanted), key=time_order)
+
+    def fill_properties(self, rows: Sequence[SourceRow]) -> None:
+        """Add to each track what its event table has of it, in place; a call that is not there stays as it is."""
+        self.discover()
+        try:
+            self._fill(rows)
+        except DatabaseError:
+            if not self._events_changed():
+                raise
+            self._fill(rows)
+
+    def _discover(self) -> SourceLayout:
+        config = self._config
+        typed = self._database.dialect == "postgresql"
+        with self._opened() as connection:
+            catalog = self._catalog(connection)
+            identifies = catalog.require(config.identifies_table, "IDENTIFIES_TABLE")
+            tracks = catalog.require(config.tracks_table, "TRACKS_TABLE")
+            cursor = check_columns(tracks, "TRACKS_TABLE", config, typed=typed)
+            if check_columns(identifies, "IDENTIFIES_TABLE", config, typed=typed) != cursor:
+                raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in identifies and tracks; use views")
+            events: dict[str, Table] = {}
+            slugs: set[str] = set()
+            if needs_event_tables(config, tracks):
+                events = catalog.probe_events(event_table_names(catalog.tables, config))
+                slugs = catalog.sample_slugs(tracks)
+        layout = build_layout(config, cursor, (identifies, tracks), events, slugs, typed=typed)
+        return replace(layout, warnings=(*layout.warnings, *catalog.warnings))
+
+    def _catalog(self, connection: Connection) -> Catalog:
+        config = self._config
+        return Catalog(connection, self._database.dialect, config.schema, (config.identifies_table, config.tracks_table))
+
+    def _events_changed(self) -> bool:
+        """Look at the event tables again; tell whether a table or a column came or went since."""
+        with self._opened() as connection:
+            catalog = self._catalog(connection)
+            names = event_table_names(catalog.tables, self._config)
+            found = catalog.probe_events({slug: name for slug, name in names.items() if slug in self._events})
+        changed = found != self._events
+        self._events = found
+        return changed
+
+    def _fill(self, rows: Sequence[SourceRow]) -> None:
+        calls: dict[str, list[SourceRow]] = {}
+        for row in rows:
+            if row.event_slug is not None and row.event_slug in self._events:
+                calls.setdefault(row.event_slug, []).append(row)
+        if not calls:
+            return
+        with self._opened() as connection:
+            for slug, those in calls.items():
+                for some in _cut(those):
+                    self._fill_from(connection, self._events[slug], some)
+
+    def _fill_from(self, connection: Connection, table: Table, rows: Sequence[SourceRow]) -> None:
+        """Look near the calls' own times first, which bounds the scan, then anywhere for those not found."""
+        layout = self.discover()
+        names = layout.event_columns(table)
+        convert = self._converters(table, names)
+        missing = {row.message_id for row in rows if not row.message_id.startswith(NAMELESS)} if names else set()
+        found: dict[str, dict[str, object]] = {}
+        identifiers: dict[str, Identifier] = {
+            "table": table.path,
+            "id": table.columns["id"],
+            "key": self._key("found", table),
+            "columns": self._named("found", (table.columns[name] for name in ("id", *names))),
+            "cursor": self._named("found", [table.columns.get(layout.cursor, "")]),
+        }
+        for bounds in (self._near(table, rows), {}):
+            if bounds is None or not missing:
+                continue
+            statement = self._text(["read_properties", "near_in_time"] if bounds else ["read_properties"], identifiers)
+            for row in self._fetch(connection, statement, {"ids": self._ids(sorted(missing)), **bounds}):
+                message_id, _ = read_message_id(row[0])
+                if message_id is not None:
+                    found[message_id] = read_fields(names, row[1:], convert) | found.get(message_id, {})
+            missing -= found.keys()
+        for call in rows:
+            call.fields.update(found.get(call.message_id, {}))
+
+    def _near(self, table: Table, rows: Sequence[SourceRow]) -> dict[str, object] | None:
+        """Return bounds a day around the rows, None when the event table or the rows have no such time."""
+        cursor = self.discover().cursor
+        times = [row.received_at for row in rows if row.received_at is not None]
+        if not times or not table.has(cursor) or (self._database.dialect == "postgresql" and table.kinds[cursor] is not Kind.TIME):
+            return None
+        try:
+            low, high = min(times) - _MARGIN, max(times) + _MARGIN
+            if self._database.dialect != "sqlite":
+                return {"low": low, "high": high}
+            # Text with any offset is at most a day off as text, and begins with its date.
+            return {"low": (low - _MARGIN).date().isoformat(), "high": (high + 2 * _MARGIN).date().isoformat()}
+        except OverflowError:
+            return None
+
+    def _plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
+        """Return what to select and where each part of it will be."""
+        layout = self.discover()
+        table = layout.table(stream)
+        parts = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
+        if stream is Stream.IDENTIFIES:
+            parts = [each for each in parts if not each.startswith("event")]
+        raw_cursor = [layout.cursor] if self._database.dialect == "sqlite" else []
+        json_column = layout.json.get(stream)
+        fields = layout.fields(stream) + ((json_column,) if json_column else ())
+        place = {name: at + 2 for at, name in enumerate(parts)}
+        plan = RowPlan(
+            stream=stream,
+            cursor=layout.cursor,
+            id=place["id"],
+            texts=(place["user_id"], place.get("anonymous_id"), place.get("event"), place.get("event_text")),
+            raw_cursor=len(parts) + 2 if raw_cursor else None,
+            fields=fields,
+            first_field=len(parts) + len(raw_cursor) + 2,
+            convert=self._converters(table, layout.fields(stream)),
+            json=json_column,
+        )
+        return plan, self._named("calls", (table.columns[name] for name in (*parts, *raw_cursor, *fields)))
+
+    def _converters(self, table: Table, names: Sequence[str]) -> dict[str, Callable[[Any], object]]:
+        """Return what makes exact values of SQLite's, which has neither booleans nor times; other drivers give them."""
+        if self._database.dialect != "sqlite":
+            return {}
+        return {name: _CONVERT[table.kinds[name]] for name in names if table.kinds[name] in _CONVERT}
+
+    def _key(self, alias: str, table: Table) -> Identifier:
+        """Return the column to look ids up in: the id itself where text compares with it, which an index serves, else the id as text."""
+        kind = table.kinds["id"]
+        comparable = {"postgresql": kind is Kind.TEXT, "sqlite": kind is not Kind.UNTYPED}.get(self._database.dialect, True)
+        return self._named(alias, [table.columns["id"] if comparable else "rehook_sync__id"])
+
+    def _named(self, alias: str, columns: Iterable[str]) -> list[tuple[str, ...]]:
+        """Return columns as identifiers. SQLite takes a quoted name that is no column for text, unless it is said whose column."""
+        return [(alias, column) if self._database.dialect == "sqlite" else (column,) for column in columns]
+
+    def _ids(self, ids: Sequence[str]) -> object:
+        return json.dumps(ids) if self._database.dialect == "sqlite" else list(ids)
+
+    def _bounds(self, window: Window) -> dict[str, object]:
+        dialect = self._database.dialect
+        if dialect == "sqlite":
+            return {
+                "low": _sortable(window.low) if window.low else "",
+                "high": _sortable(window.high),
+                "last": _sortable(window.high - _TICK),
+            }
+        beginning = "-infinity" if dialect == "postgresql" else datetime.min.replace(tzinfo=UTC)
+        return {"low": window.low or beginning, "high": window.high}
+
+    def _calls(self, stream: Stream, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
+        """Return a statement over the calls of a stream."""
+        layout = self.discover()
+        table = layout.table(stream)
+        cursor = table.columns[layout.cursor]
+        common: dict[str, Identifier] = {
+            "table": table.path,
+            "cursor": cursor,
+            "times": self._named("t", (*(table.columns[name] for name in layout.times[stream]), cursor, cursor)),
+            "id": table.columns["id"],
+            "known": known or "",
+        }
+        return self._text(["timed", "new_calls" if known else "all_calls", what], common | identifiers)
+
+    def _text(self, parts: Sequence[str], identifiers: Mapping[str, Identifier]) -> TextClause:
+        """Put a statement together from named parts."""
+        queries = [self._queries[part] for part in parts]
+        whole = replace(
+            queries[-1],
+            sql="\n".join(each.sql for each in queries),
+            identifiers=frozenset().union(*(each.identifiers for each in queries)),
+            expanding=frozenset().union(*(each.expanding for each in queries)),
+        )
+        return whole.text(self._database.engine.dialect, **{name: identifiers[name] for name in whole.identifiers})
+
+    @contextmanager
+    def _opened(self) -> Iterator[Connection]:
+        with self._database.connect() as connection:
+            if self._database.dialect == "postgresql" and not connection.info.get("rehook_loaders"):
+                _add_loaders(connection)
+                connection.info["rehook_loaders"] = True
+            yield connection
+
+    def _fetch(
+        self, connection: Connection, statement: TextClause, values: Mapping[str, object], *, streamed: bool = False
+    ) -> Iterator[Sequence[Any]]:
+        """Yield tuples, a few at a time. `streamed`: the database keeps the rest until it is wanted."""
+        given = 0
+        try:
+            for some in _partitions(connection, statement, values, streamed):
+                yield from some
+                given += len(some)
+        except OperationalError as error:
+            if self._database.dialect != "sqlite" or "decode" not in str(error.orig):
+                raise
+            driver: Any = connection.connection.driver_connection
+            # SQLite lets text be no text. The same snapshot gives the same rows in the same order, so it can go on where it was.
+            driver.text_factory = text_or_bytes
+            try:
+                again = chain.from_iterable(_partitions(connection, statement, values, streamed))
+                yield from islice(again, given, None)
+            finally:
+                driver.text_factory = str
+
+
+def _partitions(connection: Connection, statement: TextClause, values: Mapping[str, object], streamed: bool) -> Iterator[Sequence[Any]]:
+    # The size is said here, since SQLAlchemy leaves the option `yield_per` aside for textual statements and would read it all at once.
+    with connection.execute(statement, values, execution_options={"stream_results": streamed}) as result:
+        yield from result.partitions(_FETCH_ROWS)
+
+
+def _add_loaders(connection: Connection) -> None:
+    """Let psycopg give text for what Python cannot hold, and exact decimals in JSON. Another driver stays as it is."""
+    adapters = getattr(connection.connection.driver_connection, "adapters", None)
+    if adapters is None:
+        return
+    failures = (connection.dialect.loaded_dbapi.DataError, ValueError, ArithmeticError, RecursionError)
+    for name in (*_POSTGRESQL_TIMES, "json", "jsonb"):
+        oid = adapters.types[name].oid
+        loader = exact_json if name.startswith("json") else adapters.get_loader(oid, 0)
+        adapters.register_loader(oid, lenient_loader(loader, failures))
+
+
+def _known_values(stream: Stream, known: Identifier | None) -> dict[str, object]:
+    return {"stream": stream.value} if known else {}
+
+
+def _sortable(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _cut(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), _IDS_PER_STATEMENT):
+        yield items[start : start + _IDS_PER_STATEMENT]

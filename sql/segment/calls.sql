@@ -1,0 +1,153 @@
+-- Reading identifies and tracks. A statement is put together from three parts, in this order:
+-- `timed` (times as times), `all_calls` or `new_calls` (with or without those in sync_state), and what to do with them.
+-- Computed columns are called rehook_sync__*: two underscores in a row are in no column that Segment makes.
+
+-- name: timed
+-- does: gives each call its two times as text that sorts like time, in UTC with microseconds, and NULL for what is no time
+-- dialect: sqlite
+-- identifiers: table, cursor, times, id
+WITH timed AS (
+    SELECT
+        z.*,
+        CASE
+            WHEN z.rehook_sync__c GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'
+                THEN SUBSTR(z.rehook_sync__c, 1, 10) || 'T' || SUBSTR(z.rehook_sync__c, 12, 8)
+                    || SUBSTR(RTRIM(SUBSTR(z.rehook_sync__c, 20), 'Z') || '000000', 1, 7) || '+00:00'
+            WHEN z.rehook_sync__c GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'
+                THEN COALESCE(
+                    STRFTIME('%Y-%m-%dT%H:%M:%S', SUBSTR(z.rehook_sync__c, 1, 19) || z.rehook_sync__cz),
+                    STRFTIME('%Y-%m-%dT%H:%M:%S', SUBSTR(z.rehook_sync__c, 1, 19) || SUBSTR(z.rehook_sync__cz, 1, 3) || ':' || SUBSTR(z.rehook_sync__cz || '00', 4, 2))
+                ) || SUBSTR(SUBSTR(z.rehook_sync__c, 20, LENGTH(z.rehook_sync__c) - 19 - LENGTH(z.rehook_sync__cz))
+                    || SUBSTR('.000000', MAX(LENGTH(z.rehook_sync__c) - 18 - LENGTH(z.rehook_sync__cz), 1)), 1, 7) || '+00:00'
+        END AS rehook_sync__received_at,
+        CASE
+            WHEN z.rehook_sync__o GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'
+                THEN SUBSTR(z.rehook_sync__o, 1, 10) || 'T' || SUBSTR(z.rehook_sync__o, 12, 8)
+                    || SUBSTR(RTRIM(SUBSTR(z.rehook_sync__o, 20), 'Z') || '000000', 1, 7) || '+00:00'
+            WHEN z.rehook_sync__o GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'
+                THEN COALESCE(
+                    STRFTIME('%Y-%m-%dT%H:%M:%S', SUBSTR(z.rehook_sync__o, 1, 19) || z.rehook_sync__oz),
+                    STRFTIME('%Y-%m-%dT%H:%M:%S', SUBSTR(z.rehook_sync__o, 1, 19) || SUBSTR(z.rehook_sync__oz, 1, 3) || ':' || SUBSTR(z.rehook_sync__oz || '00', 4, 2))
+                ) || SUBSTR(SUBSTR(z.rehook_sync__o, 20, LENGTH(z.rehook_sync__o) - 19 - LENGTH(z.rehook_sync__oz))
+                    || SUBSTR('.000000', MAX(LENGTH(z.rehook_sync__o) - 18 - LENGTH(z.rehook_sync__oz), 1)), 1, 7) || '+00:00'
+        END AS rehook_sync__occurred_at
+    FROM (
+        SELECT r.*, LTRIM(SUBSTR(r.rehook_sync__c, 20), '.0123456789') AS rehook_sync__cz, LTRIM(SUBSTR(r.rehook_sync__o, 20), '.0123456789') AS rehook_sync__oz
+        FROM (
+            SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, CAST(t.:"id" AS TEXT) COLLATE BINARY AS rehook_sync__id
+            FROM :"table" AS t
+        ) AS r
+    ) AS z
+)
+
+-- name: timed
+-- does: gives each call its two times and its id as text
+-- dialect: postgresql
+-- identifiers: table, cursor, times, id
+WITH timed AS (
+    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, CAST(t.:"id" AS text) AS rehook_sync__id
+    FROM :"table" AS t
+)
+
+-- name: timed
+-- does: gives each call its two times and its id
+-- identifiers: table, cursor, times, id
+WITH timed AS (
+    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, t.:"id" AS rehook_sync__id
+    FROM :"table" AS t
+)
+
+-- name: all_calls
+-- does: takes every call
+, calls AS (SELECT * FROM timed)
+
+-- name: new_calls
+-- does: leaves out the calls that sync_state knows
+-- identifiers: known
+, calls AS (
+    SELECT * FROM timed
+    WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
+)
+
+-- name: read_newest
+-- does: gives the newest time in a window
+-- dialect: sqlite
+SELECT MAX(rehook_sync__received_at) FROM calls WHERE rehook_sync__received_at BETWEEN :low AND :last;
+
+-- name: read_newest
+-- does: gives the newest time in a window
+SELECT MAX(rehook_sync__received_at) FROM calls WHERE rehook_sync__received_at >= :low AND rehook_sync__received_at < :high;
+
+-- name: count_calls
+-- does: counts the ids of a window, and each call without an id
+-- dialect: sqlite
+SELECT COUNT(DISTINCT rehook_sync__id) + COUNT(*) - COUNT(rehook_sync__id)
+FROM calls
+WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last;
+
+-- name: count_calls
+-- does: counts the ids of a window, and each call without an id
+SELECT COUNT(DISTINCT rehook_sync__id) + COUNT(*) - COUNT(rehook_sync__id)
+FROM calls
+WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL;
+
+-- name: read_calls
+-- does: reads the calls of a window, and those whose time is unusable, oldest first
+-- dialect: sqlite
+-- identifiers: columns
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last
+ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at), rehook_sync__id;
+
+-- name: read_calls
+-- does: reads the calls of a window, and those whose time is unusable, oldest first
+-- dialect: postgresql
+-- identifiers: columns
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL
+ORDER BY rehook_sync__occurred_at, rehook_sync__id COLLATE "C";
+
+-- name: read_calls
+-- does: reads the calls of a window, and those whose time is unusable, oldest first
+-- identifiers: columns
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL
+ORDER BY rehook_sync__occurred_at, rehook_sync__id;
+
+-- name: read_calls_by_id
+-- does: reads the calls with these ids, oldest first
+-- dialect: sqlite
+-- identifiers: columns, key
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE :"key" IN (SELECT wanted.value FROM json_each(:ids) AS wanted)
+ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at), rehook_sync__id;
+
+-- name: read_calls_by_id
+-- does: reads the calls with these ids, oldest first
+-- dialect: postgresql
+-- identifiers: columns, key
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE :"key" = ANY(:ids)
+ORDER BY rehook_sync__occurred_at, rehook_sync__id COLLATE "C";
+
+-- name: read_calls_by_id
+-- does: reads the calls with these ids, oldest first
+-- identifiers: columns, key
+-- expanding: ids
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE :"key" IN :ids
+ORDER BY rehook_sync__occurred_at, rehook_sync__id;
+
+-- name: read_nameless_calls
+-- does: reads the calls that have no id
+-- identifiers: columns
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE rehook_sync__id IS NULL OR TRIM(rehook_sync__id) = ''
+ORDER BY rehook_sync__occurred_at;

@@ -1,0 +1,56 @@
+-- What the warehouse holds: tables, columns and their types. Nothing here reads a call.
+
+-- name: list_tables
+-- does: lists the tables and views of the Segment source
+-- dialect: sqlite
+SELECT 'main' AS table_schema, m.name AS table_name
+FROM sqlite_master AS m
+WHERE m.type IN ('table', 'view') AND COALESCE(LOWER(:schema), 'main') = 'main'
+ORDER BY 2;
+
+-- name: list_tables
+-- does: lists the tables, views and materialized views of the Segment source
+-- dialect: postgresql
+SELECT t.table_schema, t.table_name
+FROM information_schema.tables AS t
+WHERE t.table_schema = COALESCE(CAST(:schema AS text), current_schema())
+UNION
+SELECT m.schemaname, m.matviewname
+FROM pg_matviews AS m
+WHERE m.schemaname = COALESCE(CAST(:schema AS text), current_schema())
+ORDER BY 2;
+
+-- name: list_tables
+-- does: lists the tables and views of the Segment source, whatever the case of its schema
+SELECT table_schema, table_name
+FROM information_schema.tables
+WHERE LOWER(table_schema) = LOWER(COALESCE(:schema, current_schema()))
+ORDER BY 2;
+
+-- name: list_schemas
+-- does: lists the schemas there are, and whether each holds a table of this name
+-- dialect: sqlite
+SELECT 'main' AS table_schema, 0 AS holds_it;
+
+-- name: list_schemas
+-- does: lists the schemas there are, and whether each holds a table of this name
+SELECT table_schema, MAX(CASE WHEN table_name = :table THEN 1 ELSE 0 END) AS holds_it
+FROM information_schema.tables
+WHERE LOWER(table_schema) NOT IN ('information_schema', 'pg_catalog')
+GROUP BY table_schema
+ORDER BY table_schema;
+
+-- name: probe_table
+-- does: returns no row, but the names of a table's columns
+-- identifiers: table
+SELECT * FROM :"table" WHERE 1 = 0;
+
+-- name: read_declared_types
+-- does: tells which type each column was declared with
+-- dialect: sqlite
+SELECT p.name, p.type FROM pragma_table_info(:table) AS p;
+
+-- name: sample_slugs
+-- does: looks at some calls for the event slugs in use
+-- identifiers: slug, table
+SELECT DISTINCT s.:"slug" FROM (SELECT :"slug" FROM :"table" LIMIT 10000) AS s;

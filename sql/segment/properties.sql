@@ -1,0 +1,30 @@
+-- Reading the properties of tracks out of the event tables, by id.
+
+-- name: read_properties
+-- does: reads the rows of an event table with these ids
+-- dialect: sqlite
+-- identifiers: key, id, columns, table
+SELECT :"columns"
+FROM (SELECT t.*, CAST(t.:"id" AS TEXT) AS rehook_sync__id FROM :"table" AS t) AS found
+WHERE :"key" IN (SELECT wanted.value FROM json_each(:ids) AS wanted)
+
+-- name: read_properties
+-- does: reads the rows of an event table with these ids
+-- dialect: postgresql
+-- identifiers: key, id, columns, table
+SELECT :"columns"
+FROM (SELECT t.*, CAST(t.:"id" AS text) AS rehook_sync__id FROM :"table" AS t) AS found
+WHERE :"key" = ANY(:ids)
+
+-- name: read_properties
+-- does: reads the rows of an event table with these ids
+-- identifiers: key, id, columns, table
+-- expanding: ids
+SELECT :"columns"
+FROM (SELECT t.*, t.:"id" AS rehook_sync__id FROM :"table" AS t) AS found
+WHERE :"key" IN :ids
+
+-- name: near_in_time
+-- does: bounds the scan of an event table
+-- identifiers: cursor
+AND :"cursor" >= :low AND :"cursor" <= :high

@@ -1,0 +1,176 @@
+"""Small Segment-shaped warehouses for tests: `make_warehouse(url, {"identifies": [identify("m1", "ada")], "tracks": []})`.
+
+Rows are dicts. A column's type follows from its first value that is not None; Segment's own columns have theirs, and
+`types` says it for the others: `types={"tracks": {"total": "numeric"}}`. SQLite keeps times and JSON as text.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine.interfaces import Dialect
+
+from rehook_sync.database import open_database
+from rehook_sync.segment import SegmentSource, SourceConfig
+
+__all__ = ["NOON", "OpenSource", "Row", "add_rows", "at", "event", "identify", "make_warehouse", "open_source", "run_sql", "track"]
+
+Row = Mapping[str, object]
+OpenSource = Callable[..., SegmentSource]
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+_STANDARD = {
+    **dict.fromkeys(("id", "user_id", "anonymous_id", "event", "event_text"), "text"),
+    **dict.fromkeys(("received_at", "sent_at", "timestamp", "original_timestamp", "uuid_ts", "loaded_at"), "timestamptz"),
+}
+_TYPES: dict[type, str] = {
+    bool: "boolean",
+    int: "bigint",
+    float: "double precision",
+    Decimal: "numeric",
+    datetime: "timestamptz",
+    date: "date",
+    dict: "jsonb",
+    list: "jsonb",
+    UUID: "uuid",
+    bytes: "bytea",
+}
+_SQLITE_TYPES = {"timestamptz": "TIMESTAMP", "jsonb": "JSON", "bytea": "BLOB", "bigint": "INTEGER", "uuid": "TEXT"}
+_COMMON = ("id", "user_id", "anonymous_id", "received_at", "timestamp")
+
+
+@pytest.fixture
+def open_source() -> Iterator[OpenSource]:
+    """Opens a source over a URL, with the fields of SourceConfig; in the end all its connections must be back."""
+    opened = []
+
+    def source(url: str, **config: str | None) -> SegmentSource:
+        database = open_database(url, "WAREHOUSE_URL", read_only=True)
+        opened.append(database)
+        return SegmentSource(database, SourceConfig(**config))  # type: ignore[arg-type]
+
+    yield source
+    for each in opened:
+        assert each.engine.pool.checkedout() == 0, "a connection was not given back"  # type: ignore[attr-defined]
+        each.close()
+
+
+def at(seconds: float = 0) -> datetime:
+    """A time so many seconds after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def identify(message_id: object, user_id: object, /, when: object = NOON, **traits: object) -> Row:
+    """An Identify call; traits may replace the common columns, too."""
+    return {"id": message_id, "user_id": user_id, "anonymous_id": None, "received_at": when, "timestamp": when, **traits}
+
+
+def track(message_id: object, user_id: object, /, name: str = "Order Completed", when: object = NOON, **columns: object) -> Row:
+    """A Track call as `tracks` holds it; the slug follows from the name."""
+    slug = name.lower().replace(" ", "_")
+    return {**identify(message_id, user_id, when), "event": slug, "event_text": name, **columns}
+
+
+def event(message_id: object, /, when: object = NOON, **properties: object) -> Row:
+    """The same call as the table of its event holds it."""
+    return {"id": message_id, "received_at": when, **properties}
+
+
+def make_warehouse(
+    url: str,
+    tables: Mapping[str, Sequence[Row]],
+    schema: str | None = None,
+    types: Mapping[str, Mapping[str, str | None]] | None = None,
+) -> None:
+    """Create the tables with their rows; a type of None leaves a column out."""
+    with _transaction(url) as connection:
+        if schema is not None:
+            connection.exec_driver_sql(_escaped(connection.dialect, f"CREATE SCHEMA IF NOT EXISTS {_quoted(connection.dialect, schema)}"))
+        for name, rows in tables.items():
+            columns = _columns(name, rows, (types or {}).get(name, {}))
+            known = _SQLITE_TYPES if connection.dialect.name == "sqlite" else {}
+            declared = ", ".join(f"{_quoted(connection.dialect, each)} {known.get(kind, kind)}" for each, kind in columns.items())
+            connection.exec_driver_sql(_escaped(connection.dialect, f"CREATE TABLE {_path(connection.dialect, schema, name)} ({declared})"))
+            _insert(connection, _path(connection.dialect, schema, name), rows)
+
+
+def add_rows(url: str, table: str, rows: Sequence[Row], schema: str | None = None) -> None:
+    """Add rows to a table that is there."""
+    with _transaction(url) as connection:
+        _insert(connection, _path(connection.dialect, schema, table), rows)
+
+
+def run_sql(url: str, *statements: str) -> list[Any]:
+    """Run statements as they are; give the rows of the last one."""
+    rows: list[Any] = []
+    with _transaction(url) as connection:
+        for statement in statements:
+            result = connection.exec_driver_sql(statement)
+            rows = [tuple(row) for row in result] if result.returns_rows else []
+    return rows
+
+
+@contextmanager
+def _transaction(url: str) -> Iterator[Connection]:
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _columns(table: str, rows: Iterable[Row], types: Mapping[str, str | None]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    if table in {"identifies", "tracks"}:
+        columns = {name: _STANDARD[name] for name in (*_COMMON, *(("event", "event_text") if table == "tracks" else ()))}
+    for row in rows:
+        for name, value in row.items():
+            if name in _STANDARD:
+                columns.setdefault(name, _STANDARD[name])
+            elif value is not None:
+                columns.setdefault(name, _TYPES.get(type(value), "text"))
+    for name in [name for row in rows for name in row]:
+        columns.setdefault(name, "text")
+    for name, kind in types.items():
+        if kind is None:
+            columns.pop(name, None)
+        else:
+            columns[name] = kind
+    return columns
+
+
+def _insert(connection: Connection, path: str, rows: Iterable[Row]) -> None:
+    dialect = connection.dialect
+    mark = "?" if dialect.name == "sqlite" else "%s"
+    for row in rows:
+        into = _escaped(dialect, f"{path} ({', '.join(_quoted(dialect, name) for name in row)})")
+        values = tuple(_stored(value, dialect) for value in row.values())
+        connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({', '.join([mark] * len(row))})", values)
+
+
+def _stored(value: object, dialect: Dialect) -> object:
+    """What the driver can store: SQLite has no times, decimals or UUIDs of its own."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=str)
+    if dialect.name == "sqlite" and isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return str(value) if dialect.name == "sqlite" and isinstance(value, Decimal | UUID | date) else value
+
+
+def _escaped(dialect: Dialect, sql: str) -> str:
+    return sql if dialect.name == "sqlite" else sql.replace("%", "%%")
+
+
+def _path(dialect: Dialect, schema: str | None, table: str) -> str:
+    return ".".join(_quoted(dialect, part) for part in (schema, table) if part is not None)
+
+
+def _quoted(dialect: Dialect, name: str) -> str:
+    quoted = dialect.identifier_preparer.quote_identifier(name)
+    return quoted if quoted.count("%") == name.count("%") else quoted.replace("%%", "%")
