@@ -1,0 +1,134 @@
+"""Rehook's rules over one frame of rows in time order: accepted, or rejected with the first reason that applies. Pure.
+
+Source: Segment's page on the Rehook destination. The order of the reasons is part of the contract.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from rehook_sync.records import Claim, Reason, Stream
+from rehook_sync.settings import AnonymousCalls
+
+__all__ = ["CodeBook", "Judgement", "Policy", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that change a verdict."""
+
+    anonymous_calls: AnonymousCalls
+    conversion_events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBook:
+    """Who owns which referral code.
+
+    Shape:  owners: code -> user id.  codes: user id -> code.
+            freed: code without an owner -> message id of the Identify call that gave it up.
+    It need only know the codes and the users of the frame to judge.
+    """
+
+    owners: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)
+    freed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on one frame.
+
+    Shape:  accepted: rows of the frame, in its order.  rejected: the others, with columns `reason` and `detail` added.
+            claims: message id -> the code which that Identify call takes.
+            waits: message id of such a call -> message id of the call that gave the code up, where that is another user's;
+            `freed` does not know whose call it was, so across frames it may be an earlier one of the same user.
+            book: who owns which code after this frame.
+    """
+
+    accepted: pd.DataFrame
+    rejected: pd.DataFrame
+    claims: dict[str, Claim]
+    waits: dict[str, str]
+    book: CodeBook
+
+
+def judge(frame: pd.DataFrame, policy: Policy, book: CodeBook) -> Judgement:
+    """Return the verdict on every row of a frame in time order; `book`: who owned which code before it.
+
+    Shape:  frame: columns `stream, message_id, user_id, anonymous_id, event, referral_code, problem`, dtype object, a unique index.
+    The first reason that applies is given. A rejected call takes no code. Changing a code frees the old one for later rows.
+    """
+    identifies = frame["stream"] == Stream.IDENTIFIES
+    has_code = frame["referral_code"].notna()
+    no_user = _where(frame["user_id"], _is_blank)
+    anonymous = ~_where(frame["anonymous_id"], _is_blank) & (policy.anonymous_calls is AnonymousCalls.DROP)
+    takings = _take_codes(frame[identifies & has_code & ~no_user & ~anonymous], book)
+    owner = pd.Series(takings.owner_of_row, dtype=object).reindex(frame.index)
+    reasons = {
+        Reason.MISSING_USER_ID: no_user,
+        Reason.ANONYMOUS_ID_PRESENT: anonymous,
+        Reason.REFERRAL_CODE_TAKEN: owner.notna(),
+        Reason.MISSING_REFERRAL_CODE: ~identifies & ~has_code & frame["event"].isin(policy.conversion_events),
+        Reason.MISSING_EVENT_NAME: ~identifies & _where(frame["event"], _is_blank),
+        Reason.INVALID_ROW: frame["problem"].notna(),
+    }
+    verdict = pd.Series(None, index=frame.index, dtype=object)
+    for reason, applies in reversed(reasons.items()):
+        verdict[applies] = reason
+    detail = frame["problem"].where(verdict == Reason.INVALID_ROW, None)
+    detail = detail.where(verdict != Reason.REFERRAL_CODE_TAKEN, "owned by user " + owner)
+    refused = verdict.notna()
+    return Judgement(
+        accepted=frame[~refused],
+        rejected=frame[refused].assign(reason=verdict[refused], detail=detail[refused]),
+        claims=takings.claims,
+        waits=takings.waits,
+        book=takings.book,
+    )
+
+
+def _where(values: pd.Series, test: Callable[[str | None], bool]) -> pd.Series:
+    return pd.Series([test(value) for value in values.tolist()], index=values.index, dtype=bool)
+
+
+def _is_blank(value: str | None) -> bool:
+    return not value or value.isspace()
+
+
+@dataclass(slots=True)
+class _Takings:
+    """What the Identify calls with a code came to; `owner_of_row`: index -> owner of the code that the row may not have."""
+
+    book: CodeBook
+    claims: dict[str, Claim] = field(default_factory=dict)
+    waits: dict[str, str] = field(default_factory=dict)
+    owner_of_row: dict[int, str] = field(default_factory=dict)
+
+
+def _take_codes(rows: pd.DataFrame, book: CodeBook) -> _Takings:
+    """Go through Identify calls with a code in time order: the one part where a verdict depends on the rows before."""
+    columns = (rows[name].tolist() for name in ("message_id", "user_id", "referral_code", "problem"))
+    calls = list(zip(rows.index.tolist(), *columns, strict=True))
+    if all(book.codes.get(user_id) == code for _, _, user_id, code, _ in calls):
+        return _Takings(book)
+    owners, codes, freed = dict(book.owners), dict(book.codes), dict(book.freed)
+    takings = _Takings(CodeBook(owners, codes, freed))
+    given_up_by: set[tuple[str, str]] = set()
+    for index, message_id, user_id, code, problem in calls:
+        owner = owners.get(code)
+        if owner is not None and owner != user_id:
+            takings.owner_of_row[index] = owner
+        elif problem is None and codes.get(user_id) != code:
+            replaced = codes.get(user_id)
+            takings.claims[message_id] = Claim(code, user_id, replaced)
+            given_up_in = freed.pop(code, None)
+            if given_up_in is not None and (user_id, given_up_in) not in given_up_by:
+                takings.waits[message_id] = given_up_in
+            if replaced is not None:
+                owners.pop(replaced, None)
+                freed[replaced] = message_id
+                given_up_by.add((user_id, message_id))
+            owners[code], codes[user_id] = user_id, code
+    return takings
