@@ -1,0 +1,424 @@
+"""Ordered, concurrent, rate-limited sending: operations in, outcomes out.
+
+Per user one request after another, different users side by side. Before a request leaves, its call is durably
+marked `sending`; marks and outcomes are written in grouped commits while other requests are on their way, so at
+most twice `concurrency` calls are marked at any moment.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from random import Random
+
+from rehook_sync.errors import ApiDownError, LeaseLostError, RehookSyncError, StoppedError
+from rehook_sync.interrupt import Interrupt
+from rehook_sync.lanes import Flight, Lane, OpenClaims, Outbox
+from rehook_sync.mapping import is_unchanged
+from rehook_sync.outcomes import HOPELESS, build_entry, spread_entry, stop_reason
+from rehook_sync.pace import Breaker, Pace
+from rehook_sync.records import Answer, Customer, Effect, Entry, Operation, Reason, Status, Stream
+from rehook_sync.rehook import Rehook
+from rehook_sync.retry import Decision, Next, RetryPolicy, backoff_s, decide
+from rehook_sync.scribe import Recorder, Scribe
+
+__all__ = ["DeliveryConfig", "DeliveryReport", "Load", "check_credentials", "deliver"]
+
+_jitter = Random().random  # noqa: S311 - spreads retries, keeps no secret
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfig:
+    """How to send.
+
+    Units:  rate_limit: requests per second; renew_s: seconds between renewals of the lease when nothing is written.
+            queue_rows: operations held in memory.
+    """
+
+    concurrency: int
+    rate_limit: float | None
+    policy: RetryPolicy
+    api_down_after: int
+    skip_unchanged: bool
+    renew_s: float
+    queue_rows: int = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One portion of work: operations in time order, and rows that were settled without a request."""
+
+    operations: list[Operation]
+    entries: list[Entry]
+
+
+@dataclass(slots=True)
+class DeliveryReport:
+    """What was durably recorded, and why delivery ended early, if it did."""
+
+    counts: Counter[Status] = field(default_factory=Counter)
+    requests: int = 0
+    error: RehookSyncError | None = None
+    interrupted: bool = False
+
+
+def deliver(
+    feed: Iterator[Load],
+    client: Rehook,
+    recorder: Recorder,
+    config: DeliveryConfig,
+    interrupt: Interrupt,
+    listen: Callable[[DeliveryReport, Sequence[Entry]], None],
+) -> DeliveryReport:
+    """Send everything the feed gives and record what became of it.
+
+    The feed is read and the recorder written in threads of their own. `listen` hears of each commit: the report so far
+    and the outcomes that have just become durable.
+    """
+    with ThreadPoolExecutor(1, "reader") as reading, ThreadPoolExecutor(1, "writer") as writing:
+        courier = _Courier(client, recorder, config, (reading, writing), listen)
+        return asyncio.run(courier.run(feed, interrupt))
+
+
+def check_credentials(client: Rehook) -> Answer:
+    """Ask Rehook once whether the credentials are good; writes nothing there."""
+
+    async def ask() -> Answer:
+        async with aclosing(client):
+            return await client.check_credentials()
+
+    return asyncio.run(ask())
+
+
+class _Courier:
+    """The engine of one delivery; lives in one event loop."""
+
+    def __init__(
+        self,
+        client: Rehook,
+        recorder: Recorder,
+        config: DeliveryConfig,
+        threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
+        listen: Callable[[DeliveryReport, Sequence[Entry]], None],
+    ) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._config = config
+        self._reading, self._writing = threads
+        self._listen = listen
+        self._report = DeliveryReport()
+        self._pace = Pace(config.rate_limit)
+        self._breaker = Breaker(config.api_down_after)
+        self._lanes: dict[str, Lane] = {}
+        self._blocked_users: set[str] = set()
+        self._freeing: dict[str, list[Lane]] = {}
+        self._unfreed: set[str] = set()
+        self._claims = OpenClaims()
+        self._scribe = Scribe(recorder, config.concurrency, config.rate_limit, config.renew_s)
+        self._parked: dict[Flight, asyncio.TimerHandle] = {}
+        self._failed_in_a_row: list[Entry] = []
+        self._progressed = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._probing = asyncio.Lock()
+        self._queued = 0
+        self._greeted = False
+
+    async def run(self, feed: Iterator[Load], interrupt: Interrupt) -> DeliveryReport:
+        """Send until the feed ends or something stops the run; what is in flight is always settled."""
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has ended: nothing is left to stop
+                loop.call_soon_threadsafe(self._interrupt)
+
+        interrupt.listen(wake)
+        async with aclosing(self._client), asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(self._write())
+            workers = [tasks.create_task(self._work()) for _ in range(self._config.concurrency)]
+            await self._read(feed)
+            await self._until(lambda: self._queued == 0)
+            for _ in workers:
+                self._scribe.sendable.put_nowait(None)
+            await asyncio.wait(workers)
+            self._scribe.outbox.batch.released.extend(self._claims.give_up())
+            self._scribe.close()
+            await writer
+        return self._report
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        """Wait until a condition holds or the run stops."""
+        while not reached() and not self._stopped.is_set():
+            self._progressed.clear()
+            await self._progressed.wait()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not beyond a stop."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
+
+    # From the feed into the lanes.
+
+    async def _read(self, feed: Iterator[Load]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while not self._stopped.is_set():
+                load = await loop.run_in_executor(self._reading, next, feed, None)
+                if load is None:
+                    return
+                for operation in load.operations:
+                    self._claims.open(operation)
+                if load.operations and not self._greeted:
+                    await self._greet()
+                await self._admit(load)
+                await self._until(lambda: self._queued <= self._config.queue_rows)
+        except RehookSyncError as error:
+            self._stop(error)
+
+    async def _greet(self) -> None:
+        """Ask once, before the first request of the run, whether the credentials are good and the API is up."""
+        self._greeted = True
+        for attempt in range(1, self._config.policy.max_attempts + 1):
+            answer = await self._check()
+            if answer.effect is Effect.ACCEPTED or self._stopped.is_set():
+                return
+            wait_s = max(answer.retry_after_s or 0.0, backoff_s(attempt, _jitter()))
+            patient = wait_s <= self._config.policy.patience_s and attempt < self._config.policy.max_attempts
+            if answer.effect in HOPELESS or not patient:
+                raise stop_reason(answer)
+            await self._sleep(wait_s)
+
+    async def _admit(self, load: Load) -> None:
+        await self._open_lanes(load.operations)
+        if self._stopped.is_set():
+            return
+        self._scribe.outbox.batch.entries.extend(load.entries)
+        self._scribe.outbox.final.extend(load.entries)
+        self._scribe.wake()
+        for operation in load.operations:
+            lane = self._lanes[operation.user_id]
+            lane.operations.append(operation)
+            self._queued += 1
+            if operation.claim is not None:
+                self._freeing.update((call.message_id, []) for call in operation.calls)
+            if not lane.busy:
+                self._advance(lane)
+
+    async def _open_lanes(self, operations: Iterable[Operation]) -> None:
+        """Make a lane for each user, knowing what the customer last got; close lanes with nothing left to record."""
+        for user_id in [lane.user_id for lane in self._lanes.values() if lane.is_idle]:
+            del self._lanes[user_id]
+        wanted = {operation.user_id for operation in operations} - self._lanes.keys()
+        if wanted:
+            loop = asyncio.get_running_loop()
+            known = await loop.run_in_executor(self._reading, self._recorder.read_customers, wanted)
+            for user_id in wanted:
+                self._lanes[user_id] = Lane(user_id, known=known.get(user_id), blocked=user_id in self._blocked_users)
+
+    # What of a lane may go next.
+
+    def _advance(self, lane: Lane) -> None:
+        """Start the next operation of a lane that is not busy; settle what needs no request on the way."""
+        while lane.operations and not lane.busy and not self._stopped.is_set():
+            operation = lane.operations[0]
+            if lane.blocked or operation.waits_for in self._unfreed:
+                self._settle(Flight(operation, lane), Status.FAILED, Reason.BLOCKED_BY_EARLIER)
+            elif self._config.skip_unchanged and operation.stream is Stream.IDENTIFIES and is_unchanged(operation, lane.known):
+                self._settle(Flight(operation, lane), Status.UNCHANGED)
+            elif not self._waits(operation, lane):
+                lane.busy = True
+                self._scribe.mark(Flight(operation, lane))
+
+    def _waits(self, operation: Operation, lane: Lane) -> bool:
+        """Tell whether the code wanted here is about to be freed by another user's call, and wait for it then.
+
+        No circle can form: that call stands before this one in the order of the feed, and so does all that it waits for.
+        """
+        freeing = operation.waits_for
+        if freeing is None or freeing not in self._freeing or freeing in _ids(operation):
+            return False
+        lane.busy = True
+        self._freeing[freeing].append(lane)
+        return True
+
+    # Sending.
+
+    async def _work(self) -> None:
+        while (flight := await self._scribe.sendable.get()) is not None:
+            wait_s = self._pace.reserve(time.monotonic())
+            while wait_s > 0 and not self._stopped.is_set():
+                await self._sleep(wait_s)
+                wait_s = self._pace.pause_left(time.monotonic())
+            if not self._recorder.is_valid:
+                self._stop(LeaseLostError("the lease could not be renewed in time; nothing more was sent"))
+            if self._stopped.is_set():
+                self._unmark(flight)
+                continue
+            self._scribe.in_flight += 1
+            self._report.requests += 1
+            answer = await self._client.send(flight.operation)
+            self._scribe.in_flight -= 1
+            flight.attempts += 1
+            flight.uncertain = flight.uncertain or answer.effect is Effect.UNKNOWN
+            await self._handle(flight, answer)
+
+    async def _handle(self, flight: Flight, answer: Answer) -> None:
+        decision = decide(flight.operation.stream, answer, flight.attempts, self._config.policy, _jitter())
+        if answer.effect in {Effect.ACCEPTED, Effect.REFUSED} or answer.reason is Reason.RATE_LIMITED:
+            self._breaker.succeed()
+            self._failed_in_a_row.clear()
+        elif answer.effect is not Effect.DENIED and self._breaker.fail():
+            self._stop(stop_reason(answer))
+        if decision.next is Next.STOP:
+            self._stop(stop_reason(answer))
+        elif decision.next is Next.SETTLE and decision.status is Status.FAILED:
+            await self._probe(flight)
+        elif decision.next is Next.WAIT and (answer.retry_after_s or answer.reason is Reason.RATE_LIMITED):
+            self._pace.pause(time.monotonic(), decision.wait_s)
+        self._land(flight, answer, decision)
+
+    async def _probe(self, flight: Flight) -> None:
+        """Before a call is given up, ask whether the API as a whole is up: if it is not, the call is not to blame."""
+        async with self._probing:
+            if self._stopped.is_set() or self._breaker.failures < flight.attempts:
+                return
+            answer = await self._check()
+            if answer.effect is not Effect.ACCEPTED:
+                self._stop(stop_reason(answer))
+
+    async def _check(self) -> Answer:
+        self._report.requests += 1
+        return await self._client.check_credentials()
+
+    # What came of it.
+
+    def _land(self, flight: Flight, answer: Answer, decision: Decision) -> None:
+        """Record what came of a request of a marked call."""
+        systemic = isinstance(self._report.error, StoppedError) and decision.status is Status.FAILED
+        if decision.next is Next.STOP or systemic:
+            self._unmark(flight)
+            return
+        self._scribe.outbox.landed += 1
+        if decision.next is Next.WAIT and not self._stopped.is_set():
+            self._park(flight, build_entry(flight, decision.status, decision.reason, answer), decision.wait_s)
+        elif decision.status is Status.REJECTED and flight.operation.parts:
+            self._take_apart(flight)
+        else:
+            self._settle(flight, decision.status, decision.reason, answer)
+            self._advance(flight.lane)
+        self._scribe.wake()
+
+    def _settle(self, flight: Flight, status: Status, reason: Reason | None = None, answer: Answer | None = None) -> None:
+        """End an operation's part in this run; its lane may go on."""
+        operation, lane = flight.operation, flight.lane
+        entry = build_entry(flight, status, reason, answer)
+        entries = spread_entry(operation, entry)
+        self._scribe.outbox.settle(lane, entries)
+        self._record_customer(flight, status)
+        self._scribe.outbox.batch.released.extend(self._claims.settle(operation, status))
+        if operation.claim is not None and status in {Status.SENT, Status.UNCHANGED}:
+            self._scribe.outbox.batch.accepted.append(operation.claim)
+        if status is Status.FAILED:
+            lane.blocked = True
+            self._unfreed.update(call.message_id for call in operation.calls if call.message_id in self._freeing)
+            self._blocked_users.add(lane.user_id)
+            self._failed_in_a_row.extend(entries)
+        lane.operations.popleft()
+        lane.busy = False
+        self._queued -= 1
+        self._scribe.wake()
+        self._progressed.set()
+        for waiting in [each for call in operation.calls for each in self._freeing.pop(call.message_id, ())]:
+            waiting.busy = False
+            waiting.blocked = waiting.blocked or status is Status.FAILED
+            self._advance(waiting)
+
+    def _record_customer(self, flight: Flight, status: Status) -> None:
+        operation, lane = flight.operation, flight.lane
+        if operation.stream is not Stream.IDENTIFIES:
+            return
+        if status is Status.SENT:
+            lane.known = {**(lane.known or {}), **operation.trait_hashes}
+            self._scribe.outbox.batch.customers.append(Customer(lane.user_id, lane.known, operation.call.message_id, sent=True))
+        elif flight.uncertain:
+            lane.known = None
+            self._scribe.outbox.batch.customers.append(Customer(lane.user_id, None))
+
+    def _take_apart(self, flight: Flight) -> None:
+        """Send the calls of a refused merged request one by one: only the guilty one is rejected."""
+        lane = flight.lane
+        lane.operations.popleft()
+        lane.operations.extendleft(reversed(flight.operation.parts))
+        self._claims.split(flight.operation)
+        self._queued += len(flight.operation.parts) - 1
+        self._scribe.outbox.batch.restores.append(flight.operation.call)
+        lane.busy = False
+        self._advance(lane)
+
+    def _park(self, flight: Flight, entry: Entry, wait_s: float) -> None:
+        """Record a failed attempt and send again after a wait; meanwhile the call is not marked."""
+        flight.parked = entry
+        self._record_customer(flight, Status.FAILED)
+        self._scribe.outbox.batch.entries.append(entry)
+        self._parked[flight] = asyncio.get_running_loop().call_later(wait_s, self._unpark, flight)
+
+    def _unpark(self, flight: Flight) -> None:
+        del self._parked[flight]
+        self._scribe.mark(flight)
+
+    def _unmark(self, flight: Flight) -> None:
+        """Take the mark of a call back that was not sent, or not for a cause of its own."""
+        self._scribe.outbox.batch.restores.append(flight.operation.call)
+        self._scribe.outbox.landed += 1
+        self._record_customer(flight, Status.FAILED)
+        self._scribe.wake()
+
+    # Writing and stopping.
+
+    async def _write(self) -> None:
+        try:
+            await self._scribe.run(self._writing, self._committed)
+        except RehookSyncError as error:
+            self._stop(error)
+            self._report.error = error
+
+    def _interrupt(self) -> None:
+        self._report.interrupted = True
+        self._stop(None)
+
+    def _stop(self, error: RehookSyncError | None) -> None:
+        """Send nothing more. What is in flight is settled; what was not sent is as it was before this run."""
+        if self._stopped.is_set():
+            return
+        self._report.error = error
+        self._stopped.set()
+        for timer in self._parked.values():
+            timer.cancel()
+        for flight in [*self._parked, *self._scribe.drop()]:
+            if flight.parked is None:
+                continue
+            if isinstance(error, StoppedError):
+                self._scribe.outbox.take_back(flight.parked)
+            else:
+                self._scribe.outbox.settle(flight.lane, [flight.parked])
+        self._parked.clear()
+        if isinstance(error, ApiDownError):
+            for entry in self._failed_in_a_row:
+                self._scribe.outbox.take_back(entry)
+                self._scribe.outbox.undone.append(entry)
+        self._scribe.wake()
+        self._progressed.set()
+
+    def _committed(self, outbox: Outbox) -> None:
+        for lane in outbox.lanes:
+            lane.unrecorded -= 1
+        self._report.counts.update(entry.status for entry in outbox.final)
+        self._report.counts.subtract(entry.status for entry in outbox.undone)
+        self._listen(self._report, outbox.final)
+
+
+def _ids(operation: Operation) -> set[str]:
+    return {call.message_id for call in operation.calls}

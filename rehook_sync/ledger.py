@@ -1,0 +1,230 @@
+"""The lease and everything written under it: marks, outcomes, customers and referral codes.
+
+Each write begins by proving that the lease is still ours, in the same transaction: whoever lost it records nothing.
+"""
+
+import os
+import re
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TypeVar
+
+import orjson
+from sqlalchemy import Connection
+
+from rehook_sync.database import Database, utc_text
+from rehook_sync.errors import ConflictError, InternalError, LeaseHeldError, LeaseLostError
+from rehook_sync.queries import Statements
+from rehook_sync.records import Batch, Call, Claim, Customer, Entry, Status
+
+__all__ = ["Ledger"]
+
+_CLAIM_ATTEMPTS = 5
+_NUL = "\\u0000"
+_ESCAPE = re.compile(r"\\(?:u0000|.)")
+_Result = TypeVar("_Result")
+
+
+class Ledger:
+    """One holder of one lease, writing for one run.
+
+    Shape:  reopens: status of the rows this run may take up again, beside new ones.
+    Units:  ttl_s: seconds the lease lasts after each write; the database's clock decides.
+    """
+
+    def __init__(self, database: Database, run_id: str, ttl_s: float, name: str = "run") -> None:
+        """Prepare; nothing is taken before `acquire`."""
+        self.run_id = run_id
+        self.reopens = Status.FAILED
+        self._database = database
+        self._sql = Statements("state", database.engine.dialect)
+        self._ttl_s = ttl_s
+        self._holder: dict[str, object] = {"name": name, "owner": owner_name(), "ttl_s": ttl_s, "fence": 0}
+        self._valid_until = 0.0
+
+    def acquire(self) -> None:
+        """Take the lease. Raises LeaseHeldError, naming the holder, while another run has it."""
+        asked_at = time.monotonic()
+        with self._database.transaction() as connection:
+            fence = connection.execute(self._sql["acquire_lease"], {**self._holder, "run_id": self.run_id}).scalar()
+            if fence is None:
+                held = connection.execute(self._sql["read_lease"], {"name": self._holder["name"]}).one()
+                raise LeaseHeldError(
+                    f"run {held.run_id} holds the lease until {held.expires_at} (owner {held.owner}); "
+                    "wait for it, or see `python -m rehook_sync status`"
+                )
+        self._holder["fence"] = int(fence)
+        self._valid_until = asked_at + self._ttl_s
+
+    def release(self) -> None:
+        """Give the lease back; does nothing when it is lost already."""
+        with self._database.transaction() as connection:
+            connection.execute(self._sql["release_lease"], self._holder)
+        self._valid_until = 0.0
+
+    @property
+    def is_valid(self) -> bool:
+        """Tell, without asking the database, whether nobody else can have the lease by now."""
+        return time.monotonic() < self._valid_until
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction that holds the lease. Raises LeaseLostError when another run took over."""
+        asked_at = time.monotonic()
+        with self._database.transaction() as connection:
+            if connection.execute(self._sql["renew_lease"], self._holder).scalar() is None:
+                self._valid_until = 0.0
+                raise LeaseLostError(
+                    f"run {self.run_id} lost its lease to another run (it was paused or cut off for too long); "
+                    "nothing more was recorded, the other run goes on"
+                )
+            yield connection
+        self._valid_until = asked_at + self._ttl_s
+
+    def write(self, batch: Batch) -> None:
+        """Write one batch, all or nothing; an empty one renews the lease. Safe to repeat."""
+        with self.transaction() as connection:
+            self._write_restores(connection, batch.restores)
+            self._write_entries(connection, batch.entries)
+            self._write_customers(connection, batch.customers)
+            self._write_accepted(connection, batch.accepted)
+            self._write_releases(connection, batch.released)
+
+    def _write_entries(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        newest = {(entry.call.stream, entry.call.message_id): entry for entry in entries}
+        if newest:
+            rows = _json([_entry_row(entry) for entry in newest.values()])
+            connection.execute(self._sql["write_entries"], {"rows": rows, "run_id": self.run_id, "reopens": self.reopens})
+
+    def _write_restores(self, connection: Connection, calls: Sequence[Call]) -> None:
+        fresh = [{"stream": call.stream, "message_id": call.message_id} for call in calls if call.prior is None]
+        if fresh:
+            connection.execute(self._sql["forget_marks"], {"rows": _json(fresh), "run_id": self.run_id})
+        earlier = [_prior_row(call) for call in calls if call.prior is not None]
+        if earlier:
+            connection.execute(self._sql["restore_prior"], {"rows": _json(earlier)})
+
+    def _write_customers(self, connection: Connection, customers: Sequence[Customer]) -> None:
+        newest: dict[str, Customer] = {}
+        for customer in customers:
+            newest[customer.user_id] = customer
+        if newest:
+            connection.execute(self._sql["write_customers"], {"rows": _json([_customer_row(each) for each in newest.values()])})
+
+    def _write_accepted(self, connection: Connection, claims: Iterable[Claim]) -> None:
+        newest = {claim.user_id: claim.code for claim in claims}
+        if newest:
+            rows = [{"source_id": user_id, "referral_code": code} for user_id, code in newest.items()]
+            connection.execute(self._sql["accept_claims"], {"rows": _json(rows)})
+
+    def _write_releases(self, connection: Connection, claims: Iterable[Claim]) -> None:
+        """Free all codes before any is given back: one user's may be what another had before."""
+        release = self._sql["release_claim"]
+        freed = [claim for claim in claims if connection.execute(release, {"user_id": claim.user_id, "code": claim.code}).rowcount]
+        for claim in freed:
+            if claim.replaces is not None:
+                connection.execute(self._sql["give_code_back"], {"user_id": claim.user_id, "code": claim.replaces})
+
+    def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
+        """Return what these customers last got: user id -> trait hashes; users never sent are absent."""
+        with self._database.connect() as connection:
+            rows = connection.execute(self._sql["read_customers"], {"ids": _json(list(user_ids))}).all()
+        return {row.source_id: orjson.loads(row.trait_hashes) for row in rows if row.trait_hashes is not None}
+
+    def read_codes(self, user_ids: Iterable[str], codes: Iterable[str]) -> dict[str, str]:
+        """Return who owns these codes, and which codes these users own: user id -> code."""
+        with self._database.connect() as connection:
+            return self._codes(connection, list(user_ids), list(codes))
+
+    def claim(
+        self, user_ids: Sequence[str], codes: Sequence[str], judge: Callable[[dict[str, str]], tuple[_Result, Iterable[Claim]]]
+    ) -> _Result:
+        """Judge claims against the owners of today and write those that hold, in one transaction.
+
+        judge: user id -> code of all concerned, to the result and the claims to write. It may be called again
+        when another shard won a code meanwhile.
+        """
+        for attempt in range(_CLAIM_ATTEMPTS):
+            try:
+                with self.transaction() as connection:
+                    result, claims = judge(self._codes(connection, user_ids, codes))
+                    self._write_claims(connection, claims)
+                return result
+            except ConflictError:
+                if attempt == _CLAIM_ATTEMPTS - 1:
+                    raise
+        raise InternalError("a claim was neither written nor refused")
+
+    def _codes(self, connection: Connection, user_ids: Sequence[str], codes: Sequence[str]) -> dict[str, str]:
+        rows = connection.execute(self._sql["read_codes"], {"ids": _json(user_ids), "codes": _json(codes)}).all()
+        return {row.source_id: row.referral_code for row in rows if row.referral_code is not None}
+
+    def _write_claims(self, connection: Connection, claims: Iterable[Claim]) -> None:
+        final = {claim.user_id: claim.code for claim in claims}
+        if final:
+            connection.execute(self._sql["clear_codes"], {"ids": _json(list(final))})
+            rows = [{"source_id": user_id, "referral_code": code} for user_id, code in final.items()]
+            connection.execute(self._sql["write_claims"], {"rows": _json(rows)})
+
+
+def owner_name() -> str:
+    """Return a name for this process that no other one has: host, process id and a random part."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def _json(value: object) -> str:
+    """Return JSON without NUL characters, which PostgreSQL's text cannot hold; text that only spells one out stays."""
+    text = orjson.dumps(value).decode()
+    return _ESCAPE.sub(lambda found: "\\ufffd" if found[0] == _NUL else found[0], text) if _NUL in text else text
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else utc_text(moment)
+
+
+def _entry_row(entry: Entry) -> dict[str, object]:
+    call = entry.call
+    return {
+        "stream": call.stream,
+        "message_id": call.message_id,
+        "user_id": call.user_id,
+        "event": call.event,
+        "received_at": _time(call.received_at),
+        "occurred_at": _time(call.occurred_at),
+        "status": entry.status,
+        "reason": entry.reason,
+        "detail": entry.detail,
+        "http_status": entry.http_status,
+        "attempts": entry.attempts,
+        "payload_hash": call.payload_hash,
+        "sent_as": entry.sent_as,
+    }
+
+
+def _prior_row(call: Call) -> dict[str, object]:
+    prior = call.prior
+    if prior is None:
+        raise InternalError("a call without an earlier record cannot get it back")
+    return {
+        "stream": call.stream,
+        "message_id": call.message_id,
+        "status": prior.status,
+        "reason": prior.reason,
+        "detail": prior.detail,
+        "http_status": prior.http_status,
+        "attempts": prior.attempts,
+        "run_id": prior.run_id,
+    }
+
+
+def _customer_row(customer: Customer) -> dict[str, object]:
+    return {
+        "source_id": customer.user_id,
+        "trait_hashes": None if customer.trait_hashes is None else _json(dict(customer.trait_hashes)),
+        "message_id": customer.message_id,
+        "sent": customer.sent,
+    }

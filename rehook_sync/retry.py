@@ -1,0 +1,78 @@
+"""What to do after one attempt: settle the call, try again after a wait, or hold it. Pure; the clock stays outside."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rehook_sync.records import Answer, Effect, Reason, Status, Stream
+
+__all__ = ["Decision", "Next", "RetryPolicy", "decide"]
+
+_FIRST_WAIT_S = 0.5
+_LONGEST_WAIT_S = 30.0
+_FAILED_REASONS = {Reason.TIMEOUT: Reason.NETWORK_ERROR, Reason.CONNECTION_LOST: Reason.NETWORK_ERROR}
+
+
+class Next(StrEnum):
+    """What happens to a call after an attempt."""
+
+    SETTLE = "settle"
+    WAIT = "wait"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently one request is tried.
+
+    Units:  patience_s: seconds; an API that asks for a longer wait stops the run.
+    `hold`: an event whose outcome is unknown is never sent again by itself.
+    """
+
+    max_attempts: int
+    patience_s: float
+    hold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do next.
+
+    Shape:  SETTLE: status and reason to record.  WAIT: wait_s before the next attempt; status and reason if the
+            process dies meanwhile.  STOP: the whole run, without marking this row.
+    """
+
+    next: Next
+    status: Status = Status.FAILED
+    reason: Reason | None = None
+    wait_s: float = 0.0
+
+
+_SETTLED = {
+    Effect.ACCEPTED: Decision(Next.SETTLE, Status.SENT),
+    Effect.REFUSED: Decision(Next.SETTLE, Status.REJECTED, Reason.REFUSED_BY_REHOOK),
+    Effect.DENIED: Decision(Next.STOP),
+}
+
+
+def decide(stream: Stream, answer: Answer, attempts: int, policy: RetryPolicy, jitter: float) -> Decision:
+    """Return what to do after attempt number `attempts` (1 is the first) of a request.
+
+    jitter: a random number in [0, 1), so that many clients do not come back at the same moment.
+    """
+    settled = _SETTLED.get(answer.effect)
+    if settled is not None:
+        return settled
+    if answer.effect is Effect.UNKNOWN and stream is Stream.TRACKS and policy.hold:
+        return Decision(Next.SETTLE, Status.IN_DOUBT, answer.reason)
+    reason = _FAILED_REASONS.get(answer.reason, answer.reason) if answer.reason else Reason.NETWORK_ERROR
+    if answer.retry_after_s is not None and answer.retry_after_s > policy.patience_s:
+        return Decision(Next.STOP, Status.FAILED, reason)
+    if attempts >= policy.max_attempts:
+        return Decision(Next.SETTLE, Status.FAILED, reason)
+    return Decision(Next.WAIT, Status.FAILED, reason, max(answer.retry_after_s or 0.0, backoff_s(attempts, jitter)))
+
+
+def backoff_s(attempts: int, jitter: float) -> float:
+    """Return the wait after a number of attempts: exponential, half of it random, never above 30 s."""
+    full = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(attempts - 1, 16))
+    return full * (0.5 + 0.5 * jitter)

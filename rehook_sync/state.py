@@ -1,0 +1,198 @@
+"""What the sync-state tables know: runs, watermarks, which calls were judged, and the story of one id.
+
+Reading needs no lease. What writes takes the connection of a transaction that holds it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from sqlalchemy import Connection
+
+from rehook_sync import __version__
+from rehook_sync.database import Database
+from rehook_sync.queries import Statements
+from rehook_sync.records import Prior, RunStatus, RunSummary, Selection, Status, Stream, Trigger, Window
+from rehook_sync.values import to_time
+from rehook_sync.watermark import Coverage
+
+__all__ = ["DueCall", "State"]
+
+_PAGE = 500
+_TIMES = frozenset(
+    {"since_at", "until_at", "started_at", "finished_at", "low_at", "high_at", "recorded_at", "received_at", "occurred_at"}
+    | {"first_seen_at", "settled_at", "first_sent_at", "last_sent_at", "expires_at"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DueCall:
+    """A recorded call that is taken up again."""
+
+    message_id: str
+    prior: Prior
+
+
+class State:
+    """The sync-state tables of one database; they exist and have the right version."""
+
+    def __init__(self, database: Database) -> None:
+        """Wrap a database that `migrations.check_version` accepted."""
+        self.database = database
+        self._sql = Statements("state", database.engine.dialect)
+
+    def now(self) -> datetime:
+        """Return the database's clock."""
+        with self.database.connect() as connection:
+            return _time(connection.execute(self._sql["database_now"]).scalar_one())
+
+    def read_coverage(self, stream: Stream) -> Coverage:
+        """Return what earlier runs covered of a stream."""
+        with self.database.connect() as connection:
+            row = connection.execute(self._sql["read_coverage"], {"stream": stream}).one()
+        return Coverage(to_time(row.watermark), None if row.unbounded else to_time(row.origin))
+
+    def read_known(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Status]:
+        """Return which of these message ids have been judged, with their status."""
+        stored = {message_id.replace("\x00", "\ufffd"): message_id for message_id in message_ids}
+        with self.database.connect() as connection:
+            rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
+        return {stored[row.message_id]: Status(row.status) for row in rows}
+
+    def read_again(self, stream: Stream, selection: Selection) -> Iterator[list[DueCall]]:
+        """Yield the failed or rejected calls of a stream that are meant, in time order, some hundreds at a time.
+
+        What changes after the first page was asked for is not seen: no call comes twice.
+        """
+        name = "read_rejected" if selection.status is Status.REJECTED else "read_failed"
+        values = {"stream": stream, "reason": selection.reason, "ids": None if selection.ids is None else _ids(selection.ids)}
+        with self.database.connect() as connection:
+            rows = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[name], values)
+            for page in rows.partitions(_PAGE):
+                yield [
+                    DueCall(
+                        row.message_id,
+                        Prior(row.reason, row.detail, row.http_status, row.attempts, row.run_id, Status(row.status)),
+                    )
+                    for row in page
+                ]
+
+    def count_doubtful(self, ids: Iterable[str] | None) -> int:
+        """Return how many calls are in doubt, of these message or user ids, or of all."""
+        with self.database.connect() as connection:
+            return int(connection.execute(self._sql["count_doubtful"], {"ids": None if ids is None else _ids(ids)}).scalar_one())
+
+    def accept_doubtful(self, connection: Connection, run_id: str, ids: Iterable[str] | None) -> int:
+        """Take calls in doubt as arrived; returns how many."""
+        values = {
+            "ids": None if ids is None else _ids(ids),
+            "run_id": run_id,
+            "detail": "in doubt before; taken as arrived by the operator",
+        }
+        return len(connection.execute(self._sql["accept_doubtful"], values).all())
+
+    def release_doubtful(self, connection: Connection, ids: Iterable[str] | None) -> list[str]:
+        """Take calls in doubt as not arrived, so that they are sent again; returns their user ids, each once."""
+        values = {"ids": None if ids is None else _ids(ids), "detail": "in doubt before; to be sent again as the operator decided"}
+        return sorted(set(connection.execute(self._sql["release_doubtful"], values).scalars()))
+
+    def count_unsettled(self) -> dict[Status, int]:
+        """Return how many calls, of all runs, are failed, in doubt or marked."""
+        with self.database.connect() as connection:
+            return {Status(row.status): row.n for row in connection.execute(self._sql["count_unsettled"]).all()}
+
+    def count_prunable(self, before: datetime) -> int:
+        """Return how many calls settled before a time still have detail."""
+        with self.database.connect() as connection:
+            return int(connection.execute(self._sql["count_prunable"], {"before": self.database.as_stored(before)}).scalar_one())
+
+    def prune_page(self, connection: Connection, before: datetime, after: tuple[str, str], rows: int) -> list[tuple[str, str]]:
+        """Take the detail out of some calls settled before a time, in key order; returns their keys."""
+        values = {"before": self.database.as_stored(before), "stream": after[0], "message_id": after[1], "rows": rows}
+        return [(row.stream, row.message_id) for row in connection.execute(self._sql["prune_page"], values)]
+
+    def record_start(self, connection: Connection, run_id: str, trigger: Trigger, since: datetime | None, until: datetime | None) -> None:
+        """Note that a run has begun."""
+        stored = self.database.as_stored
+        values = {"run_id": run_id, "trigger": trigger, "since_at": stored(since), "until_at": stored(until), "version": __version__}
+        connection.execute(self._sql["insert_run"], {**values, "started_at": stored(self._now(connection))})
+
+    def record_finish(self, connection: Connection, summary: RunSummary) -> None:
+        """Note how a run ended."""
+        counts = {name: getattr(summary, name) for name in ("rows_read", "sent", "rejected", "failed", "in_doubt", "unchanged", "merged")}
+        values = {"run_id": summary.run_id, "status": summary.status, "requests": summary.requests, "error": summary.error}
+        finished_at = self.database.as_stored(self._now(connection))
+        connection.execute(self._sql["finish_run"], {**values, **counts, "finished_at": finished_at})
+
+    def record_watermark(
+        self, connection: Connection, run_id: str, stream: Stream, window: Window, high_at: datetime | None, rows_new: int
+    ) -> None:
+        """Record how far a run got in a stream."""
+        stored = self.database.as_stored
+        values = {"run_id": run_id, "stream": stream, "low_at": stored(window.low), "high_at": stored(high_at), "rows_new": rows_new}
+        connection.execute(self._sql["insert_watermark"], {**values, "recorded_at": stored(self._now(connection))})
+
+    def recover(self, connection: Connection, run_id: str, *, hold: bool) -> list[RunSummary]:
+        """Settle what dead runs left behind: what was in flight is in doubt, or fails where repeating is safe.
+
+        Returns the summaries of the runs that died, with counts that add up.
+        """
+        detail = "the run died while this was in flight; it may have arrived"
+        if hold:
+            connection.execute(self._sql["doubt_marked"], {"detail": detail})
+        connection.execute(self._sql["forget_marked_customers"])
+        connection.execute(self._sql["fail_marked"], {"detail": detail + "; safe to repeat"})
+        dead = connection.execute(self._sql["read_running_runs"], {"run_id": run_id}).scalars().all()
+        # Also without a dead run: a commit that seemed to fail may have been done.
+        connection.execute(self._sql["forget_open_claims"])
+        connection.execute(self._sql["restore_accepted_codes"])
+        summaries = [self._count_dead(connection, each) for each in dead]
+        for summary in summaries:
+            self.record_finish(connection, summary)
+        return summaries
+
+    def _count_dead(self, connection: Connection, run_id: str) -> RunSummary:
+        rows = connection.execute(self._sql["count_run"], {"run_id": run_id}).all()
+        counts: dict[str, int] = {row.status: row.n for row in rows}
+        return RunSummary(run_id, RunStatus.CRASHED, sum(counts.values()), error="the process died", **counts)
+
+    def read_runs(self, runs: int) -> list[dict[str, object]]:
+        """Return the newest runs, newest first, as rows of `sync_runs`."""
+        return self._rows("read_runs", {"runs": runs})
+
+    def read_watermarks(self) -> dict[Stream, dict[str, object]]:
+        """Return the newest watermark record of each stream."""
+        found = {stream: self._rows("read_last_watermarks", {"stream": stream}) for stream in Stream}
+        return {stream: rows[0] for stream, rows in found.items() if rows}
+
+    def read_lease(self, name: str = "run") -> dict[str, object] | None:
+        """Return who holds the lease, or None when it was never taken."""
+        return next(iter(self._rows("read_lease", {"name": name})), None)
+
+    def count_by_status(self) -> list[dict[str, object]]:
+        """Return the number of rows ever judged, by stream, status and reason."""
+        return self._rows("count_by_status", {})
+
+    def explain(self, key: str) -> tuple[list[dict[str, object]], dict[str, object] | None]:
+        """Return the rows of a user id or a message id, oldest first, and the customer if there is one."""
+        return self._rows("explain", {"id": key}), next(iter(self._rows("explain_customer", {"id": key})), None)
+
+    def _rows(self, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
+        with self.database.connect() as connection:
+            rows = connection.execute(self._sql[name], values).mappings().all()
+        return [{key: to_time(value) if key in _TIMES else value for key, value in row.items()} for row in rows]
+
+    def _now(self, connection: Connection) -> datetime:
+        return _time(connection.execute(self._sql["database_now"]).scalar_one())
+
+
+def _ids(message_ids: Iterable[str]) -> str:
+    return orjson.dumps(list(message_ids)).decode()
+
+
+def _time(value: object) -> datetime:
+    moment = to_time(value)
+    if moment is None:
+        raise ValueError("the sync-state tables hold no time where one belongs")
+    return moment

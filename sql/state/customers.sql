@@ -1,0 +1,110 @@
+-- name: read_customers
+-- does: gives what these customers last got
+-- dialect: postgresql
+SELECT c.source_id, c.trait_hashes FROM sync_customers AS c
+WHERE c.source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
+
+-- name: read_customers
+-- does: gives what these customers last got
+-- dialect: sqlite
+SELECT c.source_id, c.trait_hashes FROM json_each(:ids) AS wanted JOIN sync_customers AS c ON c.source_id = wanted.value;
+
+-- name: read_codes
+-- does: gives the referral codes of these users, and who owns these codes
+-- dialect: postgresql
+SELECT c.source_id, c.referral_code FROM sync_customers AS c
+WHERE c.source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+    OR c.referral_code IN (SELECT jsonb_array_elements_text(CAST(:codes AS jsonb)));
+
+-- name: read_codes
+-- does: gives the referral codes of these users, and who owns these codes
+-- dialect: sqlite
+SELECT c.source_id, c.referral_code FROM sync_customers AS c WHERE c.source_id IN (SELECT value FROM json_each(:ids))
+UNION
+SELECT c.source_id, c.referral_code FROM sync_customers AS c WHERE c.referral_code IN (SELECT value FROM json_each(:codes));
+
+-- name: clear_codes
+-- does: frees the codes that claims replace, before the claims are written
+-- dialect: postgresql
+UPDATE sync_customers SET referral_code = NULL
+WHERE source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
+
+-- name: clear_codes
+-- does: frees the codes that claims replace, before the claims are written
+-- dialect: sqlite
+UPDATE sync_customers SET referral_code = NULL WHERE source_id IN (SELECT value FROM json_each(:ids));
+
+-- name: write_claims
+-- does: gives referral codes to their users
+-- dialect: postgresql
+INSERT INTO sync_customers (source_id, referral_code)
+SELECT source_id, referral_code FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (source_id text, referral_code text)
+ON CONFLICT (source_id) DO UPDATE SET referral_code = excluded.referral_code;
+
+-- name: write_claims
+-- does: gives referral codes to their users
+-- dialect: sqlite
+INSERT INTO sync_customers (source_id, referral_code)
+SELECT value ->> 'source_id', value ->> 'referral_code' FROM json_each(:rows) WHERE true
+ON CONFLICT (source_id) DO UPDATE SET referral_code = excluded.referral_code;
+
+-- name: accept_claims
+-- does: notes the referral codes that Rehook accepted
+-- dialect: postgresql
+UPDATE sync_customers SET accepted_code = r.referral_code
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (source_id text, referral_code text)
+WHERE sync_customers.source_id = r.source_id;
+
+-- name: accept_claims
+-- does: notes the referral codes that Rehook accepted
+-- dialect: sqlite
+UPDATE sync_customers SET accepted_code = r.referral_code
+FROM (SELECT value ->> 'source_id' AS source_id, value ->> 'referral_code' AS referral_code FROM json_each(:rows)) AS r
+WHERE sync_customers.source_id = r.source_id;
+
+-- name: forget_open_claims
+-- does: takes the codes back that an earlier run took for calls it never delivered
+UPDATE sync_customers SET referral_code = NULL
+WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code);
+
+-- name: restore_accepted_codes
+-- does: gives users whose code was taken back the one that Rehook has for them
+UPDATE sync_customers SET referral_code = accepted_code
+WHERE referral_code IS NULL AND accepted_code IS NOT NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM sync_customers AS other
+        WHERE other.source_id <> sync_customers.source_id
+            AND (other.referral_code = sync_customers.accepted_code OR other.accepted_code = sync_customers.accepted_code));
+
+-- name: release_claim
+-- does: takes a code from its user again whose call did not arrive
+UPDATE sync_customers SET referral_code = NULL WHERE source_id = :user_id AND referral_code = :code;
+
+-- name: give_code_back
+-- does: gives a user without a code the one from before, when it is still free
+UPDATE sync_customers SET referral_code = :code
+WHERE source_id = :user_id AND referral_code IS NULL
+    AND NOT EXISTS (SELECT 1 FROM sync_customers AS other WHERE other.referral_code = :code);
+
+-- name: write_customers
+-- does: records what customers last got
+-- dialect: postgresql
+INSERT INTO sync_customers (source_id, trait_hashes, first_sent_at, last_sent_at, last_message_id)
+SELECT source_id, trait_hashes, CASE WHEN sent THEN now() END, CASE WHEN sent THEN now() END, message_id
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (source_id text, trait_hashes text, message_id text, sent boolean)
+ON CONFLICT (source_id) DO UPDATE
+    SET trait_hashes = excluded.trait_hashes, first_sent_at = coalesce(sync_customers.first_sent_at, excluded.first_sent_at),
+        last_sent_at = coalesce(excluded.last_sent_at, sync_customers.last_sent_at),
+        last_message_id = coalesce(excluded.last_message_id, sync_customers.last_message_id);
+
+-- name: write_customers
+-- does: records what customers last got
+-- dialect: sqlite
+INSERT INTO sync_customers (source_id, trait_hashes, first_sent_at, last_sent_at, last_message_id)
+SELECT value ->> 'source_id', value ->> 'trait_hashes', iif(value ->> 'sent', strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL),
+    iif(value ->> 'sent', strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL), value ->> 'message_id'
+FROM json_each(:rows) WHERE true
+ON CONFLICT (source_id) DO UPDATE
+    SET trait_hashes = excluded.trait_hashes, first_sent_at = coalesce(sync_customers.first_sent_at, excluded.first_sent_at),
+        last_sent_at = coalesce(excluded.last_sent_at, sync_customers.last_sent_at),
+        last_message_id = coalesce(excluded.last_message_id, sync_customers.last_message_id);

@@ -1,0 +1,49 @@
+-- name: acquire_lease
+-- does: takes the lease when it is free or expired, with the next fence; gives no row while another run holds it
+-- dialect: postgresql
+INSERT INTO sync_lease (name, owner, run_id, fence, expires_at)
+VALUES (:name, :owner, :run_id, 1, clock_timestamp() + make_interval(secs => :ttl_s))
+ON CONFLICT (name) DO UPDATE
+    SET owner = excluded.owner, run_id = excluded.run_id, fence = sync_lease.fence + 1, expires_at = excluded.expires_at
+    WHERE sync_lease.expires_at <= clock_timestamp()
+RETURNING fence;
+
+-- name: acquire_lease
+-- does: takes the lease when it is free or expired, with the next fence; gives no row while another run holds it
+-- dialect: sqlite
+INSERT INTO sync_lease (name, owner, run_id, fence, expires_at)
+VALUES (:name, :owner, :run_id, 1, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || :ttl_s || ' seconds'))
+ON CONFLICT (name) DO UPDATE
+    SET owner = excluded.owner, run_id = excluded.run_id, fence = sync_lease.fence + 1, expires_at = excluded.expires_at
+    WHERE sync_lease.expires_at <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+RETURNING fence;
+
+-- name: renew_lease
+-- does: proves inside a transaction that the lease is still ours and extends it; gives no row when it is lost
+-- dialect: postgresql
+UPDATE sync_lease SET expires_at = clock_timestamp() + make_interval(secs => :ttl_s)
+WHERE name = :name AND owner = :owner AND fence = :fence
+RETURNING fence;
+
+-- name: renew_lease
+-- does: proves inside a transaction that the lease is still ours and extends it; gives no row when it is lost
+-- dialect: sqlite
+UPDATE sync_lease SET expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || :ttl_s || ' seconds')
+WHERE name = :name AND owner = :owner AND fence = :fence
+RETURNING fence;
+
+-- name: release_lease
+-- does: gives the lease back; the fence stays, so that no later holder ever gets the same one
+-- dialect: postgresql
+UPDATE sync_lease SET owner = NULL, run_id = NULL, expires_at = clock_timestamp()
+WHERE name = :name AND owner = :owner AND fence = :fence;
+
+-- name: release_lease
+-- does: gives the lease back; the fence stays, so that no later holder ever gets the same one
+-- dialect: sqlite
+UPDATE sync_lease SET owner = NULL, run_id = NULL, expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+WHERE name = :name AND owner = :owner AND fence = :fence;
+
+-- name: read_lease
+-- does: tells who holds the lease and until when
+SELECT name, owner, run_id, fence, expires_at FROM sync_lease WHERE name = :name;

@@ -1,0 +1,211 @@
+-- name: known_ids
+-- does: tells which of these message ids have been judged before
+-- dialect: postgresql
+SELECT s.message_id, s.status FROM sync_state AS s
+WHERE s.stream = :stream AND s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
+
+-- name: known_ids
+-- does: tells which of these message ids have been judged before
+-- dialect: sqlite
+SELECT s.message_id, s.status FROM json_each(:ids) AS wanted
+JOIN sync_state AS s ON s.stream = :stream AND s.message_id = wanted.value;
+
+-- name: read_failed
+-- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
+-- dialect: postgresql
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s
+WHERE s.status = 'failed' AND s.stream = :stream
+    AND (CAST(:reason AS text) IS NULL OR s.reason = CAST(:reason AS text)
+        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status = 'failed' AND same.reason = CAST(:reason AS text)))
+    AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+        OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
+ORDER BY due_at, s.message_id;
+
+-- name: read_failed
+-- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
+-- dialect: sqlite
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s
+WHERE s.status = 'failed' AND s.stream = :stream
+    AND (:reason IS NULL OR s.reason = :reason
+        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status = 'failed' AND same.reason = :reason))
+    AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
+ORDER BY due_at, s.message_id;
+
+-- name: read_rejected
+-- does: lists calls that our own rules rejected, in time order; those that Rehook refused only when asked for
+-- dialect: postgresql
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s
+WHERE s.status = 'rejected' AND s.stream = :stream
+    AND (s.reason = CAST(:reason AS text) OR (CAST(:reason AS text) IS NULL AND s.reason <> 'refused_by_rehook'))
+    AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+        OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
+ORDER BY due_at, s.message_id;
+
+-- name: read_rejected
+-- does: lists calls that our own rules rejected, in time order; those that Rehook refused only when asked for
+-- dialect: sqlite
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s
+WHERE s.status = 'rejected' AND s.stream = :stream
+    AND (s.reason = :reason OR (:reason IS NULL AND s.reason <> 'refused_by_rehook'))
+    AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
+ORDER BY due_at, s.message_id;
+
+-- name: count_doubtful
+-- does: counts the calls in doubt that are meant
+-- dialect: postgresql
+SELECT count(*) FROM sync_state WHERE status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))));
+
+-- name: accept_doubtful
+-- does: takes calls in doubt as arrived
+-- dialect: postgresql
+UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = now()
+WHERE status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
+RETURNING message_id;
+
+-- name: release_doubtful
+-- does: takes calls in doubt as not arrived, so that they are sent again
+-- dialect: postgresql
+UPDATE sync_state SET status = 'failed', detail = :detail
+WHERE status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
+RETURNING user_id;
+
+-- name: count_doubtful
+-- does: counts the calls in doubt that are meant
+-- dialect: sqlite
+SELECT count(*) FROM sync_state WHERE status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)));
+
+-- name: accept_doubtful
+-- does: takes calls in doubt as arrived
+-- dialect: sqlite
+UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+WHERE status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
+RETURNING message_id;
+
+-- name: release_doubtful
+-- does: takes calls in doubt as not arrived, so that they are sent again
+-- dialect: sqlite
+UPDATE sync_state SET status = 'failed', detail = :detail
+WHERE status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
+RETURNING user_id;
+
+-- name: count_unsettled
+-- does: counts the failed calls and those in doubt, by status
+SELECT status, count(*) AS n FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status;
+
+-- name: write_entries
+-- does: records marks and outcomes, many at once; a settled row is never touched again
+-- dialect: postgresql
+INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
+    payload_hash, sent_as, run_id, first_seen_at, settled_at)
+SELECT stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts, payload_hash,
+    sent_as, :run_id, now(), CASE WHEN status IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, user_id text, event text,
+    received_at timestamptz, occurred_at timestamptz, status text, reason text, detail text, http_status integer, attempts integer,
+    payload_hash text, sent_as text)
+ON CONFLICT (stream, message_id) DO UPDATE
+    SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
+        attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
+        settled_at = excluded.settled_at
+    WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens;
+
+-- name: write_entries
+-- does: records marks and outcomes, many at once; a settled row is never touched again
+-- dialect: sqlite
+INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
+    payload_hash, sent_as, run_id, first_seen_at, settled_at)
+SELECT value ->> 'stream', value ->> 'message_id', value ->> 'user_id', value ->> 'event', value ->> 'received_at',
+    value ->> 'occurred_at', value ->> 'status', value ->> 'reason', value ->> 'detail', value ->> 'http_status',
+    value ->> 'attempts', value ->> 'payload_hash', value ->> 'sent_as', :run_id, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'),
+    CASE WHEN value ->> 'status' IN ('sent', 'unchanged', 'merged', 'rejected') THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
+FROM json_each(:rows) WHERE true
+ON CONFLICT (stream, message_id) DO UPDATE
+    SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
+        attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
+        settled_at = excluded.settled_at
+    WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens;
+
+-- name: forget_marks
+-- does: takes back the marks of calls that provably never left and were new in this run
+-- dialect: postgresql
+DELETE FROM sync_state
+WHERE status IN ('sending', 'failed') AND run_id = :run_id
+    AND (stream, message_id) IN (SELECT stream, message_id FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text));
+
+-- name: forget_marks
+-- does: takes back the marks of calls that provably never left and were new in this run
+-- dialect: sqlite
+DELETE FROM sync_state
+WHERE status IN ('sending', 'failed') AND run_id = :run_id
+    AND (stream, message_id) IN (SELECT value ->> 'stream', value ->> 'message_id' FROM json_each(:rows));
+
+-- name: restore_prior
+-- does: gives calls that this run took up again, but never sent, their earlier record back
+-- dialect: postgresql
+UPDATE sync_state
+SET status = r.status, reason = r.reason, detail = r.detail, http_status = r.http_status, attempts = r.attempts, run_id = r.run_id,
+    payload_hash = CASE WHEN r.status = 'rejected' THEN NULL ELSE payload_hash END,
+    settled_at = CASE WHEN r.status = 'rejected' THEN now() END
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, status text, reason text, detail text, http_status integer,
+    attempts integer, run_id text)
+WHERE sync_state.stream = r.stream AND sync_state.message_id = r.message_id AND sync_state.status IN ('sending', 'failed');
+
+-- name: restore_prior
+-- does: gives calls that this run took up again, but never sent, their earlier record back
+-- dialect: sqlite
+UPDATE sync_state
+SET status = prior.status, reason = prior.reason, detail = prior.detail, http_status = prior.http_status, attempts = prior.attempts,
+    run_id = prior.run_id, payload_hash = iif(prior.status = 'rejected', NULL, payload_hash),
+    settled_at = iif(prior.status = 'rejected', strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL)
+FROM (SELECT value ->> 'stream' AS stream, value ->> 'message_id' AS message_id,
+        value ->> 'status' AS status, value ->> 'reason' AS reason,
+        value ->> 'detail' AS detail, value ->> 'http_status' AS http_status, value ->> 'attempts' AS attempts,
+        value ->> 'run_id' AS run_id
+    FROM json_each(:rows)) AS prior
+WHERE sync_state.stream = prior.stream AND sync_state.message_id = prior.message_id AND sync_state.status IN ('sending', 'failed');
+
+-- name: doubt_marked
+-- does: puts the events that were in flight when a run died in doubt
+UPDATE sync_state SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
+WHERE status = 'sending' AND stream = 'tracks';
+
+-- name: explain
+-- does: lists the rows of one user id or message id, oldest first
+SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
+    s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at
+FROM sync_state AS s WHERE s.user_id = :id
+UNION
+SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
+    s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at
+FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id
+ORDER BY occurred_at, stream, message_id;
+
+-- name: forget_marked_customers
+-- does: forgets what customers last got whose Identify call was in flight when a run died
+UPDATE sync_customers SET trait_hashes = NULL
+WHERE source_id IN (SELECT user_id FROM sync_state WHERE status = 'sending' AND stream = 'identifies');
+
+-- name: fail_marked
+-- does: lets the next run repeat what was in flight when a run died, where repeating is safe
+UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail WHERE status = 'sending';
+
+-- name: prune_page
+-- does: takes the detail out of settled calls older than a time, some at a time in key order; status and key stay for the diff
+UPDATE sync_state SET user_id = NULL, event = NULL, detail = NULL, http_status = NULL, payload_hash = NULL, sent_as = NULL
+WHERE (stream, message_id) IN (
+    SELECT old.stream, old.message_id FROM sync_state AS old
+    WHERE (old.stream, old.message_id) > (:stream, :message_id) AND old.settled_at < :before
+        AND (old.user_id IS NOT NULL OR old.event IS NOT NULL OR old.detail IS NOT NULL OR old.payload_hash IS NOT NULL)
+    ORDER BY old.stream, old.message_id LIMIT :rows)
+RETURNING stream, message_id;
+
+-- name: count_prunable
+-- does: counts the settled calls older than a time that still have detail
+SELECT count(*) FROM sync_state
+WHERE settled_at < :before AND (user_id IS NOT NULL OR event IS NOT NULL OR detail IS NOT NULL OR payload_hash IS NOT NULL);

@@ -1,0 +1,51 @@
+-- name: schema_exists
+-- does: tells whether the schema of the sync-state tables exists
+-- dialect: postgresql
+SELECT count(*) FROM information_schema.schemata WHERE schema_name = :schema;
+
+-- name: create_schema
+-- does: creates the schema of the sync-state tables
+-- dialect: postgresql
+-- identifiers: schema
+CREATE SCHEMA IF NOT EXISTS :"schema";
+
+-- name: lock_migrations
+-- does: lets one process at a time upgrade; held until the transaction ends
+-- dialect: postgresql
+SELECT pg_advisory_xact_lock(hashtext('rehook_sync migrations'));
+
+-- name: ensure_migrations_table
+-- does: creates the record of applied migrations
+CREATE TABLE IF NOT EXISTS sync_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    applied_at text NOT NULL
+);
+
+-- name: migrations_table_exists
+-- does: tells whether the sync-state tables were ever created here
+-- dialect: postgresql
+SELECT count(*) FROM information_schema.tables WHERE table_schema = :schema AND table_name = 'sync_migrations';
+
+-- name: migrations_table_exists
+-- does: tells whether the sync-state tables were ever created here
+-- dialect: sqlite
+SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'sync_migrations' AND :schema IS NOT NULL;
+
+-- name: newest_migration
+-- does: gives the version of the sync-state tables, 0 before the first migration
+SELECT coalesce(max(version), 0) FROM sync_migrations;
+
+-- name: record_migration
+-- does: notes that a migration has been applied
+INSERT INTO sync_migrations (version, name, applied_at) VALUES (:version, :name, :applied_at);
+
+-- name: database_now
+-- does: gives the database's clock; the only clock that leases and windows use
+-- dialect: postgresql
+SELECT clock_timestamp();
+
+-- name: database_now
+-- does: gives the database's clock; the only clock that leases and windows use
+-- dialect: sqlite
+SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', 'now');

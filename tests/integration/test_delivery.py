@@ -1,0 +1,437 @@
+"""Delivery against a scripted transport and a real ledger: order, concurrency, outcomes, marks, stops."""
+
+import asyncio
+import itertools
+import json
+import signal
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from rehook_sync.database import Database, open_database
+from rehook_sync.delivery import DeliveryConfig, DeliveryReport, Load, deliver
+from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseLostError
+from rehook_sync.interrupt import Interrupt
+from rehook_sync.ledger import Ledger
+from rehook_sync.mapping import Names, build_operations, shape
+from rehook_sync.migrations import upgrade
+from rehook_sync.records import Batch, Claim, Customer, Entry, Operation, Prior, SourceRow, Status, Stream
+from rehook_sync.rehook import Rehook
+from rehook_sync.retry import RetryPolicy
+
+T0 = datetime(2026, 11, 1, tzinfo=UTC)
+POLICY = RetryPolicy(max_attempts=3, patience_s=60, hold=True)
+CONFIG = DeliveryConfig(concurrency=4, rate_limit=None, policy=POLICY, api_down_after=50, skip_unchanged=True, renew_s=20)
+Reply = int | tuple[int, dict[str, str]] | httpx.TransportError
+
+
+@dataclass
+class Api:
+    """A Rehook behind a transport: answers as scripted per message, remembers what it received."""
+
+    script: dict[str, list[Reply]] = field(default_factory=dict)
+    auth: list[Reply] = field(default_factory=list)
+    before: Callable[[str], Awaitable[None]] | None = None
+    received: list[str] = field(default_factory=list)
+    bodies: list[dict[str, object]] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+    most_per_user: Counter[str] = field(default_factory=Counter)
+    users_at_once: Counter[str] = field(default_factory=Counter)
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return self._reply(self.auth)
+        body = json.loads(request.content)
+        label = str(body["metadata"].get("label"))
+        user = body["source_id"]
+        self.received.append(label)
+        self.bodies.append(body)
+        self.at_once += 1
+        self.users_at_once[user] += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.most_per_user[user] = max(self.most_per_user[user], self.users_at_once[user])
+        try:
+            await (self.before(label) if self.before else asyncio.sleep(0))
+            return self._reply(self.script.get(label, []))
+        finally:
+            self.at_once -= 1
+            self.users_at_once[user] -= 1
+
+    @staticmethod
+    def _reply(replies: list[Reply]) -> httpx.Response:
+        reply = replies.pop(0) if replies else 200
+        if isinstance(reply, httpx.TransportError):
+            raise reply
+        status, headers = reply if isinstance(reply, tuple) else (reply, {})
+        return httpx.Response(status, headers=headers, json={"status": "said"})
+
+
+def event(user: str, label: str, at: int) -> SourceRow:
+    return _row(Stream.TRACKS, user, label, at, {"label": label})
+
+
+def identify(user: str, label: str, at: int, **traits: object) -> SourceRow:
+    return _row(Stream.IDENTIFIES, user, label, at, {"label": label, **traits})
+
+
+def _row(stream: Stream, user: str, label: str, at: int, fields: dict[str, object]) -> SourceRow:
+    moment = T0 + timedelta(seconds=at)
+    name = "Bought" if stream is Stream.TRACKS else None
+    return SourceRow(stream, label, user, None, name, None, moment, moment, fields)
+
+
+def operations(
+    rows: Iterable[SourceRow], *, merge: bool = True, claims: dict[str, Claim] | None = None, waits: dict[str, str] | None = None
+) -> list[Operation]:
+    return build_operations(shape(list(rows), Names()), claims=claims or {}, priors={}, waits=waits or {}, merge=merge)
+
+
+class Bench:
+    """One delivery on a real database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.ledger = Ledger(database, "run-1", 60)
+        self.ledger.acquire()
+        self.recorded: list[Entry] = []
+
+    def deliver(
+        self, api: Api, loads: Iterable[list[Operation]], config: DeliveryConfig = CONFIG, interrupt: Interrupt | None = None
+    ) -> DeliveryReport:
+        feed: Iterator[Load] = iter([Load(each, []) for each in loads])
+        client = Rehook(httpx.MockTransport(api), "http://127.0.0.1:1", "key", "secret")
+        return deliver(feed, client, self.ledger, config, interrupt or Interrupt(), self._hear)
+
+    def _hear(self, _report: DeliveryReport, entries: Iterable[Entry]) -> None:
+        self.recorded.extend(entries)
+
+    def statuses(self) -> dict[str, str]:
+        with self.database.connect() as connection:
+            return {row.message_id: row.status for row in connection.execute(text("SELECT message_id, status FROM sync_state"))}
+
+    def column(self, name: str) -> dict[str, object]:
+        with self.database.connect() as connection:
+            return {row["message_id"]: row[name] for row in connection.execute(text("SELECT * FROM sync_state")).mappings()}
+
+
+@pytest.fixture
+def bench(sqlite_url: str) -> Iterator[Bench]:
+    database = open_database(sqlite_url, "REHOOK_SYNC_STATE_URL")
+    upgrade(database, None)
+    yield Bench(database)
+    database.close()
+
+
+def test_everything_is_sent_once_and_recorded(bench: Bench) -> None:
+    rows = [event(f"user-{at % 37}", f"e{at}", at) for at in range(999)]
+    api = Api()
+    report = bench.deliver(api, [operations(rows[:333]), operations(rows[333:])])
+    assert Counter(api.received) == Counter(row.message_id for row in rows)
+    assert report.counts == Counter({Status.SENT: 999})
+    assert set(bench.statuses().values()) == {"sent"}
+    assert len(bench.statuses()) == 999
+    assert sorted(entry.call.message_id for entry in bench.recorded) == sorted(api.received)
+
+
+def test_a_user_is_served_in_order_one_request_at_a_time(bench: Bench) -> None:
+    rows = [event(f"user-{at % 5}", f"e{at}", at) for at in range(200)]
+    api = Api()
+    bench.deliver(api, [operations(rows[:77]), operations(rows[77:])])
+    assert max(api.most_per_user.values()) == 1
+    per_user: dict[str, list[int]] = defaultdict(list)
+    for body, label in zip(api.bodies, api.received, strict=True):
+        per_user[str(body["source_id"])].append(int(label[1:]))
+    assert all(labels == sorted(labels) for labels in per_user.values())
+
+
+def test_different_users_are_served_side_by_side_up_to_concurrency(bench: Bench) -> None:
+    api = Api(before=lambda _label: asyncio.sleep(0.01))
+    bench.deliver(api, [operations([event(f"user-{at}", f"e{at}", at) for at in range(40)])])
+    assert api.most_at_once == CONFIG.concurrency
+
+
+def test_call_is_durably_marked_before_its_request_leaves_and_never_too_many_are(bench: Bench) -> None:
+    seen: list[tuple[str | None, int]] = []
+
+    async def look(label: str) -> None:
+        statuses = bench.statuses()
+        seen.append((statuses.get(label), sum(status == "sending" for status in statuses.values())))
+
+    bench.deliver(Api(before=look), [operations([event(f"user-{at}", f"e{at}", at) for at in range(60)])])
+    assert {status for status, _ in seen} == {"sending"}
+    assert max(marked for _, marked in seen) <= 2 * CONFIG.concurrency
+
+
+def test_refused_row_is_rejected_and_does_not_hold_its_user_back(bench: Bench) -> None:
+    api = Api({"e1": [400]})
+    report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(3)])])
+    assert bench.statuses() == {"e0": "sent", "e1": "rejected", "e2": "sent"}
+    assert bench.column("reason")["e1"] == "refused_by_rehook"
+    assert bench.column("http_status")["e1"] == 400
+    assert report.counts == Counter({Status.SENT: 2, Status.REJECTED: 1})
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadTimeout(""), httpx.RemoteProtocolError(""), 500, 502, 504])
+def test_event_that_may_have_arrived_is_held_and_not_sent_again(bench: Bench, lost: Reply) -> None:
+    api = Api({"e0": [lost]})
+    bench.deliver(api, [operations([event("u", "e0", 0), event("u", "e1", 1)])])
+    assert api.received == ["e0", "e1"]
+    assert bench.statuses() == {"e0": "in_doubt", "e1": "sent"}
+
+
+def test_event_that_may_have_arrived_is_sent_again_under_resend(bench: Bench) -> None:
+    api = Api({"e0": [httpx.ReadTimeout("")]})
+    config = replace(CONFIG, policy=replace(POLICY, hold=False))
+    bench.deliver(api, [operations([event("u", "e0", 0)])], config)
+    assert api.received == ["e0", "e0"]
+    assert bench.statuses() == {"e0": "sent"}
+    assert bench.column("attempts") == {"e0": 2}
+
+
+@pytest.mark.parametrize("unprocessed", [httpx.ConnectError(""), 429, 503])
+def test_event_that_provably_did_not_arrive_is_sent_again(bench: Bench, unprocessed: Reply) -> None:
+    api = Api({"e0": [unprocessed]})
+    bench.deliver(api, [operations([event("u", "e0", 0)])])
+    assert api.received == ["e0", "e0"]
+    assert bench.statuses() == {"e0": "sent"}
+
+
+def test_stuck_user_holds_back_nobody_else(bench: Bench) -> None:
+    api = Api({"a0": [503] * 3})
+    rows = [event("a", "a0", 0), event("a", "a1", 1), *(event("b", f"b{at}", at) for at in range(2, 9))]
+    bench.deliver(api, [operations(rows[:3]), operations(rows[3:])])
+    assert bench.statuses() == {"a0": "failed", "a1": "failed", **{f"b{at}": "sent" for at in range(2, 9)}}
+    assert bench.column("reason")["a1"] == "blocked_by_earlier"
+    assert bench.column("attempts") == {"a0": 3, "a1": 0, **{f"b{at}": 1 for at in range(2, 9)}}
+    assert "a1" not in api.received
+
+
+def test_blocked_user_stays_blocked_in_later_portions(bench: Bench) -> None:
+    api = Api({"a0": [503] * 3})
+
+    def portions() -> Iterator[list[Operation]]:
+        yield operations([event("a", "a0", 0)])
+        while bench.statuses().get("a0") != "failed" or bench.column("attempts").get("a0") != 3:
+            pass
+        yield operations([event("b", "b0", 1), event("a", "a1", 2)])
+
+    client = Rehook(httpx.MockTransport(api), "http://127.0.0.1:1", "key", "secret")
+    deliver((Load(each, []) for each in portions()), client, bench.ledger, CONFIG, Interrupt(), lambda *_: None)
+    assert bench.statuses() == {"a0": "failed", "a1": "failed", "b0": "sent"}
+
+
+def test_neighbouring_identifies_travel_as_one(bench: Bench) -> None:
+    api = Api()
+    bench.deliver(api, [operations([identify("u", "i0", 0, plan="a"), identify("u", "i1", 1, vip=True)])])
+    assert api.bodies == [{"source_id": "u", "metadata": {"label": "i1", "plan": "a", "vip": True}}]
+    assert bench.statuses() == {"i0": "merged", "i1": "sent"}
+    assert bench.column("sent_as") == {"i0": "i1", "i1": None}
+
+
+def test_refused_merged_request_is_taken_apart_so_that_only_the_guilty_call_is_rejected(bench: Bench) -> None:
+    api = Api({"i2": [400, 400]})
+    rows = [identify("u", "i0", 0, plan="a"), identify("u", "i1", 1), identify("u", "i2", 2, bad=1), event("u", "e3", 3)]
+    report = bench.deliver(api, [operations(rows)])
+    assert api.received == ["i2", "i0", "i1", "i2", "e3"]
+    assert bench.statuses() == {"i0": "sent", "i1": "sent", "i2": "rejected", "e3": "sent"}
+    assert report.counts.total() == 4
+
+
+def test_unchanged_customer_is_not_sent_again(bench: Bench) -> None:
+    api = Api()
+    bench.deliver(api, [operations([identify("u", "i0", 0)])])
+    again = [replace(identify("u", "i0", 5), message_id="i1"), event("u", "e", 6), replace(identify("u", "i0", 7), message_id="i2")]
+    bench.deliver(api, [operations(again)])
+    assert api.received == ["i0", "e"]
+    assert bench.statuses() == {"i0": "sent", "i1": "unchanged", "e": "sent", "i2": "unchanged"}
+
+
+def test_every_identify_is_sent_when_asked_for(bench: Bench) -> None:
+    api = Api()
+    rows = [identify("u", "i0", 0), replace(identify("u", "i0", 1), message_id="i1")]
+    bench.deliver(api, [operations(rows, merge=False)], replace(CONFIG, skip_unchanged=False))
+    assert api.received == ["i0", "i0"]
+
+
+def test_unchanged_is_judged_against_what_surely_arrived(bench: Bench) -> None:
+    api = Api({"x": [400]})
+    rows = [identify("u", "x", 0, plan="b"), event("u", "e", 1), identify("u", "y", 2, plan="b")]
+    bench.ledger.write(Batch(customers=[Customer("u", {"plan": "old"}, "m", sent=True)]))
+    bench.deliver(api, [operations(rows)])
+    assert api.received == ["x", "e", "y"]
+
+
+def test_identify_with_unknown_outcome_makes_the_customer_unknown(bench: Bench) -> None:
+    bench.deliver(Api(), [operations([identify("u", "i0", 0)])])
+    bench.deliver(Api({"i1": [httpx.ReadTimeout("")] * 3}), [operations([identify("u", "i1", 1)])])
+    assert bench.statuses()["i1"] == "failed"
+    assert bench.ledger.read_customers(["u"]) == {}
+
+
+def test_refused_claim_is_released(bench: Bench) -> None:
+    claim = Claim("X", "u", None)
+    bench.ledger.claim(["u"], ["X"], lambda codes: (codes, [claim]))
+    bench.deliver(Api({"i0": [409]}), [operations([identify("u", "i0", 0)], claims={"i0": claim})])
+    assert bench.ledger.read_codes(["u"], []) == {}
+
+
+def test_code_is_taken_only_after_it_was_freed(bench: Bench) -> None:
+    async def slow(label: str) -> None:
+        await asyncio.sleep(0.05 if label == "a" else 0)
+
+    rows = [identify("a", "a", 0), identify("b", "b", 1), identify("c", "c", 2)]
+    claims = {"a": Claim("Y", "a", "X"), "b": Claim("X", "b", None)}
+    api = Api(before=slow)
+    bench.deliver(api, [operations(rows, claims=claims, waits={"b": "a"})])
+    assert set(api.received[:2]) == {"a", "c"}
+    assert api.received[2] == "b"
+
+
+def test_code_that_was_not_freed_blocks_who_waits_for_it(bench: Bench) -> None:
+    claims = {"a": Claim("Y", "a", "X"), "b": Claim("X", "b", None)}
+    api = Api({"a": [503] * 3})
+    bench.deliver(api, [operations([identify("a", "a", 0), identify("b", "b", 1)], claims=claims, waits={"b": "a"})])
+    assert bench.statuses() == {"a": "failed", "b": "failed"}
+    assert bench.column("reason")["b"] == "blocked_by_earlier"
+
+
+@pytest.mark.parametrize("refusal", [401, 403, 302])
+def test_refused_credentials_stop_the_run_and_mark_no_row(bench: Bench, refusal: int) -> None:
+    api = Api({"e5": [refusal]})
+    report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(10)])])
+    assert isinstance(report.error, CredentialsRefusedError)
+    assert bench.statuses() == {f"e{at}": "sent" for at in range(5)}
+    assert report.counts == Counter({Status.SENT: 5})
+
+
+def test_credentials_are_tried_before_the_first_row(bench: Bench) -> None:
+    api = Api(auth=[401])
+    report = bench.deliver(api, [operations([event("u", "e", 0)])])
+    assert isinstance(report.error, CredentialsRefusedError)
+    assert api.received == []
+    assert bench.statuses() == {}
+
+
+def test_api_that_is_down_from_the_start_stops_the_run(bench: Bench) -> None:
+    api = Api(auth=[httpx.ConnectError("")] * 3)
+    report = bench.deliver(api, [operations([event("u", "e", 0)])])
+    assert isinstance(report.error, ApiDownError)
+    assert bench.statuses() == {}
+
+
+def test_api_that_goes_down_stops_the_run_and_fails_no_row(bench: Bench) -> None:
+    rows = [event(f"user-{at}", f"e{at}", at) for at in range(60)]
+    api = Api({f"e{at}": [httpx.ConnectError("")] * 9 for at in range(10, 60)})
+    report = bench.deliver(api, [operations(rows)], replace(CONFIG, api_down_after=6))
+    assert isinstance(report.error, ApiDownError)
+    assert bench.statuses() == {f"e{at}": "sent" for at in range(10)}
+    assert report.counts == Counter({Status.SENT: 10})
+
+
+def test_last_user_is_not_blamed_for_an_api_that_is_down(bench: Bench) -> None:
+    api = Api({"e": [httpx.ConnectError("")] * 3}, auth=[200, httpx.ConnectError("")])
+    report = bench.deliver(api, [operations([event("u", "e", 0)])])
+    assert isinstance(report.error, ApiDownError)
+    assert bench.statuses() == {}
+
+
+def test_events_lost_while_the_api_goes_down_stay_in_doubt(bench: Bench) -> None:
+    rows = [event(f"user-{at}", f"e{at}", at) for at in range(60)]
+    api = Api({row.message_id: [httpx.ReadTimeout("")] for row in rows})
+    report = bench.deliver(api, [operations(rows)], replace(CONFIG, api_down_after=6))
+    assert isinstance(report.error, ApiDownError)
+    assert set(bench.statuses().values()) == {"in_doubt"}
+    assert set(bench.statuses()) == set(api.received)
+    assert 6 <= len(api.received) <= 6 + CONFIG.concurrency
+
+
+def test_api_that_loses_every_event_of_one_user_stops_before_all_are_in_doubt(bench: Bench) -> None:
+    rows = [event("u", f"e{at}", at) for at in range(60)]
+    api = Api({row.message_id: [500] for row in rows})
+    report = bench.deliver(api, [operations(rows)], replace(CONFIG, api_down_after=6))
+    assert isinstance(report.error, ApiDownError)
+    assert bench.statuses() == {f"e{at}": "in_doubt" for at in range(6)}
+
+
+def test_longer_wait_than_patience_stops_the_run_and_says_when_to_come_back(bench: Bench) -> None:
+    api = Api({"e1": [(429, {"Retry-After": "3600"})]})
+    report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(3)])])
+    assert isinstance(report.error, ApiDownError)
+    assert report.error.retry_after_s == 3600
+    assert "3600 s" in str(report.error)
+    assert bench.statuses() == {"e0": "sent"}
+
+
+def test_row_that_failed_before_gets_its_record_back_when_the_run_stops(bench: Bench) -> None:
+    prior = Prior("server_error", "503", 503, 3, "run-0")
+    [operation] = operations([event("u", "e", 0)])
+    failed = replace(operation, calls=tuple(replace(call, prior=prior) for call in operation.calls))
+    bench.ledger.write(Batch(entries=[Entry(operation.call, Status.FAILED, None, "503", 503, 3)]))
+    bench.deliver(Api({"e": [401]}), [[failed]])
+    assert bench.statuses() == {"e": "failed"}
+    assert bench.column("run_id") == {"e": "run-0"}
+    assert bench.column("attempts") == {"e": 3}
+
+
+def test_interrupt_settles_what_is_in_flight_and_leaves_the_rest_unjudged(bench: Bench) -> None:
+    interrupt = Interrupt()
+
+    async def stop_at_tenth(label: str) -> None:
+        if label == "e10":
+            interrupt.request(signal.SIGTERM)
+        await asyncio.sleep(0.02)
+
+    api = Api(before=stop_at_tenth)
+    report = bench.deliver(api, [operations([event(f"user-{at}", f"e{at}", at) for at in range(100)])], interrupt=interrupt)
+    assert report.interrupted
+    assert bench.statuses() == dict.fromkeys(api.received, "sent")
+    assert 10 < len(api.received) <= 10 + 2 * CONFIG.concurrency
+
+
+def test_interrupt_ends_waits_at_once_and_records_what_failed(bench: Bench) -> None:
+    interrupt = Interrupt()
+    api = Api({"e": [(429, {"Retry-After": "50"})]})
+    timer = threading.Timer(0.3, interrupt.request, [signal.SIGINT])
+    timer.start()
+    report = bench.deliver(api, [operations([event("u", "e", 0), event("v", "f", 1)])], interrupt=interrupt)
+    timer.join()
+    assert report.interrupted
+    assert bench.statuses()["e"] == "failed"
+    assert report.counts.total() == len(bench.statuses())
+
+
+def test_writer_that_lost_its_lease_sends_and_records_nothing_more(bench: Bench) -> None:
+    async def take_over(label: str) -> None:
+        if label == "e5":
+            with bench.database.transaction() as connection:
+                connection.execute(text("UPDATE sync_lease SET owner = 'other', fence = fence + 1"))
+
+    api = Api(before=take_over)
+    report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(50)])])
+    assert isinstance(report.error, LeaseLostError)
+    assert api.received == [f"e{at}" for at in range(6)]
+    assert bench.statuses()["e5"] == "sending"
+
+
+def test_rate_limit_is_kept(bench: Bench) -> None:
+    times: list[float] = []
+
+    async def note(_label: str) -> None:
+        times.append(asyncio.get_running_loop().time())
+
+    api = Api(before=note)
+    bench.deliver(api, [operations([event(f"user-{at}", f"e{at}", at) for at in range(12)])], replace(CONFIG, rate_limit=50.0))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert sum(gaps) >= 0.9 * 11 / 50
+
+
+def test_requests_are_counted_with_the_credentials_check(bench: Bench) -> None:
+    report = bench.deliver(Api({"e1": [503]}), [operations([event("u", f"e{at}", at) for at in range(3)])])
+    assert report.requests == 5
