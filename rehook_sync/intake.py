@@ -1,0 +1,219 @@
+"""From the warehouse to work: rows of a window in time order, judged, shaped and handed on as operations.
+
+Rows of both streams, and those that failed in earlier runs, become one sequence by time over all users, so that
+referral codes go to whoever took them first and a referrer's Identify call goes before the referee's sign-up.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Protocol, TypeVar
+
+import pandas as pd
+
+from rehook_sync.delivery import Load
+from rehook_sync.errors import DatabaseError
+from rehook_sync.mapping import Names, build_operations, shape
+from rehook_sync.queries import Identifier
+from rehook_sync.records import Call, Claim, Entry, Prior, Reason, Selection, SourceRow, Status, Stream, Window
+from rehook_sync.rules import CodeBook, Judgement, Policy, judge
+from rehook_sync.segment import SegmentSource
+from rehook_sync.state import State
+
+__all__ = ["ClaimDesk", "Intake", "IntakeConfig", "PlannedClaims"]
+
+_Result = TypeVar("_Result")
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_RANK = {stream: rank for rank, stream in enumerate(Stream)}
+Key = tuple[Stream, str]
+
+
+class ClaimDesk(Protocol):
+    """Where referral codes are looked up and taken."""
+
+    def claim(
+        self, user_ids: Sequence[str], codes: Sequence[str], judge: Callable[[dict[str, str]], tuple[_Result, Iterable[Claim]]]
+    ) -> _Result:
+        """Judge claims against the owners of today and keep those that hold."""
+
+
+class PlannedClaims:
+    """A desk that remembers claims in memory and writes nothing: what a plan needs."""
+
+    def __init__(self, read_codes: Callable[[Iterable[str], Iterable[str]], dict[str, str]]) -> None:
+        """Look codes up with `read_codes`: user ids and codes to user id -> code."""
+        self._read_codes = read_codes
+        self._planned: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
+
+    def claim(
+        self, user_ids: Sequence[str], codes: Sequence[str], judge: Callable[[dict[str, str]], tuple[_Result, Iterable[Claim]]]
+    ) -> _Result:
+        """Judge claims against the state and the claims planned so far."""
+        stored = self._read_codes(user_ids, codes)
+        owned = {user_id: code for user_id, code in stored.items() if user_id not in self._planned}
+        concerned = {*user_ids, *(self._owners[code] for code in codes if code in self._owners)}
+        owned.update((user_id, self._planned[user_id]) for user_id in concerned if user_id in self._planned)
+        result, claims = judge(owned)
+        for claim in claims:
+            if self._owners.get(claim.replaces or "") == claim.user_id:
+                del self._owners[claim.replaces or ""]
+            self._planned[claim.user_id] = claim.code
+            self._owners[claim.code] = claim.user_id
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeConfig:
+    """How rows are judged and shaped, and how many are taken.
+
+    Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.  limit: rows of this run.
+            selection: recorded calls that are taken up again.
+    """
+
+    run_id: str
+    names: Names
+    policy: Policy
+    merge: bool
+    chunk_rows: int
+    known_in: Identifier | None
+    limit: int | None = None
+    selection: Selection = field(default_factory=Selection)
+
+
+class Intake:
+    """The rows of one run, read once.
+
+    Shape:  seen: rows gone through.  rows: judged so far, by stream.  rejected: by reason.  complete: the windows were read to their end.
+    """
+
+    def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: IntakeConfig) -> None:
+        """Prepare; nothing is read before `read_loads`."""
+        self._source = source
+        self._state = state
+        self._desk = desk
+        self._config = config
+        self._priors: dict[Key, Prior] = {}
+        self._pending: set[Key] = set()
+        self._freed: dict[str, str] = {}
+        self.seen = 0
+        self.rows: Counter[Stream] = Counter()
+        self.rejected: Counter[Reason] = Counter()
+        self.complete = False
+
+    def read_loads(self, windows: Mapping[Stream, Window], streams: Iterable[Stream]) -> Generator[Load, None, None]:
+        """Yield the work of the windows and the selected calls of the streams, oldest first, a chunk at a time."""
+        iterators = [self._read_stream(stream, window) for stream, window in windows.items()]
+        iterators += [self._read_again(stream) for stream in streams]
+        rows = heapq.merge(*iterators, key=_order)
+        try:
+            left = self._config.limit
+            while chunk := list(islice(rows, self._config.chunk_rows)):
+                fresh = self._fresh(chunk)
+                self.seen += len(chunk)
+                if left is not None:
+                    if len(fresh) > left:
+                        fresh, left = fresh[:left], 0
+                        if fresh:
+                            yield self._judge(fresh)
+                        return
+                    left -= len(fresh)
+                if fresh:
+                    yield self._judge(fresh)
+            self.complete = True
+        finally:
+            for each in iterators:
+                with suppress(DatabaseError):  # a connection that died while nobody read from it
+                    each.close()
+
+    def note_recorded(self, entries: Iterable[Entry]) -> None:
+        """Hear which outcomes have become durable; safe from another thread."""
+        self._pending.difference_update((entry.call.stream, entry.call.message_id) for entry in entries)
+
+    def _read_stream(self, stream: Stream, window: Window) -> Generator[SourceRow, None, None]:
+        yield from self._source.read_window(stream, window, self._config.known_in)
+
+    def _read_again(self, stream: Stream) -> Generator[SourceRow, None, None]:
+        for page in self._state.read_again(stream, self._config.selection):
+            rows = {row.message_id: row for row in self._source.read_ids(stream, [call.message_id for call in page])}
+            for call in page:
+                row = rows.get(call.message_id)
+                if row is not None:
+                    self._priors[stream, call.message_id] = call.prior
+                    yield row
+
+    def _fresh(self, chunk: Iterable[SourceRow]) -> list[SourceRow]:
+        """Leave out duplicates, rows that are at work, and rows that were judged before, unless they are selected.
+
+        Rows at work are looked up before the recorded ones: a row that becomes durable in between is found there.
+        """
+        rows: dict[Key, SourceRow] = {}
+        for row in chunk:
+            key = (row.stream, row.message_id)
+            if key not in self._pending:
+                rows.setdefault(key, row)
+        known: dict[Key, Status] = {}
+        for stream in Stream:
+            ids = [message_id for own, message_id in rows if own is stream]
+            if ids:
+                known.update(((stream, message_id), status) for message_id, status in self._state.read_known(stream, ids).items())
+        return [row for key, row in rows.items() if self._is_due(key, known.get(key))]
+
+    def _is_due(self, key: Key, status: Status | None) -> bool:
+        return status is None if key not in self._priors else status is self._priors[key].status
+
+    def _judge(self, rows: Sequence[SourceRow]) -> Load:
+        self._source.fill_properties([row for row in rows if row.stream is Stream.TRACKS])
+        frame = shape(rows, self._config.names)
+        judgement = self._judge_claims(frame)
+        priors = {key: self._priors.pop(key) for key in [(row.stream, row.message_id) for row in rows] if key in self._priors}
+        operations = build_operations(
+            judgement.accepted, claims=judgement.claims, priors=priors, waits=judgement.waits, merge=self._config.merge
+        )
+        entries = [
+            Entry(_call(row, priors), Status.REJECTED, reason, detail, attempts=prior.attempts if (prior := _prior(row, priors)) else 0)
+            for row, reason, detail in zip(
+                judgement.rejected["row"], judgement.rejected["reason"], judgement.rejected["detail"], strict=True
+            )
+        ]
+        self.rows.update(row.stream for row in rows)
+        self.rejected.update(entry.reason for entry in entries if entry.reason)
+        self._pending.update((row.stream, row.message_id) for row in rows)
+        return Load(operations, entries)
+
+    def _judge_claims(self, frame: pd.DataFrame) -> Judgement:
+        """Judge a frame; referral codes are looked up and taken in one step, so that nobody else can take them between."""
+        claiming = frame[(frame["stream"] == Stream.IDENTIFIES) & frame["referral_code"].notna() & frame["user_id"].notna()]
+        self._freed = {code: message_id for code, message_id in self._freed.items() if (Stream.IDENTIFIES, message_id) in self._pending}
+
+        def decide(codes: dict[str, str]) -> tuple[Judgement, Iterable[Claim]]:
+            book = CodeBook({code: user_id for user_id, code in codes.items()}, codes, self._freed)
+            judgement = judge(frame, self._config.policy, book)
+            return judgement, _new_claims(codes, judgement)
+
+        if claiming.empty:
+            return decide({})[0]
+        judgement = self._desk.claim(list(claiming["user_id"].unique()), list(claiming["referral_code"].unique()), decide)
+        self._freed = dict(judgement.book.freed)
+        return judgement
+
+
+def _new_claims(codes: Mapping[str, str], judgement: Judgement) -> list[Claim]:
+    """Return what changes in the books: the last code of each user whose code changed."""
+    return [Claim(code, user_id, codes.get(user_id)) for user_id, code in judgement.book.codes.items() if codes.get(user_id) != code]
+
+
+def _order(row: SourceRow) -> tuple[datetime, int, str]:
+    return (row.occurred_at or row.received_at or _FIRST, _RANK[row.stream], row.message_id)
+
+
+def _prior(row: SourceRow, priors: Mapping[Key, Prior]) -> Prior | None:
+    return priors.get((row.stream, row.message_id))
+
+
+def _call(row: SourceRow, priors: Mapping[Key, Prior]) -> Call:
+    return Call(row.stream, row.message_id, row.user_id, row.event, row.received_at, row.occurred_at, prior=_prior(row, priors))

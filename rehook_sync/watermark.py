@@ -1,0 +1,78 @@
+"""How far the watermark may move, and where the next window begins: pure rules over times.
+
+The watermark of a stream means that every source row at or below it is settled or recorded.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from rehook_sync.errors import UsageError
+from rehook_sync.records import Window
+
+__all__ = ["Beginning", "Coverage", "next_watermark", "next_window"]
+
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""The watermark over all history while there is none."""
+
+
+class Beginning(Enum):
+    """The lower bound of a window that takes all history."""
+
+    BEGINNING = "beginning"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What earlier runs of one stream have covered.
+
+    Shape:  watermark: None before the first run that saw the stream.
+            origin: where the very first window began; None with a watermark means all history.
+    """
+
+    watermark: datetime | None
+    origin: datetime | None
+
+
+def next_window(
+    coverage: Coverage, lookback: timedelta, now: datetime, since: datetime | Beginning | None, until: datetime | None
+) -> Window:
+    """Return the window of a run: from the lookback behind the watermark up to now.
+
+    `since` replaces the lower bound. Rows older than the first run's start stay out for good: whoever chose that
+    start chose not to pay out rewards for them.
+    Raises: UsageError when there is no lower bound, or the bounds leave nothing between them.
+    """
+    high = now if until is None else min(until, now)
+    if since is not None:
+        low = None if isinstance(since, Beginning) else since
+    elif coverage.watermark is not None:
+        low = coverage.watermark - lookback if coverage.watermark - _FIRST > lookback else None
+        low = max((each for each in (low, coverage.origin) if each is not None), default=None)
+    else:
+        raise UsageError(
+            "this is the first run and it has no watermark: say where to begin, for example --since 7d, --since 2026-11-01 "
+            "or --since beginning for all history (each event sent pays out rewards); or set REHOOK_SYNC_START_AT"
+        )
+    begins = "--since" if since is not None else "the start of this run, REHOOK_SYNC_LOOKBACK behind the watermark,"
+    if low is not None and low > now:
+        raise UsageError(f"{begins} {low.isoformat()} lies in the future; give a --since before now ({now.isoformat()})")
+    if low is not None and until is not None and low >= until:
+        raise UsageError(f"{begins} {low.isoformat()} is not before --until {until.isoformat()}")
+    return Window(low, high)
+
+
+def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, *, complete: bool) -> datetime | None:
+    """Return the watermark after a run over a window whose newest row was received at `newest`.
+
+    It stays where it was when the run did not get through its window, or when the window begins above it:
+    rows between the two have been judged by nobody. A first run over a stream without rows leaves it where that run began.
+    """
+    known = coverage.watermark
+    if not complete or (known is not None and window.low is not None and window.low > known):
+        return known
+    begins = window.low or _EPOCH
+    if known is None:
+        return begins if newest is None else newest
+    return known if newest is None else max(known, newest)
