@@ -1,0 +1,295 @@
+"""How the command line speaks: text for people, one JSON object for scripts, progress and log lines, and how it is interrupted.
+
+Whatever comes from data is made visible first: no control character and no markup of ours reaches a terminal.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from types import FrameType
+from typing import Any
+
+import structlog
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from rehook_sync.errors import RehookSyncError
+from rehook_sync.interrupt import Interrupt
+from rehook_sync.records import RunStatus, Status
+from rehook_sync.reports import Progress, RunResult
+
+__all__ = ["Listener", "Screen", "error_document", "interruptible", "run_exit_code", "visible", "watched"]
+
+Listener = Callable[[Progress], None]
+_ATTENTION = 3
+_LOG_EVERY_S = 5.0
+_STOPPING = "stopping: settling what is in flight"
+_SHOW_CURSOR = b"\x1b[?25h"
+
+
+def visible(value: object) -> str:
+    """Return text with everything that does not print, line ends included, as an escape."""
+    text = str(value)
+    return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def to_json(document: Mapping[str, object], indent: int | None = None) -> str:
+    """Return a document as JSON: times as ISO-8601 UTC, enums as text, unprintable characters escaped."""
+    text = json.dumps(_plain(document), ensure_ascii=False, indent=indent)
+    return text if text.isprintable() else "".join(each if each.isprintable() or each == "\n" else _json_escape(each) for each in text)
+
+
+def _json_escape(character: str) -> str:
+    return json.dumps(character)[1:-1]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def error_document(error: RehookSyncError | None) -> dict[str, object] | None:
+    """Return an error as scripts get it."""
+    return None if error is None else {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+
+
+class _Terminal(Console):
+    """A console that shows text as it is, and goes on quietly when its reader has left."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Write to nowhere from now on; the exit code stays that of the work done."""
+        _leave(self.file.fileno())
+
+
+def _leave(descriptor: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+class Screen:
+    """Where one command writes: results to stdout, all else to stderr.
+
+    Shape:  as_json: people's text is left out, `result` writes one JSON object.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Speak to this process's stdout and stderr."""
+        self.as_json = as_json
+        self._out = _Terminal(stderr=False)
+        self.err = _Terminal(stderr=True)
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        return self._out.width
+
+    def say(self, *parts: RenderableType) -> None:
+        """Tell people something; strings are lines that wrap only at the terminal's edge."""
+        if self.as_json:
+            return
+        for part in parts:
+            self._out.print(part, soft_wrap=isinstance(part, str | Text))
+
+    def result(self, document: Mapping[str, object], *parts: RenderableType) -> None:
+        """Give the result: the document to scripts, the parts to people."""
+        self.say(*parts)
+        if self.as_json:
+            self._write_json(document)
+
+    def fail(self, error: RehookSyncError) -> int:
+        """Say what went wrong, a line for each problem, and return the exit code."""
+        self.complain(error)
+        if self.as_json:
+            self._write_json({"error": error_document(error)})
+        return error.exit_code
+
+    def complain(self, error: RehookSyncError) -> None:
+        """Write what is wrong to stderr, a line for each problem."""
+        for line in str(error).splitlines() or [type(error).__name__]:
+            self.err.print(Text("error: ", "bold red").append(visible(line), "not bold default"), soft_wrap=True)
+
+    def _write_json(self, document: Mapping[str, object]) -> None:
+        try:
+            sys.stdout.write(to_json(document, indent=2 if sys.stdout.isatty() else None) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _leave(sys.stdout.fileno())
+
+
+def run_exit_code(result: RunResult, interrupt: Interrupt) -> int:
+    """Return the exit code of a run that has ended."""
+    if result.summary.status is RunStatus.INTERRUPTED and interrupt.signal is not None:
+        return 128 + interrupt.signal
+    if result.error is not None:
+        return result.error.exit_code
+    return _ATTENTION if result.summary.status is RunStatus.ATTENTION else 0
+
+
+@contextmanager
+def watched(screen: Screen, interrupt: Interrupt) -> Iterator[Listener]:
+    """Show how far a run has got: a bar when stderr is a terminal, else a log line now and then. Gives what `run` calls."""
+    if sys.stderr.isatty() and not screen.err.is_dumb_terminal:
+        with _bar(screen.err) as bar:
+            task = bar.add_task("looking at the warehouse", total=None, rows=0, sent=0, rejected=0)
+            interrupt.listen(lambda: bar.update(task, description=_STOPPING))
+            yield lambda progress: _show(bar, task, progress, interrupt)
+    else:
+        log = _ProgressLog()
+        interrupt.listen(lambda: log.info("stopping", signal=interrupt.signal))
+        yield log.listen
+
+
+@dataclass(frozen=True, slots=True)
+class _Narrower:
+    """Leaves room at the edge: the `^C` that a terminal writes there must not wrap to a line that is never wiped."""
+
+    inside: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self.inside, options.update_width(max(options.max_width - len("^C^C"), 1)))
+
+
+class _Bar(Bar):
+    """A bar on one line."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Give that line."""
+        yield _Narrower(self.make_tasks_table(self.tasks))
+
+
+class _Rate(ProgressColumn):
+    """Rows settled per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", justify="right")
+
+
+def _bar(console: Console) -> Bar:
+    counts = "read {task.fields[rows]:,} · sent {task.fields[sent]:,} · rejected {task.fields[rejected]:,}"
+    columns = (
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn(counts, markup=False),
+        _Rate(),
+        TimeRemainingColumn(compact=True),
+    )
+    return _Bar(*columns, console=console, transient=True, expand=True, refresh_per_second=8)
+
+
+def _show(bar: Bar, task: TaskID, progress: Progress, interrupt: Interrupt) -> None:
+    counts = progress.counts
+    bar.update(
+        task,
+        description=_STOPPING if interrupt.requested else "delivering",
+        completed=sum(counts.values()),
+        total=progress.rows_due,
+        rows=progress.rows_read,
+        sent=counts.get(Status.SENT, 0),
+        rejected=counts.get(Status.REJECTED, 0),
+    )
+
+
+class _ProgressLog:
+    """Progress as log lines: at the start, then every few seconds."""
+
+    def __init__(self) -> None:
+        self._log = structlog.wrap_logger(_Stderr(), processors=_LOG_PROCESSORS)
+        self._next_at = 0.0
+        self._began: tuple[float, int] | None = None
+
+    def info(self, event: str, **values: object) -> None:
+        """Write one line."""
+        self._log.info(event, **values)
+
+    def listen(self, progress: Progress) -> None:
+        """Hear of progress."""
+        now = time.monotonic()
+        if now < self._next_at:
+            return
+        self._next_at = now + _LOG_EVERY_S
+        settled = sum(progress.counts.values())
+        if self._began is None:
+            self._began = (now, settled)
+            self.info("run started", run_id=progress.run_id, rows_total=progress.rows_due)
+            return
+        rate = (settled - self._began[1]) / max(now - self._began[0], 0.001)
+        left = progress.rows_due - settled
+        self.info(
+            "run goes on",
+            run_id=progress.run_id,
+            rows_total=progress.rows_due,
+            rows_read=progress.rows_read,
+            **{status.value: progress.counts.get(status, 0) for status in Status if status is not Status.SENDING},
+            requests=progress.requests,
+            rows_per_s=round(rate, 1),
+            left_s=round(left / rate) if rate > 0 else None,
+        )
+
+
+class _Stderr:
+    """Takes finished lines. It has no lock, so that a signal handler may write while a line is being written."""
+
+    def info(self, line: str) -> None:
+        """Write one line, unless nobody reads any more."""
+        with suppress(BrokenPipeError):
+            os.write(sys.stderr.fileno(), f"{line}\n".encode("utf-8", "backslashreplace"))
+
+
+def _make_visible(_logger: Any, _name: str, event: Any) -> Any:  # noqa: ANN401 - the shape that structlog asks for
+    return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+_LOG_PROCESSORS: Sequence[structlog.typing.Processor] = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _make_visible,
+    structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event")),
+)
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Take SIGINT and SIGTERM as a request to stop; the second one gives up at once, with what is in flight left unsettled."""
+    interrupt = Interrupt()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if not interrupt.requested:
+            interrupt.request(number)
+            return
+        end = _SHOW_CURSOR if sys.stderr.isatty() else b""
+        os.write(sys.stderr.fileno(), end + b"error: gave up at once; the next run finds out what was in flight\n")
+        os._exit(128 + number)
+
+    before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

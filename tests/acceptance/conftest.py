@@ -1,0 +1,209 @@
+"""The command line as a process of its own, in a clean environment, beside a sample shop and a local Rehook."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehook_sync.reports import StatusReport
+from rehook_sync.sandbox.server import Sandbox
+from rehook_sync.sandbox.store import Behaviour
+from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, ShopFacts, build_shop
+from rehook_sync.settings import load_settings
+from rehook_sync.sync import Sync
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "s3cret-of-the-tests"
+STATUSES = ("sent", "unchanged", "merged", "rejected", "failed", "in_doubt")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one JSON object that stdout must hold."""
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+@dataclass
+class Program:
+    """Runs `python -m rehook_sync` in a folder."""
+
+    folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __call__(self, *arguments: str, **environ: str) -> Done:
+        """Run to the end."""
+        process = self.start(*arguments, **environ)
+        out, err = process.communicate(timeout=60)
+        return Done(process.returncode, out, err)
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start and go on."""
+        return self.start_python("-m", "rehook_sync", *arguments, **environ)
+
+    def start_python(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start Python itself, in the same clean environment."""
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.clean_environ(environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        self.started.append(process)
+        return process
+
+    def end_all(self) -> None:
+        """End what a test left running when it failed."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+    def clean_environ(self, more: Mapping[str, str]) -> dict[str, str]:
+        """What the process finds: nothing of this machine but where programs are."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **more}
+
+
+@dataclass
+class Shop:
+    """A sample shop, its settings in `rehook_sync.toml`, and the Rehook they lead to."""
+
+    program: Program
+    sandbox: Sandbox
+    url: str
+    facts: ShopFacts
+
+    @property
+    def calls(self) -> int:
+        """Different calls in the warehouse."""
+        return sum(self.facts.distinct.values())
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.program.folder / "shop.db"
+
+    def __call__(self, *arguments: str, **environ: str) -> Done:
+        """Run a command."""
+        return self.program(*arguments, **environ)
+
+    @contextmanager
+    def opened(self) -> Iterator[Sync]:
+        """The same job in this process, where a test only wants to look or to prepare."""
+        with Sync(load_settings(self.program.folder / "rehook_sync.toml", {})) as sync:
+            yield sync
+
+    def ready(self) -> "Shop":
+        """Create the sync-state tables."""
+        with self.opened() as sync:
+            sync.init()
+        return self
+
+    def report(self) -> StatusReport:
+        """What the sync-state tables say."""
+        with self.opened() as sync:
+            return sync.read_status(10)
+
+    def counts(self) -> Counter[str]:
+        """Rows of the sync-state tables by status."""
+        counts: Counter[str] = Counter()
+        for row in self.report().counts:
+            counts[str(row["status"])] += row["n"] if isinstance(row["n"], int) else 0
+        return counts
+
+    def execute(self, statement: str, *values: object) -> list[Any]:
+        """Run one statement on the SQLite file."""
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+
+def make_shop(folder: Path, url: str, sandbox: Sandbox, **settings: object) -> Shop:
+    """Build a small shop in an empty database and write the settings that lead to it."""
+    facts = build_shop(url, users=50, now=datetime.now(UTC) - timedelta(hours=1))
+    values: dict[str, object] = {
+        "warehouse_url": url,
+        "api_url": sandbox.url,
+        "api_key": sandbox.credentials.key,
+        "api_secret": sandbox.credentials.secret,
+        "conversion_events": list(CONVERSION_EVENTS),
+        **settings,
+    }
+    write_settings(folder / "rehook_sync.toml", values)
+    return Shop(Program(folder), sandbox, url, facts)
+
+
+def write_settings(path: Path, values: Mapping[str, object]) -> None:
+    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()), encoding="utf-8")
+
+
+def wait_until(reached: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    """Wait for something that another process or thread brings about."""
+    until = time.monotonic() + timeout_s
+    while not reached():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals) -> Done:
+    """Send a signal and wait for the end."""
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    return Done(process.returncode, out, err)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A fresh local Rehook."""
+    with Sandbox(behaviour=Behaviour(conversion_events=frozenset(CONVERSION_EVENTS))) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path, sandbox: Sandbox) -> Iterator[Shop]:
+    """A fresh shop on SQLite; nothing is initialised yet."""
+    made = make_shop(tmp_path, f"sqlite:///{tmp_path / 'shop.db'}", sandbox)
+    yield made
+    made.program.end_all()
+
+
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop whose every call was delivered by one run, for commands that only look."""
+    folder = tmp_path_factory.mktemp("delivered")
+    with Sandbox(behaviour=Behaviour(conversion_events=frozenset(CONVERSION_EVENTS))) as running:
+        made = make_shop(folder, f"sqlite:///{folder / 'shop.db'}", running).ready()
+        assert made("run", "--since", "beginning").code == 0
+        yield made
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """The command line in an empty folder without any setting."""
+    made = Program(tmp_path / "empty")
+    made.folder.mkdir()
+    yield made
+    made.end_all()
