@@ -1,0 +1,74 @@
+"""What counts as what in a Segment source, without a database."""
+
+import pytest
+
+from rehook_sync.errors import SourceError
+from rehook_sync.layout import Kind, SourceConfig, Table, build_layout, check_columns, event_table_names, find_name, similar
+from rehook_sync.records import Stream
+
+COMMON = ("id", "user_id", "received_at", "timestamp")
+
+
+def table(name: str, *columns: str, **kinds: Kind) -> Table:
+    names = dict.fromkeys((*COMMON, *columns))
+    return Table("shop", name, {each: each for each in names}, {each: kinds.get(each, Kind.OTHER) for each in names})
+
+
+def test_a_name_is_found_by_itself_before_one_of_another_case() -> None:
+    assert find_name(["ID", "id"], "id") == "id"
+    assert find_name(["ID"], "id") == "ID"
+    assert find_name(["ID", "Id"], "id") is None, "nobody can say which"
+    assert find_name([], "id") is None
+
+
+def test_similar_names_are_offered_else_some_of_all() -> None:
+    assert similar(["tracks_2", "users"], "tracks") == "did you mean 'tracks_2'?"
+    assert similar(["b", "a"], "tracks") == "found: 'a', 'b'"
+    assert similar([], "tracks") == "found: nothing"
+
+
+def test_names_of_event_tables() -> None:
+    names = ["signed_up", "users", "Users", "signed_up_view", "my_tracks", "SHOUTED", "Mixed"]
+    found = event_table_names(names, SourceConfig(tracks_table="My_Tracks"))
+    assert found == {"signed_up": "signed_up", "SHOUTED": "SHOUTED", "shouted": "SHOUTED", "Mixed": "Mixed"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "slugs", "setting", "expected", "properties"),
+    [
+        ((), set(), "auto", "event_tables", ()),
+        (("total",), {"order"}, "auto", "event_tables", ("total",)),
+        (("total",), {"other"}, "auto", "columns", ("total",)),
+        (("total",), {"bare"}, "auto", "columns", ("total",)),
+        (("properties",), {"order"}, "auto", "json", ()),
+        (("properties", "total"), {"order"}, "auto", "json", ("total",)),
+        (("properties", "total"), {"order"}, "json", "json", ()),
+        (("properties", "total"), {"order"}, "columns", "columns", ("properties", "total")),
+        (("properties", "total"), {"order"}, "event_tables", "event_tables", ()),
+    ],
+)
+def test_where_properties_are(columns: tuple[str, ...], slugs: set[str], setting: str, expected: str, properties: tuple[str, ...]) -> None:
+    tracks = table("tracks", "event", "event_text", "context_ip", *columns)
+    bare = Table("shop", "bare", {"total": "total"}, {"total": Kind.OTHER})
+    events = {"order": table("order", "total"), "bare": bare}
+    layout = build_layout(SourceConfig(track_properties=setting), "received_at", (table("identifies"), tracks), events, slugs, typed=False)
+    assert (layout.track_properties, layout.properties) == (expected, properties)
+    assert set(layout.event_tables) == ({"order"} if expected == "event_tables" else set())
+    assert layout.reason
+    assert layout.json == ({Stream.TRACKS: "properties"} if expected == "json" else {})
+
+
+def test_only_views_that_number_their_rows_lose_that_column() -> None:
+    def traits(name: str) -> tuple[str, ...]:
+        calls = (table(name, "row_number", "plan"), table("tracks"))
+        return build_layout(SourceConfig(), "received_at", calls, {}, (), typed=False).traits
+
+    assert traits("identifies") == ("row_number", "plan")
+    assert traits("identifies_view") == ("plan",)
+
+
+def test_types_matter_only_where_the_database_keeps_them() -> None:
+    found = table("tracks", received_at=Kind.TEXT)
+    assert check_columns(found, "TRACKS_TABLE", SourceConfig(), typed=False) == "received_at"
+    with pytest.raises(SourceError, match="text where a timestamp belongs"):
+        check_columns(found, "TRACKS_TABLE", SourceConfig(), typed=True)
