@@ -30,7 +30,7 @@ test: lint
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 
 nightly: $(VENV)/.installed-test
-	@PYTHONPATH=tests $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
+	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
 
 lint: $(VENV)/.installed-test
 	@$(RUN) -m ruff check --quiet .
