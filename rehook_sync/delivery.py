@@ -60,6 +60,7 @@ class DeliveryReport:
     """What was durably recorded, and why delivery ended early, if it did."""
 
     counts: Counter[Status] = field(default_factory=Counter)
+    rejected: Counter[Reason] = field(default_factory=Counter)
     requests: int = 0
     error: RehookSyncError | None = None
     interrupted: bool = False
@@ -417,6 +418,7 @@ class _Courier:
             lane.unrecorded -= 1
         self._report.counts.update(entry.status for entry in outbox.final)
         self._report.counts.subtract(entry.status for entry in outbox.undone)
+        self._report.rejected.update(entry.reason for entry in outbox.final if entry.status is Status.REJECTED and entry.reason)
         self._listen(self._report, outbox.final)
 
 

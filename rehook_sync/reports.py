@@ -58,14 +58,14 @@ class Progress:
 class RunResult:
     """How a run ended.
 
-    Shape:  watermarks: stream -> newest time settled, None when there is none yet.  rejected: by reason.
+    Shape:  watermarks: stream -> newest time settled, None when there is none yet.  rejected: recorded, by reason.
             error: what stopped the run.  recovered: dead runs that this one cleaned up after.  unsettled: failed and
             in doubt, of all runs.  notes: what the user should know, one line each.
     """
 
     summary: RunSummary
     watermarks: Mapping[Stream, datetime | None]
-    rejected: Mapping[Reason, int]
+    rejected: Counter[Reason]
     error: RehookSyncError | None
     recovered: Sequence[RunSummary]
     unsettled: Mapping[Status, int]

@@ -178,7 +178,7 @@ class Sync:
                 watermarks[stream] = high_at
                 state.record_watermark(connection, ledger.run_id, stream, window, high_at, intake.rows[stream])
             state.record_finish(connection, summary)
-        return RunResult(summary, watermarks, intake.rejected, report.error, leased.recovered, unsettled, self._notes(intake))
+        return RunResult(summary, watermarks, report.rejected, report.error, leased.recovered, unsettled, self._notes(intake))
 
     def accept(self, ids: Sequence[str] | None, *, dry_run: bool = False) -> int:
         """Take calls in doubt as arrived, of these message or user ids, or all; returns how many."""

@@ -67,7 +67,7 @@ def run_document(result: RunResult) -> dict[str, object]:
     """Return how a run ended."""
     return {
         **asdict(result.summary),
-        "rejected_by_reason": dict(_largest(_with_refused(result))),
+        "rejected_by_reason": dict(_largest(result.rejected)),
         "watermarks": result.watermarks,
         "unsettled": {status: result.unsettled.get(status, 0) for status in (Status.FAILED, Status.IN_DOUBT)},
         "recovered": [asdict(each) for each in result.recovered],
@@ -90,7 +90,7 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
         style = _COLOURS.get(status) if count else "dim"
         rows.add_row(_number(count), Text(f"  {status.replace('_', ' ')}", style or ""), _NOTES.get(status, "") if count else "")
         if status is Status.REJECTED:
-            _add_reasons(rows, _with_refused(result))
+            _add_reasons(rows, result.rejected)
     yield rows
     marks = " · ".join(f"{stream} {_time(at)}" for stream, at in result.watermarks.items())
     if result.watermarks:
@@ -113,16 +113,6 @@ def _advice(summary: RunSummary) -> str:
     if summary.status is not RunStatus.ATTENTION:
         return ""
     return "`explain ID` tells the story of one user or call; the next run retries what failed, `resolve` settles what is in doubt"
-
-
-def _with_refused(result: RunResult) -> Counter[Reason]:
-    """Return reasons that add up to the rejected: with what Rehook refused, and none for rows judged but never recorded."""
-    reasons = Counter(result.rejected)
-    refused = result.summary.rejected - reasons.total()
-    if refused < 0:
-        return Counter()
-    reasons[Reason.REFUSED_BY_REHOOK] += refused
-    return reasons
 
 
 def plan_document(plan: Plan) -> dict[str, object]:

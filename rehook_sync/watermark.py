@@ -52,7 +52,7 @@ def next_window(
         low = max((each for each in (low, coverage.origin) if each is not None), default=None)
     else:
         raise UsageError(
-            "this is the first run and it has no watermark: say where to begin, for example --since 7d, --since 2026-11-01 "
+            "there is no watermark yet, since no run has got through: say where to begin, for example --since 7d, --since 2026-11-01 "
             "or --since beginning for all history (each event sent pays out rewards); or set REHOOK_SYNC_START_AT"
         )
     begins = "--since" if since is not None else "the start of this run, REHOOK_SYNC_LOOKBACK behind the watermark,"

@@ -80,6 +80,8 @@ def add_second_batch(url: str, now: datetime, *, seed: int = 8, schema: str | No
     with _writing(url) as connection:
         if not inspect(connection).has_table("identifies", schema=schema):
             raise UsageError("there is no sample shop yet; build it first")
+        if inspect(connection).has_table("review_submitted", schema=schema):
+            raise UsageError("the second batch is there already; build the sample shop anew in an empty database or schema")
         before = build_tables(schema)
         newest = _newest(connection, before)
         if loaded_at <= newest:

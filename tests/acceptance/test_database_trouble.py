@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
 from warehouse import run_sql
 
 from .conftest import Done, wait_until
@@ -118,6 +118,22 @@ def test_a_lock_of_some_seconds_is_waited_out(on_postgres: World, table: str) ->
     with database_lock(on_postgres.url, table):
         time.sleep(2)
         assert process.poll() is None
+    assert process.wait().code == 0
+    on_postgres.check()
+
+
+def test_a_transaction_that_cannot_be_serialized_is_repeated(on_postgres: World) -> None:
+    name = make_url(on_postgres.url).database
+    run_sql(on_postgres.url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    process = on_postgres.start("run")
+    engine = create_engine(on_postgres.url, isolation_level="READ COMMITTED")
+    for _ in range(3):
+        sent = len(on_postgres.store.log)
+        wait_until(lambda sent=sent: len(on_postgres.store.log) > sent + 5)  # type: ignore[misc]
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE rehook_sync.sync_lease SET owner = owner")
+            wait_until(lambda: bool(run_sql(on_postgres.url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))
+    engine.dispose()
     assert process.wait().code == 0
     on_postgres.check()
 

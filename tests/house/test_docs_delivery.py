@@ -134,3 +134,17 @@ def test_settings_and_outcomes_that_the_page_names_exist() -> None:
         for text in re.findall(r"`(\w+)`", " ".join(cells))
     }
     assert outcomes <= {*Status, *Reason}
+
+
+def test_every_claim_has_tests_that_exist() -> None:
+    tests = {
+        name
+        for path in ROOT.glob("tests/**/test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    rows = read_table("claim")
+    assert len(rows) > 20
+    for claim, proof in rows:
+        named = re.findall(r"`(\w+)`", proof)
+        assert named, claim
+        assert set(named) <= tests, claim
