@@ -216,6 +216,8 @@ def _joined(base: httpx.URL, path: str) -> httpx.URL:
 
 async def _read_body(response: httpx.Response) -> bytes:
     """Read up to the limit and a little more, then close; what breaks off is kept as far as it came."""
+    if isinstance(response.stream, httpx.ByteStream):
+        return b"".join(response.stream)
     stream = cast(httpx.AsyncByteStream, response.stream)
     chunks: list[bytes] = []
     size = 0

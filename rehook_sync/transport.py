@@ -1,8 +1,8 @@
-"""httpx's transport interface over an aiohttp session: fast with many requests in flight, and exact about what left.
+"""httpx's transport interface over aiohttp's connections: fast with many requests in flight, and exact about what left.
 
-An error raised here answers one question: may any of the request's body have been handed to the network? Only
-ConnectError, ConnectTimeout, ProxyError and UnsupportedProtocol say no. For a request with a body this does not rest
-on the type of aiohttp's error, but on whether the body was ever given to the socket.
+An error raised here answers one question: may any of the request have been handed to the network? Only ConnectError,
+ConnectTimeout, ProxyError and UnsupportedProtocol say no. This does not rest on the type of aiohttp's error, but on
+whether the request was ever given to the socket.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import math
 import re
 import select
 import ssl
-import time
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from dataclasses import dataclass
 import aiohttp
 import httpx
 import yarl
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EofStream
-from multidict import CIMultiDict, istr
+from aiohttp.streams import EofStream, StreamReader
 
 __all__ = ["AiohttpTransport"]
 
@@ -35,6 +33,8 @@ _STALLED_S = 0.05
 _STEPS_TO_NOTICE = 3
 """Turns of the loop until a connection whose end has arrived says so: one to poll, one to read, one for TLS to close."""
 _SCHEMES = frozenset({"http", "https"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+"""Said anew for a request that is sent in one piece."""
 _QUOTED = re.compile(r"[^\w /-]|\bb(?=')")
 """Where in aiohttp's words about an answer the quotation begins."""
 
@@ -56,92 +56,101 @@ _MAY_HAVE_LEFT: tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportErr
     ),
     ((Exception,), httpx.ReadError),
 )
-_BEFORE_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.InvalidURL,
-    aiohttp.NonHttpUrlClientError,
-)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Send requests through one aiohttp session: no redirects, no cookies, no repeated POST, no decompression.
+    """Send requests over aiohttp's connections: no redirects, no cookies, no repeated request, no decompression.
 
+    aiohttp opens, keeps and reuses the connections, through TLS and proxies, and parses the answers. What its session does
+    beside that costs as much again for each request and is not needed here; and a request that is written in one piece
+    tells exactly whether it was ever given to the socket.
     Units:  timeout_s covers the whole exchange, to the last byte of the answer; getting a connection may take half of it.
     Shape:  verify: False trusts any certificate; a context is used as it is; True trusts what the system and certifi trust.
     Proxies come from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY); loopback is never reached through one.
     """
 
     def __init__(self, concurrency: int, timeout_s: float, verify: ssl.SSLContext | bool = True) -> None:
-        """Keep the figures; the session opens with the first request, inside the loop that sends it."""
+        """Keep the figures; connections open with the first request, inside the loop that sends it."""
         self._concurrency = concurrency
+        self._timeout_s = timeout_s
         # Rounded timers could let a connect outlast the whole deadline, so no timer is rounded.
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2, ceil_threshold=math.inf)
+        self._timeout = aiohttp.ClientTimeout(connect=timeout_s / 2, ceil_threshold=math.inf)
         self._verify = verify
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
         self._closed = False
         self._answered_at_s = 0.0
         self._targets: dict[str, _Target] = {}
-        self._header_names: dict[bytes, istr] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request once and return the answer as soon as its head is there; the body is streamed.
 
         Raises: httpx.TransportError, whose type says whether any of the request may have left.
         """
-        session = self._session or self._open_session()
-        target = self._targets.get(str(request.url)) or self._read_target(request)
-        content = await request.aread()
-        body = _RequestBody(content, stalled=time.monotonic() - self._answered_at_s > _STALLED_S) if content else None
+        loop = asyncio.get_running_loop()
+        connector = self._connector or self._open_connector()
+        target = self._targets.get(str(request.url)) or self._read_target(request, loop)
+        content = b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else await request.aread()
+        connection: Connection | None = None
+        left = answered = False
+        deadline = loop.time() + self._timeout_s
         try:
-            response = await session.request(
-                request.method,
-                target.url,
-                data=body,
-                headers=self._build_headers(request),
-                proxy=target.proxy,
-                ssl=target.verify,
-                allow_redirects=False,
-            )
+            whole = _build_head(request, target.path, len(content)) + content
+            async with asyncio.timeout_at(deadline):
+                connection = await connector.connect(target.route, [], self._timeout)
+                protocol, transport = await self._prepare(connection, request.method)
+                left = True
+                transport.write(whole)
+                message, payload = await protocol.read()
+                while 100 <= message.code < 200 and message.code != 101:
+                    message, payload = await protocol.read()
+            answered = True
         except _FAILURES as error:
-            left = body.left if body is not None else not isinstance(error, _BEFORE_CONNECTED)
             raise _translated(error, request, left=left) from error
-        self._answered_at_s = time.monotonic()
-        if body is not None and not body.left:
-            # Bytes that nobody asked for, already on the connection: they belong to no request of ours.
-            response.close()
-            raise httpx.ConnectError("the server answered before the request was sent", request=request)
+        finally:
+            if connection is not None and not answered:
+                connection.close()
+        self._answered_at_s = loop.time()
+        body = _ResponseBody(connection, payload, deadline, request)
         return httpx.Response(
-            response.status,
-            headers=response.raw_headers,
-            stream=_ResponseBody(response, request),
-            extensions={"reason_phrase": (response.reason or "").encode("utf-8", "surrogateescape")},
+            message.code,
+            headers=message.raw_headers,
+            stream=httpx.ByteStream(payload.read_nowait()) if body.has_all else body,
+            extensions={"reason_phrase": (message.reason or "").encode("utf-8", "surrogateescape")},
         )
 
     async def aclose(self) -> None:
-        """Close the session and all its connections."""
+        """Close all connections."""
         self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connector, self._connector = self._connector, None
+        if connector is not None:
+            await connector.close()
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_connector(self) -> aiohttp.TCPConnector:
         if self._closed:
             raise RuntimeError("this transport is closed")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._concurrency, keepalive_timeout=_KEEPALIVE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
-            auto_decompress=False,
-            # aiohttp would look up proxies and .netrc in a thread for each request; _read_target does it once per address.
-            trust_env=False,
-            max_line_size=_LONGEST_HEADER_BYTES,
-            max_field_size=_LONGEST_HEADER_BYTES,
-        )
-        return self._session
+        self._connector = aiohttp.TCPConnector(limit=self._concurrency, keepalive_timeout=_KEEPALIVE_S)
+        return self._connector
 
-    def _read_target(self, request: httpx.Request) -> "_Target":
+    async def _prepare(self, connection: Connection, method: str) -> tuple[ResponseHandler, asyncio.Transport]:
+        """Make a connection ready for one answer. Raises ClientConnectionResetError when it ended, or was spoken to, while idle."""
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is not None and transport is not None:
+            protocol.set_response_params(
+                skip_payload=method == "HEAD",
+                read_until_eof=True,
+                auto_decompress=False,
+                max_line_size=_LONGEST_HEADER_BYTES,
+                max_field_size=_LONGEST_HEADER_BYTES,
+            )
+            if asyncio.get_running_loop().time() - self._answered_at_s > _STALLED_S and _is_readable(transport):
+                # Nothing is due yet: the server may have hung up, or sent what nobody asked for. Let the loop read it.
+                for _ in range(_STEPS_TO_NOTICE):
+                    await asyncio.sleep(0)
+            if not transport.is_closing() and not protocol.should_close:
+                return protocol, transport
+        raise aiohttp.ClientConnectionResetError("the connection was closed while idle")
+
+    def _read_target(self, request: httpx.Request, loop: asyncio.AbstractEventLoop) -> "_Target":
         text = str(request.url)
         try:
             url = yarl.URL(text, encoded=True).with_user(None)
@@ -155,79 +164,55 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise httpx.ProxyError("the proxy's address cannot be used", request=request) from error
         if proxy is not None and proxy.scheme not in _SCHEMES:
             raise httpx.ProxyError("the proxy's address must begin with http:// or https://", request=request)
+        if proxy is not None and url.scheme == "http":
+            raise httpx.UnsupportedProtocol("plain http is not sent through a proxy", request=request)
         if self._verify is True and "https" in (url.scheme, proxy.scheme if proxy else ""):
             self._verify = _build_ssl_context()  # takes a while, and plain http does without
         if len(self._targets) >= _TARGETS_KEPT:
             self._targets.clear()
-        self._targets[text] = _Target(url, proxy, self._verify)
+        route = aiohttp.ClientRequest("GET", url, proxy=proxy, ssl=self._verify, loop=loop)
+        self._targets[text] = _Target(route, url.raw_path_qs.encode("ascii"))
         return self._targets[text]
-
-    def _build_headers(self, request: httpx.Request) -> CIMultiDict[str]:
-        names = self._header_names
-        headers: CIMultiDict[str] = CIMultiDict()
-        for name, value in request.headers.raw:
-            known = names.get(name)
-            if known is None:
-                known = names[name] = istr(name.decode("ascii"))
-            headers.add(known, value.decode())
-        # Without it aiohttp would ask for compressed answers, which nobody here unpacks.
-        headers.setdefault("Accept-Encoding", "identity")
-        return headers
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """An address, the proxy that leads to it, and whom to trust there."""
+    """Where a request goes.
 
-    url: yarl.URL
-    proxy: yarl.URL | None
-    verify: ssl.SSLContext | bool
+    Shape:  route: tells aiohttp the host, the proxy that leads there and whom to trust; it is never sent itself.
+            path: as it stands in the request line.
+    """
 
-
-class _RequestBody(aiohttp.Payload):
-    """A request's body that knows whether it was ever handed to a connection; aiohttp sends the head along with it."""
-
-    _autoclose = True
-
-    def __init__(self, content: bytes, *, stalled: bool) -> None:
-        super().__init__(content, content_type="application/octet-stream")
-        self._content = content
-        self._stalled = stalled
-        self._size = len(content)
-        self.left = False
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._content.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        transport = writer.transport
-        if self._stalled and transport is not None and _is_readable(transport):
-            # Nothing is due yet: the server may have hung up, or sent what nobody asked for. Let the loop read it.
-            for _ in range(_STEPS_TO_NOTICE):
-                await asyncio.sleep(0)
-        protocol = transport.get_protocol() if transport is not None else None
-        if transport is None or transport.is_closing() or (isinstance(protocol, ResponseHandler) and protocol.should_close):
-            raise aiohttp.ClientConnectionResetError("the connection was closed while idle")
-        self.left = True
-        await writer.write(self._content)
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - aiohttp's signature
-        await self.write(writer)
+    route: aiohttp.ClientRequest
+    path: bytes
 
 
 class _ResponseBody(httpx.AsyncByteStream):
-    """The body of an answer as it arrives; closing it before its end drops the connection."""
+    """The body of an answer as it arrives; read to its end it gives the connection back, closed before it drops it."""
 
-    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
-        self._response = response
+    def __init__(self, connection: Connection, payload: StreamReader, deadline: float, request: httpx.Request) -> None:
+        self._connection = connection
+        self._payload = payload
+        self._deadline = deadline
         self._request = request
+        payload.on_eof(connection.release)
+
+    @property
+    def has_all(self) -> bool:
+        """Tell whether the whole body is here already, as it mostly is; the connection is given back then."""
+        return self._payload.is_eof() and self._payload.exception() is None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
+        payload = self._payload
         try:
-            chunk = await self._response.content.readany()
+            if payload.is_eof():
+                chunk = await payload.readany()
+            else:
+                async with asyncio.timeout_at(self._deadline):
+                    chunk = await payload.readany()
         except (*_FAILURES, RuntimeError) as error:
             raise _translated(error, self._request, left=True) from error
         if not chunk:
@@ -235,8 +220,22 @@ class _ResponseBody(httpx.AsyncByteStream):
         return chunk
 
     async def aclose(self) -> None:
-        if not self._response.closed:
-            self._response.close()
+        self._connection.close()
+
+
+def _build_head(request: httpx.Request, path: bytes, size: int) -> bytes:
+    """Return the request line and headers, as they go over the wire.
+
+    Raises: ValueError for a header that would end its line.
+    """
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), path)]
+    lines += [b"%s: %s" % pair for pair in request.headers.raw if pair[0].lower() not in _FRAMING]
+    if size or request.method != "GET":
+        lines.append(b"Content-Length: %d" % size)
+    head = b"\r\n".join(lines)
+    if head.count(b"\r") != len(lines) - 1 or head.count(b"\n") != len(lines) - 1:
+        raise ValueError("a header holds the end of a line")
+    return head + b"\r\n\r\n"
 
 
 def _is_readable(transport: asyncio.WriteTransport) -> bool:

@@ -7,7 +7,7 @@ WHERE c.source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
 -- name: read_customers
 -- does: gives what these customers last got
 -- dialect: sqlite
-SELECT c.source_id, c.trait_hashes FROM json_each(:ids) AS wanted JOIN sync_customers AS c ON c.source_id = wanted.value;
+SELECT c.source_id, c.trait_hashes FROM sync_customers AS c WHERE c.source_id IN (SELECT value FROM json_each(:ids));
 
 -- name: read_codes
 -- does: gives the referral codes of these users, and who owns these codes
@@ -64,12 +64,30 @@ WHERE sync_customers.source_id = r.source_id;
 
 -- name: forget_open_claims
 -- does: takes the codes back that an earlier run took for calls it never delivered
+-- dialect: postgresql
 UPDATE sync_customers SET referral_code = NULL
+WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code);
+
+-- name: forget_open_claims
+-- does: takes the codes back that an earlier run took for calls it never delivered
+-- dialect: sqlite
+UPDATE sync_customers INDEXED BY sync_customers_open SET referral_code = NULL
 WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code);
 
 -- name: restore_accepted_codes
 -- does: gives users whose code was taken back the one that Rehook has for them
+-- dialect: postgresql
 UPDATE sync_customers SET referral_code = accepted_code
+WHERE referral_code IS NULL AND accepted_code IS NOT NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM sync_customers AS other
+        WHERE other.source_id <> sync_customers.source_id
+            AND (other.referral_code = sync_customers.accepted_code OR other.accepted_code = sync_customers.accepted_code));
+
+-- name: restore_accepted_codes
+-- does: gives users whose code was taken back the one that Rehook has for them
+-- dialect: sqlite
+UPDATE sync_customers INDEXED BY sync_customers_freed SET referral_code = accepted_code
 WHERE referral_code IS NULL AND accepted_code IS NOT NULL
     AND NOT EXISTS (
         SELECT 1 FROM sync_customers AS other

@@ -7,17 +7,17 @@ WHERE s.stream = :stream AND s.message_id IN (SELECT jsonb_array_elements_text(C
 -- name: known_ids
 -- does: tells which of these message ids have been judged before
 -- dialect: sqlite
-SELECT s.message_id, s.status FROM json_each(:ids) AS wanted
-JOIN sync_state AS s ON s.stream = :stream AND s.message_id = wanted.value;
+SELECT s.message_id, s.status FROM sync_state AS s
+WHERE s.stream = :stream AND s.message_id IN (SELECT value FROM json_each(:ids));
 
 -- name: read_failed
 -- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
 -- dialect: postgresql
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s
-WHERE s.status = 'failed' AND s.stream = :stream
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND s.stream = :stream
     AND (CAST(:reason AS text) IS NULL OR s.reason = CAST(:reason AS text)
-        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status = 'failed' AND same.reason = CAST(:reason AS text)))
+        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status IN ('failed', 'in_doubt', 'sending') AND same.status = 'failed' AND same.reason = CAST(:reason AS text)))
     AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
         OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
 ORDER BY due_at, s.message_id;
@@ -26,10 +26,10 @@ ORDER BY due_at, s.message_id;
 -- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
 -- dialect: sqlite
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
-FROM sync_state AS s
-WHERE s.status = 'failed' AND s.stream = :stream
+FROM sync_state AS s INDEXED BY sync_state_unsettled
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND s.stream = :stream
     AND (:reason IS NULL OR s.reason = :reason
-        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status = 'failed' AND same.reason = :reason))
+        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status IN ('failed', 'in_doubt', 'sending') AND same.status = 'failed' AND same.reason = :reason))
     AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
 ORDER BY due_at, s.message_id;
 
@@ -57,14 +57,14 @@ ORDER BY due_at, s.message_id;
 -- name: count_doubtful
 -- does: counts the calls in doubt that are meant
 -- dialect: postgresql
-SELECT count(*) FROM sync_state WHERE status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
     OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))));
 
 -- name: accept_doubtful
 -- does: takes calls in doubt as arrived
 -- dialect: postgresql
 UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = now()
-WHERE status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
     OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
 RETURNING message_id;
 
@@ -72,27 +72,27 @@ RETURNING message_id;
 -- does: takes calls in doubt as not arrived, so that they are sent again
 -- dialect: postgresql
 UPDATE sync_state SET status = 'failed', detail = :detail
-WHERE status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
     OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
 RETURNING user_id;
 
 -- name: count_doubtful
 -- does: counts the calls in doubt that are meant
 -- dialect: sqlite
-SELECT count(*) FROM sync_state WHERE status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)));
+SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)));
 
 -- name: accept_doubtful
 -- does: takes calls in doubt as arrived
 -- dialect: sqlite
 UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
-WHERE status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
 RETURNING message_id;
 
 -- name: release_doubtful
 -- does: takes calls in doubt as not arrived, so that they are sent again
 -- dialect: sqlite
 UPDATE sync_state SET status = 'failed', detail = :detail
-WHERE status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
 RETURNING user_id;
 
 -- name: count_unsettled
@@ -173,7 +173,7 @@ WHERE sync_state.stream = prior.stream AND sync_state.message_id = prior.message
 -- name: doubt_marked
 -- does: puts the events that were in flight when a run died in doubt
 UPDATE sync_state SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
-WHERE status = 'sending' AND stream = 'tracks';
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks';
 
 -- name: explain
 -- does: lists the rows of one user id or message id, oldest first
@@ -188,12 +188,19 @@ ORDER BY occurred_at, stream, message_id;
 
 -- name: forget_marked_customers
 -- does: forgets what customers last got whose Identify call was in flight when a run died
+-- dialect: postgresql
 UPDATE sync_customers SET trait_hashes = NULL
-WHERE source_id IN (SELECT user_id FROM sync_state WHERE status = 'sending' AND stream = 'identifies');
+WHERE source_id IN (SELECT user_id FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies');
+
+-- name: forget_marked_customers
+-- does: forgets what customers last got whose Identify call was in flight when a run died
+-- dialect: sqlite
+UPDATE sync_customers SET trait_hashes = NULL
+WHERE source_id IN (SELECT user_id FROM sync_state INDEXED BY sync_state_unsettled WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies');
 
 -- name: fail_marked
 -- does: lets the next run repeat what was in flight when a run died, where repeating is safe
-UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail WHERE status = 'sending';
+UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending';
 
 -- name: prune_page
 -- does: takes the detail out of settled calls older than a time, some at a time in key order; status and key stay for the diff
