@@ -52,7 +52,9 @@ def holds_user(shard: Shard, user_id: str | None) -> bool:
 
 def write_plan(plan: ShardedPlan) -> str:
     """Return a plan as JSON."""
-    windows = {stream.value: [_text(window.low), _text(window.high), _text(plan.newest.get(stream))] for stream, window in plan.windows.items()}
+    windows = {
+        stream.value: [_text(window.low), _text(window.high), _text(plan.newest.get(stream))] for stream, window in plan.windows.items()
+    }
     return orjson.dumps({"format": _FORMAT, "windows": windows}).decode()
 
 
