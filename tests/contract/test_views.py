@@ -235,7 +235,7 @@ def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "sqlite":
         Path(url.removeprefix("sqlite:///")).touch()
     else:
-        url = request.getfixturevalue("postgres_server")
+        url = request.getfixturevalue("shared_postgres_url")
     with closing(migrated(url)) as database:
         calls = []
         for number in range(30_000):
@@ -246,6 +246,3 @@ def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         with database.transaction() as connection:
             connection.execute(text("ANALYZE"))
         yield database
-        if request.param == "postgresql":
-            with database.transaction() as connection:
-                connection.execute(text("DROP SCHEMA rehook_sync CASCADE"))

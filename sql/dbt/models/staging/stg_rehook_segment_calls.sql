@@ -1,0 +1,51 @@
+{% set cursor = var('rehook_cursor_column') -%}
+{% set streams = {'identifies': 'null', 'tracks': var('rehook_event_name')} -%}
+with loaded as (
+    {% for stream, event in streams.items() -%}
+    select
+        '{{ stream }}' as stream,
+        cast(id as {{ dbt.type_string() }}) as message_id,
+        cast(user_id as {{ dbt.type_string() }}) as user_id,
+        cast({{ event }} as {{ dbt.type_string() }}) as event,
+        {{ rehook_time(cursor) }} as received_at
+    from {{ source('segment', stream) }}
+    {% if var('rehook_coverage_since') -%}
+    where {{ cursor }} >= '{{ var('rehook_coverage_since') }}'
+    {% endif -%}
+    {% if not loop.last %}union all
+    {% endif -%}
+    {% endfor %}
+),
+
+told_apart as (
+    select
+        stream,
+        coalesce(trim(message_id, ' ' || chr(9) || chr(10) || chr(13)), '') = '' or octet_length({{ rehook_bytes('message_id') }}) > 2048 as is_nameless,
+        message_id,
+        user_id,
+        event,
+        received_at
+    from loaded
+),
+
+calls as (
+    select stream, is_nameless, message_id, cast(null as {{ dbt.type_string() }}) as user_id, min(event) as event,
+        min(received_at) as received_at, count(*) as loads
+    from told_apart
+    where not is_nameless
+    group by stream, is_nameless, message_id
+    union all
+    select stream, is_nameless, min(message_id), user_id, event, received_at, count(*)
+    from told_apart
+    where is_nameless
+    group by stream, is_nameless, user_id, event, received_at
+)
+
+select
+    {{ rehook_call_key('message_id', 'received_at', 'is_nameless', 'user_id, event') }} as call_key,
+    stream,
+    message_id,
+    event,
+    received_at,
+    loads
+from calls
