@@ -29,11 +29,14 @@ from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, add_second_batch, b
 
 from .conftest import ROOT, Program, write_settings
 
+pytestmark = pytest.mark.timeout(300)  # seconds of work on an idle machine, but several processes deep
+
 PACKAGE = ROOT / "sql" / "dbt"
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.prefix) / "dbt" / "bin"
 EXAMPLE_FILE = "/srv/rehook-sync/warehouse.db"
 EXAMPLE_CHECKOUT = "/srv/rehook-sync/sql/dbt"
+ZONE = "America/New_York"
 NOWHERE = "http://127.0.0.1:9"
 COMMANDS = re.findall(r"^dbt .+$", README, re.MULTILINE)
 MODELS = ("rehook_coverage", "fct_rehook_deliveries", "dim_rehook_customers")
@@ -118,16 +121,20 @@ class Shop:
         """Every row of sync_state."""
         return read_rows(self.url, f"SELECT * FROM {self.table('sync_state')}")
 
-    def coverage(self) -> Counter[tuple[object, ...]]:
+    def loaded(self, stream: Stream, since: str) -> list[dict[str, Any]]:
+        """The rows of a table received on a day or later, newest first, with `received_at` as text in UTC."""
+        found = read_rows(self.url, f"SELECT * FROM {self.table(stream)} ORDER BY received_at DESC")
+        return [{**row, "received_at": at} for row in found if (at := moment(row["received_at"])) >= since]
+
+    def coverage(self, since: str = "") -> Counter[tuple[object, ...]]:
         """What coverage must say: (day, stream, event, outcome) and (day, stream, event, rejected_ and the reason) -> calls."""
         judged = {(row["stream"], row["message_id"]): row for row in self.state()}
         nameless = {(stream, moment(row["received_at"])): row for (stream, id_), row in judged.items() if id_.startswith("null-id:")}
         counted: Counter[tuple[object, ...]] = Counter()
         for stream in Stream:
             calls: dict[object, dict[str, Any]] = {}
-            for row in read_rows(self.url, f"SELECT * FROM {self.table(stream)} ORDER BY received_at DESC"):
-                received = moment(row["received_at"])
-                calls[row["id"] if row["id"] and row["id"].strip() else (received,)] = {**row, "received_at": received}
+            for row in self.loaded(stream, since):
+                calls[row["id"] if row["id"] and row["id"].strip() else (row["received_at"],)] = row
             for key, call in calls.items():
                 found = nameless.get((stream, call["received_at"])) if isinstance(key, tuple) else judged.get((stream, key))
                 event = None if stream == "identifies" else call["event"] if call["event_text"] is None else call["event_text"]
@@ -153,9 +160,12 @@ class Project:
     url: str | None = None
 
     def dbt(self, *lines: str, code: int = 0) -> list[dict[str, str]]:
-        """Run commands of dbt, away from any network; of each build and each look at freshness: name of a thing -> how it went."""
+        """Run commands of dbt, away from any network and in a zone that is not UTC.
+
+        Gives, for each build and each look at freshness, how it went with each thing, by its name; for others an empty dict.
+        """
         assert (BIN / "dbt").exists(), "dbt is not installed: make test does it"
-        base = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.folder), "LANG": "C.UTF-8"}
+        base = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.folder), "TZ": ZONE, "PGTZ": ZONE}
         quiet = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "HTTP_PROXY": NOWHERE, "HTTPS_PROXY": NOWHERE, **self.environ}
         done = subprocess.run(
             [str(BIN / "python"), "-c", RUN_DBT, "results.json", *lines],
@@ -163,7 +173,7 @@ class Project:
             env={**base, **quiet},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=250,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
@@ -232,8 +242,8 @@ def shop(request: pytest.FixtureRequest, heading: str, tmp_path: Path, sandbox: 
     made.program.end_all()
 
 
-def check_coverage(project: Project, shop: Shop) -> Counter[str]:
-    """Hold rehook_coverage against what is there; gives the calls by outcome."""
+def check_coverage(project: Project, shop: Shop, since: str = "") -> Counter[str]:
+    """Hold rehook_coverage, from a day on, against what is there; gives the calls by outcome."""
     names = [*OUTCOMES, *(f"rejected_{reason}" for reason in rejection_reasons())]
     found = Counter(
         {
@@ -243,8 +253,8 @@ def check_coverage(project: Project, shop: Shop) -> Counter[str]:
             if row[name]
         }
     )
-    assert found == shop.coverage()
-    loads = sum(int(run_sql(shop.url, f"SELECT count(*) FROM {shop.table(stream)}")[0][0]) for stream in Stream)
+    assert found == shop.coverage(since)
+    loads = sum(len(shop.loaded(stream, since)) for stream in Stream)
     assert project.ask("SELECT sum(loads) AS loads, sum(calls) AS calls FROM rehook_coverage") == [
         {"loads": loads, "calls": sum(n for (*_, name), n in found.items() if name in OUTCOMES)}
     ]
@@ -299,8 +309,11 @@ def test_dbt_builds_and_its_numbers_are_those_of_the_tables(shop: Shop, heading:
     check_deliveries(project, shop)
     check_docs(project)
     shop.run()
-    check_build(project.dbt(build)[0])
-    assert check_coverage(project, shop)["not_judged"] == 0
+    since = f"{datetime.now(UTC) - timedelta(days=5):%Y-%m-%d}"
+    check_build(project.dbt(f"{build} --vars '{{rehook_coverage_since: {since}}}'")[0])
+    late = check_coverage(project, shop, since)
+    assert late["not_judged"] == 0
+    assert 0 < late["sent"] < by_outcome["sent"]
 
 
 def check_docs(project: Project) -> None:

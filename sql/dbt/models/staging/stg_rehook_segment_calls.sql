@@ -10,7 +10,7 @@ with loaded as (
         {{ rehook_time(cursor) }} as received_at
     from {{ source('segment', stream) }}
     {% if var('rehook_coverage_since') -%}
-    where {{ cursor }} >= '{{ var('rehook_coverage_since') }}'
+    where {{ rehook_since(cursor, var('rehook_coverage_since') | string) }}
     {% endif -%}
     {% if not loop.last %}union all
     {% endif -%}
