@@ -320,6 +320,9 @@ def check_docs(project: Project) -> None:
     """Every column that exists is described; those of the sync-state tables by the dictionary's own words."""
     manifest, catalog = project.read("manifest"), project.read("catalog")
     models = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+    written = catalog["nodes"]["model.rehook_sync.rehook_coverage"]
+    assert written["metadata"]["comment"] == models["model.rehook_sync.rehook_coverage"]["description"]
+    assert written["columns"]["not_judged"]["comment"] == "Calls that no run has judged yet."
     assert {name: set(catalog["nodes"][name]["columns"]) for name in models} == {
         name: set(node["columns"]) for name, node in models.items()
     }

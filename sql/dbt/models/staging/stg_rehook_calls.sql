@@ -18,7 +18,10 @@ with calls as (
     from {{ source('rehook_sync', 'sync_state') }}
 )
 
-select
-    {{ rehook_call_key('message_id', 'received_at', "message_id like 'null-id:%'", 'message_id') }} as call_key,
-    calls.*
+select message_id as call_key, calls.*
 from calls
+where message_id not like 'null-id:%'
+union all
+select {{ rehook_nameless_key('received_at', 'message_id') }} as call_key, calls.*
+from calls
+where message_id like 'null-id:%'

@@ -26,26 +26,26 @@ told_apart as (
         event,
         received_at
     from loaded
-),
-
-calls as (
-    select stream, is_nameless, message_id, cast(null as {{ dbt.type_string() }}) as user_id, min(event) as event,
-        min(received_at) as received_at, count(*) as loads
-    from told_apart
-    where not is_nameless
-    group by stream, is_nameless, message_id
-    union all
-    select stream, is_nameless, min(message_id), user_id, event, received_at, count(*)
-    from told_apart
-    where is_nameless
-    group by stream, is_nameless, user_id, event, received_at
 )
 
 select
-    {{ rehook_call_key('message_id', 'received_at', 'is_nameless', 'user_id, event') }} as call_key,
+    message_id as call_key,
     stream,
     message_id,
+    min(event) as event,
+    min(received_at) as received_at,
+    count(*) as loads
+from told_apart
+where not is_nameless
+group by stream, message_id
+union all
+select
+    {{ rehook_nameless_key('received_at', 'user_id, event') }} as call_key,
+    stream,
+    min(message_id) as message_id,
     event,
     received_at,
-    loads
-from calls
+    count(*) as loads
+from told_apart
+where is_nameless
+group by stream, user_id, event, received_at
