@@ -8,7 +8,8 @@ PYTEST_ARGS ?= -q -n auto --maxprocesses 4
 MAKEFLAGS += --no-print-directory
 RUN := $(VENV)/bin/python
 # Wheels only: no compiler is needed. The project itself is built by hatchling, which is pinned like all the rest.
-PIP := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 $(RUN) -m pip install -qq -c constraints.txt
+QUIETLY := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
+PIP := $(QUIETLY) $(RUN) -m pip install -qq -c constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -26,7 +27,7 @@ help:
 demo: $(VENV)/.installed
 	@$(RUN) -m rehook_sync demo
 
-test: lint
+test: lint $(VENV)/.installed-dbt
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 
 nightly: $(VENV)/.installed-test
@@ -70,6 +71,13 @@ $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
 	@$(PIP) hatchling
 	@$(PIP) --no-build-isolation -e '.[test]'
 	@touch $@ $(VENV)/.installed
+
+# dbt wants other versions than the project does of what both need: it lives in a virtual environment of its own.
+$(VENV)/.installed-dbt: $(VENV)/.created sql/dbt/requirements.txt
+	@echo "installing dbt into $(VENV)/dbt ..."
+	@$(PYTHON) -m venv --clear $(VENV)/dbt
+	@$(QUIETLY) $(VENV)/dbt/bin/python -m pip install -qq -r sql/dbt/requirements.txt
+	@touch $@
 
 $(VENV)/.installed-security: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "installing rehook-sync and its security tools into $(VENV) ..."

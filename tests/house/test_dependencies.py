@@ -106,3 +106,15 @@ def test_imported_libraries_are_declared(room: str) -> None:
             continue
         names = {str(canonicalize_name(name)) for name in providers.get(top, [])}
         assert declared & (names | {COMES_WITH.get(name, name) for name in names}), f"rehook_sync/{room}:{each.line}: {top} is not declared"
+
+
+def test_what_runs_the_dbt_package_is_pinned_and_explained() -> None:
+    lines = (ROOT / "sql" / "dbt" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    names = [line.partition("==")[0] for line in pins]
+    assert all(PIN.fullmatch(line) for line in pins)
+    assert names == sorted(set(names))
+    section = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").partition("\n## dbt\n")[2]
+    explained = re.findall(r"^\| `([\w-]+)` \| .{15,} \|$", section, re.MULTILINE)
+    assert set(explained) <= set(names)
+    assert {"dbt-core", "dbt-postgres", "dbt-duckdb", "duckdb"} <= set(explained)
