@@ -27,7 +27,7 @@ class Peers:
     folder: Path | None
 
     def program(self, peer: str, name: str) -> str | None:
-        path = self.folder / peer / "bin" / name if self.folder else None
+        path = self.folder.resolve() / peer / "bin" / name if self.folder else None
         return str(path) if path and path.exists() else None
 
 

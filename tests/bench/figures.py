@@ -23,13 +23,19 @@ class Figures:
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._good: dict[tuple[Case, str], dict[int, Record]] = {}
+        self._tried: set[tuple[Case, str]] = set()
         for each in records:
+            self._tried.add((each.case, each.who))
             if each.problem is None:
                 self._good.setdefault((each.case, each.who), {})[each.round] = each
 
     def cases(self, part: str) -> list[Case]:
-        """The cases of a part that anybody was measured in, second runs left out."""
-        return sorted({case for case, _ in self._good if case.part == part and not case.again})
+        """The cases of a part, second runs left out."""
+        return sorted({case for case, _ in self._tried if case.part == part and not case.again})
+
+    def took_part(self, case: Case, who: str) -> bool:
+        """Tell whether it was tried, well or not."""
+        return (case, who) in self._tried
 
     def rounds(self, case: Case, who: str) -> int:
         """How often it was measured."""
@@ -93,6 +99,7 @@ def _judge_speed(figures: Figures) -> list[Must]:
         for part in ("speed", "large")
         for case in figures.cases(part)
         for ours, other, bound in bounds.get((part, case.latency_ms, case.in_flight), ())
+        if figures.took_part(case, ours) and figures.took_part(case, other)
     ]
 
 

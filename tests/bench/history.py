@@ -12,13 +12,14 @@ import psycopg
 __all__ = ["settle"]
 
 _WHEN = "2026-11-01T00:00:00.000000Z"
-_STATE_COLUMNS = "stream, message_id, user_id, event, received_at, occurred_at, status, http_status, attempts, payload_hash, run_id, first_seen_at, settled_at"
 _STATEMENTS = (
     "INSERT INTO {schema}sync_runs (run_id, trigger, status, started_at, finished_at, rows_read, sent, requests, version) "
     "SELECT 'history', 'cli', 'succeeded', {when}, {when}, count(*), count(*), count(*), '0' FROM {source}tracks",
     *(
-        f"INSERT INTO {{schema}}sync_state ({_STATE_COLUMNS}) SELECT '{stream}', id, user_id, {event}, received_at, timestamp, 'sent', 200, 1, "
-        f"id, 'history', received_at, received_at FROM {{source}}{stream} ORDER BY id"
+        "INSERT INTO {schema}sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, http_status, attempts, "
+        "payload_hash, run_id, first_seen_at, settled_at) "
+        f"SELECT '{stream}', id, user_id, {event}, received_at, timestamp, 'sent', 200, 1, id, 'history', received_at, received_at "
+        f"FROM {{source}}{stream} ORDER BY id"
         for stream, event in (("identifies", "NULL"), ("tracks", "event_text"))
     ),
     "INSERT INTO {schema}sync_customers (source_id, referral_code, accepted_code, first_sent_at, last_sent_at, last_message_id) "

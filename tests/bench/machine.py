@@ -137,9 +137,12 @@ def _launch(words: Sequence[str], command: Command) -> tuple[dict[str, Any], str
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
+    said = output.read_text(encoding="utf-8", errors="replace")
+    if not result.exists():
+        raise RuntimeError(f"{words[0]} could not be started:\n{said}")
     found = json.loads(result.read_text(encoding="utf-8"))
     assert isinstance(found, dict)
-    return found, output.read_text(encoding="utf-8", errors="replace")
+    return found, said
 
 
 def _environ(command: Command) -> dict[str, str]:

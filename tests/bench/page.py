@@ -1,6 +1,7 @@
 """The section of docs/performance.md that a bench run writes: Markdown made from its results, and nothing else (pure)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from bench.figures import (
     DLT,
@@ -65,21 +66,13 @@ def _musts(figures: Figures) -> list[str]:
 
 def _speed(figures: Figures) -> list[str]:
     blocks = []
+    columns = ("who", "rows/s", "of the limit", "CPU s per 1,000 rows", "peak MB", "nothing new, s", "receiver", "strangers", "rounds")
     for part in ("speed", "large"):
-        for case in figures.cases(part):
+        cases = figures.cases(part)
+        for case in [each for each in cases if figures.took_part(each, LIMIT)]:
             title = f"### {case.database}, {_answers(case)}, {case.in_flight} in flight, {case.rows:,} identifies + {case.rows:,} tracks"
-            columns = (
-                "who",
-                "rows/s",
-                "of the limit",
-                "CPU s per 1,000 rows",
-                "peak MB",
-                "nothing new, s",
-                "receiver",
-                "strangers",
-                "rounds",
-            )
-            rows = [_speed_row(figures, case, who) for who in _ORDER if figures.rounds(case, who)]
+            alike = [case, *(each for each in cases if each != case and replace(each, rows=case.rows) == case)]
+            rows = [_speed_row(figures, each, who, case) for who in _ORDER for each in alike if figures.rounds(each, who)]
             blocks += [title, _table(columns, rows)]
     return blocks
 
@@ -88,14 +81,16 @@ def _answers(case: Case) -> str:
     return f"API answers after {case.latency_ms} ms" if case.latency_ms else "API answers at once"
 
 
-def _speed_row(figures: Figures, case: Case, who: str) -> tuple[str, ...]:
+def _speed_row(figures: Figures, case: Case, who: str, whole: Case) -> tuple[str, ...]:
+    """A line of a table whose limit was measured in the case `whole`."""
+
     def median(value: Callable[[Record], float], digits: int, of: Case = case) -> str:
         return _number(figures.median(of, who, value), digits)
 
     return (
-        who,
+        who if case == whole else f"{who} (only {case.rows:,} + {case.rows:,} rows)",
         median(RATE, 0),
-        _number(figures.ratio((case, who), (case, _LIMIT_OF.get(who, LIMIT)), RATE), 2),
+        _number(figures.ratio((case, who), (whole, _LIMIT_OF.get(who, LIMIT)), RATE), 2),
         median(lambda record: record.cpu_s_per_1000, 3),
         median(PEAK, 0),
         median(WALL, 2, second_run(case)),
