@@ -111,7 +111,10 @@ def _judge_growth(figures: Figures) -> list[Must]:
     ):
         cases = figures.cases(part)
         for database in sorted({case.database for case in cases}):
-            small, *_, large = sorted((case for case in cases if case.database == database), key=lambda case: case.rows) * 2
+            small, *more = sorted((case for case in cases if case.database == database), key=lambda case: case.rows)
+            if not more:
+                continue
+            large = more[-1]
             words = text.format(large=f"{2 * large.rows:,}", small=f"{2 * small.rows:,}")
             musts.append(Must(f"{database}: {words}", bound, figures.ratio((large, OURS), (small, OURS), value), at_least=False))
     return musts
