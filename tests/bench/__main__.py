@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.contestants import Peers, contestants
@@ -32,7 +33,9 @@ def main() -> int:
         open_databases(chosen.databases, Path(folder)) as databases,
         open_receiver([0, 20]) as receiver,
     ):
-        bench = Bench(QUICK if chosen.quick else FULL, databases, contestants(Peers(chosen.peers)), receiver, Path(folder))
+        sizes = QUICK if chosen.quick else FULL
+        sizes = replace(sizes, rounds=chosen.rounds, short_rounds=chosen.rounds) if chosen.rounds else sizes
+        bench = Bench(sizes, databases, contestants(Peers(chosen.peers)), receiver, Path(folder))
         for part in parts:
             say(f"{part}:")
             for record in bench.run(part):
@@ -48,6 +51,7 @@ def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rows and one round: does it still work?")
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given several times")
+    parser.add_argument("--rounds", type=int, help="so many rounds of everything that is measured in rounds")
     parser.add_argument("--databases", nargs="+", choices=("SQLite", "PostgreSQL"), default=["SQLite", "PostgreSQL"])
     parser.add_argument("--peers", type=Path, help="folder with the environments of the peers; without it, none takes part")
     parser.add_argument("--work", type=Path, help="folder for the databases; the growth part needs 30 GB there")

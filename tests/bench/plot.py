@@ -15,7 +15,7 @@ def draw(results: Results, path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "bench", "font.size": 8})
+    mpl.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 8})
     from matplotlib import pyplot
 
     figures = Figures(results.records)
