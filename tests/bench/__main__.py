@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ DOCS = ROOT / "docs"
 def main() -> int:
     """Run the parts asked for; the exit code is 1 when something that was measured does not count."""
     chosen = read_arguments(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers and folders go as well
     parts = chosen.only or PARTS
     out = Path(chosen.out) if chosen.out else DOCS if not chosen.quick and not chosen.only else ROOT / "build" / "bench"
     out.mkdir(parents=True, exist_ok=True)
@@ -37,7 +39,7 @@ def main() -> int:
         sizes = replace(sizes, rounds=chosen.rounds, short_rounds=chosen.rounds) if chosen.rounds else sizes
         bench = Bench(sizes, databases, contestants(Peers(chosen.peers)), receiver, Path(folder))
         for part in parts:
-            say(f"{part}:")
+            say(f"{part}, after {(time.monotonic() - began_s) / 60:.1f} minutes:")
             for record in bench.run(part):
                 say(f"  {line(record)}")
                 records.append(record)

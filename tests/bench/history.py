@@ -42,11 +42,14 @@ def settle(url: str) -> None:
 
 def _settle_sqlite(path: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -500000")
         indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'sync_state' AND sql <> ''")
         _fill(connection, indexes.fetchall(), schema="", source="", when=f"'{_WHEN}'")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute(f"PRAGMA journal_mode = {journal}")
 
 
 def _settle_postgres(url: str) -> None:

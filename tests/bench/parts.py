@@ -77,7 +77,7 @@ class Bench:
         yield from ((slow, who) for who in (OURS, LIMIT))
         yield from ((many, who) for who in (OURS, LIMIT))
         if kind == next(iter(self.databases)):  # the database makes no difference to those that wait for the API
-            yield from ((slow, who) for who in (DLT, DLT_ARROW))
+            yield slow, DLT
             yield replace(slow, rows=self.sizes.slow_rows), DRT
 
     def _large(self) -> Iterator[Record]:

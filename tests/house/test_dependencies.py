@@ -66,7 +66,7 @@ def test_constraints_hold_names_and_versions_only() -> None:
     assert [line for line in pins if not PIN.fullmatch(line)] == []
     assert len({line.partition("==")[0] for line in pins}) == len(pins)
     assert lines[0].startswith("#"), "a header says how to refresh the file"
-    assert [[*block] for block in read_blocks().values()] == [sorted(block) for block in read_blocks().values()]
+    assert [[*block] for block in read_blocks().values()] == [sorted(block, key="{}==".format) for block in read_blocks().values()]
 
 
 def test_everything_needed_is_installed_as_pinned() -> None:
