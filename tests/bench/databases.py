@@ -52,7 +52,8 @@ class SqliteDatabases:
         source, target = Path(self.pristine(rows).removeprefix("sqlite:///")), self.folder / "copy.db"
         self._drop_copy()
         shutil.copyfile(source, target)
-        os.sync()  # what the copy has yet to write is not to be measured
+        with target.open("rb+") as file:
+            os.fsync(file.fileno())  # what the copy has yet to write is not to be measured
         return f"sqlite:///{target}"
 
     def forget(self, rows: int) -> None:

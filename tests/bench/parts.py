@@ -33,7 +33,7 @@ class Sizes:
     short_rounds: int
 
 
-FULL = Sizes(20_000, 500, 200_000, (50_000, 5_000_000), (5_000, 500_000), rounds=3, short_rounds=7)
+FULL = Sizes(20_000, 500, 200_000, (50_000, 5_000_000), (5_000, 50_000, 500_000), rounds=3, short_rounds=7)
 QUICK = Sizes(1_000, 50, 4_000, (2_000, 20_000), (1_000, 5_000), rounds=1, short_rounds=1)
 
 
