@@ -26,7 +26,7 @@ def main() -> int:
     chosen = read_arguments(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers and folders go as well
     parts = chosen.only or PARTS
-    out = Path(chosen.out) if chosen.out else DOCS if not chosen.quick and not chosen.only else ROOT / "build" / "bench"
+    out = Path(chosen.out) if chosen.out else DOCS if is_whole(chosen) else ROOT / "build" / "bench"
     out.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
     records: list[Record] = []
@@ -59,6 +59,11 @@ def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, help="folder for the databases; the growth part needs 30 GB there")
     parser.add_argument("--out", help="folder of the results: docs for a whole run, else build/bench")
     return parser.parse_args(arguments)
+
+
+def is_whole(chosen: argparse.Namespace) -> bool:
+    """Tell whether a run measures all there is, so that it may stand in the documents."""
+    return not (chosen.quick or chosen.only or chosen.rounds) and len(chosen.databases) == 2 and chosen.peers is not None
 
 
 def command(arguments: Sequence[str]) -> str:

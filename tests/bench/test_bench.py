@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from bench.__main__ import command, is_whole, read_arguments
 from bench.contestants import Peers, contestants
 from bench.databases import open_databases
 from bench.dataset import TABLES, make_rows
@@ -227,3 +228,15 @@ def test_every_part_can_be_asked_for() -> None:
         [sys.executable, "-m", "bench", "--help"], env={"PYTHONPATH": str(FOLDER.parent)}, capture_output=True, text=True, check=True
     )
     assert all(part in done.stdout for part in PARTS)
+
+
+@pytest.mark.parametrize("less", ["--quick", "--only growth", "--rounds 1", "--databases SQLite"])
+def test_only_a_whole_run_may_stand_in_the_documents(less: str) -> None:
+    assert is_whole(read_arguments(["--peers", "peers"]))
+    assert not is_whole(read_arguments(["--peers", "peers", *less.split()]))
+    assert not is_whole(read_arguments([]))
+
+
+def test_command_of_the_page_is_what_makes_the_same() -> None:
+    assert command(["--peers", "some/folder"]) == "`make bench`"
+    assert command(["--peers", "some/folder", "--only", "speed"]) == '`make bench BENCH_ARGS="--only speed"`'
