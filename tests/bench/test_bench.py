@@ -19,7 +19,6 @@ from bench.contestants import Peers, contestants
 from bench.databases import open_databases
 from bench.dataset import TABLES, make_rows
 from bench.figures import DRT, LIMIT, LIMIT_PLAIN, OURS, OURS_TWO, RATE, WALL, Figures, judge
-from bench.launch import main as launch
 from bench.machine import FOLDER, ReceiverProcess, open_receiver
 from bench.page import BEGIN, END, put_section, render
 from bench.parts import PARTS, QUICK, Bench, in_turn
@@ -180,12 +179,28 @@ def test_memory_of_whoever_starts_a_program_does_not_count(tmp_path: Path) -> No
     assert used["cpu_s"] > 0
 
 
-def test_launcher_reports_what_a_tree_of_processes_used(tmp_path: Path) -> None:
-    busy = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytearray(b\"x\") * 90_000_000; sum(range(2_000_000))'])"
-    launch(str(tmp_path / "used.json"), [sys.executable, "-c", busy])
+BUSY = "x = bytearray(b'x') * 90_000_000; sum(range(6_000_000))"
+
+
+@pytest.mark.parametrize("wait", [".wait()", ""], ids=["waited for", "left behind"])
+def test_launcher_reports_what_a_tree_of_processes_used(tmp_path: Path, wait: str) -> None:
+    starter = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {BUSY!r}]){wait}"
+    words = [
+        sys.executable,
+        "-S",
+        "-E",
+        str(FOLDER / "launch.py"),
+        str(tmp_path / "used.json"),
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        starter,
+    ]
+    subprocess.run(words, check=True)
     used = json.loads((tmp_path / "used.json").read_text())
     assert used["peak_mb"] > 90
-    assert used["cpu_s"] > 0.02
+    assert used["cpu_s"] > 0.08
     assert used["code"] == 0
 
 
