@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 NIGHTLY_ARGS ?= --minutes 10
+BENCH_ARGS ?=
 PYTEST_ARGS ?= -q -n auto --maxprocesses 4
 
 MAKEFLAGS += --no-print-directory
@@ -13,12 +14,13 @@ PIP := $(QUIETLY) $(RUN) -m pip install -qq -c constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test nightly lint audit bandit clean
+.PHONY: help demo test nightly bench lint audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
+	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
 	@echo "make bandit  look for insecure habits in the code"
@@ -32,6 +34,9 @@ test: lint $(VENV)/.installed-dbt
 
 nightly: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
+
+bench: $(VENV)/.installed-bench $(VENV)/peers/.installed-dlt $(VENV)/peers/.installed-drt
+	@PYTHONPATH=tests $(RUN) -m bench --peers $(VENV)/peers $(BENCH_ARGS)
 
 lint: $(VENV)/.installed-test
 	@$(RUN) -m ruff check --quiet .
@@ -83,4 +88,18 @@ $(VENV)/.installed-security: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "installing rehook-sync and its security tools into $(VENV) ..."
 	@$(PIP) hatchling
 	@$(PIP) --no-build-isolation -e '.[security]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing rehook-sync and its bench tools into $(VENV) ..."
+	@$(PIP) hatchling
+	@$(PIP) --no-build-isolation -e '.[bench]'
+	@touch $@
+
+# The tools it is measured beside: each in an environment of its own, since what they need must not meet what we need.
+$(VENV)/peers/.installed-%: tests/bench/constraints-%.txt $(VENV)/.created
+	@echo "installing $* into $(VENV)/peers/$* ..."
+	@$(PYTHON) -m venv --clear $(VENV)/peers/$*
+	@PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 \
+		$(VENV)/peers/$*/bin/python -m pip install -qq --no-deps -r $<
 	@touch $@
