@@ -1,7 +1,6 @@
 """Who is measured, and how each is made ready. What makes ready is not timed; the whole process that then runs is."""
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from bench.peer_drt import ENVIRON, write_project
 from bench.records import Case
 from bench.rows import CREDENTIALS
 
-__all__ = ["Peers", "Site", "contestants", "our_command", "prepare_ours", "takes_workers"]
+__all__ = ["Peers", "Site", "contestants", "our_command", "prepare_ours"]
 
 _PROGRAM = [sys.executable, "-m", "rehook_sync"]
 _SCRIPTS = {"PYTHONPATH": str(FOLDER.parent)}
@@ -57,8 +56,7 @@ def contestants(peers: Peers) -> Mapping[str, Prepare]:
         figures.LIMIT: lambda site: _prepare_limit(site, "--uvloop"),
         figures.LIMIT_PLAIN: _prepare_limit,
     }
-    if takes_workers():
-        found[figures.OURS_TWO] = lambda site: prepare_ours(site, "--workers", "2")
+    found[figures.OURS_TWO] = lambda site: prepare_ours(site, "--workers", "2")
     python = peers.program("dlt", "python")
     if python:
         found[figures.DLT] = lambda site: _prepare_dlt(site, python, "sqlalchemy")
@@ -67,11 +65,6 @@ def contestants(peers: Peers) -> Mapping[str, Prepare]:
     if drt:
         found[figures.DRT] = lambda site: _prepare_drt(site, drt)
     return found
-
-
-def takes_workers() -> bool:
-    """Tell whether `run` can use more than one process."""
-    return "--workers" in subprocess.run([*_PROGRAM, "run", "--help"], capture_output=True, text=True, check=True).stdout
 
 
 def our_command(site: Site, url: str, *options: str, environ: Mapping[str, str] | None = None) -> Command:
