@@ -186,6 +186,25 @@ def resolve(
 
 
 @app.command()
+def audit(
+    since: Annotated[str, typer.Option(metavar="T", help="From this time on: ISO-8601, a date, an age (7d), or 'beginning'.")],
+    until: Until = None,
+    stream: OneStream = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Compare warehouse and state for a period; exit 3 if rows are missing."""
+    from rehook_sync.audit_view import audit_document, audit_view
+    from rehook_sync.sync import Sync
+
+    screen, settings, request = _screen(as_json=as_json), _settings(config), _request(since, until, stream)
+    with Sync(settings, read_only=True) as sync:
+        report = sync.audit(request)
+    screen.result(audit_document(report), *audit_view(report))
+    raise typer.Exit(3 if report.missing else 0)
+
+
+@app.command()
 def prune(
     older_than: Annotated[str, typer.Option(metavar="D", help="Age of what may go, such as 90d; not less than the lookback.")],
     dry_run: DryRun = False,

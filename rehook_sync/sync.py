@@ -9,6 +9,7 @@ from typing import Self
 
 import httpx
 
+from rehook_sync.audit import AuditReport, audit_stream
 from rehook_sync.database import open_database, same_database
 from rehook_sync.delivery import DeliveryConfig, DeliveryReport, check_credentials, deliver
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
@@ -217,6 +218,19 @@ class Sync:
         finally:
             ledger.release()
 
+    def audit(self, request: Request) -> AuditReport:
+        """Compare warehouse and state for the period of a request with a `since`; writes nothing.
+
+        Raises: UsageError when the period ends before it begins.
+        """
+        state = self._state()
+        window = Window(None if isinstance(request.since, Beginning) else request.since, request.until or state.now())
+        if window.low is not None and window.low >= window.high:
+            raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
+        self.discover()
+        found = [audit_stream(self._source, state, each, window, self._known_in, self.settings.lookback) for each in request.streams]
+        return AuditReport(found, _holder(state))
+
     def read_status(self, runs: int) -> StatusReport:
         """Return the newest runs, watermarks, counts and the lease."""
         state = self._state()
@@ -314,6 +328,13 @@ def _run_status(report: DeliveryReport, unsettled: Mapping[Status, int]) -> RunS
     if report.error is not None:
         return RunStatus.STOPPED
     return RunStatus.ATTENTION if any(unsettled.values()) else RunStatus.SUCCEEDED
+
+
+def _holder(state: State) -> str | None:
+    """Return the run that holds the lease now, None when it is free."""
+    lease = state.read_lease()
+    expires_at = lease and lease["expires_at"]
+    return str(lease["run_id"]) if lease and lease["owner"] and isinstance(expires_at, datetime) and expires_at > state.now() else None
 
 
 def _start(settings: Settings) -> datetime | Beginning | None:
