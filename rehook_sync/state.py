@@ -64,16 +64,13 @@ class State:
 
     def read_known(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Status]:
         """Return which of these message ids have been judged, with their status."""
-        stored = {message_id.replace("\x00", "\ufffd"): message_id for message_id in message_ids}
-        with self.database.connect() as connection:
-            rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
-        return {stored[row.message_id]: Status(row.status) for row in rows}
+        return {message_id: judged.status for message_id, judged in self.read_judged(stream, message_ids).items()}
 
     def read_judged(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Judged]:
         """Return what is recorded of these message ids; those never judged are absent."""
         stored = {message_id.replace("\x00", "\ufffd"): message_id for message_id in message_ids}
         with self.database.connect() as connection:
-            rows = connection.execute(self._sql["read_judged"], {"stream": stream, "ids": _ids(stored)}).all()
+            rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
         return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at)) for row in rows}
 
     def count_recorded(self, stream: Stream, window: Window) -> dict[tuple[str | None, str | None], int]:

@@ -1,14 +1,14 @@
 -- name: known_ids
--- does: tells which of these message ids have been judged before
+-- does: gives which of these message ids have been judged, and what is recorded of them
 -- dialect: postgresql
-SELECT s.message_id, s.status FROM sync_state AS s
+SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
 WHERE s.stream = :stream AND s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
 
 -- name: known_ids
--- does: tells which of these message ids have been judged before
+-- does: gives which of these message ids have been judged, and what is recorded of them
 -- dialect: sqlite
-SELECT s.message_id, s.status FROM json_each(:ids) AS wanted
-JOIN sync_state AS s ON s.stream = :stream AND s.message_id = wanted.value;
+SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
+WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM json_each(:ids) AS wanted);
 
 -- name: read_failed
 -- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
