@@ -19,6 +19,7 @@ from rehook_sync.layout import SourceConfig, SourceLayout
 from rehook_sync.ledger import Ledger
 from rehook_sync.mapping import Names, is_unchanged
 from rehook_sync.migrations import Upgrade, check_version, upgrade
+from rehook_sync.person import Person, Traces
 from rehook_sync.queries import Identifier
 from rehook_sync.records import Answer, Entry, Operation, Reason, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rehook import Rehook
@@ -29,7 +30,7 @@ from rehook_sync.segment import SegmentSource
 from rehook_sync.settings import CustomerUpdates, OnAmbiguousEvent, Settings
 from rehook_sync.state import State
 from rehook_sync.transport import AiohttpTransport
-from rehook_sync.upkeep import accept_doubtful, prune
+from rehook_sync.upkeep import accept_doubtful, check_forgettable, forget, prune
 from rehook_sync.watermark import Beginning, next_watermark, next_window
 
 __all__ = ["Sync", "new_run_id"]
@@ -205,6 +206,21 @@ class Sync:
             return state.count_prunable(before)
         with self._leased(state, "prune") as (ledger, _):
             return prune(state, ledger, before, interrupt, listen or (lambda _pruned: None))
+
+    def forget(self, user_id: str, interrupt: Interrupt, *, give_up: bool, dry_run: bool) -> Traces:
+        """Take a person out of the sync-state tables; returns what was known of them, nothing when there was nothing to do.
+
+        give_up: settle the person's failed calls as rejected instead of refusing.
+        Raises: UsageError when calls of the person are not settled.
+        """
+        state = self._state()
+        person = Person(self._state_database, user_id)
+        traces = person.find()
+        if not traces or dry_run:
+            check_forgettable(user_id, traces, give_up=give_up)
+            return traces
+        with self._leased(state, "forget") as (ledger, _):
+            return forget(person, state, ledger, interrupt, give_up=give_up)
 
     @contextmanager
     def _leased(self, state: State, verb: str) -> Iterator[tuple[Ledger, list[RunSummary]]]:
