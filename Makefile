@@ -12,11 +12,13 @@ PIP := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTIO
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test nightly lint audit bandit clean
+.PHONY: help demo test docs growth nightly lint audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
+	@echo "make docs    write the results of its queries into docs/analysts.md"
+	@echo "make growth  measure how much room the sync-state tables take, before and after pruning (minutes; GROWTH_ARGS: --calls N)"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
@@ -28,6 +30,12 @@ demo: $(VENV)/.installed
 
 test: lint
 	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+docs: $(VENV)/.installed-test
+	@PYTHONPATH=tests:. $(RUN) tests/analysts.py
+
+growth: $(VENV)/.installed-test
+	@PYTHONPATH=tests:. $(RUN) tests/growth.py $(GROWTH_ARGS)
 
 nightly: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
