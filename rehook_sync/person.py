@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from rehook_sync.database import Database
 from rehook_sync.queries import Statements
 from rehook_sync.records import Status
+from rehook_sync.rules import OWNED_BY
 
 __all__ = ["Note", "Person", "Traces"]
 
@@ -75,19 +76,27 @@ class Person:
         return Traces({Status(row.status): row.n for row in counts}, codes, customer is not None, notes.count(False), notes.count(True))
 
     def read_notes(self, codes: Sequence[str]) -> Iterator[list[Note]]:
-        """Yield the texts about others' calls and about runs that name the person, rewritten, some at a time.
+        """Yield the texts about others' calls and about runs that name the person, rewritten; often an empty list.
 
-        The person's id and codes count where they stand as words of their own; reading goes through all details there are.
+        Reading goes through all details there are, and gives something for each some hundreds of them.
         """
-        words = sorted({self.user_id, *codes}, key=len, reverse=True)
-        named = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, words))})(?![\w-])", re.IGNORECASE)
-        for name, values in (("read_details", {"user_id": self.user_id}), ("read_run_errors", {})):
+        names = self._names(codes)
+        for query, values in (("read_details", {"user_id": self.user_id}), ("read_run_errors", {})):
             with self._database.connect() as connection:
-                found = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[name], values)
+                found = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[query], values)
                 for page in found.partitions(_PAGE):
-                    rows = [(row[0], row[1] if len(row) == 3 else None, row[-1]) for row in page if named.search(row[-1])]
-                    if rows:
-                        yield [Note(key, message_id, named.sub(_REMOVED, text)) for key, message_id, text in rows]
+                    notes = (Note(row[0], row[1] if len(row) == 3 else None, self._without(names, row[-1])) for row in page)
+                    yield [note for note, row in zip(notes, page, strict=True) if note.text != row[-1]]
+
+    def _names(self, codes: Sequence[str]) -> re.Pattern[str]:
+        """Return what finds the person's id and codes as words of their own: `ada` is not in `ada-2`, `ada.l` or `ada@example.com`."""
+        words = sorted({self.user_id, *codes}, key=len, reverse=True)
+        return re.compile(rf"(?<![\w@+-])(?<!\w\.)(?:{'|'.join(map(re.escape, words))})(?![\w@+-]|\.\w)")
+
+    def _without(self, names: re.Pattern[str], text: str) -> str:
+        if text.startswith(OWNED_BY):
+            return OWNED_BY + _REMOVED if text == OWNED_BY + self.user_id else text
+        return names.sub(_REMOVED, text)
 
     def write_notes(self, connection: Connection, notes: Iterable[Note]) -> None:
         """Put the rewritten texts in the place of those that name the person."""

@@ -16,6 +16,8 @@ from rehook_sync.state import State
 __all__ = ["accept_doubtful", "check_forgettable", "forget", "prune"]
 
 _PAGE = 2000
+_PAGES_PER_RENEWAL = 100
+"""Pages read without finding anything before the lease is renewed."""
 
 
 def accept_doubtful(state: State, ledger: Ledger, ids: Iterable[str] | None) -> RunSummary:
@@ -81,11 +83,12 @@ def forget(person: Person, state: State, ledger: Ledger, interrupt: Interrupt, *
     with ledger.transaction() as connection:
         state.record_start(connection, ledger.run_id, Trigger.CLI, None, None)
         given_up = person.give_up_failed(connection, ledger.run_id)
-    for notes in person.read_notes(traces.codes):
+    for number, notes in enumerate(person.read_notes(traces.codes)):
         if interrupt.requested:
             break
-        with ledger.transaction() as connection:
-            person.write_notes(connection, notes)
+        if notes or number % _PAGES_PER_RENEWAL == 0:
+            with ledger.transaction() as connection:
+                person.write_notes(connection, notes)
     more = True
     while more and not interrupt.requested:
         with ledger.transaction() as connection:

@@ -7,7 +7,7 @@ from typing import Any
 import accounting
 import pytest
 from accounting import ALL, Bench, ago, open_bench
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from warehouse import add_rows, identify, run_sql, track
 
@@ -30,11 +30,11 @@ def small_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rehook_sync.audit, "_LOOKED_UP", 3)
 
 
-def look(bench: Bench, since: datetime | Beginning = ALL, until: datetime | None = None, **settings: object) -> AuditReport:
+def look(bench: Bench, since: datetime | Beginning = ALL, until: datetime | None = None, **changes: object) -> AuditReport:
     """Audit, and see that nothing was written and that all numbers add up."""
     tables = ("sync_runs", "sync_watermarks", "sync_state", "sync_customers", "sync_lease")
     before = {table: bench.read_state(table) for table in tables}
-    with bench.sync(**settings) as sync:
+    with bench.sync(**changes) as sync:
         report = sync.audit(Request(since=since, until=until))
     assert {table: bench.read_state(table) for table in tables} == before
     check_sums(bench, report)
@@ -206,6 +206,7 @@ def test_warehouse_without_event_names_is_audited(place: str, request: pytest.Fi
 moments = st.integers(-50, 50).map(lambda hours: ago(hours=hours))
 
 
+@settings(deadline=None)
 @given(received_at=st.none() | moments, watermark=st.none() | moments, origin=st.none() | moments)
 def test_only_what_a_run_should_have_read_is_missing(
     received_at: datetime | None, watermark: datetime | None, origin: datetime | None

@@ -110,8 +110,9 @@ def test_second_forget_changes_nothing_and_unknown_users_are_told(bench: Bench) 
 
 def test_others_are_left_alone(bench: Bench) -> None:
     """Ids that only look alike, and calls and customers of others."""
-    people = [identify(f"i-{user}", user, ago(hours=5), plan="x", referral_code=f"C-{user}") for user in ("a", "a-1", "a1", "A", "b")]
-    bench.fill([*people, identify("taken", "b", ago(hours=4), referral_code="C-a-1")])
+    alike = ("a", "a-1", "a1", "A", "a.b", "a@example.com", "a b", "b a")
+    people = [identify(f"i-{user}", user, ago(hours=5), plan="x", referral_code=f"C-{user}") for user in alike]
+    bench.fill([*people, *(identify(f"w-{user}", f"w{user}", ago(hours=4), referral_code=f"C-{user}") for user in alike[1:])])
     bench.run(ALL)
 
     def others() -> list[str]:
