@@ -34,10 +34,10 @@ def forget_view(user_id: str, traces: Traces, *, dry_run: bool, interrupted: boo
         yield line(f"nothing is known about user {user_id}: no call of theirs was judged, or they were forgotten or pruned before")
         return
     calls = sum(traces.calls.values())
-    parts = [f"the user id and hashes of {calls:,} calls"] if calls else []
+    parts = [f"user id and hashes (calls: {calls:,})"] if calls else []
     parts += ["the customer record"] if traces.is_customer else []
-    parts += [f"the name in {traces.mentions:,} details of others' calls"] if traces.mentions else []
-    parts += [f"the name in {traces.errors:,} errors of runs"] if traces.errors else []
+    parts += [f"the name in details (others' calls: {traces.mentions:,})"] if traces.mentions else []
+    parts += [f"the name in errors (runs: {traces.errors:,})"] if traces.errors else []
     if interrupted:
         yield line(f"interrupted while forgetting user {user_id}: run it again, it goes on where it was", style="yellow")
         return

@@ -27,7 +27,7 @@ def test_it_says_what_goes_and_what_stays(shop: Shop) -> None:
     before, counts, sent = mentions(shop, user_id), shop.counts(), requests(shop)
     planned = shop("forget", user_id, "--dry-run")
     assert planned.code == 0
-    assert f"would forget user {user_id}: the user id and hashes of " in planned.out
+    assert f"would forget user {user_id}: user id and hashes (calls: " in planned.out
     assert mentions(shop, user_id) == before > 2
     done = shop("forget", user_id, "--json")
     assert (done.code, done.err) == (0, "")
