@@ -187,7 +187,7 @@ def audit(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Compare warehouse and state for a period; exit 3 if rows are missing."""
+    """Compare warehouse and state; exit 3 if rows are missing."""
     from rehook_sync.audit_view import audit_document, audit_view
     from rehook_sync.sync import Sync
 
