@@ -14,11 +14,13 @@ PIP := $(QUIETLY) $(RUN) -m pip install -qq -c constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test nightly bench lint audit bandit clean
+.PHONY: help demo test docs growth nightly bench lint audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
+	@echo "make docs    write the results of its queries into docs/analysts.md"
+	@echo "make growth  measure how much room the sync-state tables take, before and after pruning (minutes; GROWTH_ARGS: --calls N)"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
 	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
 	@echo "make lint    linters and type checker only"
@@ -31,6 +33,12 @@ demo: $(VENV)/.installed
 
 test: lint $(VENV)/.installed-dbt
 	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+docs: $(VENV)/.installed-test
+	@PYTHONPATH=tests:. $(RUN) tests/analysts.py
+
+growth: $(VENV)/.installed-test
+	@PYTHONPATH=tests:. $(RUN) tests/growth.py $(GROWTH_ARGS)
 
 nightly: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)

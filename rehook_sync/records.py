@@ -64,6 +64,7 @@ class Reason(StrEnum):
     MISSING_EVENT_NAME = "missing_event_name"
     INVALID_ROW = "invalid_row"
     REFUSED_BY_REHOOK = "refused_by_rehook"
+    FORGOTTEN = "forgotten"
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
     NETWORK_ERROR = "network_error"

@@ -11,7 +11,10 @@ import pandas as pd
 from rehook_sync.records import Claim, Reason, Stream
 from rehook_sync.settings import AnonymousCalls
 
-__all__ = ["CodeBook", "Judgement", "Policy", "judge"]
+__all__ = ["OWNED_BY", "CodeBook", "Judgement", "Policy", "judge"]
+
+OWNED_BY = "owned by user "
+"""How the detail of a referral code that is taken begins; the owner's user id is the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def judge(frame: pd.DataFrame, policy: Policy, book: CodeBook) -> Judgement:
     for reason, applies in reversed(reasons.items()):
         verdict[applies] = reason
     detail = frame["problem"].where(verdict == Reason.INVALID_ROW, None)
-    detail = detail.where(verdict != Reason.REFERRAL_CODE_TAKEN, "owned by user " + owner)
+    detail = detail.where(verdict != Reason.REFERRAL_CODE_TAKEN, OWNED_BY + owner)
     refused = verdict.notna()
     return Judgement(
         accepted=frame[~refused],

@@ -21,7 +21,7 @@ from rehook_sync.shards import ShardedPlan, read_plan, write_plan
 from rehook_sync.values import to_time
 from rehook_sync.watermark import Coverage
 
-__all__ = ["DueCall", "ShardRecord", "State"]
+__all__ = ["DueCall", "Judged", "ShardRecord", "State"]
 
 _PAGE = 500
 _EVERYBODY = Shard(0, "", None)
@@ -37,6 +37,15 @@ class DueCall:
 
     message_id: str
     prior: Prior
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is recorded of a call."""
+
+    status: Status
+    event: str | None
+    received_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +80,20 @@ class State:
 
     def read_known(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Status]:
         """Return which of these message ids have been judged, with their status."""
+        return {message_id: judged.status for message_id, judged in self.read_judged(stream, message_ids).items()}
+
+    def read_judged(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Judged]:
+        """Return what is recorded of these message ids; those never judged are absent."""
         stored = {message_id.replace("\x00", "\ufffd"): message_id for message_id in message_ids}
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
-        return {stored[row.message_id]: Status(row.status) for row in rows}
+        return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at)) for row in rows}
+
+    def count_recorded(self, stream: Stream, window: Window) -> dict[tuple[str | None, str | None], int]:
+        """Return how many recorded calls of a stream a window has: (day, event) -> calls."""
+        values = {"stream": stream, "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+        with self.database.connect() as connection:
+            return {(row.day, row.event): row.n for row in connection.execute(self._sql["count_recorded"], values).all()}
 
     def read_again(self, stream: Stream, selection: Selection) -> Iterator[list[DueCall]]:
         """Yield the failed or rejected calls of a stream that are meant, in time order, some hundreds at a time.

@@ -34,6 +34,7 @@ MEANING = {
     Reason.MISSING_EVENT_NAME: "a Track call without event name",
     Reason.INVALID_ROW: "holds what cannot be sent",
     Reason.REFUSED_BY_REHOOK: "Rehook refused it",
+    Reason.FORGOTTEN: "its user was forgotten before it was sent",
     Reason.RATE_LIMITED: "Rehook asked for fewer requests; not carried out",
     Reason.SERVER_ERROR: "Rehook answered with a server error",
     Reason.NETWORK_ERROR: "no connection to Rehook",

@@ -1,14 +1,14 @@
 -- name: known_ids
--- does: tells which of these message ids have been judged before
+-- does: gives which of these message ids have been judged, and what is recorded of them
 -- dialect: postgresql
-SELECT s.message_id, s.status FROM sync_state AS s
+SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
 WHERE s.stream = :stream AND s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
 
 -- name: known_ids
--- does: tells which of these message ids have been judged before
+-- does: gives which of these message ids have been judged, and what is recorded of them
 -- dialect: sqlite
-SELECT s.message_id, s.status FROM sync_state AS s
-WHERE s.stream = :stream AND s.message_id IN (SELECT value FROM json_each(:ids));
+SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
+WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM json_each(:ids) AS wanted);
 
 -- name: read_failed
 -- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
@@ -34,22 +34,24 @@ WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND 
 ORDER BY due_at, s.message_id;
 
 -- name: read_rejected
--- does: lists calls that our own rules rejected, in time order; those that Rehook refused only when asked for
+-- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
 -- dialect: postgresql
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s
-WHERE s.status = 'rejected' AND s.stream = :stream
+WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
+    AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
     AND (s.reason = CAST(:reason AS text) OR (CAST(:reason AS text) IS NULL AND s.reason <> 'refused_by_rehook'))
     AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
         OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
 ORDER BY due_at, s.message_id;
 
 -- name: read_rejected
--- does: lists calls that our own rules rejected, in time order; those that Rehook refused only when asked for
+-- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
 -- dialect: sqlite
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s
-WHERE s.status = 'rejected' AND s.stream = :stream
+WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
+    AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
     AND (s.reason = :reason OR (:reason IS NULL AND s.reason <> 'refused_by_rehook'))
     AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
 ORDER BY due_at, s.message_id;

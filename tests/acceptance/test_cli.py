@@ -32,7 +32,9 @@ OPTIONS = {
     "retry": {"--reason", "--stream", "--dry-run"},
     "revalidate": {"--reason", "--stream", "--dry-run"},
     "resolve": {"--resend", "--accept", "--dry-run"},
+    "audit": {"--since", "--until", "--stream"},
     "prune": {"--older-than", "--dry-run"},
+    "forget": {"--give-up", "--dry-run"},
     "status": {"--runs"},
     "explain": set[str](),
     "sandbox": {"--port"},
@@ -598,9 +600,9 @@ def test_secrets_are_never_shown(shop: Shop) -> None:
 
 def test_unexpected_errors_tell_their_place_and_no_data(program: Program) -> None:
     code = (
-        "import sys\nfrom rehook_sync import cli\n"
+        "import sys\nfrom rehook_sync import __main__ as entry, cli\n"
         "@cli.app.command()\ndef boom() -> None:\n    cli._moment('--since', object(), None)\n"
-        "sys.argv = ['rehook-sync', *sys.argv[1:]]\ncli.main()"
+        "sys.argv = ['rehook-sync', *sys.argv[1:]]\nentry.main()"
     )
     process = program.start_python("-c", code, "boom")
     out, err = process.communicate(timeout=60)
