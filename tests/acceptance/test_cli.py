@@ -28,7 +28,7 @@ OPTIONS = {
     "init": set[str](),
     "check": set[str](),
     "plan": {"--since", "--until", "--stream", "--sample"},
-    "run": {"--since", "--until", "--stream", "--limit", "--dry-run"},
+    "run": {"--since", "--until", "--stream", "--limit", "--workers", "--dry-run"},
     "retry": {"--reason", "--stream", "--dry-run"},
     "revalidate": {"--reason", "--stream", "--dry-run"},
     "resolve": {"--resend", "--accept", "--dry-run"},
