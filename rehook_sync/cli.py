@@ -224,19 +224,22 @@ def status(
 @app.command()
 def explain(
     key: Annotated[str, typer.Argument(metavar="ID", help="A user id or a message id.", show_default=False)],
+    state_only: Annotated[bool, typer.Option("--state-only", help="Do not look into the warehouse for calls that no run judged.")] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Tell all that is known about a user or a message id."""
+    from rehook_sync.advice import Shell
+    from rehook_sync.stories import explanation_document, explanation_view
     from rehook_sync.sync import Sync
-    from rehook_sync.views import explanation_document, explanation_view
 
     screen = _screen(as_json=as_json)
     if not key.isprintable() and any("\ud800" <= each <= "\udfff" for each in key):
         raise UsageError("ID is not valid UTF-8 text; give a user id or a message id as it stands in the warehouse")
     with Sync(_settings(config), read_only=True) as sync:
-        explanation = sync.explain(key)
-    screen.result(explanation_document(explanation), *explanation_view(explanation))
+        explanation = sync.explain(key, warehouse=not state_only)
+    shell = Shell(None if config is None else str(config))
+    screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
 
 
 @app.command()

@@ -127,6 +127,15 @@ class SegmentSource:
                     found.setdefault(row.message_id, row)
         return sorted((row for row in found.values() if row.message_id in wanted), key=time_order)
 
+    def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
+        """Return the newest calls of a user, so many at most, in `time_order`; without an index it reads the whole table."""
+        plan, columns = self._plan(stream)
+        user = self._named("calls", [self.discover().table(stream).columns["user_id"]])
+        statement = self._calls(stream, None, "read_calls_of_user", columns=columns, user=user)
+        with self._opened() as connection:
+            found = build_rows(plan, self._fetch(connection, statement, {"user_id": user_id, "rows": rows}))
+            return sorted({row.message_id: row for row in found}.values(), key=time_order)
+
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
         """Add to each track what its event table has of it, in place; a call that is not there stays as it is."""
         self.discover()

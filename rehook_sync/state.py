@@ -178,6 +178,10 @@ class State:
         """Return the rows of a user id or a message id, oldest first, and the customer if there is one."""
         return self._rows("explain", {"id": key}), next(iter(self._rows("explain_customer", {"id": key})), None)
 
+    def read_related(self, key: str) -> list[dict[str, object]]:
+        """Return, for a message id, the call that carried it and what else of its user is not settled, oldest first."""
+        return self._rows("explain_related", {"id": key})
+
     def _rows(self, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
         with self.database.connect() as connection:
             rows = connection.execute(self._sql[name], values).mappings().all()

@@ -12,6 +12,7 @@ import httpx
 from rehook_sync.database import open_database, same_database
 from rehook_sync.delivery import DeliveryConfig, DeliveryReport, check_credentials, deliver
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
+from rehook_sync.inquiry import read_explanation
 from rehook_sync.intake import Intake, IntakeConfig, PlannedClaims
 from rehook_sync.interrupt import Interrupt
 from rehook_sync.layout import SourceConfig, SourceLayout
@@ -222,10 +223,9 @@ class Sync:
         state = self._state()
         return StatusReport(state.now(), state.read_runs(runs), state.read_watermarks(), state.count_by_status(), state.read_lease())
 
-    def explain(self, key: str) -> Explanation:
-        """Return everything known about a user id or a message id."""
-        rows, customer = self._state().explain(key)
-        return Explanation(key, rows, customer)
+    def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
+        """Return everything known about a user id or a message id; `warehouse` looks there for calls no run has judged."""
+        return read_explanation(self._state(), self._source if warehouse else None, key, self.settings.lookback)
 
     # The settings, as each room wants them.
 
