@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 DEFAULT_PORT = 8790
+DEFAULT_PAGE = "rehook_sync_report.html"
 _PACKAGE = Path(__file__).resolve().parent
 
 app = typer.Typer(
@@ -240,6 +241,35 @@ def explain(
         explanation = sync.explain(key, warehouse=not state_only)
     shell = Shell(None if config is None else str(config))
     screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
+
+
+@app.command()
+def report(
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help=f"Where the page goes; without it {DEFAULT_PAGE}, - is stdout.", show_default=False)
+    ] = None,
+    since: Annotated[str, typer.Option(metavar="T", help="Runs that began from this time on; 'beginning' for all.")] = "90d",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page of numbers and charts; it needs no network.
+
+    With --json the numbers go to stdout, and a page is written only where --out says.
+    """
+    from rehook_sync.advice import Shell
+    from rehook_sync.page import render_page, write_page
+    from rehook_sync.report import build_figures, figures_document
+    from rehook_sync.sync import Sync
+
+    if as_json and out == "-":
+        raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
+    screen, shell = _screen(as_json=as_json), Shell(None if config is None else str(config))
+    begins = datetime.fromtimestamp(0, UTC) if since == "beginning" else _moment("--since", since, datetime.now(UTC))
+    with Sync(_settings(config), read_only=True) as sync:
+        figures = build_figures(sync.read_report(begins or datetime.now(UTC)), shell)
+    path = write_page(render_page(figures, shell), out or DEFAULT_PAGE) if out or not as_json else None
+    told = () if path is None else (f"wrote {path}: {figures.total:,} calls, {figures.unsettled:,} need attention",)
+    screen.result({**figures_document(figures), "file": path}, *told)
 
 
 @app.command()

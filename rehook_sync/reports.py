@@ -9,7 +9,7 @@ from rehook_sync.errors import RehookSyncError
 from rehook_sync.records import Reason, RunSummary, Selection, SourceRow, Status, Stream, Trigger, Window
 from rehook_sync.watermark import Absence, Beginning
 
-__all__ = ["Explanation", "Plan", "Progress", "Request", "RunResult", "StatusReport", "Unjudged"]
+__all__ = ["Explanation", "Facts", "Plan", "Progress", "Request", "RunResult", "StatusReport", "Unjudged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +123,21 @@ class Explanation:
     unjudged: list[Unjudged] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     looked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report is made of: rows of the queries in `sql/state/report.sql`, all of one moment.
+
+    Shape:  calls: last decided by runs from `since` on.  runs, lags: newest first.  unsettled, attention: of all time.
+    """
+
+    now: datetime
+    since: datetime
+    calls: Sequence[Mapping[str, object]]
+    runs: Sequence[Mapping[str, object]]
+    lags: Sequence[Mapping[str, object]]
+    watermarks: Sequence[Mapping[str, object]]
+    last_success: Mapping[str, object] | None
+    unsettled: Sequence[Mapping[str, object]]
+    attention: Sequence[Mapping[str, object]]

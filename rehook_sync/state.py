@@ -14,12 +14,16 @@ from rehook_sync import __version__
 from rehook_sync.database import Database
 from rehook_sync.queries import Statements
 from rehook_sync.records import Prior, RunStatus, RunSummary, Selection, Status, Stream, Trigger, Window
+from rehook_sync.reports import Facts
 from rehook_sync.values import to_time
 from rehook_sync.watermark import Coverage
 
 __all__ = ["DueCall", "State"]
 
 _PAGE = 500
+_REPORT_EVENTS = 1000
+_REPORT_RUNS = 30_000
+_REPORT_ROWS = 50
 _TIMES = frozenset(
     {"since_at", "until_at", "started_at", "finished_at", "low_at", "high_at", "recorded_at", "received_at", "occurred_at"}
     | {"first_seen_at", "settled_at", "first_sent_at", "last_sent_at", "expires_at"}
@@ -182,9 +186,37 @@ class State:
         """Return, for a message id, the call that carried it and what else of its user is not settled, oldest first."""
         return self._rows("explain_related", {"id": key})
 
+    def read_report(self, since: datetime, since_run: str) -> Facts:
+        """Return what a report is made of, all of one moment.
+
+        Shape:  since_run: the smallest run id of that time.
+        """
+        at = self.database.as_stored(since)
+        with self.database.connect() as connection:
+            if self.database.dialect == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+
+            def read(name: str, **values: object) -> list[dict[str, object]]:
+                return self._read(connection, name, values)
+
+            return Facts(
+                now=self._now(connection),
+                since=since,
+                calls=read("report_calls", since_run=since_run, events=_REPORT_EVENTS),
+                runs=read("report_runs", since=at, runs=_REPORT_RUNS),
+                lags=read("report_lags", since=at, runs=2 * _REPORT_RUNS),
+                watermarks=[row for stream in Stream for row in read("read_last_watermarks", stream=stream)],
+                last_success=next(iter(read("report_last_success")), None),
+                unsettled=read("report_unsettled"),
+                attention=read("report_attention", rows=_REPORT_ROWS),
+            )
+
     def _rows(self, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
         with self.database.connect() as connection:
-            rows = connection.execute(self._sql[name], values).mappings().all()
+            return self._read(connection, name, values)
+
+    def _read(self, connection: Connection, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
+        rows = connection.execute(self._sql[name], values).mappings().all()
         return [{key: to_time(value) if key in _TIMES else value for key, value in row.items()} for row in rows]
 
     def _now(self, connection: Connection) -> datetime:

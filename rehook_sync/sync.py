@@ -22,7 +22,7 @@ from rehook_sync.migrations import Upgrade, check_version, upgrade
 from rehook_sync.queries import Identifier
 from rehook_sync.records import Answer, Entry, Operation, Reason, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rehook import Rehook
-from rehook_sync.reports import Explanation, Plan, Progress, Request, RunResult, StatusReport
+from rehook_sync.reports import Explanation, Facts, Plan, Progress, Request, RunResult, StatusReport
 from rehook_sync.retry import RetryPolicy
 from rehook_sync.rules import Policy
 from rehook_sync.segment import SegmentSource
@@ -222,6 +222,10 @@ class Sync:
         """Return the newest runs, watermarks, counts and the lease."""
         state = self._state()
         return StatusReport(state.now(), state.read_runs(runs), state.read_watermarks(), state.count_by_status(), state.read_lease())
+
+    def read_report(self, since: datetime) -> Facts:
+        """Return what a report from a time on is made of."""
+        return self._state().read_report(since, f"{since.astimezone(UTC):%Y%m%dT%H%M%SZ}")
 
     def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
         """Return everything known about a user id or a message id; `warehouse` looks there for calls no run has judged."""

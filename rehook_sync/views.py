@@ -23,6 +23,7 @@ __all__ = [
     "plan_view",
     "run_document",
     "run_view",
+    "span",
     "status_document",
     "status_text",
     "status_view",
@@ -182,7 +183,7 @@ def _watermarks_grid(report: StatusReport) -> Grid:
     grid = _headed("stream", "watermark (UTC)", "behind", "recorded by run")
     for stream, row in report.watermarks.items():
         lag_s = _lag_s(report.now, row.get("high_at"))
-        grid.add_row(stream, clock(row.get("high_at")), "" if lag_s is None else _span(lag_s), visible(row.get("run_id")))
+        grid.add_row(stream, clock(row.get("high_at")), "" if lag_s is None else span(lag_s), visible(row.get("run_id")))
     return grid
 
 
@@ -217,7 +218,7 @@ def _runs_grid(runs: Sequence[Mapping[str, object]], *, wide: bool) -> Grid:
     heads = ("rows", "sent", "same", "merged", "reject", "failed", "doubt")
     grid = _headed(*(("run", "by", "took") if wide else ("run at (UTC)",)), "ended", *heads, numbers=True)
     for run in runs:
-        ran = _span(_seconds(run["started_at"], run["finished_at"]))
+        ran = span(_seconds(run["started_at"], run["finished_at"]))
         first = (visible(run["run_id"]), visible(run["trigger"]), ran) if wide else (clock(run["started_at"]),)
         grid.add_row(*first, status_text(str(run["status"])), *(_number(run[name]) for name in names))
     for column in grid.columns[: 3 if wide else 1]:
@@ -291,7 +292,7 @@ def _lag_s(now: datetime, high_at: object) -> float | None:
     return _seconds(high_at, now)
 
 
-def _span(seconds: float | None) -> str:
+def span(seconds: float | None) -> str:
     """Return a length of time with its two largest units."""
     if seconds is None:
         return ""
