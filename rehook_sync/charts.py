@@ -4,6 +4,7 @@ The page's style sheet colours the series by the names they are given, so that l
 """
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from xml.etree.ElementTree import Element, SubElement
 import pygal
 from markupsafe import Markup
 from pygal.style import Style
+
+# It adds a finder for its maps to the import system, which has no part here and which Python 3.11 warns about at each import.
+sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.startswith("pygal")]
 
 __all__ = ["Chart", "Series", "draw_columns", "draw_lines"]
 

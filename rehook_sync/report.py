@@ -171,7 +171,7 @@ def figures_document(figures: Figures) -> dict[str, object]:
     return {
         "now": figures.now,
         "since": figures.since,
-        "calls": {"total": figures.total, **{status: figures.calls[status] for status in SHOWN}},
+        "calls": {"total": figures.total, **{status.value: figures.calls[status] for status in SHOWN}},
         "reasons": [{"status": status, "reason": reason, "calls": n} for (status, reason), n in figures.reasons.most_common()],
         "received_to_settled": {"calls": figures.timed, "mean_s": figures.mean_s, "spans": figures.took},
         "runs": figures.runs,
@@ -286,7 +286,7 @@ def _period_document(period: Period) -> dict[str, object]:
     return {
         "begins_at": period.begins_at,
         "runs": period.runs,
-        "ended": {status: period.ended[status] for status in RunStatus if period.ended[status]},
+        "ended": {status.value: period.ended[status] for status in RunStatus if period.ended[status]},
         "calls": {name: period.calls[name] for name in _COUNTS},
         "requests": period.requests,
         "lag_s": period.lag_s,

@@ -555,7 +555,7 @@ def test_explain_of_an_unknown_id(delivered: Shop) -> None:
     done = delivered("explain", "nobody")
     assert (done.code, done.err) == (0, "")
     assert "nothing is known about nobody" in done.out
-    empty = {"id": "nobody", "rows": [], "related": [], "customer": None, "notes": []}
+    empty: dict[str, object] = {"id": "nobody", "rows": [], "related": [], "customer": None, "notes": []}
     assert delivered("explain", "nobody", "--json").json == empty | {"not_judged": []}
     assert delivered("explain", "nobody", "--json", "--state-only").json == empty | {"not_judged": None}
 
