@@ -35,6 +35,7 @@ OPTIONS = {
     "prune": {"--older-than", "--dry-run"},
     "status": {"--runs"},
     "explain": {"--state-only"},
+    "report": {"--out", "--since"},
     "sandbox": {"--port"},
     "demo": {"--keep"},
 }
