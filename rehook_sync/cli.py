@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rehook_sync.records import Selection
     from rehook_sync.reports import Request
     from rehook_sync.settings import Settings
+    from rehook_sync.watermark import Beginning
 
 __all__ = ["app", "main"]
 
@@ -79,12 +80,8 @@ def init(config: Config = None, as_json: Json = False) -> None:
     screen = _screen(as_json=as_json)
     with Sync(_settings(config)) as sync:
         done = sync.init()
-    steps = ", ".join(done.applied)
-    text = (
-        f"applied {steps}; the sync-state tables have version {done.version}"
-        if steps
-        else f"up to date: the sync-state tables have version {done.version}"
-    )
+    now = f"the sync-state tables have version {done.version}"
+    text = f"applied {', '.join(done.applied)}; {now}" if done.applied else f"up to date: {now}"
     screen.result({"version": done.version, "applied": done.applied}, text)
 
 
@@ -234,42 +231,38 @@ def explain(
     from rehook_sync.stories import explanation_document, explanation_view
     from rehook_sync.sync import Sync
 
-    screen = _screen(as_json=as_json)
+    screen, shell = _screen(as_json=as_json), Shell(None if config is None else str(config))
     if not key.isprintable() and any("\ud800" <= each <= "\udfff" for each in key):
         raise UsageError("ID is not valid UTF-8 text; give a user id or a message id as it stands in the warehouse")
     with Sync(_settings(config), read_only=True) as sync:
         explanation = sync.explain(key, warehouse=not state_only)
-    shell = Shell(None if config is None else str(config))
     screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
 
 
 @app.command()
 def report(
     out: Annotated[
-        str | None, typer.Option(metavar="FILE", help=f"Where the page goes; without it {DEFAULT_PAGE}, - is stdout.", show_default=False)
-    ] = None,
+        str,
+        typer.Option(
+            metavar="FILE", help="Where the page goes; - is stdout. With --json none is written without it.", show_default=DEFAULT_PAGE
+        ),
+    ] = "",
     since: Annotated[str, typer.Option(metavar="T", help="Runs that began from this time on; 'beginning' for all.")] = "90d",
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Write one HTML page of numbers and charts; it needs no network.
-
-    With --json the numbers go to stdout, and a page is written only where --out says.
-    """
+    """Write one HTML page of numbers and charts."""
     from rehook_sync.advice import Shell
-    from rehook_sync.page import render_page, write_page
-    from rehook_sync.report import build_figures, figures_document
+    from rehook_sync.page import publish
+    from rehook_sync.report import build_figures
     from rehook_sync.sync import Sync
 
+    screen, shell, begins = _screen(as_json=as_json), Shell(None if config is None else str(config)), _since(since, datetime.now(UTC))
     if as_json and out == "-":
         raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
-    screen, shell = _screen(as_json=as_json), Shell(None if config is None else str(config))
-    begins = datetime.fromtimestamp(0, UTC) if since == "beginning" else _moment("--since", since, datetime.now(UTC))
     with Sync(_settings(config), read_only=True) as sync:
-        figures = build_figures(sync.read_report(begins or datetime.now(UTC)), shell)
-    path = write_page(render_page(figures, shell), out or DEFAULT_PAGE) if out or not as_json else None
-    told = () if path is None else (f"wrote {path}: {figures.total:,} calls, {figures.unsettled:,} need attention",)
-    screen.result({**figures_document(figures), "file": path}, *told)
+        figures = build_figures(sync.read_report(begins), shell)
+    screen.result(*publish(figures, shell, out or (None if as_json else DEFAULT_PAGE)))
 
 
 @app.command()
@@ -336,18 +329,23 @@ def _settings(config: Path | None) -> "Settings":
 
 def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "Request":
     from rehook_sync.reports import Request
-    from rehook_sync.watermark import Beginning
 
     now = datetime.now(UTC)
-    low = Beginning.BEGINNING if since == Beginning.BEGINNING.value else _moment("--since", since, now)
-    return Request(low, _moment("--until", until, now), stream, limit)
+    high = None if until is None else _moment("--until", until, now)
+    return Request(None if since is None else _since(since, now), high, stream, limit)
 
 
-def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
+def _since(text: str, now: datetime) -> "datetime | Beginning":
+    from rehook_sync.watermark import Beginning
+
+    return Beginning.BEGINNING if text == Beginning.BEGINNING.value else _moment("--since", text, now)
+
+
+def _moment(option: str, text: str, now: datetime) -> datetime:
     from rehook_sync.settings import parse_moment
 
     try:
-        return None if text is None else parse_moment(text, now)
+        return parse_moment(text, now)
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from None
 

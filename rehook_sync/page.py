@@ -17,10 +17,10 @@ from rehook_sync.charts import Chart, Series, draw_columns, draw_lines
 from rehook_sync.console import visible
 from rehook_sync.errors import UsageError
 from rehook_sync.records import Status, Stream
-from rehook_sync.report import SHOWN, Figures, Freshness, Period
+from rehook_sync.report import SHOWN, Figures, Freshness, Period, figures_document
 from rehook_sync.views import clock, counted, meaning, span
 
-__all__ = ["render_page", "write_page"]
+__all__ = ["publish", "render_page", "write_page"]
 
 _NOTES = {
     Status.SENT: "Rehook accepted them",
@@ -45,6 +45,13 @@ class _Verdict:
     kind: str
     title: str
     text: str
+
+
+def publish(figures: Figures, shell: Shell, out: str | None) -> tuple[dict[str, object], str]:
+    """Write the page where `out` says, nowhere for None; return the numbers for scripts and a line for people."""
+    path = None if out is None else write_page(render_page(figures, shell), out)
+    told = f"wrote {path}: {figures.total:,} calls, {figures.unsettled:,} need attention" if path else ""
+    return {**figures_document(figures), "file": path}, told
 
 
 def render_page(figures: Figures, shell: Shell) -> str:

@@ -223,9 +223,10 @@ class Sync:
         state = self._state()
         return StatusReport(state.now(), state.read_runs(runs), state.read_watermarks(), state.count_by_status(), state.read_lease())
 
-    def read_report(self, since: datetime) -> Facts:
+    def read_report(self, since: datetime | Beginning) -> Facts:
         """Return what a report from a time on is made of."""
-        return self._state().read_report(since, f"{since.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+        begins = datetime.fromtimestamp(0, UTC) if isinstance(since, Beginning) else since.astimezone(UTC)
+        return self._state().read_report(begins, f"{begins:%Y%m%dT%H%M%SZ}")
 
     def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
         """Return everything known about a user id or a message id; `warehouse` looks there for calls no run has judged."""

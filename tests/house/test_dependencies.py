@@ -26,7 +26,14 @@ ADDED = "# added by '.[security]'"
 """The line of constraints.txt below which are the security tools, which are not installed where the tests run."""
 OPTIONAL = {"uvloop"}
 """Used where it happens to be installed; nothing is missing without it."""
-COMES_WITH = {"multidict": "aiohttp", "yarl": "aiohttp", "pydantic": "pydantic-settings", "numpy": "pandas", "click": "uvicorn"}
+COMES_WITH = {
+    "markupsafe": "jinja2",
+    "multidict": "aiohttp",
+    "yarl": "aiohttp",
+    "pydantic": "pydantic-settings",
+    "numpy": "pandas",
+    "click": "uvicorn",
+}
 
 
 def read_pins() -> dict[str, str]:
