@@ -241,12 +241,7 @@ def explain(
 
 @app.command()
 def report(
-    out: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE", help="Where the page goes; - is stdout. With --json none is written without it.", show_default=DEFAULT_PAGE
-        ),
-    ] = "",
+    out: Annotated[str, typer.Option(metavar="FILE", help="The page; - is stdout. With --json: none.", show_default=DEFAULT_PAGE)] = "",
     since: Annotated[str, typer.Option(metavar="T", help="Runs that began from this time on; 'beginning' for all.")] = "90d",
     config: Config = None,
     as_json: Json = False,

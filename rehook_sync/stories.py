@@ -64,7 +64,7 @@ def _head(explanation: Explanation) -> Iterator[RenderableType]:
         parts.append((f", {len(explanation.unjudged):,} not judged yet", "yellow"))
     yield line(*parts)
     code, sent_at, who = customer.get("referral_code"), customer.get("first_sent_at"), customer.get("source_id")
-    user = "" if who in (None, explanation.key) else f"user {who}: "
+    user = "" if who in (None, explanation.key) else "its user: "
     if customer:
         at = f"at Rehook since {clock(sent_at)}" if sent_at else "not at Rehook yet"
         yield line(f"{user}{at}", f", owns referral code {code}" if code else ", owns no referral code")
