@@ -25,7 +25,7 @@ GROUP BY 1, 2, 3, 4, 5;
 -- name: report_calls
 -- does: counts the calls last decided by runs from one on, by stream, event, status and reason, with the time from arrival to delivery; small events are lumped
 -- dialect: sqlite
-WITH decided AS (
+WITH decided AS MATERIALIZED (
     SELECT s.stream, s.event, s.status, s.reason,
         CASE WHEN s.status IN ('sent', 'unchanged', 'merged') THEN MAX((julianday(s.settled_at) - julianday(s.received_at)) * 86400.0, 0) END AS took_s
     FROM sync_state AS s WHERE s.run_id >= :since_run
