@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from rehook_sync.records import Selection
     from rehook_sync.reports import Request
     from rehook_sync.settings import Settings
+    from rehook_sync.watermark import Beginning
 
 __all__ = ["app"]
 
 DEFAULT_PORT = 8790
+DEFAULT_PAGE = "rehook_sync_report.html"
 
 app = typer.Typer(
     add_completion=False,
@@ -72,12 +74,8 @@ def init(config: Config = None, as_json: Json = False) -> None:
     screen = _screen(as_json=as_json)
     with Sync(_settings(config)) as sync:
         done = sync.init()
-    steps = ", ".join(done.applied)
-    text = (
-        f"applied {steps}; the sync-state tables have version {done.version}"
-        if steps
-        else f"up to date: the sync-state tables have version {done.version}"
-    )
+    now = f"the sync-state tables have version {done.version}"
+    text = f"applied {', '.join(done.applied)}; {now}" if done.applied else f"up to date: {now}"
     screen.result({"version": done.version, "applied": done.applied}, text)
 
 
@@ -262,17 +260,40 @@ def status(
 @app.command()
 def explain(
     key: Annotated[str, typer.Argument(metavar="ID", help="A user id or a message id.", show_default=False)],
+    state_only: Annotated[bool, typer.Option("--state-only", help="Do not look into the warehouse for calls that no run judged.")] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Tell all that is known about a user or a message id."""
+    from rehook_sync.advice import Shell
+    from rehook_sync.stories import explanation_document, explanation_view
     from rehook_sync.sync import Sync
-    from rehook_sync.views import explanation_document, explanation_view
 
-    screen, key = _screen(as_json=as_json), _id(key, "ID")
+    screen, key, shell = _screen(as_json=as_json), _id(key, "ID"), Shell(None if config is None else str(config))
     with Sync(_settings(config), read_only=True) as sync:
-        explanation = sync.explain(key)
-    screen.result(explanation_document(explanation), *explanation_view(explanation))
+        explanation = sync.explain(key, warehouse=not state_only)
+    screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
+
+
+@app.command()
+def report(
+    out: Annotated[str, typer.Option(metavar="FILE", help="The page; - is stdout. With --json: none.", show_default=DEFAULT_PAGE)] = "",
+    since: Annotated[str, typer.Option(metavar="T", help="Runs that began from this time on; 'beginning' for all.")] = "90d",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page of numbers and charts."""
+    from rehook_sync.advice import Shell
+    from rehook_sync.page import publish
+    from rehook_sync.report import build_figures
+    from rehook_sync.sync import Sync
+
+    screen, shell, begins = _screen(as_json=as_json), Shell(None if config is None else str(config)), _since(since, datetime.now(UTC))
+    if as_json and out == "-":
+        raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
+    with Sync(_settings(config), read_only=True) as sync:
+        figures = build_figures(sync.read_report(begins), shell)
+    screen.result(*publish(figures, shell, out or (None if as_json else DEFAULT_PAGE)))
 
 
 @app.command()
@@ -348,18 +369,23 @@ def _id(text: str, name: str) -> str:
 
 def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "Request":
     from rehook_sync.reports import Request
-    from rehook_sync.watermark import Beginning
 
     now = datetime.now(UTC)
-    low = Beginning.BEGINNING if since == Beginning.BEGINNING.value else _moment("--since", since, now)
-    return Request(low, _moment("--until", until, now), stream, limit)
+    high = None if until is None else _moment("--until", until, now)
+    return Request(None if since is None else _since(since, now), high, stream, limit)
 
 
-def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
+def _since(text: str, now: datetime) -> "datetime | Beginning":
+    from rehook_sync.watermark import Beginning
+
+    return Beginning.BEGINNING if text == Beginning.BEGINNING.value else _moment("--since", text, now)
+
+
+def _moment(option: str, text: str, now: datetime) -> datetime:
     from rehook_sync.settings import parse_moment
 
     try:
-        return None if text is None else parse_moment(text, now)
+        return parse_moment(text, now)
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from None
 

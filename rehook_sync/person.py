@@ -13,8 +13,7 @@ from sqlalchemy import Connection
 
 from rehook_sync.database import Database
 from rehook_sync.queries import Statements
-from rehook_sync.records import Status
-from rehook_sync.rules import OWNED_BY
+from rehook_sync.records import OWNED_BY, Status
 
 __all__ = ["Note", "Person", "Traces"]
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 __all__ = [
     "ELSEWHERE",
     "FAILED_REASONS",
+    "OWNED_BY",
     "REJECTED_REASONS",
     "Answer",
     "Batch",
@@ -84,6 +85,8 @@ REJECTED_REASONS = (
     Reason.REFUSED_BY_REHOOK,
 )
 FAILED_REASONS = (Reason.RATE_LIMITED, Reason.SERVER_ERROR, Reason.NETWORK_ERROR, Reason.BLOCKED_BY_EARLIER)
+OWNED_BY = "owned by user "
+"""The detail of `referral_code_taken` begins so; the owner's id follows."""
 
 
 class Effect(StrEnum):

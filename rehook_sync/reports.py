@@ -7,10 +7,22 @@ from datetime import datetime
 from enum import StrEnum
 
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.records import Reason, RunSummary, Selection, Status, Stream, Trigger, Window
-from rehook_sync.watermark import Beginning
+from rehook_sync.records import Reason, RunSummary, Selection, SourceRow, Status, Stream, Trigger, Window
+from rehook_sync.watermark import Absence, Beginning
 
-__all__ = ["Explanation", "Plan", "Progress", "Request", "RunPlan", "RunResult", "ShardResult", "ShardStatus", "StatusReport"]
+__all__ = [
+    "Explanation",
+    "Facts",
+    "Plan",
+    "Progress",
+    "Request",
+    "RunPlan",
+    "RunResult",
+    "ShardResult",
+    "ShardStatus",
+    "StatusReport",
+    "Unjudged",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +152,44 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Unjudged:
+    """A call that the warehouse holds and no run has judged. Shape:  began_at: where the first run began."""
+
+    row: SourceRow
+    absence: Absence
+    began_at: datetime | None
+
+
+@dataclass(slots=True)
 class Explanation:
-    """Everything known about a user id or a message id; rows are oldest first."""
+    """Everything known about a user id or a message id; rows are oldest first.
+
+    Shape:  related: for a message id, the call that carried it and what else of its user is not settled.
+            unjudged: in the warehouse only; looked: whether it was asked.
+    """
 
     key: str
     rows: Sequence[Mapping[str, object]]
     customer: Mapping[str, object] | None
+    related: Sequence[Mapping[str, object]] = ()
+    unjudged: list[Unjudged] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    looked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report is made of: rows of the queries in `sql/state/report.sql`, all of one moment.
+
+    Shape:  calls: last decided by runs from `since` on.  runs, lags: newest first.  unsettled, attention: of all time.
+    """
+
+    now: datetime
+    since: datetime
+    calls: Sequence[Mapping[str, object]]
+    runs: Sequence[Mapping[str, object]]
+    lags: Sequence[Mapping[str, object]]
+    watermarks: Sequence[Mapping[str, object]]
+    last_success: Mapping[str, object] | None
+    unsettled: Sequence[Mapping[str, object]]
+    attention: Sequence[Mapping[str, object]]

@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from rehook_sync.records import Claim, Reason, Stream
+from rehook_sync.records import OWNED_BY, Claim, Reason, Stream
 from rehook_sync.settings import AnonymousCalls
 
-__all__ = ["OWNED_BY", "CodeBook", "Judgement", "Policy", "judge"]
-
-OWNED_BY = "owned by user "
-"""How the detail of a referral code that is taken begins; the owner's user id is the rest."""
+__all__ = ["CodeBook", "Judgement", "Policy", "judge"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class SegmentSource:
         plan, columns = self._plan(stream)
         statement = self._calls(stream, known, "read_calls", shard, columns=columns)
         with self._opened() as connection:
-            values = self._bounds(window) | _known_values(stream, known) | _shard_values(shard)
+            values = self._bounds(window) | _known_values(stream, known, shard)
             yield from build_rows(plan, self._fetch(connection, statement, values, streamed=True))
 
     def read_ids(self, stream: Stream, ids: Sequence[str]) -> list[SourceRow]:
@@ -178,6 +178,15 @@ class SegmentSource:
         statement = self._calls(stream, None, "read_unusable_ids", columns=columns)
         with self._opened() as connection:
             yield from build_rows(plan, self._fetch(connection, statement, self._bounds(window) | {"ids": self._ids(ids)}, streamed=True))
+
+    def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
+        """Return the newest calls of a user, so many at most, in `time_order`; without an index it reads the whole table."""
+        plan, columns = self._plan(stream)
+        user = self._named("calls", [self.discover().table(stream).columns["user_id"]])
+        statement = self._calls(stream, None, "read_calls_of_user", columns=columns, user=user)
+        with self._opened() as connection:
+            found = build_rows(plan, self._fetch(connection, statement, {"user_id": user_id, "rows": rows}))
+            return sorted({row.message_id: row for row in found}.values(), key=time_order)
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
         """Add to each track what its event table has of it, in place; a call that is not there stays as it is."""
@@ -426,12 +435,8 @@ def _usable_time(value: object) -> datetime | None:
         return None
 
 
-def _known_values(stream: Stream, known: Identifier | None) -> dict[str, object]:
-    return {"stream": stream.value} if known else {}
-
-
-def _shard_values(shard: Shard | None) -> dict[str, object]:
-    return {"low_user": shard.low, "high_user": shard.high} if shard else {}
+def _known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:
+    return ({"stream": stream.value} if known else {}) | ({"low_user": shard.low, "high_user": shard.high} if shard else {})
 
 
 def _sortable(moment: datetime) -> str:

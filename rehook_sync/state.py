@@ -16,7 +16,7 @@ from rehook_sync.database import Database
 from rehook_sync.errors import UsageError
 from rehook_sync.queries import Statements
 from rehook_sync.records import Prior, Reason, RunStatus, RunSummary, Selection, Shard, Status, Stream, Trigger, Window
-from rehook_sync.reports import ShardResult, ShardStatus
+from rehook_sync.reports import Facts, ShardResult, ShardStatus
 from rehook_sync.shards import ShardedPlan, read_plan, write_plan
 from rehook_sync.values import to_time
 from rehook_sync.watermark import Coverage
@@ -25,6 +25,9 @@ __all__ = ["DueCall", "Judged", "ShardRecord", "State"]
 
 _PAGE = 500
 _EVERYBODY = Shard(0, "", None)
+_REPORT_EVENTS = 1000
+_REPORT_RUNS = 30_000
+_REPORT_ROWS = 50
 _TIMES = frozenset(
     {"since_at", "until_at", "started_at", "finished_at", "low_at", "high_at", "recorded_at", "received_at", "occurred_at"}
     | {"first_seen_at", "settled_at", "first_sent_at", "last_sent_at", "expires_at"}
@@ -260,9 +263,41 @@ class State:
         """Return the rows of a user id or a message id, oldest first, and the customer if there is one."""
         return self._rows("explain", {"id": key}), next(iter(self._rows("explain_customer", {"id": key})), None)
 
+    def read_related(self, key: str) -> list[dict[str, object]]:
+        """Return, for a message id, the call that carried it and what else of its user is not settled, oldest first."""
+        return self._rows("explain_related", {"id": key})
+
+    def read_report(self, since: datetime, since_run: str) -> Facts:
+        """Return what a report is made of, all of one moment.
+
+        Shape:  since_run: the smallest run id of that time.
+        """
+        at = self.database.as_stored(since)
+        with self.database.connect() as connection:
+            if self.database.dialect == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+
+            def read(name: str, **values: object) -> list[dict[str, object]]:
+                return self._read(connection, name, values)
+
+            return Facts(
+                now=self._now(connection),
+                since=since,
+                calls=read("report_calls", since_run=since_run, events=_REPORT_EVENTS),
+                runs=read("report_runs", since=at, runs=_REPORT_RUNS),
+                lags=read("report_lags", since=at, runs=2 * _REPORT_RUNS),
+                watermarks=[row for stream in Stream for row in read("read_last_watermarks", stream=stream)],
+                last_success=next(iter(read("report_last_success")), None),
+                unsettled=read("report_unsettled"),
+                attention=read("report_attention", rows=_REPORT_ROWS),
+            )
+
     def _rows(self, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
         with self.database.connect() as connection:
-            rows = connection.execute(self._sql[name], values).mappings().all()
+            return self._read(connection, name, values)
+
+    def _read(self, connection: Connection, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
+        rows = connection.execute(self._sql[name], values).mappings().all()
         return [{key: to_time(value) if key in _TIMES else value for key, value in row.items()} for row in rows]
 
     def _now(self, connection: Connection) -> datetime:

@@ -10,6 +10,7 @@ from rehook_sync.audit import AuditReport, audit_stream
 from rehook_sync.database import open_database, same_database
 from rehook_sync.delivery import check_credentials
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
+from rehook_sync.inquiry import read_explanation
 from rehook_sync.intake import Intake, PlannedClaims
 from rehook_sync.interrupt import Interrupt
 from rehook_sync.layout import SourceLayout
@@ -17,7 +18,7 @@ from rehook_sync.mapping import is_unchanged
 from rehook_sync.migrations import Upgrade, check_version, upgrade
 from rehook_sync.person import Person, Traces
 from rehook_sync.records import Answer, Operation, Stream, Window
-from rehook_sync.reports import Explanation, Plan, Progress, Request, RunPlan, RunResult, ShardResult, StatusReport
+from rehook_sync.reports import Explanation, Facts, Plan, Progress, Request, RunPlan, RunResult, ShardResult, StatusReport
 from rehook_sync.runs import deliver_part, finish_parts, leased, run_whole, start_parts
 from rehook_sync.segment import SegmentSource
 from rehook_sync.settings import Settings
@@ -179,10 +180,14 @@ class Sync:
         state = self._state()
         return StatusReport(state.now(), state.read_runs(runs), state.read_watermarks(), state.count_by_status(), state.read_lease())
 
-    def explain(self, key: str) -> Explanation:
-        """Return everything known about a user id or a message id."""
-        rows, customer = self._state().explain(key)
-        return Explanation(key, rows, customer)
+    def read_report(self, since: datetime | Beginning) -> Facts:
+        """Return what a report from a time on is made of."""
+        begins = datetime.fromtimestamp(0, UTC) if isinstance(since, Beginning) else since.astimezone(UTC)
+        return self._state().read_report(begins, f"{begins:%Y%m%dT%H%M%SZ}")
+
+    def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
+        """Return everything known about a user id or a message id; `warehouse` looks there for calls no run has judged."""
+        return read_explanation(self._state(), self._source if warehouse else None, key, self.settings.lookback)
 
     def _state(self) -> State:
         if self.read_version() is None:

@@ -214,6 +214,21 @@ SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at,
 FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id
 ORDER BY occurred_at, stream, message_id;
 
+-- name: explain_related
+-- does: lists the call that carried a message, and what else of its user is not settled, oldest first
+SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
+    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
+FROM sync_state AS o
+WHERE o.stream = 'identifies'
+    AND o.message_id = (SELECT s.sent_as FROM sync_state AS s WHERE s.stream = 'identifies' AND s.message_id = :id)
+UNION
+SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
+    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
+FROM sync_state AS o
+WHERE o.status IN ('failed', 'in_doubt', 'sending') AND o.message_id <> :id
+    AND o.user_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id)
+ORDER BY occurred_at, stream, message_id;
+
 -- name: forget_marked_customers
 -- does: forgets what those customers last got whose Identify call was in flight when a run died
 -- dialect: postgresql

@@ -36,7 +36,8 @@ OPTIONS = {
     "prune": {"--older-than", "--dry-run"},
     "forget": {"--give-up", "--dry-run"},
     "status": {"--runs"},
-    "explain": set[str](),
+    "explain": {"--state-only"},
+    "report": {"--out", "--since"},
     "sandbox": {"--port"},
     "demo": {"--keep"},
 }
@@ -550,14 +551,16 @@ def test_explain_says_why_a_call_was_rejected(delivered: Shop) -> None:
     (message_id,) = delivered.execute("SELECT message_id FROM sync_state WHERE reason = 'missing_referral_code'")[0]
     shown = delivered("explain", message_id).out
     assert "rejected" in shown
-    assert "a conversion event without referral_code · missing_referral_code" in shown
+    assert "a conversion event without referral_code (missing_referral_code)" in shown
 
 
 def test_explain_of_an_unknown_id(delivered: Shop) -> None:
     done = delivered("explain", "nobody")
     assert (done.code, done.err) == (0, "")
     assert "nothing is known about nobody" in done.out
-    assert delivered("explain", "nobody", "--json").json == {"id": "nobody", "rows": [], "customer": None}
+    empty: dict[str, object] = {"id": "nobody", "rows": [], "related": [], "customer": None, "notes": []}
+    assert delivered("explain", "nobody", "--json").json == empty | {"not_judged": []}
+    assert delivered("explain", "nobody", "--json", "--state-only").json == empty | {"not_judged": None}
 
 
 def test_what_comes_from_data_cannot_drive_the_terminal(shop: Shop) -> None:
