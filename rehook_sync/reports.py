@@ -51,7 +51,8 @@ class Progress:
     """How far a run has got.
 
     Shape:  rows_total: rows to go through; failed ones of earlier runs come on top.  rows_seen: gone through, those that
-            turned out to be known among them.  rows_read: judged.
+            turned out to be known among them.  rows_read: judged.  at_once: requests that may be open now.
+            slowed: how often that was stepped down because of what the API said.  lowest: how far.
     """
 
     run_id: str
@@ -60,6 +61,9 @@ class Progress:
     rows_read: int = 0
     counts: Mapping[Status, int] = field(default_factory=dict)
     requests: int = 0
+    at_once: int = 0
+    slowed: int = 0
+    lowest: int = 0
 
     @property
     def rows_due(self) -> int:
