@@ -23,6 +23,7 @@ from rehook_sync.records import ELSEWHERE, Answer, Customer, Effect, Entry, Oper
 from rehook_sync.rehook import Rehook
 from rehook_sync.retry import Decision, Next, backoff_s, decide
 from rehook_sync.scribe import Recorder, Scribe
+from rehook_sync.transport import run_loop
 
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load", "check_credentials", "deliver"]
 
@@ -45,7 +46,7 @@ def deliver(
     """
     with ThreadPoolExecutor(1, "reader") as reading, ThreadPoolExecutor(1, "writer") as writing:
         courier = _Courier(client, recorder, config, (reading, writing), listen)
-        return asyncio.run(courier.run(feed, interrupt))
+        return run_loop(courier.run(feed, interrupt))
 
 
 def check_credentials(client: Rehook) -> Answer:
@@ -55,7 +56,7 @@ def check_credentials(client: Rehook) -> Answer:
         async with aclosing(client):
             return await client.check_credentials()
 
-    return asyncio.run(ask())
+    return run_loop(ask())
 
 
 class _Courier:
