@@ -26,7 +26,12 @@ def read_explanation(state: State, source: SegmentSource | None, key: str, lookb
     if source is None:
         return found
     try:
-        found.unjudged.extend(_read_unjudged(state, source, key, lookback))
+        for row, judged in _read_warehouse(state, source, key):
+            if not judged:
+                coverage = state.read_coverage(row.stream)
+                found.unjudged.append(Unjudged(row, why_unjudged(coverage, lookback, state.now(), row.received_at), coverage.origin))
+            elif row.message_id not in {each["message_id"] for each in rows}:
+                found.detached.append(row.message_id)
     except RehookSyncError as error:
         found.notes.append(f"the warehouse was not looked at: {error}")
     else:
@@ -34,15 +39,13 @@ def read_explanation(state: State, source: SegmentSource | None, key: str, lookb
     return found
 
 
-def _read_unjudged(state: State, source: SegmentSource, key: str, lookback: timedelta) -> Iterator[Unjudged]:
-    now = state.now()
+def _read_warehouse(state: State, source: SegmentSource, key: str) -> Iterator[tuple[SourceRow, bool]]:
+    """Yield the calls of an id, and whether each has been judged."""
     for stream in Stream:
         rows = {row.message_id: row for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS))}
         known = state.read_known(stream, rows)
-        coverage = state.read_coverage(stream)
         for message_id, row in rows.items():
-            if message_id not in known:
-                yield Unjudged(_without_fields(row), why_unjudged(coverage, lookback, now, row.received_at), coverage.origin)
+            yield _without_fields(row), message_id in known
 
 
 def _without_fields(row: SourceRow) -> SourceRow:

@@ -169,7 +169,8 @@ class Explanation:
     """Everything known about a user id or a message id; rows are oldest first.
 
     Shape:  related: for a message id, the call that carried it and what else of its user is not settled.
-            unjudged: in the warehouse only; looked: whether it was asked.
+            unjudged: in the warehouse only; looked: whether it was asked.  detached: message ids of calls that were judged
+            and whose user id has been taken out since.
     """
 
     key: str
@@ -177,6 +178,7 @@ class Explanation:
     customer: Mapping[str, object] | None
     related: Sequence[Mapping[str, object]] = ()
     unjudged: list[Unjudged] = field(default_factory=list)
+    detached: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     looked: bool = False
 

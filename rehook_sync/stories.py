@@ -37,6 +37,7 @@ def explanation_document(explanation: Explanation, shell: Shell) -> dict[str, ob
         "related": list(explanation.related),
         "customer": explanation.customer,
         "not_judged": [_unjudged_document(each, shell) for each in explanation.unjudged] if explanation.looked else None,
+        "detached": list(explanation.detached) if explanation.looked else None,
         "notes": list(explanation.notes),
     }
 
@@ -50,6 +51,10 @@ def explanation_view(explanation: Explanation, shell: Shell) -> Iterator[Rendera
     for each in sorted(story, key=lambda each: each.at):
         yield ""
         yield from each.lines()
+    if explanation.detached:
+        detached = counted(len(explanation.detached), "call")
+        yield line(f"{detached} of the warehouse judged, and the user id taken out here since, by `prune` or `forget`; one of them:")
+        yield line(f"  {shell('explain', ids=(explanation.detached[0],))}", style="bold")
     for note in explanation.notes:
         yield line("note: ", note, style="yellow")
 
@@ -75,7 +80,9 @@ def _head(explanation: Explanation) -> Iterator[RenderableType]:
 
 
 def _nothing(explanation: Explanation, shell: Shell) -> Iterator[RenderableType]:
-    yield line(f"nothing is known about {explanation.key}: no call with this user id or message id has been judged")
+    yield line(f"nothing is known about {explanation.key}: no judged call has this user id or message id")
+    if explanation.detached:
+        return
     if explanation.looked:
         yield "The warehouse holds none either: if it was made, it has not been loaded yet."
     yield "Ids are compared exactly: look at spaces, letter case and leading zeros. A call"

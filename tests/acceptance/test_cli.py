@@ -559,8 +559,8 @@ def test_explain_of_an_unknown_id(delivered: Shop) -> None:
     assert (done.code, done.err) == (0, "")
     assert "nothing is known about nobody" in done.out
     empty: dict[str, object] = {"id": "nobody", "rows": [], "related": [], "customer": None, "notes": []}
-    assert delivered("explain", "nobody", "--json").json == empty | {"not_judged": []}
-    assert delivered("explain", "nobody", "--json", "--state-only").json == empty | {"not_judged": None}
+    assert delivered("explain", "nobody", "--json").json == empty | {"not_judged": [], "detached": []}
+    assert delivered("explain", "nobody", "--json", "--state-only").json == empty | {"not_judged": None, "detached": None}
 
 
 def test_what_comes_from_data_cannot_drive_the_terminal(shop: Shop) -> None:

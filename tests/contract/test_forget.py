@@ -233,3 +233,13 @@ def test_sqlite_file_does_not_keep_the_bytes(request: pytest.FixtureRequest) -> 
         forget(bench)
         kept = [each for each in path.parent.glob(f"{path.name}*") if ADA.encode() in each.read_bytes()]
         assert kept == []
+
+
+def test_calls_of_a_forgotten_person_are_told_from_calls_that_nobody_has_judged(bench: Bench) -> None:
+    fill(bench)
+    forget(bench)
+    add_rows(bench.warehouse_url, "tracks", [track("new", ADA, when=ago(hours=1))])
+    with bench.sync() as sync:
+        found = sync.explain(ADA)
+    assert [each.row.message_id for each in found.unjudged] == ["new"]
+    assert set(found.detached) == {"i1", "i2", "anon", *(f"t{each}" for each in range(7))}
