@@ -135,6 +135,28 @@ ON CONFLICT (stream, message_id) DO UPDATE
     WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
         AND NOT (excluded.status = 'sending' AND sync_state.status = 'sending' AND sync_state.user_id IS NOT excluded.user_id);
 
+-- name: write_outcomes
+-- does: records what became of calls that are marked, many at once
+-- dialect: postgresql
+UPDATE sync_state AS s
+SET status = r.status, reason = r.reason, detail = r.detail, http_status = r.http_status, attempts = r.attempts, sent_as = r.sent_as,
+    settled_at = CASE WHEN r.status IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, status text, reason text, detail text,
+    http_status integer, attempts integer, sent_as text)
+WHERE s.stream = r.stream AND s.message_id = r.message_id AND s.status IN ('failed', 'sending');
+
+-- name: write_outcomes
+-- does: records what became of calls that are marked, many at once
+-- dialect: sqlite
+UPDATE sync_state
+SET status = r.value ->> 'status', reason = r.value ->> 'reason', detail = r.value ->> 'detail', http_status = r.value ->> 'http_status',
+    attempts = r.value ->> 'attempts', sent_as = r.value ->> 'sent_as',
+    settled_at = CASE WHEN r.value ->> 'status' IN ('sent', 'unchanged', 'merged', 'rejected')
+        THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
+FROM json_each(:rows) AS r
+WHERE sync_state.stream = r.value ->> 'stream' AND sync_state.message_id = r.value ->> 'message_id'
+    AND sync_state.status IN ('failed', 'sending');
+
 -- name: read_marks
 -- does: tells which of these calls this run is sending for these users
 -- dialect: postgresql
@@ -199,7 +221,7 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND str
 -- name: doubt_marked
 -- does: puts the events of a range of users that were in flight when a run died in doubt
 -- dialect: sqlite
-UPDATE sync_state SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
+UPDATE sync_state INDEXED BY sync_state_unsettled SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks'
     AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user);
 
@@ -253,7 +275,7 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
 -- name: fail_marked
 -- does: lets the next run repeat what was in flight when a run died, where repeating is safe
 -- dialect: sqlite
-UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail
+UPDATE sync_state INDEXED BY sync_state_unsettled SET status = 'failed', reason = 'network_error', detail = :detail
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
     AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user);
 
