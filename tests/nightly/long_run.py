@@ -110,10 +110,10 @@ class Siege:
         """Account for the end of a process; tells whether its run got to the end."""
         self.tally.runs += 1
         done = process.wait()
-        assert done.code in {0, 1, 3, 4, 130, 143, -signal.SIGKILL}, done
+        assert done.code in {0, 1, 3, 4, 130, 143, -signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM}, done
         if done.code == -signal.SIGKILL:
             self.tally.kills["run"] += 1
-        if done.code in {1, 143, -signal.SIGKILL}:
+        if done.code in {1, 143, -signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM}:
             self.world.bury()
         if done.code == 1:
             assert "error: the database of" in done.err, done.err
