@@ -2,22 +2,29 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+AIRFLOW_VENV ?= $(VENV)-airflow
 NIGHTLY_ARGS ?= --minutes 10
 PYTEST_ARGS ?= -q -n auto --maxprocesses 4
 
 MAKEFLAGS += --no-print-directory
 RUN := $(VENV)/bin/python
 # Wheels only: no compiler is needed. The project itself is built by hatchling, which is pinned like all the rest.
-PIP := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 $(RUN) -m pip install -qq -c constraints.txt
+PIP_HABITS := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
+PIP := $(PIP_HABITS) $(RUN) -m pip install -qq -c constraints.txt
+# Airflow brings more than a hundred distributions, so it gets a virtual environment of its own.
+RUN_AIRFLOW := PYTHONPATH=tests:. $(AIRFLOW_VENV)/bin/python
+PIP_AIRFLOW := $(PIP_HABITS) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c constraints.txt -c constraints-airflow.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test nightly lint audit bandit clean
+.PHONY: help demo test test-airflow nightly nightly-airflow lint audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
+	@echo "make test-airflow, make nightly-airflow"
+	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
 	@echo "make bandit  look for insecure habits in the code"
@@ -28,6 +35,14 @@ demo: $(VENV)/.installed
 
 test: lint
 	@$(RUN) -m pytest $(PYTEST_ARGS)
+	@$(MAKE) test-airflow
+
+# Airflow and its providers warn of each other; what they warn of is not ours to mend.
+test-airflow: $(AIRFLOW_VENV)/.installed
+	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider tests/airflow
+
+nightly-airflow: $(AIRFLOW_VENV)/.installed
+	@$(RUN_AIRFLOW) tests/nightly/airflow_runs.py
 
 nightly: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
@@ -50,8 +65,15 @@ bandit: $(VENV)/.installed-security
 	@$(RUN) -m bandit --quiet --configfile pyproject.toml --recursive rehook_sync
 
 clean:
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) $(AIRFLOW_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+$(AIRFLOW_VENV)/.installed: pyproject.toml constraints.txt constraints-airflow.txt
+	@echo "installing rehook-sync and Airflow into $(AIRFLOW_VENV) ..."
+	@$(PYTHON) -m venv $(AIRFLOW_VENV)
+	@$(PIP_AIRFLOW) hatchling
+	@$(PIP_AIRFLOW) --no-build-isolation -e '.[test-airflow]'
+	@touch $@
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
