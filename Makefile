@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 AIRFLOW_VENV ?= $(VENV)-airflow
 NIGHTLY_ARGS ?= --minutes 10
+BENCH_ARGS ?=
 PYTEST_ARGS ?= -q -n auto --maxprocesses 4
 
 MAKEFLAGS += --no-print-directory
 RUN := $(VENV)/bin/python
 # Wheels only: no compiler is needed. The project itself is built by hatchling, which is pinned like all the rest.
+<<<<<<< HEAD
 PIP_HABITS := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
 PIP := $(PIP_HABITS) $(RUN) -m pip install -qq -c constraints.txt
 # Airflow brings more than a hundred distributions, so it gets a virtual environment of its own.
@@ -18,13 +20,25 @@ PIP_AIRFLOW := $(PIP_HABITS) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c co
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-airflow nightly nightly-airflow lint audit bandit clean
+=======
+QUIETLY := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
+PIP := $(QUIETLY) $(RUN) -m pip install -qq -c constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test nightly bench lint audit bandit clean
+>>>>>>> main
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
+<<<<<<< HEAD
 	@echo "make test-airflow, make nightly-airflow"
 	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
+=======
+	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
+>>>>>>> main
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
 	@echo "make bandit  look for insecure habits in the code"
@@ -33,7 +47,7 @@ help:
 demo: $(VENV)/.installed
 	@$(RUN) -m rehook_sync demo
 
-test: lint
+test: lint $(VENV)/.installed-dbt
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 	@$(MAKE) test-airflow
 
@@ -46,6 +60,9 @@ nightly-airflow: $(AIRFLOW_VENV)/.installed
 
 nightly: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
+
+bench: $(VENV)/.installed-bench $(VENV)/peers/.installed-dlt $(VENV)/peers/.installed-drt
+	@PYTHONPATH=tests $(RUN) -m bench --peers $(VENV)/peers $(BENCH_ARGS)
 
 lint: $(VENV)/.installed-test
 	@$(RUN) -m ruff check --quiet .
@@ -93,8 +110,29 @@ $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
 	@$(PIP) --no-build-isolation -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
+# dbt wants other versions than the project does of what both need: it lives in a virtual environment of its own.
+$(VENV)/.installed-dbt: $(VENV)/.created sql/dbt/requirements.txt
+	@echo "installing dbt into $(VENV)/dbt ..."
+	@$(PYTHON) -m venv --clear $(VENV)/dbt
+	@$(QUIETLY) $(VENV)/dbt/bin/python -m pip install -qq -r sql/dbt/requirements.txt
+	@touch $@
+
 $(VENV)/.installed-security: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "installing rehook-sync and its security tools into $(VENV) ..."
 	@$(PIP) hatchling
 	@$(PIP) --no-build-isolation -e '.[security]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing rehook-sync and its bench tools into $(VENV) ..."
+	@$(PIP) hatchling
+	@$(PIP) --no-build-isolation -e '.[bench]'
+	@touch $@
+
+# The tools it is measured beside: each in an environment of its own, since what they need must not meet what we need.
+$(VENV)/peers/.installed-%: tests/bench/constraints-%.txt $(VENV)/.created
+	@echo "installing $* into $(VENV)/peers/$* ..."
+	@$(PYTHON) -m venv --clear $(VENV)/peers/$*
+	@PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 \
+		$(VENV)/peers/$*/bin/python -m pip install -qq --no-deps -r $<
 	@touch $@

@@ -120,6 +120,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     until: Until = None,
     stream: OneStream = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Judge so many rows at most.", show_default=False)] = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Do it in so many processes, each with a part of the users.")] = 1,
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
@@ -129,7 +130,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if dry_run:
         _plan(screen, settings, request, 0)
     else:
-        raise typer.Exit(_run(screen, settings, request))
+        raise typer.Exit(_run(screen, settings, request, workers))
 
 
 @app.command()
@@ -346,14 +347,21 @@ def _plan(screen: "Screen", settings: "Settings", request: "Request", samples: i
     screen.result(plan_document(plan), *plan_view(plan))
 
 
-def _run(screen: "Screen", settings: "Settings", request: "Request") -> int:
+def _run(screen: "Screen", settings: "Settings", request: "Request", workers: int = 1) -> int:
     from rehook_sync.console import interruptible, run_exit_code, watched
-    from rehook_sync.sync import Sync
     from rehook_sync.views import run_document, run_view
 
-    with interruptible() as interrupt, Sync(settings) as sync:
+    with interruptible() as interrupt:
         with watched(screen, interrupt) as listen:
-            result = sync.run(request, interrupt, listen)
+            if workers > 1:
+                from rehook_sync.workers import run_in_processes
+
+                result = run_in_processes(settings, request, workers, interrupt, listen)
+            else:
+                from rehook_sync.sync import Sync
+
+                with Sync(settings) as sync:
+                    result = sync.run(request, interrupt, listen)
         screen.result(run_document(result), *run_view(result))
         if result.error is not None:
             screen.complain(result.error)

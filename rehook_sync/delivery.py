@@ -20,7 +20,7 @@ from rehook_sync.lanes import Flight, Lane, OpenClaims, Outbox
 from rehook_sync.mapping import is_unchanged
 from rehook_sync.outcomes import HOPELESS, build_entry, spread_entry, stop_reason
 from rehook_sync.pace import Breaker, Pace
-from rehook_sync.records import Answer, Customer, Effect, Entry, Operation, Reason, Status, Stream
+from rehook_sync.records import ELSEWHERE, Answer, Customer, Effect, Entry, Operation, Reason, Status, Stream
 from rehook_sync.rehook import Rehook
 from rehook_sync.retry import Decision, Next, RetryPolicy, backoff_s, decide
 from rehook_sync.scribe import Recorder, Scribe
@@ -116,7 +116,7 @@ class _Courier:
         self._lanes: dict[str, Lane] = {}
         self._blocked_users: set[str] = set()
         self._freeing: dict[str, list[Lane]] = {}
-        self._unfreed: set[str] = set()
+        self._unfreed = {ELSEWHERE}
         self._claims = OpenClaims()
         self._scribe = Scribe(recorder, config.concurrency, config.rate_limit, config.renew_s)
         self._parked: dict[Flight, asyncio.TimerHandle] = {}
@@ -337,6 +337,16 @@ class _Courier:
             waiting.blocked = waiting.blocked or status is Status.FAILED
             self._advance(waiting)
 
+    def _leave(self, flight: Flight) -> None:
+        """Let go of a call that somebody else sends or has sent: a second row of its id, under another user."""
+        lane = flight.lane
+        lane.operations.popleft()
+        lane.busy = False
+        self._queued -= 1
+        self._scribe.outbox.batch.released.extend(self._claims.settle(flight.operation, Status.REJECTED))
+        self._progressed.set()
+        self._advance(lane)
+
     def _record_customer(self, flight: Flight, status: Status) -> None:
         operation, lane = flight.operation, flight.lane
         if operation.stream is not Stream.IDENTIFIES:
@@ -381,7 +391,7 @@ class _Courier:
 
     async def _write(self) -> None:
         try:
-            await self._scribe.run(self._writing, self._committed)
+            await self._scribe.run(self._writing, self._committed, self._leave)
         except RehookSyncError as error:
             self._stop(error)
             self._report.error = error

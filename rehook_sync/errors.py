@@ -14,6 +14,7 @@ RehookSyncError
     ├── DatabaseError         a statement failed: connection lost, disk full, locked
     │   └── ConflictError     another writer was there first; read again and decide anew
     ├── LeaseLostError        another run took over; this one may record nothing
+    ├── RunUnfinishedError    a run in parts of which some have not ended; deliver these again
     └── InternalError         a bug of ours
 
 Each message is one line: what, where, what to do. None carries a secret or a row's values.
@@ -31,6 +32,7 @@ __all__ = [
     "LeaseLostError",
     "OperationalError",
     "RehookSyncError",
+    "RunUnfinishedError",
     "SettingsError",
     "SourceError",
     "StateVersionError",
@@ -110,6 +112,10 @@ class ConflictError(DatabaseError):
 
 class LeaseLostError(OperationalError):
     """The lease passed to another run; nothing may be recorded any more."""
+
+
+class RunUnfinishedError(OperationalError):
+    """Parts of a run have not ended, or their process died; they can be delivered again."""
 
 
 class InternalError(OperationalError):

@@ -19,9 +19,10 @@ from rehook_sync.delivery import Load
 from rehook_sync.errors import DatabaseError
 from rehook_sync.mapping import Names, build_operations, shape
 from rehook_sync.queries import Identifier
-from rehook_sync.records import Call, Claim, Entry, Prior, Reason, Selection, SourceRow, Status, Stream, Window
+from rehook_sync.records import ELSEWHERE, Call, Claim, Entry, Prior, Reason, Selection, Shard, SourceRow, Status, Stream, Window
 from rehook_sync.rules import CodeBook, Judgement, Policy, judge
 from rehook_sync.segment import SegmentSource
+from rehook_sync.shards import holds_user
 from rehook_sync.state import State
 
 __all__ = ["ClaimDesk", "Intake", "IntakeConfig", "PlannedClaims"]
@@ -36,9 +37,15 @@ class ClaimDesk(Protocol):
     """Where referral codes are looked up and taken."""
 
     def claim(
-        self, user_ids: Sequence[str], codes: Sequence[str], judge: Callable[[dict[str, str]], tuple[_Result, Iterable[Claim]]]
+        self,
+        user_ids: Sequence[str],
+        codes: Sequence[str],
+        judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
     ) -> _Result:
-        """Judge claims against the owners of today and keep those that hold."""
+        """Judge claims against the owners of today and keep those that hold.
+
+        judge: user id -> code of all concerned, and code -> user id of those about to be given up; to result and claims.
+        """
 
 
 class PlannedClaims:
@@ -51,14 +58,17 @@ class PlannedClaims:
         self._owners: dict[str, str] = {}
 
     def claim(
-        self, user_ids: Sequence[str], codes: Sequence[str], judge: Callable[[dict[str, str]], tuple[_Result, Iterable[Claim]]]
+        self,
+        user_ids: Sequence[str],
+        codes: Sequence[str],
+        judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
     ) -> _Result:
         """Judge claims against the state and the claims planned so far."""
         stored = self._read_codes(user_ids, codes)
         owned = {user_id: code for user_id, code in stored.items() if user_id not in self._planned}
         concerned = {*user_ids, *(self._owners[code] for code in codes if code in self._owners)}
         owned.update((user_id, self._planned[user_id]) for user_id in concerned if user_id in self._planned)
-        result, claims = judge(owned)
+        result, claims = judge(owned, {})
         for claim in claims:
             if self._owners.get(claim.replaces or "") == claim.user_id:
                 del self._owners[claim.replaces or ""]
@@ -72,7 +82,7 @@ class IntakeConfig:
     """How rows are judged and shaped, and how many are taken.
 
     Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.  limit: rows of this run.
-            selection: recorded calls that are taken up again.
+            selection: recorded calls that are taken up again.  shard: the users whose calls are taken; None: all.
     """
 
     run_id: str
@@ -83,6 +93,7 @@ class IntakeConfig:
     known_in: Identifier | None
     limit: int | None = None
     selection: Selection = field(default_factory=Selection)
+    shard: Shard | None = None
 
 
 class Intake:
@@ -135,14 +146,14 @@ class Intake:
         self._pending.difference_update((entry.call.stream, entry.call.message_id) for entry in entries)
 
     def _read_stream(self, stream: Stream, window: Window) -> Generator[SourceRow, None, None]:
-        yield from self._source.read_window(stream, window, self._config.known_in)
+        yield from self._source.read_window(stream, window, self._config.known_in, self._config.shard)
 
     def _read_again(self, stream: Stream) -> Generator[SourceRow, None, None]:
         for page in self._state.read_again(stream, self._config.selection):
             rows = {row.message_id: row for row in self._source.read_ids(stream, [call.message_id for call in page])}
             for call in page:
                 row = rows.get(call.message_id)
-                if row is not None:
+                if row is not None and (self._config.shard is None or holds_user(self._config.shard, row.user_id)):
                     self._priors[stream, call.message_id] = call.prior
                     yield row
 
@@ -190,13 +201,17 @@ class Intake:
         claiming = frame[(frame["stream"] == Stream.IDENTIFIES) & frame["referral_code"].notna() & frame["user_id"].notna()]
         self._freed = {code: message_id for code, message_id in self._freed.items() if (Stream.IDENTIFIES, message_id) in self._pending}
 
-        def decide(codes: dict[str, str]) -> tuple[Judgement, Iterable[Claim]]:
+        def decide(codes: dict[str, str], leaving: dict[str, str]) -> tuple[Judgement, Iterable[Claim]]:
             book = CodeBook({code: user_id for user_id, code in codes.items()}, codes, self._freed)
             judgement = judge(frame, self._config.policy, book)
+            for message_id, claim in judgement.claims.items():
+                # Rehook has this code for a user whose call to change it is not among those at work here.
+                if leaving.get(claim.code, claim.user_id) != claim.user_id and claim.code not in self._freed:
+                    judgement.waits.setdefault(message_id, ELSEWHERE)
             return judgement, _new_claims(codes, judgement)
 
         if claiming.empty:
-            return decide({})[0]
+            return decide({}, {})[0]
         judgement = self._desk.claim(list(claiming["user_id"].unique()), list(claiming["referral_code"].unique()), decide)
         self._freed = dict(judgement.book.freed)
         return judgement

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from rehook_sync.database import Database, utc_text
 from rehook_sync.errors import ConflictError, InternalError, LeaseHeldError, LeaseLostError
 from rehook_sync.queries import Statements
-from rehook_sync.records import Batch, Call, Claim, Customer, Entry, Status
+from rehook_sync.records import Batch, Call, Claim, Customer, Entry, Status, Stream
 
 __all__ = ["Ledger"]
 
@@ -27,29 +27,35 @@ _CLAIM_ATTEMPTS = 5
 _NUL = "\\u0000"
 _ESCAPE = re.compile(r"\\(?:u0000|.)")
 _Result = TypeVar("_Result")
+Key = tuple[Stream, str]
 
 
 class Ledger:
-    """One holder of one lease, writing for one run.
+    """One holder of one lease, writing for one run or for one part of its users.
 
-    Shape:  reopens: status of the rows this run may take up again, beside new ones.
+    Shape:  reopens: status of the rows this run may take up again, beside new ones.  shard: number of the part, None for a whole run.
     Units:  ttl_s: seconds the lease lasts after each write; the database's clock decides.
+    A part has a lease of its own under the run's, which it renews as well: whoever takes the run over retires all its parts.
     """
 
-    def __init__(self, database: Database, run_id: str, ttl_s: float, name: str = "run") -> None:
-        """Prepare; nothing is taken before `acquire`."""
+    def __init__(self, database: Database, run_id: str, ttl_s: float, shard: int | None = None) -> None:
+        """Prepare; nothing is taken before `acquire` or `resume`."""
         self.run_id = run_id
         self.reopens = Status.FAILED
         self._database = database
         self._sql = Statements("state", database.engine.dialect)
         self._ttl_s = ttl_s
+        self._is_part = shard is not None
+        name = "run" if shard is None else f"shard {shard}"
         self._holder: dict[str, object] = {"name": name, "owner": owner_name(), "ttl_s": ttl_s, "fence": 0}
         self._valid_until = 0.0
+        self._run_renewed_at = -ttl_s
 
     def acquire(self) -> None:
-        """Take the lease. Raises LeaseHeldError, naming the holder, while another run has it."""
+        """Take the lease. Raises LeaseHeldError, naming the holder, while another run, or another attempt of this part, has it."""
         asked_at = time.monotonic()
         with self._database.transaction() as connection:
+            self._renew_run(connection, asked_at)
             fence = connection.execute(self._sql["acquire_lease"], {**self._holder, "run_id": self.run_id}).scalar()
             if fence is None:
                 held = connection.execute(self._sql["read_lease"], {"name": self._holder["name"]}).one()
@@ -57,14 +63,50 @@ class Ledger:
                     f"run {held.run_id} holds the lease until {held.expires_at} (owner {held.owner}); "
                     "wait for it, or see `python -m rehook_sync status`"
                 )
+            if not self._is_part:
+                connection.execute(self._sql["retire_shards"])
+        self._holder["fence"] = int(fence)
+        self._valid_until = asked_at + self._ttl_s
+
+    def resume(self) -> None:
+        """Take the run's lease from another process of the same run. Raises LeaseLostError when another run has taken over."""
+        asked_at = time.monotonic()
+        with self._database.transaction() as connection:
+            fence = connection.execute(self._sql["resume_run"], {**self._holder, "run_id": self.run_id}).scalar()
+        if fence is None:
+            raise self._lost()
         self._holder["fence"] = int(fence)
         self._valid_until = asked_at + self._ttl_s
 
     def release(self) -> None:
         """Give the lease back; does nothing when it is lost already."""
+        self._give_up("release_lease")
+
+    def let_go(self) -> None:
+        """Let any other run begin, while parts of this one may still be taken up again as long as none has begun."""
+        self._give_up("let_go_of_run")
+
+    def _give_up(self, how: str) -> None:
         with self._database.transaction() as connection:
-            connection.execute(self._sql["release_lease"], self._holder)
+            connection.execute(self._sql[how], {**self._holder, "run_id": self.run_id})
         self._valid_until = 0.0
+
+    def _renew_run(self, connection: Connection, now: float) -> None:
+        """Extend the lease of the whole run, now and then, while a part of it is at work; always before the part's own.
+
+        Whoever takes a run over locks the rows in the same order, so that the two cannot wait for each other.
+        """
+        if self._is_part and now - self._run_renewed_at >= self._ttl_s / 3:
+            if connection.execute(self._sql["renew_run"], {"ttl_s": self._ttl_s, "run_id": self.run_id}).scalar() is None:
+                raise self._lost()
+            self._run_renewed_at = now
+
+    def _lost(self) -> LeaseLostError:
+        self._valid_until = 0.0
+        return LeaseLostError(
+            f"run {self.run_id} lost its lease to another run or attempt (it was paused, cut off or over for too long); "
+            "nothing more was recorded, the other one goes on"
+        )
 
     @property
     def is_valid(self) -> bool:
@@ -76,29 +118,41 @@ class Ledger:
         """Open a transaction that holds the lease. Raises LeaseLostError when another run took over."""
         asked_at = time.monotonic()
         with self._database.transaction() as connection:
+            self._renew_run(connection, asked_at)
             if connection.execute(self._sql["renew_lease"], self._holder).scalar() is None:
-                self._valid_until = 0.0
-                raise LeaseLostError(
-                    f"run {self.run_id} lost its lease to another run (it was paused or cut off for too long); "
-                    "nothing more was recorded, the other run goes on"
-                )
+                raise self._lost()
             yield connection
         self._valid_until = asked_at + self._ttl_s
 
-    def write(self, batch: Batch) -> None:
-        """Write one batch, all or nothing; an empty one renews the lease. Safe to repeat."""
+    def write(self, batch: Batch) -> frozenset[Key]:
+        """Write one batch, all or nothing; an empty one renews the lease. Safe to repeat.
+
+        Returns the calls whose mark did not take, because they are settled or another part of the run is sending them:
+        these must not be sent.
+        """
         with self.transaction() as connection:
             self._write_restores(connection, batch.restores)
-            self._write_entries(connection, batch.entries)
+            refused = self._write_entries(connection, batch.entries)
             self._write_customers(connection, batch.customers)
             self._write_accepted(connection, batch.accepted)
             self._write_releases(connection, batch.released)
+        return refused
 
-    def _write_entries(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        newest = {(entry.call.stream, entry.call.message_id): entry for entry in entries}
-        if newest:
-            rows = _json([_entry_row(entry) for entry in newest.values()])
-            connection.execute(self._sql["write_entries"], {"rows": rows, "run_id": self.run_id, "reopens": self.reopens})
+    def _write_entries(self, connection: Connection, entries: Sequence[Entry]) -> frozenset[Key]:
+        newest: dict[Key, Entry] = {(entry.call.stream, entry.call.message_id): entry for entry in entries}
+        if not newest:
+            return frozenset()
+        rows = _json([_entry_row(entry) for entry in newest.values()])
+        written = connection.execute(self._sql["write_entries"], {"rows": rows, "run_id": self.run_id, "reopens": self.reopens})
+        if written.rowcount == len(newest):
+            return frozenset()
+        marks = {key: entry for key, entry in newest.items() if entry.status is Status.SENDING}
+        rows = _json(
+            [{"stream": stream, "message_id": message_id, "user_id": mark.call.user_id} for (stream, message_id), mark in marks.items()]
+        )
+        taken = connection.execute(self._sql["read_marks"], {"rows": rows, "run_id": self.run_id}).all()
+        mine = {(row.stream, row.message_id) for row in taken}
+        return frozenset(key for key in marks if (key[0], _stored(key[1])) not in mine)
 
     def _write_restores(self, connection: Connection, calls: Sequence[Call]) -> None:
         fresh = [{"stream": call.stream, "message_id": call.message_id} for call in calls if call.prior is None]
@@ -138,20 +192,23 @@ class Ledger:
     def read_codes(self, user_ids: Iterable[str], codes: Iterable[str]) -> dict[str, str]:
         """Return who owns these codes, and which codes these users own: user id -> code."""
         with self._database.connect() as connection:
-            return self._codes(connection, list(user_ids), list(codes))
+            return self._codes(connection, list(user_ids), list(codes))[0]
 
     def claim(
-        self, user_ids: Sequence[str], codes: Sequence[str], judge: Callable[[dict[str, str]], tuple[_Result, Iterable[Claim]]]
+        self,
+        user_ids: Sequence[str],
+        codes: Sequence[str],
+        judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
     ) -> _Result:
         """Judge claims against the owners of today and write those that hold, in one transaction.
 
-        judge: user id -> code of all concerned, to the result and the claims to write. It may be called again
-        when another shard won a code meanwhile.
+        judge: user id -> code of all concerned, and code -> user id of those that Rehook has for a user who has claimed
+        another one by now; to the result and the claims to write. It may be called again when another shard won a code meanwhile.
         """
         for attempt in range(_CLAIM_ATTEMPTS):
             try:
                 with self.transaction() as connection:
-                    result, claims = judge(self._codes(connection, user_ids, codes))
+                    result, claims = judge(*self._codes(connection, user_ids, codes))
                     self._write_claims(connection, claims)
                 return result
             except ConflictError:
@@ -159,9 +216,11 @@ class Ledger:
                     raise
         raise InternalError("a claim was neither written nor refused")
 
-    def _codes(self, connection: Connection, user_ids: Sequence[str], codes: Sequence[str]) -> dict[str, str]:
+    def _codes(self, connection: Connection, user_ids: Sequence[str], codes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         rows = connection.execute(self._sql["read_codes"], {"ids": _json(user_ids), "codes": _json(codes)}).all()
-        return {row.source_id: row.referral_code for row in rows if row.referral_code is not None}
+        owned = {row.source_id: row.referral_code for row in rows if row.referral_code is not None}
+        leaving = {row.accepted_code: row.source_id for row in rows if row.accepted_code not in (None, row.referral_code)}
+        return owned, leaving
 
     def _write_claims(self, connection: Connection, claims: Iterable[Claim]) -> None:
         final = {claim.user_id: claim.code for claim in claims}
@@ -180,6 +239,10 @@ def _json(value: object) -> str:
     """Return JSON without NUL characters, which PostgreSQL's text cannot hold; text that only spells one out stays."""
     text = orjson.dumps(value).decode()
     return _ESCAPE.sub(lambda found: "\\ufffd" if found[0] == _NUL else found[0], text) if _NUL in text else text
+
+
+def _stored(message_id: str) -> str:
+    return message_id.replace("\x00", "\ufffd")
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 __all__ = [
+    "ELSEWHERE",
     "FAILED_REASONS",
     "REJECTED_REASONS",
     "Answer",
@@ -21,12 +22,17 @@ __all__ = [
     "RunStatus",
     "RunSummary",
     "Selection",
+    "Shard",
     "SourceRow",
     "Status",
     "Stream",
     "Trigger",
     "Window",
 ]
+
+
+ELSEWHERE = "elsewhere"
+"""In the place of a message id: an Identify call that another process is to deliver."""
 
 
 class Stream(StrEnum):
@@ -114,6 +120,18 @@ class Window:
 
     low: datetime | None
     high: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of the users: those whose id, as UTF-8 bytes, is at least `low` and below `high` (None: no end).
+
+    Calls without a user belong to the part that begins with the empty text.
+    """
+
+    number: int
+    low: str
+    high: str | None
 
 
 @dataclass(slots=True)

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.records import Reason, RunSummary, Selection, Status, Stream, Trigger, Window
 from rehook_sync.watermark import Beginning
 
-__all__ = ["Explanation", "Plan", "Progress", "Request", "RunResult", "StatusReport"]
+__all__ = ["Explanation", "Plan", "Progress", "Request", "RunPlan", "RunResult", "ShardResult", "ShardStatus", "StatusReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,45 @@ class RunResult:
     recovered: Sequence[RunSummary]
     unsettled: Mapping[Status, int]
     notes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """A run in parts that has begun.
+
+    Shape:  shards: numbers of its parts; empty when there is nothing to do.  rows: due, as far as is known.
+            recovered: dead runs that this one cleaned up after.
+    """
+
+    run_id: str
+    shards: tuple[int, ...]
+    rows: int
+    recovered: Sequence[RunSummary]
+
+
+class ShardStatus(StrEnum):
+    """How a part of a run stands or ended."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """How one part of a run ended.
+
+    Shape:  rows: judged, by stream.  error: what stopped it.
+    """
+
+    run_id: str
+    shard: int
+    status: ShardStatus
+    rows: Mapping[Stream, int]
+    requests: int
+    error: RehookSyncError | None = None
 
 
 @dataclass(slots=True)

@@ -4,14 +4,14 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
 
 from rehook_sync.errors import DatabaseError
 from rehook_sync.lanes import Flight, Outbox
-from rehook_sync.records import Batch, Entry, Status
+from rehook_sync.records import Batch, Entry, Status, Stream
 
 __all__ = ["Recorder", "Scribe"]
 
@@ -25,8 +25,11 @@ class Recorder(Protocol):
     def is_valid(self) -> bool:
         """Tell whether the lease cannot have passed to anybody else."""
 
-    def write(self, batch: Batch) -> None:
-        """Write one batch durably, all or nothing; an empty one renews the lease. Safe to repeat."""
+    def write(self, batch: Batch) -> Collection[tuple[Stream, str]]:
+        """Write one batch durably, all or nothing; an empty one renews the lease. Safe to repeat.
+
+        Returns the calls whose mark did not take, because somebody else sends them or has sent them.
+        """
 
     def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
         """Return what these customers last got."""
@@ -77,8 +80,11 @@ class Scribe:
         self._closing = True
         self._wake.set()
 
-    async def run(self, thread: ThreadPoolExecutor, committed: Callable[[Outbox], None]) -> None:
-        """Write until closed. Raises what the recorder raises once repeating no longer helps."""
+    async def run(self, thread: ThreadPoolExecutor, committed: Callable[[Outbox], None], refused: Callable[[Flight], None]) -> None:
+        """Write until closed. Raises what the recorder raises once repeating no longer helps.
+
+        refused: hears of flights whose mark did not take; they are not made sendable.
+        """
         written_at = time.monotonic()
         while True:
             with suppress(TimeoutError):
@@ -92,9 +98,11 @@ class Scribe:
                 return
             if not outbox.batch and time.monotonic() - written_at < self._renew_s:
                 continue
-            await self._write(thread, outbox.batch)
+            others = await self._write(thread, outbox.batch)
             written_at = time.monotonic()
             self._marked -= outbox.landed
+            if others:
+                marks = self._leave_to_others(marks, others, refused)
             if self._dropping:
                 self._take_back(marks)
             else:
@@ -112,13 +120,26 @@ class Scribe:
             self._marked += 1
         return taken
 
+    def _leave_to_others(
+        self, marks: Iterable[Flight], others: Collection[tuple[Stream, str]], refused: Callable[[Flight], None]
+    ) -> list[Flight]:
+        mine = []
+        for flight in marks:
+            call = flight.operation.call
+            if (call.stream, call.message_id) in others:
+                self._marked -= 1
+                refused(flight)
+            else:
+                mine.append(flight)
+        return mine
+
     def _take_back(self, marks: Iterable[Flight]) -> None:
         for flight in marks:
             self.outbox.batch.restores.append(flight.operation.call)
             self.outbox.landed += 1
             self._wake.set()
 
-    async def _write(self, thread: ThreadPoolExecutor, batch: Batch) -> None:
+    async def _write(self, thread: ThreadPoolExecutor, batch: Batch) -> Collection[tuple[Stream, str]]:
         """Write a batch; a database that fails for a moment gets more chances."""
         loop = asyncio.get_running_loop()
         waits = iter(_WRITE_WAITS_S)

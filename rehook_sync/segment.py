@@ -29,7 +29,7 @@ from rehook_sync.layout import (
     needs_event_tables,
 )
 from rehook_sync.queries import Identifier, load_queries
-from rehook_sync.records import SourceRow, Stream, Window
+from rehook_sync.records import Shard, SourceRow, Stream, Window
 from rehook_sync.rows import (
     NAMELESS,
     RowPlan,
@@ -49,6 +49,7 @@ __all__ = ["SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order
 
 _FETCH_ROWS = 500
 _IDS_PER_STATEMENT = 500
+_TILES = 128
 _MARGIN = timedelta(days=1)
 _TICK = timedelta.resolution
 _POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
@@ -92,22 +93,35 @@ class SegmentSource:
         except ValueError:
             return None
 
+    def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
+        """Return the users of a window in some dozens of tiles of like size: the first user id of each, and its calls."""
+        statement = self._calls(stream, known, "read_user_tiles", user=self._user_column("calls", stream))
+        with self._opened() as connection:
+            values = self._bounds(window) | _known_values(stream, known) | {"tiles": _TILES}
+            return [(row[0], int(row[1])) for row in connection.execute(statement, values).all()]
+
+    def can_split_users(self) -> bool:
+        """Tell whether a user id has one text form in both tables, so that ranges of it hold the same users in both."""
+        layout = self.discover()
+        return len({layout.table(stream).kinds["user_id"] for stream in Stream}) == 1
+
     def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
         """Return how many different calls `read_window` gives."""
         statement = self._calls(stream, known, "count_calls")
         with self._opened() as connection:
             return int(connection.execute(statement, self._bounds(window) | _known_values(stream, known)).scalar_one())
 
-    def read_window(self, stream: Stream, window: Window, known: Identifier | None) -> Iterator[SourceRow]:
+    def read_window(self, stream: Stream, window: Window, known: Identifier | None, shard: Shard | None = None) -> Iterator[SourceRow]:
         """Yield the calls of a window in `time_order`, and those whose cursor is no time; an id may come twice.
 
         Shape:  known: the sync_state table when it is in this database, its calls are left out; None leaves out nothing.
+                shard: the users whose calls are read; None: all.
         One connection is open until the iterator ends or is closed. Only calls with a problem may be out of order.
         """
         plan, columns = self._plan(stream)
-        statement = self._calls(stream, known, "read_calls", columns=columns)
+        statement = self._calls(stream, known, "read_calls", shard, columns=columns)
         with self._opened() as connection:
-            values = self._bounds(window) | _known_values(stream, known)
+            values = self._bounds(window) | _known_values(stream, known) | _shard_values(shard)
             yield from build_rows(plan, self._fetch(connection, statement, values, streamed=True))
 
     def read_ids(self, stream: Stream, ids: Sequence[str]) -> list[SourceRow]:
@@ -276,7 +290,12 @@ class SegmentSource:
         beginning = "-infinity" if dialect == "postgresql" else datetime.min.replace(tzinfo=UTC)
         return {"low": window.low or beginning, "high": window.high}
 
-    def _calls(self, stream: Stream, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
+    def _user_column(self, alias: str, stream: Stream) -> Identifier:
+        return self._named(alias, [self.discover().table(stream).columns["user_id"]])
+
+    def _calls(
+        self, stream: Stream, known: Identifier | None, what: str, shard: Shard | None = None, **identifiers: Identifier
+    ) -> TextClause:
         """Return a statement over the calls of a stream."""
         layout = self.discover()
         table = layout.table(stream)
@@ -288,7 +307,10 @@ class SegmentSource:
             "id": table.columns["id"],
             "known": known or "",
         }
-        return self._text(["timed", "new_calls" if known else "all_calls", what], common | identifiers)
+        if shard is not None:
+            common["user"] = self._user_column("due", stream)
+        parts = ["timed", "new_calls" if known else "all_calls", "some_users" if shard else "all_users", what]
+        return self._text(parts, common | identifiers)
 
     def _text(self, parts: Sequence[str], identifiers: Mapping[str, Identifier]) -> TextClause:
         """Put a statement together from named parts."""
@@ -351,6 +373,10 @@ def _add_loaders(connection: Connection) -> None:
 
 def _known_values(stream: Stream, known: Identifier | None) -> dict[str, object]:
     return {"stream": stream.value} if known else {}
+
+
+def _shard_values(shard: Shard | None) -> dict[str, object]:
+    return {"low_user": shard.low, "high_user": shard.high} if shard else {}
 
 
 def _sortable(moment: datetime) -> str:

@@ -3,7 +3,8 @@
 Reading needs no lease. What writes takes the connection of a transaction that holds it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,14 +13,18 @@ from sqlalchemy import Connection
 
 from rehook_sync import __version__
 from rehook_sync.database import Database
+from rehook_sync.errors import UsageError
 from rehook_sync.queries import Statements
-from rehook_sync.records import Prior, RunStatus, RunSummary, Selection, Status, Stream, Trigger, Window
+from rehook_sync.records import Prior, Reason, RunStatus, RunSummary, Selection, Shard, Status, Stream, Trigger, Window
+from rehook_sync.reports import ShardResult, ShardStatus
+from rehook_sync.shards import ShardedPlan, read_plan, write_plan
 from rehook_sync.values import to_time
 from rehook_sync.watermark import Coverage
 
-__all__ = ["DueCall", "State"]
+__all__ = ["DueCall", "ShardRecord", "State"]
 
 _PAGE = 500
+_EVERYBODY = Shard(0, "", None)
 _TIMES = frozenset(
     {"since_at", "until_at", "started_at", "finished_at", "low_at", "high_at", "recorded_at", "received_at", "occurred_at"}
     | {"first_seen_at", "settled_at", "first_sent_at", "last_sent_at", "expires_at"}
@@ -32,6 +37,17 @@ class DueCall:
 
     message_id: str
     prior: Prior
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRecord:
+    """A part of a run, as it is written down; rows and requests of all attempts."""
+
+    shard: Shard
+    status: ShardStatus
+    requests: int
+    rows: Counter[Stream]
+    error: str | None
 
 
 class State:
@@ -138,24 +154,71 @@ class State:
 
         Returns the summaries of the runs that died, with counts that add up.
         """
-        detail = "the run died while this was in flight; it may have arrived"
-        if hold:
-            connection.execute(self._sql["doubt_marked"], {"detail": detail})
-        connection.execute(self._sql["forget_marked_customers"])
-        connection.execute(self._sql["fail_marked"], {"detail": detail + "; safe to repeat"})
         dead = connection.execute(self._sql["read_running_runs"], {"run_id": run_id}).scalars().all()
         # Also without a dead run: a commit that seemed to fail may have been done.
-        connection.execute(self._sql["forget_open_claims"])
-        connection.execute(self._sql["restore_accepted_codes"])
+        self.recover_users(connection, _EVERYBODY, hold=hold)
         summaries = [self._count_dead(connection, each) for each in dead]
         for summary in summaries:
             self.record_finish(connection, summary)
         return summaries
 
+    def recover_users(self, connection: Connection, users: Shard, *, hold: bool) -> None:
+        """Settle what dead processes left in flight of these users, and take back codes they took for calls that never left."""
+        bounds = {"low_user": users.low, "high_user": users.high}
+        detail = "the run died while this was in flight; it may have arrived"
+        if hold:
+            connection.execute(self._sql["doubt_marked"], {"detail": detail, **bounds})
+        connection.execute(self._sql["forget_marked_customers"], bounds)
+        connection.execute(self._sql["fail_marked"], {"detail": detail + "; safe to repeat", **bounds})
+        connection.execute(self._sql["forget_open_claims"], bounds)
+        connection.execute(self._sql["restore_accepted_codes"], bounds)
+
     def _count_dead(self, connection: Connection, run_id: str) -> RunSummary:
         rows = connection.execute(self._sql["count_run"], {"run_id": run_id}).all()
         counts: dict[str, int] = {row.status: row.n for row in rows}
         return RunSummary(run_id, RunStatus.CRASHED, sum(counts.values()), error="the process died", **counts)
+
+    def count_run(self, run_id: str) -> tuple[dict[str, int], Counter[Reason]]:
+        """Return how many calls a run recorded, by status, and how many it rejected, by reason."""
+        with self.database.connect() as connection:
+            counts = {row.status: row.n for row in connection.execute(self._sql["count_run"], {"run_id": run_id})}
+            reasons = connection.execute(self._sql["count_reasons"], {"run_id": run_id}).all()
+        return counts, Counter({Reason(row.reason): row.n for row in reasons})
+
+    def record_shards(self, connection: Connection, run_id: str, plan: ShardedPlan, shards: Sequence[Shard], status: ShardStatus) -> None:
+        """Write down the parts of a run that has begun."""
+        rows = orjson.dumps([{"shard": each.number, "low_user": each.low, "high_user": each.high} for each in shards]).decode()
+        connection.execute(self._sql["insert_shards"], {"run_id": run_id, "plan": write_plan(plan), "rows": rows, "status": status})
+
+    def read_shards(self, run_id: str) -> tuple[ShardedPlan, list[ShardRecord]]:
+        """Return what the parts of a run share, and the parts in order. Raises UsageError for a run that is not in parts."""
+        with self.database.connect() as connection:
+            rows = connection.execute(self._sql["read_shards"], {"run_id": run_id}).all()
+        if not rows:
+            raise UsageError(f"there is no run {run_id} in parts")
+        parts = [
+            ShardRecord(
+                Shard(row.shard, row.low_user, row.high_user),
+                ShardStatus(row.status),
+                row.requests,
+                Counter({Stream.IDENTIFIES: row.rows_identifies, Stream.TRACKS: row.rows_tracks}),
+                row.error,
+            )
+            for row in rows
+        ]
+        return read_plan(rows[0].plan), parts
+
+    def begin_shard(self, connection: Connection, run_id: str, number: int) -> None:
+        """Note that a part is at work."""
+        connection.execute(self._sql["begin_shard"], {"run_id": run_id, "shard": number})
+
+    def finish_shard(self, connection: Connection, result: ShardResult) -> None:
+        """Note how an attempt at a part ended; what attempts did adds up."""
+        values = {"run_id": result.run_id, "shard": result.shard, "status": result.status, "requests": result.requests}
+        rows = {f"rows_{stream}": result.rows.get(stream, 0) for stream in Stream}
+        error = str(result.error) if result.error else None
+        finished_at = self.database.as_stored(self._now(connection))
+        connection.execute(self._sql["finish_shard"], {**values, **rows, "error": error, "finished_at": finished_at})
 
     def read_runs(self, runs: int) -> list[dict[str, object]]:
         """Return the newest runs, newest first, as rows of `sync_runs`."""

@@ -1,5 +1,6 @@
--- Reading identifies and tracks. A statement is put together from three parts, in this order:
--- `timed` (times as times), `all_calls` or `new_calls` (with or without those in sync_state), and what to do with them.
+-- Reading identifies and tracks. A statement is put together from four parts, in this order:
+-- `timed` (times as times), `all_calls` or `new_calls` (with or without those in sync_state), `all_users` or `some_users`,
+-- and what to do with them.
 -- Computed columns are called rehook_sync__*: two underscores in a row are in no column that Segment makes.
 
 -- name: timed
@@ -59,15 +60,89 @@ WITH timed AS (
 
 -- name: all_calls
 -- does: takes every call
-, calls AS (SELECT * FROM timed)
+, due AS (SELECT * FROM timed)
 
 -- name: new_calls
 -- does: leaves out the calls that sync_state knows
 -- identifiers: known
-, calls AS (
+, due AS (
     SELECT * FROM timed
     WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
 )
+
+-- name: all_users
+-- does: takes the calls of every user
+, calls AS (SELECT * FROM due)
+
+-- name: some_users
+-- does: takes the calls of a range of users, by the bytes of their ids; those without a user belong to the first range
+-- dialect: sqlite
+-- identifiers: user
+, calls AS (
+    SELECT * FROM due
+    WHERE COALESCE(CAST(:"user" AS TEXT), '') COLLATE BINARY >= :low_user
+        AND (:high_user IS NULL OR COALESCE(CAST(:"user" AS TEXT), '') COLLATE BINARY < :high_user)
+)
+
+-- name: some_users
+-- does: takes the calls of a range of users, by the bytes of their ids; those without a user belong to the first range
+-- dialect: postgresql
+-- identifiers: user
+, calls AS (
+    SELECT * FROM due
+    WHERE COALESCE(CAST(:"user" AS text), '') COLLATE "C" >= :low_user
+        AND (CAST(:high_user AS text) IS NULL OR COALESCE(CAST(:"user" AS text), '') COLLATE "C" < CAST(:high_user AS text))
+)
+
+-- name: some_users
+-- does: takes the calls of a range of users; those without a user belong to the first range
+-- identifiers: user
+, calls AS (
+    SELECT * FROM due
+    WHERE COALESCE(CAST(:"user" AS VARCHAR), '') >= :low_user
+        AND (CAST(:high_user AS VARCHAR) IS NULL OR COALESCE(CAST(:"user" AS VARCHAR), '') < CAST(:high_user AS VARCHAR))
+)
+
+-- name: read_user_tiles
+-- does: cuts the users of a window into tiles of about as many calls: the first user of each and its calls
+-- dialect: sqlite
+-- identifiers: user
+SELECT MIN(u.rehook_sync__user COLLATE BINARY), COUNT(*)
+FROM (
+    SELECT named.rehook_sync__user, NTILE(:tiles) OVER (ORDER BY named.rehook_sync__user COLLATE BINARY) AS tile
+    FROM (
+        SELECT COALESCE(CAST(:"user" AS TEXT), '') AS rehook_sync__user FROM calls
+        WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last
+    ) AS named
+) AS u
+GROUP BY u.tile ORDER BY u.tile;
+
+-- name: read_user_tiles
+-- does: cuts the users of a window into tiles of about as many calls: the first user of each and its calls
+-- dialect: postgresql
+-- identifiers: user
+SELECT MIN(u.rehook_sync__user COLLATE "C"), COUNT(*)
+FROM (
+    SELECT named.rehook_sync__user, NTILE(:tiles) OVER (ORDER BY named.rehook_sync__user COLLATE "C") AS tile
+    FROM (
+        SELECT COALESCE(CAST(:"user" AS text), '') AS rehook_sync__user FROM calls
+        WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL
+    ) AS named
+) AS u
+GROUP BY u.tile ORDER BY u.tile;
+
+-- name: read_user_tiles
+-- does: cuts the users of a window into tiles of about as many calls: the first user of each and its calls
+-- identifiers: user
+SELECT MIN(u.rehook_sync__user), COUNT(*)
+FROM (
+    SELECT named.rehook_sync__user, NTILE(:tiles) OVER (ORDER BY named.rehook_sync__user) AS tile
+    FROM (
+        SELECT COALESCE(CAST(:"user" AS VARCHAR), '') AS rehook_sync__user FROM calls
+        WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL
+    ) AS named
+) AS u
+GROUP BY u.tile ORDER BY u.tile;
 
 -- name: read_newest
 -- does: gives the newest time in a window

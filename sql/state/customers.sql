@@ -10,18 +10,21 @@ WHERE c.source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
 SELECT c.source_id, c.trait_hashes FROM sync_customers AS c WHERE c.source_id IN (SELECT value FROM json_each(:ids));
 
 -- name: read_codes
--- does: gives the referral codes of these users, and who owns these codes
+-- does: gives the referral codes of these users, and who owns these codes or has them at Rehook
 -- dialect: postgresql
-SELECT c.source_id, c.referral_code FROM sync_customers AS c
+SELECT c.source_id, c.referral_code, c.accepted_code FROM sync_customers AS c
 WHERE c.source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
-    OR c.referral_code IN (SELECT jsonb_array_elements_text(CAST(:codes AS jsonb)));
+    OR c.referral_code IN (SELECT jsonb_array_elements_text(CAST(:codes AS jsonb)))
+    OR c.accepted_code IN (SELECT jsonb_array_elements_text(CAST(:codes AS jsonb)));
 
 -- name: read_codes
--- does: gives the referral codes of these users, and who owns these codes
+-- does: gives the referral codes of these users, and who owns these codes or has them at Rehook
 -- dialect: sqlite
-SELECT c.source_id, c.referral_code FROM sync_customers AS c WHERE c.source_id IN (SELECT value FROM json_each(:ids))
+SELECT c.source_id, c.referral_code, c.accepted_code FROM sync_customers AS c WHERE c.source_id IN (SELECT value FROM json_each(:ids))
 UNION
-SELECT c.source_id, c.referral_code FROM sync_customers AS c WHERE c.referral_code IN (SELECT value FROM json_each(:codes));
+SELECT c.source_id, c.referral_code, c.accepted_code FROM sync_customers AS c WHERE c.referral_code IN (SELECT value FROM json_each(:codes))
+UNION
+SELECT c.source_id, c.referral_code, c.accepted_code FROM sync_customers AS c WHERE c.accepted_code IN (SELECT value FROM json_each(:codes));
 
 -- name: clear_codes
 -- does: frees the codes that claims replace, before the claims are written
@@ -66,19 +69,22 @@ WHERE sync_customers.source_id = r.source_id;
 -- does: takes the codes back that an earlier run took for calls it never delivered
 -- dialect: postgresql
 UPDATE sync_customers SET referral_code = NULL
-WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code);
+WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code)
+    AND source_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR source_id COLLATE "C" < CAST(:high_user AS text));
 
 -- name: forget_open_claims
 -- does: takes the codes back that an earlier run took for calls it never delivered
 -- dialect: sqlite
 UPDATE sync_customers INDEXED BY sync_customers_open SET referral_code = NULL
-WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code);
+WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code)
+    AND source_id >= :low_user AND (:high_user IS NULL OR source_id < :high_user);
 
 -- name: restore_accepted_codes
 -- does: gives users whose code was taken back the one that Rehook has for them
 -- dialect: postgresql
 UPDATE sync_customers SET referral_code = accepted_code
 WHERE referral_code IS NULL AND accepted_code IS NOT NULL
+    AND source_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR source_id COLLATE "C" < CAST(:high_user AS text))
     AND NOT EXISTS (
         SELECT 1 FROM sync_customers AS other
         WHERE other.source_id <> sync_customers.source_id
@@ -89,6 +95,7 @@ WHERE referral_code IS NULL AND accepted_code IS NOT NULL
 -- dialect: sqlite
 UPDATE sync_customers INDEXED BY sync_customers_freed SET referral_code = accepted_code
 WHERE referral_code IS NULL AND accepted_code IS NOT NULL
+    AND source_id >= :low_user AND (:high_user IS NULL OR source_id < :high_user)
     AND NOT EXISTS (
         SELECT 1 FROM sync_customers AS other
         WHERE other.source_id <> sync_customers.source_id

@@ -47,3 +47,51 @@ WHERE name = :name AND owner = :owner AND fence = :fence;
 -- name: read_lease
 -- does: tells who holds the lease and until when
 SELECT name, owner, run_id, fence, expires_at FROM sync_lease WHERE name = :name;
+
+-- name: retire_shards
+-- does: takes the leases of all shards from whoever still has them, so that parts of an earlier run can record nothing more
+-- dialect: postgresql
+UPDATE sync_lease SET owner = NULL, run_id = NULL, fence = fence + 1, expires_at = clock_timestamp() WHERE name <> 'run';
+
+-- name: retire_shards
+-- does: takes the leases of all shards from whoever still has them, so that parts of an earlier run can record nothing more
+-- dialect: sqlite
+UPDATE sync_lease SET owner = NULL, run_id = NULL, fence = fence + 1, expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') WHERE name <> 'run';
+
+-- name: renew_run
+-- does: extends the lease of the run that a shard belongs to; gives no row when another run took over
+-- dialect: postgresql
+UPDATE sync_lease SET expires_at = greatest(expires_at, clock_timestamp() + make_interval(secs => :ttl_s))
+WHERE name = 'run' AND run_id = :run_id
+RETURNING fence;
+
+-- name: renew_run
+-- does: extends the lease of the run that a shard belongs to; gives no row when another run took over
+-- dialect: sqlite
+UPDATE sync_lease SET expires_at = max(expires_at, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || :ttl_s || ' seconds'))
+WHERE name = 'run' AND run_id = :run_id
+RETURNING fence;
+
+-- name: resume_run
+-- does: hands the lease of a run to another process of the same run, with the next fence; gives no row when another run took over
+-- dialect: postgresql
+UPDATE sync_lease SET owner = :owner, fence = fence + 1, expires_at = clock_timestamp() + make_interval(secs => :ttl_s)
+WHERE name = 'run' AND run_id = :run_id
+RETURNING fence;
+
+-- name: resume_run
+-- does: hands the lease of a run to another process of the same run, with the next fence; gives no row when another run took over
+-- dialect: sqlite
+UPDATE sync_lease SET owner = :owner, fence = fence + 1, expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || :ttl_s || ' seconds')
+WHERE name = 'run' AND run_id = :run_id
+RETURNING fence;
+
+-- name: let_go_of_run
+-- does: lets any other run begin at once, while the parts of this one may still go on as long as none has
+-- dialect: postgresql
+UPDATE sync_lease SET owner = NULL, expires_at = clock_timestamp() WHERE name = 'run' AND run_id = :run_id;
+
+-- name: let_go_of_run
+-- does: lets any other run begin at once, while the parts of this one may still go on as long as none has
+-- dialect: sqlite
+UPDATE sync_lease SET owner = NULL, expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') WHERE name = 'run' AND run_id = :run_id;

@@ -112,8 +112,9 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text
 ON CONFLICT (stream, message_id) DO UPDATE
     SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
         attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
-        settled_at = excluded.settled_at
-    WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens;
+        settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
+    WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
+        AND NOT (excluded.status = 'sending' AND sync_state.status = 'sending' AND sync_state.user_id IS DISTINCT FROM excluded.user_id);
 
 -- name: write_entries
 -- does: records marks and outcomes, many at once; a settled row is never touched again
@@ -128,8 +129,24 @@ FROM json_each(:rows) WHERE true
 ON CONFLICT (stream, message_id) DO UPDATE
     SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
         attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
-        settled_at = excluded.settled_at
-    WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens;
+        settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
+    WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
+        AND NOT (excluded.status = 'sending' AND sync_state.status = 'sending' AND sync_state.user_id IS NOT excluded.user_id);
+
+-- name: read_marks
+-- does: tells which of these calls this run is sending for these users
+-- dialect: postgresql
+SELECT s.stream, s.message_id
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, user_id text)
+JOIN sync_state AS s ON s.stream = r.stream AND s.message_id = r.message_id
+WHERE s.status = 'sending' AND s.run_id = :run_id AND s.user_id = r.user_id;
+
+-- name: read_marks
+-- does: tells which of these calls this run is sending for these users
+-- dialect: sqlite
+SELECT s.stream, s.message_id
+FROM json_each(:rows) AS r CROSS JOIN sync_state AS s ON s.stream = r.value ->> 'stream' AND s.message_id = r.value ->> 'message_id'
+WHERE s.status = 'sending' AND s.run_id = :run_id AND s.user_id = r.value ->> 'user_id';
 
 -- name: forget_marks
 -- does: takes back the marks of calls that provably never left and were new in this run
@@ -171,9 +188,18 @@ FROM (SELECT value ->> 'stream' AS stream, value ->> 'message_id' AS message_id,
 WHERE sync_state.stream = prior.stream AND sync_state.message_id = prior.message_id AND sync_state.status IN ('sending', 'failed');
 
 -- name: doubt_marked
--- does: puts the events that were in flight when a run died in doubt
+-- does: puts the events of a range of users that were in flight when a run died in doubt
+-- dialect: postgresql
 UPDATE sync_state SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks';
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks'
+    AND user_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR user_id COLLATE "C" < CAST(:high_user AS text));
+
+-- name: doubt_marked
+-- does: puts the events of a range of users that were in flight when a run died in doubt
+-- dialect: sqlite
+UPDATE sync_state SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks'
+    AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user);
 
 -- name: explain
 -- does: lists the rows of one user id or message id, oldest first
@@ -187,20 +213,32 @@ FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id
 ORDER BY occurred_at, stream, message_id;
 
 -- name: forget_marked_customers
--- does: forgets what customers last got whose Identify call was in flight when a run died
+-- does: forgets what those customers last got whose Identify call was in flight when a run died
 -- dialect: postgresql
 UPDATE sync_customers SET trait_hashes = NULL
-WHERE source_id IN (SELECT user_id FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies');
+WHERE source_id IN (SELECT user_id FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies'
+    AND user_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR user_id COLLATE "C" < CAST(:high_user AS text)));
 
 -- name: forget_marked_customers
--- does: forgets what customers last got whose Identify call was in flight when a run died
+-- does: forgets what those customers last got whose Identify call was in flight when a run died
 -- dialect: sqlite
 UPDATE sync_customers SET trait_hashes = NULL
-WHERE source_id IN (SELECT user_id FROM sync_state INDEXED BY sync_state_unsettled WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies');
+WHERE source_id IN (SELECT user_id FROM sync_state INDEXED BY sync_state_unsettled WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies'
+    AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user));
 
 -- name: fail_marked
 -- does: lets the next run repeat what was in flight when a run died, where repeating is safe
-UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending';
+-- dialect: postgresql
+UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
+    AND user_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR user_id COLLATE "C" < CAST(:high_user AS text));
+
+-- name: fail_marked
+-- does: lets the next run repeat what was in flight when a run died, where repeating is safe
+-- dialect: sqlite
+UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
+    AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user);
 
 -- name: prune_page
 -- does: takes the detail out of settled calls older than a time, some at a time in key order; status and key stay for the diff

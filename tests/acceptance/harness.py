@@ -345,10 +345,13 @@ class World:
 
     def is_ready(self) -> bool:
         """Tell whether the sync-state tables exist: all of them or none."""
-        where = "sqlite_master" if is_sqlite(self.url) else "pg_tables WHERE schemaname = 'rehook_sync'"
+        where = "sqlite_master WHERE type = 'table'" if is_sqlite(self.url) else "pg_tables WHERE schemaname = 'rehook_sync'"
         names = {str(row[0]) for row in run_sql(self.url, f"SELECT {'name' if is_sqlite(self.url) else 'tablename'} FROM {where}")}
-        ours = {name for name in names if name.startswith("sync_") and "_by_" not in name and name != "sync_state_unsettled"}
-        assert ours in (set(), {"sync_migrations", "sync_runs", "sync_watermarks", "sync_state", "sync_customers", "sync_lease"}), ours
+        ours = {name for name in names if name.startswith("sync_")}
+        assert ours in (
+            set(),
+            {f"sync_{name}" for name in ("migrations", "runs", "watermarks", "state", "customers", "lease", "shards")},
+        ), ours
         return bool(ours)
 
     def count(self, condition: str) -> int:

@@ -296,7 +296,7 @@ def test_customer_sent_once_keeps_when_and_by_which_message(database: Database, 
 
 
 def take(ledger: Ledger, *claims: Claim) -> dict[str, str]:
-    return ledger.claim([claim.user_id for claim in claims], [claim.code for claim in claims], lambda codes: (codes, claims))
+    return ledger.claim([claim.user_id for claim in claims], [claim.code for claim in claims], lambda codes, _leaving: (codes, claims))
 
 
 def test_claims_are_durable_and_found_by_user_and_by_code(ledger: Ledger) -> None:
@@ -332,11 +332,11 @@ def test_release_of_a_code_that_changed_since_does_nothing(ledger: Ledger) -> No
 
 
 def test_two_shards_cannot_both_win_a_code(database: Database, ledger: Ledger) -> None:
-    other = Ledger(database, "run-1", 60, "shard-2")
+    other = Ledger(database, "run-1", 60, shard=2)
     other.acquire()
     seen: list[dict[str, str]] = []
 
-    def judge(codes: dict[str, str]) -> tuple[bool, list[Claim]]:
+    def judge(codes: dict[str, str], _leaving: dict[str, str]) -> tuple[bool, list[Claim]]:
         seen.append(codes)
         if codes:
             return False, []

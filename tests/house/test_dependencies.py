@@ -5,7 +5,6 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -22,17 +21,26 @@ SECTIONS = {
     **{f"Extra `{name}`": lines for name, lines in EXTRAS.items()},
 }
 PIN = re.compile(r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[0-9][0-9a-z.+!]*)")
-ADDED = "# added by '.[security]'"
-"""The line of constraints.txt below which are the security tools, which are not installed where the tests run."""
+ADDED = re.compile(r"# added by '\.\[(\w+)\]'")
+"""The lines of constraints.txt below which are the tools of an extra that is not installed where the tests run."""
 OPTIONAL = {"uvloop"}
 """Used where it happens to be installed; nothing is missing without it."""
 COMES_WITH = {"multidict": "aiohttp", "yarl": "aiohttp", "pydantic": "pydantic-settings", "numpy": "pandas", "click": "uvicorn"}
 
 
+def read_blocks() -> dict[str, dict[str, str]]:
+    """Extra -> name -> version, in the order of constraints.txt; what the tests need comes first and is that of no extra."""
+    blocks: dict[str, dict[str, str]] = {"": {}}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if added := ADDED.fullmatch(line):
+            blocks[added[1]] = {}
+        elif pin := PIN.fullmatch(line):
+            blocks[[*blocks][-1]][pin["name"]] = pin["version"]
+    return blocks
+
+
 def read_pins() -> dict[str, str]:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    found = [match for line in lines if (match := PIN.fullmatch(line))]
-    return {match["name"]: match["version"] for match in found}
+    return {name: version for block in read_blocks().values() for name, version in block.items()}
 
 
 def needed(extra_lines: Sequence[str] = EXTRAS["test"]) -> set[str]:
@@ -58,9 +66,7 @@ def test_constraints_hold_names_and_versions_only() -> None:
     assert [line for line in pins if not PIN.fullmatch(line)] == []
     assert len({line.partition("==")[0] for line in pins}) == len(pins)
     assert lines[0].startswith("#"), "a header says how to refresh the file"
-    assert [block == sorted(block) for block in (lines[lines.index(ADDED) + 1 :], pins[: pins.index(lines[lines.index(ADDED) + 1])])] == [
-        True
-    ] * 2
+    assert [[*block] for block in read_blocks().values()] == [sorted(block, key="{}==".format) for block in read_blocks().values()]
 
 
 def test_everything_needed_is_installed_as_pinned() -> None:
@@ -76,12 +82,26 @@ def test_everything_needed_is_installed_as_pinned() -> None:
 
 
 def test_nothing_else_is_pinned() -> None:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    added = {line.partition("==")[0] for line in lines[lines.index(ADDED) + 1 :]}
-    assert set(read_pins()) - added - needed() == set()
-    assert {Requirement(line).name for line in EXTRAS["security"]} <= added
-    if find_spec("bandit") and find_spec("pip_audit"):
-        assert added == needed(EXTRAS["security"]) - needed() - {"pip"}
+    assert set(read_blocks()[""]) - needed() == set()
+
+
+@pytest.mark.parametrize("extra", ["security", "bench"])
+def test_tools_of_an_extra_are_pinned_apart(extra: str) -> None:
+    """Each of them once: in the block of the first extra that brings it."""
+    blocks = read_blocks()
+    before = {name for each in [*blocks][: [*blocks].index(extra)] for name in blocks[each]}
+    declared = {str(canonicalize_name(Requirement(line).name)) for line in EXTRAS[extra]} - {"rehook-sync"}
+    assert declared <= before | set(blocks[extra])
+    if all(map(is_installed, declared)):
+        assert set(blocks[extra]) == needed(EXTRAS[extra]) - before - {"pip"}
+
+
+def is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))
@@ -97,7 +117,7 @@ def test_every_dependency_has_its_reason(section: str) -> None:
 
 @pytest.mark.parametrize("room", rooms())
 def test_imported_libraries_are_declared(room: str) -> None:
-    lines = (*SECTIONS["Runtime"], *(line for name, lines in EXTRAS.items() if name not in {"test", "security"} for line in lines))
+    lines = (*SECTIONS["Runtime"], *(line for name, lines in EXTRAS.items() if name not in {"test", "security", "bench"} for line in lines))
     declared = {str(canonicalize_name(Requirement(line).name)) for line in lines}
     providers = packages_distributions()
     for each in read_imports(room):
@@ -106,3 +126,15 @@ def test_imported_libraries_are_declared(room: str) -> None:
             continue
         names = {str(canonicalize_name(name)) for name in providers.get(top, [])}
         assert declared & (names | {COMES_WITH.get(name, name) for name in names}), f"rehook_sync/{room}:{each.line}: {top} is not declared"
+
+
+def test_what_runs_the_dbt_package_is_pinned_and_explained() -> None:
+    lines = (ROOT / "sql" / "dbt" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    names = [line.partition("==")[0] for line in pins]
+    assert all(PIN.fullmatch(line) for line in pins)
+    assert names == sorted(set(names))
+    section = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").partition("\n## dbt\n")[2]
+    explained = re.findall(r"^\| `([\w-]+)` \| .{15,} \|$", section, re.MULTILINE)
+    assert set(explained) <= set(names)
+    assert {"dbt-core", "dbt-postgres", "dbt-duckdb", "duckdb"} <= set(explained)

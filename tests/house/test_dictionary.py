@@ -1,9 +1,8 @@
 """The data dictionary of sql/README.md is held against migrated databases, and the queries of docs/tables.md run."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
@@ -14,47 +13,29 @@ from rehook_sync.migrations import upgrade
 from rehook_sync.records import Reason, RunStatus, Status, Stream, Trigger
 from rehook_sync.sandbox.warehouse import build_shop
 
+from .dictionary import DOCS_BLOCKS, Column, comment_statement, comments, docs_blocks, read_dictionary, read_section
 from .source_tree import ROOT
 
-DICTIONARY = (ROOT / "sql" / "README.md").read_text(encoding="utf-8").partition("\n## Data dictionary\n")[2].partition("\n## ")[0]
+DICTIONARY = read_dictionary()
 QUERIES = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.DOTALL)
 SCHEMA = "rehook_sync"
 TYPES: Mapping[str, Mapping[str, set[str]]] = {
-    "postgresql": {"text": {"TEXT"}, "integer": {"BIGINT", "INTEGER"}, "time": {"TIMESTAMP"}, "date": {"DATE"}},
-    "sqlite": {"text": {"TEXT"}, "integer": {"INTEGER"}, "time": {"TEXT"}, "date": {"TEXT"}},
+    "postgresql": {"text": {"TEXT"}, "integer": {"BIGINT", "INTEGER"}, "time": {"TIMESTAMP"}, "date": {"DATE"}, "number": {"DOUBLE"}},
+    "sqlite": {"text": {"TEXT"}, "integer": {"INTEGER"}, "number": {"REAL"}, "time": {"TEXT"}, "date": {"TEXT"}},
 }
+UNITS = {"UTC", "s", "calls", "parts", "runs", "steps", "takings", "HTTP requests", "HTTP status"}
 COMPUTED = {"", "NUMERIC", "NULL", "NULLTYPE"}
 """What SQLite says of a view's column that is no plain column."""
 
 
-@dataclass(frozen=True)
-class Column:
-    """One line of the dictionary."""
-
-    name: str
-    kind: str
-    may_be_null: bool
-    holds: str
-
-
-def section(title: str) -> str:
-    found = re.search(rf"^### {re.escape(title)}\n(.*?)(?=^### |\Z)", DICTIONARY, re.DOTALL | re.MULTILINE)
-    assert found, f"sql/README.md has no section {title!r}"
-    return found[1]
-
-
-def rows_of(title: str) -> list[list[str]]:
-    lines = [line for line in section(title).splitlines() if line.startswith("| `")]
-    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
-
-
-def documented(kind: str) -> dict[str, list[Column]]:
+def documented(kind: str) -> dict[str, Sequence[Column]]:
     """Name -> columns of everything the dictionary calls a table or a view."""
-    names = re.findall(rf"^### {kind} `(\w+)`$", DICTIONARY, re.MULTILINE)
-    return {
-        name: [Column(each.strip("`"), type_.rstrip("?"), type_.endswith("?"), holds) for each, type_, holds in rows_of(f"{kind} `{name}`")]
-        for name in names
-    }
+    return {name: item.columns for name, item in DICTIONARY.items() if item.kind == kind}
+
+
+def first_cells(title: str) -> list[str]:
+    """What the rows of a section are about."""
+    return [next(iter(row.values())).strip("`") for row in read_section(title)[1]]
 
 
 @pytest.fixture
@@ -113,12 +94,43 @@ def test_times_of_postgresql_have_a_zone(postgres_url: str) -> None:
 
 
 def test_every_line_says_something() -> None:
-    assert [column for columns in (documented("Table") | documented("View")).values() for column in columns if not column.holds] == []
+    columns = [column for item in DICTIONARY.values() for column in item.columns]
+    assert [column for column in columns if not column.holds] == []
+    assert {column.unit for column in columns} - {""} == UNITS
+    assert [column for column in columns if column.kind != "text" and not column.unit] == []
+
+
+def test_every_table_says_who_writes_it_and_when_each_column_changes() -> None:
+    assert [name for name, item in DICTIONARY.items() if item.kind == "Table" and not re.search(r"\. Written by .*`\w+`", item.about)] == []
+    assert [(name, column.name) for name, columns in documented("Table").items() for column in columns if not column.changes] == []
+
+
+def test_comments_of_postgresql_are_those_of_the_dictionary(postgres_url: str) -> None:
+    database = open_database(postgres_url, "STATE_URL", search_path=SCHEMA)
+    statement = text(
+        "SELECT CASE WHEN c.relkind = 'r' THEN 'TABLE ' ELSE 'VIEW ' END || c.relname, obj_description(c.oid, 'pg_class')"
+        " FROM pg_class AS c WHERE c.relnamespace = to_regnamespace(:s) AND c.relkind IN ('r', 'v')"
+        " UNION ALL SELECT 'COLUMN ' || c.relname || '.' || a.attname, col_description(c.oid, a.attnum)"
+        " FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0"
+        " WHERE c.relnamespace = to_regnamespace(:s) AND c.relkind IN ('r', 'v')"
+    )
+    with closing(database):
+        upgrade(database, SCHEMA)
+        with database.connect() as connection:
+            found = {str(row[0]): row[1] for row in connection.execute(statement, {"s": SCHEMA})}
+    wanted = dict(comment for item in DICTIONARY.values() for comment in comments(item))
+    missing = [comment_statement(thing, each) for thing, each in wanted.items() if found.get(thing) != each]
+    assert not missing, "a new step in sql/migrations must say:\n" + "\n".join(missing)
+    assert found.keys() == wanted.keys()
+
+
+def test_docs_blocks_of_the_dbt_package_are_those_of_the_dictionary() -> None:
+    assert DOCS_BLOCKS.read_text(encoding="utf-8") == docs_blocks(), "run: python tests/house/dictionary.py"
 
 
 def test_statuses_and_reasons_are_all_there() -> None:
-    assert [row[0].strip("`") for row in rows_of("Statuses")] == list(Status)
-    reasons = {row[0].strip("`"): row[1] for row in rows_of("Reasons")}
+    assert first_cells("Statuses") == list(Status)
+    reasons = {row["reason"].strip("`"): row["status"] for row in read_section("Reasons")[1]}
     assert list(reasons) == list(Reason)
     assert {text for statuses in reasons.values() for text in re.findall(r"`(\w+)`", statuses)} <= set(Status)
 

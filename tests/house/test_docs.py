@@ -69,6 +69,7 @@ def test_document_exists(name: str) -> None:
 def test_version_is_the_newest_of_the_changelog() -> None:
     versions = re.findall(r"^## \[?(\d+\.\d+\.\d+)", read(ROOT / "CHANGELOG.md"), re.MULTILINE)
     assert versions[0] == rehook_sync.__version__
+    assert f'\nversion: "{versions[0]}"\n' in read(ROOT / "sql" / "dbt" / "dbt_project.yml")
     assert versions == sorted(versions, key=lambda each: [int(part) for part in each.split(".")], reverse=True)
 
 

@@ -23,9 +23,9 @@ EXCEPTIONS = {
     "migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
 }
 DIALECTS = ("sqlite", "postgresql")
-FOLDERS = sorted(
-    {path.parent.relative_to(ROOT / "sql").as_posix() for path in (ROOT / "sql").rglob("*.sql")} - {"migrations", "."},
-)
+OTHERS = {"migrations", "dbt", "."}
+"""Folders without named queries: scripts, and what dbt reads."""
+FOLDERS = sorted({path.relative_to(ROOT / "sql").parent.parts[0] for path in (ROOT / "sql").rglob("*/*.sql")} - OTHERS)
 
 
 def looks_like_sql(text: str) -> bool:

@@ -277,7 +277,7 @@ def test_identify_with_unknown_outcome_makes_the_customer_unknown(bench: Bench) 
 
 def test_refused_claim_is_released(bench: Bench) -> None:
     claim = Claim("X", "u", None)
-    bench.ledger.claim(["u"], ["X"], lambda codes: (codes, [claim]))
+    bench.ledger.claim(["u"], ["X"], lambda codes, _leaving: (codes, [claim]))
     bench.deliver(Api({"i0": [409]}), [operations([identify("u", "i0", 0)], claims={"i0": claim})])
     assert bench.ledger.read_codes(["u"], []) == {}
 

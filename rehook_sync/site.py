@@ -1,0 +1,138 @@
+"""One warehouse, one set of sync-state tables and one Rehook, and the settings as each room wants them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+
+from rehook_sync.database import Database
+from rehook_sync.delivery import DeliveryConfig
+from rehook_sync.intake import IntakeConfig
+from rehook_sync.layout import SourceConfig
+from rehook_sync.ledger import Ledger
+from rehook_sync.mapping import Names
+from rehook_sync.queries import Identifier
+from rehook_sync.records import Reason, Selection, Shard, Stream, Window
+from rehook_sync.rehook import Rehook
+from rehook_sync.reports import Request
+from rehook_sync.retry import RetryPolicy
+from rehook_sync.rules import Policy
+from rehook_sync.segment import SegmentSource
+from rehook_sync.settings import CustomerUpdates, OnAmbiguousEvent, Settings
+from rehook_sync.state import State
+from rehook_sync.transport import AiohttpTransport
+from rehook_sync.watermark import Beginning, next_window
+
+__all__ = ["Site", "advice", "open_client", "source_config"]
+
+_MANY_ANONYMOUS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a run works on; its sync-state tables exist and have the right version.
+
+    Shape:  transport: replaces the network in tests.  is_one_database: the warehouse can join the sync-state tables.
+    """
+
+    settings: Settings
+    source: SegmentSource
+    database: Database
+    state: State
+    transport: httpx.AsyncBaseTransport | None
+    is_one_database: bool
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether an event whose outcome is unknown waits for a person."""
+        return self.settings.on_ambiguous_event is OnAmbiguousEvent.HOLD
+
+    @property
+    def changes_only(self) -> bool:
+        """Tell whether unchanged customers are left alone."""
+        return self.settings.customer_updates is CustomerUpdates.CHANGED
+
+    @property
+    def known_in(self) -> Identifier | None:
+        """Return the name of `sync_state` when the warehouse can join it."""
+        if not self.is_one_database:
+            return None
+        schema = self.settings.state_schema_name
+        return ("sync_state",) if schema is None else (schema, "sync_state")
+
+    def ledger(self, run_id: str, shard: int | None = None) -> Ledger:
+        """Return the writer of a run or of a part of it; it holds nothing yet."""
+        return Ledger(self.database, run_id, self.settings.lease_ttl.total_seconds(), shard)
+
+    def windows(self, request: Request) -> dict[Stream, Window]:
+        """Return what a run has to read of each stream. Raises UsageError when there is no lower bound."""
+        now = self.state.now()
+        windows = {}
+        for stream in request.streams:
+            coverage = self.state.read_coverage(stream)
+            since = request.since if coverage.watermark is not None else request.since or _start(self.settings)
+            windows[stream] = next_window(coverage, self.settings.lookback, now, since, request.until)
+        return windows
+
+    def intake_config(self, run_id: str, request: Request, shard: Shard | None = None) -> IntakeConfig:
+        """Return how rows are judged and shaped."""
+        settings = self.settings
+        names = Names(settings.trait_names, settings.property_names, settings.exclude)
+        policy = Policy(settings.anonymous_calls, settings.conversion_events)
+        return IntakeConfig(
+            run_id=run_id,
+            names=names,
+            policy=policy,
+            merge=self.changes_only,
+            chunk_rows=settings.chunk_rows,
+            known_in=self.known_in,
+            limit=request.limit,
+            selection=request.only or Selection(),
+            shard=shard,
+        )
+
+    def delivery_config(self, parts: int = 1) -> DeliveryConfig:
+        """Return how to send, for one of several parts that work at the same time."""
+        settings = self.settings
+        return DeliveryConfig(
+            concurrency=max(settings.concurrency // parts, 1),
+            rate_limit=settings.rate_limit and settings.rate_limit / parts,
+            policy=RetryPolicy(settings.max_attempts, settings.patience.total_seconds(), self.holds),
+            api_down_after=settings.api_down_after,
+            skip_unchanged=self.changes_only,
+            renew_s=settings.lease_ttl.total_seconds() / 3,
+        )
+
+    def client(self, parts: int = 1) -> Rehook:
+        """Return a client of Rehook, for one of several parts that work at the same time."""
+        return open_client(self.settings, self.transport, parts)
+
+
+def open_client(settings: Settings, transport: httpx.AsyncBaseTransport | None, parts: int = 1) -> Rehook:
+    """Return a client of Rehook. Raises SettingsError when the credentials are missing."""
+    key, secret = settings.require_credentials()
+    transport = transport or AiohttpTransport(max(settings.concurrency // parts, 1), settings.timeout)
+    return Rehook(transport, settings.api_url, key.get_secret_value(), secret.get_secret_value())
+
+
+def advice(rejected: Mapping[Reason, int], rows: int) -> list[str]:
+    """Return what the user should know of what was rejected, one line each."""
+    dropped = rejected.get(Reason.ANONYMOUS_ID_PRESENT, 0)
+    if dropped <= _MANY_ANONYMOUS * rows:
+        return []
+    return [
+        f"{dropped} of {rows} rows carry an anonymous_id and were rejected for it; if they also carry a user_id and should go "
+        "out, set REHOOK_SYNC_ANONYMOUS_CALLS=allow_with_user_id"
+    ]
+
+
+def source_config(settings: Settings) -> SourceConfig:
+    """Return where the Segment source is."""
+    return SourceConfig(
+        settings.warehouse_schema, settings.identifies_table, settings.tracks_table, settings.cursor_column, settings.track_properties
+    )
+
+
+def _start(settings: Settings) -> datetime | Beginning | None:
+    return settings.start_at if isinstance(settings.start_at, datetime | None) else Beginning.BEGINNING

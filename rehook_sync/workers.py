@@ -1,0 +1,140 @@
+"""The parts of a run in processes of their own, one for each; this process begins the run, watches and ends it."""
+
+import multiprocessing
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import cast
+
+from rehook_sync.errors import RehookSyncError
+from rehook_sync.interrupt import Interrupt
+from rehook_sync.records import Status
+from rehook_sync.reports import Progress, Request, RunResult, ShardResult, ShardStatus
+from rehook_sync.settings import Settings
+from rehook_sync.sync import Sync
+
+__all__ = ["run_in_processes"]
+
+_POLL_S = 0.2
+
+
+def run_in_processes(
+    settings: Settings, request: Request, workers: int, interrupt: Interrupt, listen: Callable[[Progress], None]
+) -> RunResult:
+    """Do one run in so many processes and say how it ended.
+
+    Raises: as `Sync.run`; RunUnfinishedError when a process died before it could say how its part ended.
+    """
+    with Sync(settings) as sync:
+        plan = sync.start(request, workers)
+        listen(Progress(plan.run_id, plan.rows))
+        team = _Team(settings, plan.run_id, plan.shards)
+        error = team.watch(plan.rows, interrupt, listen)
+        result = sync.finish(plan.run_id, error, interrupted=interrupt.requested)
+        return RunResult(result.summary, result.watermarks, result.rejected, result.error, plan.recovered, result.unsettled, result.notes)
+
+
+class _Team:
+    """The processes, and what each last said."""
+
+    def __init__(self, settings: Settings, run_id: str, shards: tuple[int, ...]) -> None:
+        # A fresh interpreter is forked many times: it has loaded what all need, and holds no thread and no connection yet.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["rehook_sync.workers"])
+        self._run_id = run_id
+        self._progress: dict[Connection, Progress] = {}
+        self._members: dict[Connection, BaseProcess] = {}
+        for shard in shards:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_deliver, args=(settings, run_id, shard, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            self._members[ours] = process
+
+    def watch(self, rows_total: int, interrupt: Interrupt, listen: Callable[[Progress], None]) -> RehookSyncError | None:
+        """Pass on how far all are until all have ended; returns what stopped the first that was stopped.
+
+        An interruption is passed on to all, and so is the end of one that was stopped: what stops one stops all.
+        """
+        error: RehookSyncError | None = None
+        told = False
+        while self._members:
+            if (interrupt.requested or error is not None) and not told:
+                told = True
+                self._terminate()
+            for member in wait(list(self._members), timeout=_POLL_S):
+                said = self._hear(cast(Connection, member))
+                if isinstance(said, Progress):
+                    self._progress[cast(Connection, member)] = said
+                elif said is not None:
+                    error = error or said.error
+            listen(self._sum(rows_total))
+        return error
+
+    def _hear(self, member: Connection) -> Progress | ShardResult | None:
+        """Return the newest that a process says; None when it has ended."""
+        try:
+            said: Progress | ShardResult = member.recv()
+            while isinstance(said, Progress) and member.poll():
+                said = member.recv()
+        except EOFError:
+            process = self._members.pop(member)
+            process.join()
+            member.close()
+            return None
+        return said
+
+    def _sum(self, rows_total: int) -> Progress:
+        counts: Counter[Status] = Counter()
+        for each in self._progress.values():
+            counts.update(each.counts)
+        seen, read, requests = (
+            sum(getattr(each, name) for each in self._progress.values()) for name in ("rows_seen", "rows_read", "requests")
+        )
+        return Progress(self._run_id, rows_total, seen, read, counts, requests)
+
+    def _terminate(self) -> None:
+        for process in self._members.values():
+            process.terminate()
+
+
+def _deliver(settings: Settings, run_id: str, shard: int, parent: Connection) -> None:
+    """Do one part; the body of each process."""
+    interrupt = Interrupt()
+    # Ctrl-C reaches all processes of a terminal; only the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _frame: interrupt.request(signal.Signals(number)))
+    threading.Thread(target=_notice_end, args=(parent, interrupt), daemon=True).start()
+
+    def tell(said: Progress | ShardResult) -> None:
+        with suppress(OSError):  # nobody listens any more; that is noticed on its own
+            parent.send(said)
+
+    latest, told_at = Progress(run_id, 0), 0.0
+
+    def listen(progress: Progress) -> None:
+        nonlocal latest, told_at
+        latest, now = progress, time.monotonic()
+        if now - told_at >= _POLL_S:
+            told_at = now
+            tell(progress)
+
+    try:
+        with Sync(settings) as sync:
+            result = sync.deliver_shard(run_id, shard, interrupt, listen)
+        tell(latest)
+        tell(result)
+    except RehookSyncError as error:
+        tell(ShardResult(run_id, shard, ShardStatus.STOPPED, {}, 0, error))
+
+
+def _notice_end(parent: Connection, interrupt: Interrupt) -> None:
+    """Stop when the parent has died: nobody would end the run."""
+    with suppress(EOFError, OSError):
+        parent.recv()
+    interrupt.request(signal.SIGTERM)

@@ -1,0 +1,9 @@
+{# What can become of a call, and why one is rejected: the words of the sync-state tables. #}
+{% macro rehook_statuses() %}{{ return(['sent', 'unchanged', 'merged', 'rejected', 'failed', 'in_doubt', 'sending']) }}{% endmacro %}
+
+{% macro rehook_rejection_reasons() -%}
+    {{ return([
+        'missing_user_id', 'anonymous_id_present', 'referral_code_taken', 'missing_referral_code', 'missing_event_name',
+        'invalid_row', 'refused_by_rehook',
+    ]) }}
+{%- endmacro %}

@@ -1,0 +1,21 @@
+select
+    calls.stream || ':' || calls.message_id as delivery_id,
+    calls.stream,
+    calls.message_id,
+    calls.user_id,
+    calls.event,
+    calls.status,
+    calls.reason,
+    calls.detail,
+    calls.http_status,
+    calls.attempts,
+    calls.sent_as,
+    calls.run_id,
+    calls.received_at,
+    calls.occurred_at,
+    calls.first_seen_at,
+    calls.settled_at,
+    {{ rehook_day('calls.received_at') }} as received_day,
+    {{ rehook_seconds('calls.received_at', 'calls.settled_at') }} as settled_after_s,
+    calls.settled_at is not null as is_settled
+from {{ ref('stg_rehook_calls') }} as calls

@@ -1,0 +1,15 @@
+select
+    run_id,
+    trigger as started_by,
+    status,
+    {{ rehook_time('since_at') }} as since_at,
+    {{ rehook_time('until_at') }} as until_at,
+    {{ rehook_time('started_at') }} as started_at,
+    {{ rehook_time('finished_at') }} as finished_at,
+    {{ rehook_seconds(rehook_time('started_at'), rehook_time('finished_at')) }} as duration_s,
+    {% for count in ['rows_read', 'sent', 'unchanged', 'merged', 'rejected', 'failed', 'in_doubt', 'requests'] -%}
+    cast({{ count }} as bigint) as {{ count }},
+    {% endfor -%}
+    error,
+    version
+from {{ source('rehook_sync', 'sync_runs') }}

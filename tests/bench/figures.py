@@ -1,0 +1,137 @@
+"""From records to figures: medians, ratios, and whether what must be reached is reached (pure)."""
+
+import operator
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bench.records import Case, Record
+
+__all__ = ["DLT", "DLT_ARROW", "DRT", "LIMIT", "LIMIT_PLAIN", "OURS", "OURS_PLAIN", "OURS_TWO", "Figures", "Must", "judge"]
+
+OURS, OURS_PLAIN, OURS_TWO = "rehook-sync", "rehook-sync, plain loop", "rehook-sync, two workers"
+LIMIT, LIMIT_PLAIN = "bare aiohttp loop", "bare aiohttp loop, plain loop"
+DLT, DLT_ARROW, DRT = "dlt, async destination", "dlt, async destination, arrow", "drt"
+Value = Callable[[Record], float]
+RATE: Value = operator.attrgetter("rows_per_s")
+WALL: Value = operator.attrgetter("wall_s")
+PEAK: Value = operator.attrgetter("peak_mb")
+
+
+class Figures:
+    """Medians and ratios of the records that count."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._good: dict[tuple[Case, str], dict[int, Record]] = {}
+        self._tried: set[tuple[Case, str]] = set()
+        for each in records:
+            self._tried.add((each.case, each.who))
+            if each.problem is None:
+                self._good.setdefault((each.case, each.who), {})[each.round] = each
+
+    def cases(self, part: str) -> list[Case]:
+        """The cases of a part, second runs left out."""
+        return sorted({case for case, _ in self._tried if case.part == part and not case.again})
+
+    def took_part(self, case: Case, who: str) -> bool:
+        """Tell whether it was tried, well or not."""
+        return (case, who) in self._tried
+
+    def rounds(self, case: Case, who: str) -> int:
+        """How often it was measured."""
+        return len(self._good.get((case, who), {}))
+
+    def median(self, case: Case, who: str, value: Value) -> float | None:
+        """The median over all rounds, None when there is no good one."""
+        found = self._good.get((case, who), {})
+        return statistics.median(map(value, found.values())) if found else None
+
+    def ratio(self, above: tuple[Case, str], below: tuple[Case, str], value: Value) -> float | None:
+        """The ratio of two medians over the rounds in which both were measured; None when there is no such round."""
+        first, second = self._good.get(above, {}), self._good.get(below, {})
+        both = first.keys() & second.keys()
+        if not both:
+            return None
+        return statistics.median(value(first[each]) for each in both) / statistics.median(value(second[each]) for each in both)
+
+
+@dataclass(frozen=True)
+class Must:
+    """One thing to be reached. Shape:  value: what was measured, None when it was not."""
+
+    text: str
+    bound: float
+    value: float | None
+    at_least: bool = True
+    unit: str = ""
+
+    @property
+    def is_met(self) -> bool | None:
+        if self.value is None:
+            return None
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+
+def judge(figures: Figures) -> list[Must]:
+    """Everything that must be reached, in each case that was measured."""
+    return [*_judge_speed(figures), *_judge_growth(figures), *_judge_start(figures)]
+
+
+def _judge_speed(figures: Figures) -> list[Must]:
+    bounds: dict[tuple[str, int, int], Sequence[tuple[str, str, float]]] = {
+        ("speed", 0, 64): (
+            (OURS, LIMIT, 0.6),
+            (OURS_PLAIN, LIMIT_PLAIN, 0.6),
+            (OURS, DLT, 1.0),
+            (OURS, DRT, 2.5),
+            (OURS_TWO, OURS, 1.6),
+        ),
+        ("large", 0, 64): ((OURS, LIMIT, 0.6),),
+        ("speed", 20, 64): ((OURS, LIMIT, 0.95),),
+        ("speed", 20, 256): ((OURS, LIMIT, 0.8),),
+    }
+    return [
+        Must(
+            f"{case.database}, {case.latency_ms} ms, {case.in_flight} in flight, {_both(case.rows)}: rows/s of {ours}, of those of {other}",
+            bound,
+            figures.ratio((case, ours), (case, other), RATE),
+        )
+        for part in ("speed", "large")
+        for case in figures.cases(part)
+        for ours, other, bound in bounds.get((part, case.latency_ms, case.in_flight), ())
+        if figures.took_part(case, ours) and figures.took_part(case, other)
+    ]
+
+
+def _judge_growth(figures: Figures) -> list[Must]:
+    musts = []
+    for part, text, value, bound in (
+        ("growth", "time of a run with nothing new, {large} settled rows : {small}", WALL, 1.2),
+        ("memory", "peak memory, backlog of {large} rows : {small}", PEAK, 1.15),
+    ):
+        cases = figures.cases(part)
+        for database in sorted({case.database for case in cases}):
+            small, *more = sorted((case for case in cases if case.database == database), key=lambda case: case.rows)
+            if not more:
+                continue
+            large = more[-1]
+            words = text.format(large=f"{2 * large.rows:,}", small=f"{2 * small.rows:,}")
+            musts.append(Must(f"{database}: {words}", bound, figures.ratio((large, OURS), (small, OURS), value), at_least=False))
+    return musts
+
+
+def _judge_start(figures: Figures) -> list[Must]:
+    return [
+        Must(f"time of `rehook-sync {option}`", 0.4, figures.median(case, option, WALL), at_least=False, unit=" s")
+        for case in figures.cases("startup")
+        for option in ("--version", "--help")
+    ]
+
+
+def second_run(case: Case) -> Case:
+    """The run after it, with nothing new."""
+    return replace(case, again=True)
+
+
+def _both(rows: int) -> str:
+    return f"{rows:,} + {rows:,} rows"
