@@ -10,35 +10,23 @@ PYTEST_ARGS ?= -q -n auto --maxprocesses 4
 MAKEFLAGS += --no-print-directory
 RUN := $(VENV)/bin/python
 # Wheels only: no compiler is needed. The project itself is built by hatchling, which is pinned like all the rest.
-<<<<<<< HEAD
-PIP_HABITS := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
-PIP := $(PIP_HABITS) $(RUN) -m pip install -qq -c constraints.txt
-# Airflow brings more than a hundred distributions, so it gets a virtual environment of its own.
-RUN_AIRFLOW := PYTHONPATH=tests:. $(AIRFLOW_VENV)/bin/python
-PIP_AIRFLOW := $(PIP_HABITS) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c constraints.txt -c constraints-airflow.txt
-
-.DEFAULT_GOAL := help
-.DELETE_ON_ERROR:
-.PHONY: help demo test test-airflow nightly nightly-airflow lint audit bandit clean
-=======
 QUIETLY := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
 PIP := $(QUIETLY) $(RUN) -m pip install -qq -c constraints.txt
+# Airflow brings more than a hundred distributions, so it gets a virtual environment of its own.
+RUN_AIRFLOW := PYTHONPATH=tests:. $(AIRFLOW_VENV)/bin/python
+PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c constraints.txt -c constraints-airflow.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test nightly bench lint audit bandit clean
->>>>>>> main
+.PHONY: help demo test test-airflow nightly nightly-airflow bench lint audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
-<<<<<<< HEAD
 	@echo "make test-airflow, make nightly-airflow"
 	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
-=======
 	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
->>>>>>> main
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
 	@echo "make bandit  look for insecure habits in the code"
@@ -53,7 +41,7 @@ test: lint $(VENV)/.installed-dbt
 
 # Airflow and its providers warn of each other; what they warn of is not ours to mend.
 test-airflow: $(AIRFLOW_VENV)/.installed
-	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider tests/airflow
+	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider --timeout-method=thread tests/airflow
 
 nightly-airflow: $(AIRFLOW_VENV)/.installed
 	@$(RUN_AIRFLOW) tests/nightly/airflow_runs.py

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -303,21 +303,9 @@ def _settings(config: Path | None) -> "Settings":
 
 
 def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "Request":
-    from rehook_sync.reports import Request
-    from rehook_sync.watermark import Beginning
+    from rehook_sync.reports import read_request
 
-    now = datetime.now(UTC)
-    low = Beginning.BEGINNING if since == Beginning.BEGINNING.value else _moment("--since", since, now)
-    return Request(low, _moment("--until", until, now), stream, limit)
-
-
-def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
-    from rehook_sync.settings import parse_moment
-
-    try:
-        return None if text is None else parse_moment(text, now)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error}") from None
+    return replace(read_request(since, until, stream, marks="--"), limit=limit)
 
 
 def _reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:

@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from rehook_sync.errors import RehookSyncError
+from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.records import Reason, RunSummary, Selection, Status, Stream, Trigger, Window
+from rehook_sync.settings import parse_moment
 from rehook_sync.watermark import Beginning
 
-__all__ = ["Explanation", "Plan", "Progress", "Request", "RunPlan", "RunResult", "ShardResult", "ShardStatus", "StatusReport"]
+__all__ = ["Explanation", "Plan", "Progress", "Request", "RunPlan", "RunResult", "ShardResult", "ShardStatus", "StatusReport", "read_request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +147,24 @@ class Explanation:
     key: str
     rows: Sequence[Mapping[str, object]]
     customer: Mapping[str, object] | None
+
+
+def read_request(
+    since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = ""
+) -> Request:
+    """Return what was asked for as text: times as people write them, `beginning`, the name of a stream.
+
+    marks: what stands before an option's name, in errors. Raises UsageError naming the option.
+    """
+    now = datetime.now(UTC)
+    low = Beginning.BEGINNING if since == Beginning.BEGINNING.value else _moment(f"{marks}since", since, now)
+    if stream is not None and stream not in set(Stream):
+        raise UsageError(f"{marks}stream: {stream!r} is not one of {', '.join(Stream)}")
+    return Request(low, _moment(f"{marks}until", until, now), None if stream is None else Stream(stream), trigger=trigger)
+
+
+def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
+    try:
+        return None if text is None else parse_moment(text, now)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None

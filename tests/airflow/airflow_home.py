@@ -69,9 +69,10 @@ class AirflowShop:
     def __post_init__(self) -> None:
         self.audit = Audit(self.url, received=self.sandbox.store)
 
-    def run(self, dag_id: str = "rehook_sync", settings: Mapping[str, object] | None = None, **conf: object) -> Ended:
-        """Run a DAG to its end in this process; `settings` are arguments of the DAG."""
-        return run_dag(dag_id, conf, {"conversion_events": list(CONVERSION_EVENTS), "start_at": "beginning", **(settings or {})})
+    def run(self, settings: Mapping[str, object] | None = None, *, retries: int = 0, **conf: object) -> Ended:
+        """Run the DAG to its end in this process; `settings` are arguments of the DAG, `retries` those of its tasks."""
+        values = {"conversion_events": list(CONVERSION_EVENTS), "start_at": "beginning", **(settings or {})}
+        return run_dag("rehook_sync", conf, {"settings": values, "retries": retries})
 
     def check(self, **options: Any) -> Books:
         """Hold warehouse, sync-state tables and what Rehook received against each other."""
@@ -87,14 +88,15 @@ def load_dag(dag_id: str) -> Any:
     return bag.dags[dag_id]
 
 
-def run_dag(dag_id: str, conf: Mapping[str, object], settings: Mapping[str, object]) -> Ended:
+def run_dag(dag_id: str, conf: Mapping[str, object], arguments: Mapping[str, object]) -> Ended:
     """Run a DAG with these arguments for all its tasks."""
     dag = load_dag(dag_id)
     for task in dag.tasks:
-        if task.is_mapped:
-            task.partial_kwargs["settings"] = dict(settings)
-        elif hasattr(task, "settings"):
-            task.settings = dict(settings)
+        for name, value in arguments.items():
+            if task.is_mapped:
+                task.partial_kwargs[name] = value
+            else:
+                setattr(task, name, value)
     run = dag.test(run_conf=dict(conf), logical_date=None)
     instances = run.get_task_instances()
     xcom = {}
