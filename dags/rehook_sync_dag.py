@@ -28,7 +28,10 @@ LONGEST_RUN = timedelta(hours=6)
 _TIME = r"^(beginning|\d+(\.\d+)?[smhdw]|\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?)$"
 PARAMS = {
     "since": Param(
-        None, type=["null", "string"], pattern=_TIME, description="from this time on, instead of the watermark: a time, an age (7d), 'beginning'"
+        None,
+        type=["null", "string"],
+        pattern=_TIME,
+        description="from this time on, instead of the watermark: a time, an age (7d), 'beginning'",
     ),
     "until": Param(None, type=["null", "string"], pattern=_TIME, description="up to this time; empty: now"),
     "stream": Param(None, type=["null", "string"], enum=[None, "identifies", "tracks"], description="only this stream; empty: both"),

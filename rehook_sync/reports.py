@@ -11,7 +11,18 @@ from rehook_sync.records import Reason, RunSummary, Selection, Status, Stream, T
 from rehook_sync.settings import parse_moment
 from rehook_sync.watermark import Beginning
 
-__all__ = ["Explanation", "Plan", "Progress", "Request", "RunPlan", "RunResult", "ShardResult", "ShardStatus", "StatusReport", "read_request"]
+__all__ = [
+    "Explanation",
+    "Plan",
+    "Progress",
+    "Request",
+    "RunPlan",
+    "RunResult",
+    "ShardResult",
+    "ShardStatus",
+    "StatusReport",
+    "read_request",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +160,7 @@ class Explanation:
     customer: Mapping[str, object] | None
 
 
-def read_request(
-    since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = ""
-) -> Request:
+def read_request(since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = "") -> Request:
     """Return what was asked for as text: times as people write them, `beginning`, the name of a stream.
 
     marks: what stands before an option's name, in errors. Raises UsageError naming the option.

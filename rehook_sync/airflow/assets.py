@@ -4,7 +4,9 @@ from urllib.parse import SplitResult
 
 from airflow.sdk import Asset, AssetAlias
 
-__all__ = ["CUSTOMERS", "EVENTS", "SENT", "sanitize_uri"]
+from rehook_sync.records import Stream
+
+__all__ = ["ASSETS", "CUSTOMERS", "EVENTS", "SENT", "sanitize_uri"]
 
 _NAMES = ("customers", "events")
 
@@ -18,6 +20,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
 CUSTOMERS = Asset(name="rehook_customers", uri="rehook://customers")
 EVENTS = Asset(name="rehook_events", uri="rehook://events")
+ASSETS = {Stream.IDENTIFIES: CUSTOMERS, Stream.TRACKS: EVENTS}
 
 # An outlet that is an asset announces news after every run; an alias announces what the run adds to it, and maybe nothing.
 SENT = AssetAlias("rehook_sync_sent")

@@ -11,20 +11,31 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import AssetAlias, BaseOperator, TriggerRule
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from rehook_sync.airflow.assets import CUSTOMERS, EVENTS, SENT
+from rehook_sync.airflow.assets import ASSETS, SENT
 from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_settings
 from rehook_sync.airflow.links import RunReportLink
 from rehook_sync.airflow.orders import Order, PlannedRun, ShardOrder, refuse_unknown
 from rehook_sync.airflow.retries import RehookRetryPolicy
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.interrupt import Interrupt
+from rehook_sync.records import Stream
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
     from rehook_sync.reports import Progress, Request, RunResult
     from rehook_sync.settings import Settings
     from rehook_sync.sync import Sync
 
-__all__ = ["RehookCheckOperator", "RehookDeliverShardOperator", "RehookFinishOperator", "RehookOperator", "RehookPlanOperator"]
+__all__ = [
+    "Context",
+    "RehookCheckOperator",
+    "RehookDeliverShardOperator",
+    "RehookFinishOperator",
+    "RehookOperator",
+    "RehookPlanOperator",
+    "as_document",
+]
 
 PLAN_KEY = "plan"
 Context = Mapping[str, Any]
@@ -125,7 +136,7 @@ class RehookPlanOperator(RehookOperator):
 
     template_fields: Sequence[str] = (*RehookOperator.template_fields, "since", "until", "stream", "dry_run", "shards")
 
-    def __init__(  # noqa: PLR0913 - one for each parameter of a run
+    def __init__(
         self,
         *,
         since: str | None = "{{ params.since or '' }}",
@@ -145,7 +156,7 @@ class RehookPlanOperator(RehookOperator):
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """Plan; raises UsageError for bad parameters and LeaseHeldError while another run is at work."""
-        refuse_unknown(getattr(context["dag_run"], "conf", None) or {}, context["params"])
+        refuse_unknown(context["dag_run"].conf or {}, context["dag"].params)
         order = Order.read({name: getattr(self, name) for name in ("since", "until", "stream", "dry_run", "shards")})
         return self._plan_only(context, order) if order.dry_run else self._start(context, order)
 
@@ -163,7 +174,7 @@ class RehookPlanOperator(RehookOperator):
 
         with self.opened() as sync:
             plan = sync.plan(_request(order))
-        self.log.info("a dry run; nothing is sent: %s", _document(plan_document(plan)))
+        self.log.info("a dry run; nothing is sent: %s", as_document(plan_document(plan)))
         context["ti"].xcom_push(PLAN_KEY, PlannedRun(None, 0, plan.rows).document())
         return []
 
@@ -219,9 +230,13 @@ class RehookFinishOperator(RehookOperator):
         super().__init__(**{"trigger_rule": TriggerRule.ALL_DONE, "outlets": [SENT], **more})
         self.plan_task_id = plan_task_id
         self.fail_on_attention = fail_on_attention
+        self._sent: Mapping[Stream, int] = {}
+        self._sources: Sequence[tuple[str, str]] = ()
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Finish; raises when shards are missing, when something stopped the run, or when rows need attention."""
+        from rehook_sync.airflow.lineage import sources
+
         document = context["ti"].xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY)
         if document is None:
             raise AirflowFailException(f"nothing was planned, so nothing was sent: see the log of {self.plan_task_id} and those before it")
@@ -230,14 +245,22 @@ class RehookFinishOperator(RehookOperator):
             return None
         with self.opened() as sync:
             result = sync.finish(run_id)
-        self._announce(context, result)
+            self._sent = sync.read_sent(run_id)
+            self._sources = sources(sync)
+        self._announce(context, run_id, self._sent)
         return self._tell(result)
+
+    def get_openlineage_facets_on_complete(self, _task_instance: object) -> "OperatorLineage":
+        """Tell OpenLineage which tables were read and what Rehook got."""
+        from rehook_sync.airflow.lineage import describe
+
+        return describe(self._sources, self._sent)
 
     def _tell(self, result: "RunResult") -> dict[str, Any]:
         from rehook_sync.records import RunStatus
         from rehook_sync.views import run_document
 
-        report = _document(run_document(result))
+        report = as_document(run_document(result))
         self.log.info("%s", json.dumps(report))
         if result.error is not None:
             raise AirflowFailException(f"run {result.summary.run_id} was stopped: {result.error}")
@@ -248,14 +271,12 @@ class RehookFinishOperator(RehookOperator):
             raise AirflowFailException(f"run {result.summary.run_id} is done, but rows need attention: {left}; see v1_attention")
         return report
 
-    def _announce(self, context: Context, result: "RunResult") -> None:
+    def _announce(self, context: Context, run_id: str, sent: "Mapping[Stream, int]") -> None:
         """Add the assets that this run changed to the aliases among the outlets; none when nothing went out."""
-        if not result.summary.sent:
-            return
-        extra = {"run_id": result.summary.run_id, "sent": result.summary.sent}
         for alias in [each for each in self.outlets if isinstance(each, AssetAlias)]:
-            for asset in (CUSTOMERS, EVENTS):
-                context["outlet_events"][alias].add(asset, extra=extra)
+            for stream, asset in ASSETS.items():
+                if count := sent.get(stream, 0):
+                    context["outlet_events"][alias].add(asset, extra={"run_id": run_id, "sent": count})
 
 
 def _request(order: Order) -> "Request":
@@ -265,9 +286,8 @@ def _request(order: Order) -> "Request":
     return read_request(order.since, order.until, order.stream, Trigger.AIRFLOW)
 
 
-def _document(document: Mapping[str, object]) -> dict[str, Any]:
+def as_document(document: Mapping[str, object]) -> dict[str, Any]:
+    """Return a document as XCom and JSON can hold it: times and enums as text."""
     from rehook_sync.console import to_json
 
-    plain = json.loads(to_json(document))
-    assert isinstance(plain, dict)
-    return plain
+    return dict(json.loads(to_json(document)))

@@ -46,7 +46,7 @@ class RehookRetryPolicy(RetryPolicy):
         return RetryDecision.default()
 
     def _backoff(self, try_number: int) -> timedelta:
-        return min(self.shortest * 2 ** min(try_number - 1, 20), self.longest)
+        return min(self.shortest * int(2 ** min(try_number - 1, 20)), self.longest)
 
     def serialize(self) -> dict[str, Any]:
         """Return what `deserialize` takes."""
