@@ -19,7 +19,7 @@ PATIENCE = timedelta(days=7)
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 3},
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     tags=["rehook", "reverse-etl"],
     doc_md=__doc__,
 )

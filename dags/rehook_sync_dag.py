@@ -16,7 +16,8 @@ from rehook_sync.airflow.operators import (
 
 # What a DAG that fills the warehouse, such as a dbt run, names as its outlet; its event starts a run within seconds.
 WAREHOUSE_LOADED = Asset(name="segment_warehouse_loaded", uri="x-segment://warehouse/loaded")
-SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("17 * * * *", timezone="UTC"), assets=WAREHOUSE_LOADED)
+CRON = "17 * * * *"
+SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable(CRON, timezone="UTC"), assets=WAREHOUSE_LOADED)
 
 # Settings of rehook-sync that are no secrets, over those of the connections and of the workers' environment.
 SETTINGS: dict[str, object] = {}
@@ -47,7 +48,7 @@ PARAMS = {
     max_active_runs=1,
     dagrun_timeout=LONGEST_RUN,
     params=PARAMS,
-    default_args={"retries": 3, "settings": SETTINGS},
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=30), "settings": SETTINGS},
     tags=["rehook", "reverse-etl"],
     doc_md=__doc__,
 )
