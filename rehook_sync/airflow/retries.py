@@ -13,11 +13,12 @@ from rehook_sync.errors import (
     LeaseHeldError,
     LeaseLostError,
     RehookSyncError,
+    RunUnfinishedError,
 )
 
 __all__ = ["RehookRetryPolicy"]
 
-_FINAL = (CredentialsRefusedError, ConfigurationError, LeaseLostError, InternalError)
+_FINAL = (CredentialsRefusedError, ConfigurationError, LeaseLostError, RunUnfinishedError, InternalError)
 """What the next attempt would meet again."""
 
 

@@ -151,6 +151,9 @@ class Cluster:
         """Start a Celery worker."""
         name = f"worker-{number}"
         self.start("celery worker", "--celery-hostname", f"{name}@%h", "--skip-serve-logs", known_as=name)
+        # The first one makes the broker's tables; a second one that does it at the same time dies of it.
+        log = self.folder / f"{name}.log"
+        wait_for(lambda: " ready." in log.read_text(encoding="utf-8", errors="replace"), 120, f"a ready {name}")
 
     def stop(self, name: str) -> None:
         """Stop a part, in the end by force."""

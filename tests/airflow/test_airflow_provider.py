@@ -23,6 +23,7 @@ from rehook_sync.errors import (
     LeaseHeldError,
     LeaseLostError,
     RehookSyncError,
+    RunUnfinishedError,
     SettingsError,
     UsageError,
 )
@@ -121,6 +122,9 @@ def test_what_is_no_time_does_not_pass_the_form(value: str) -> None:
         params["since"] = value
 
 
+FINAL = [CredentialsRefusedError("no"), SettingsError("no"), UsageError("no"), LeaseLostError("no"), RunUnfinishedError("no")]
+
+
 class TestRetries:
     """Which failed attempts are repeated, and when."""
 
@@ -129,7 +133,7 @@ class TestRetries:
 
         return RehookRetryPolicy().evaluate(error, try_number, 3)
 
-    @pytest.mark.parametrize("error", [CredentialsRefusedError("no"), SettingsError("no"), UsageError("no"), LeaseLostError("no")])
+    @pytest.mark.parametrize("error", FINAL)
     def test_what_another_attempt_would_meet_again_fails_at_once(self, error: RehookSyncError) -> None:
         assert self.decide(error).action.value == "fail"
 
