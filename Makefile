@@ -18,11 +18,15 @@ PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-airflow nightly nightly-airflow bench lint audit bandit clean
+.PHONY: help demo test test-airflow browser screenshots docs growth nightly nightly-airflow bench lint audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
+	@echo "make docs    write the results of its queries into docs/analysts.md"
+	@echo "make growth  measure how much room the sync-state tables take, before and after pruning (minutes; GROWTH_ARGS: --calls N)"
+	@echo "make browser install Debian's Chromium for the tests of the report, where apt-get and root are there; make test does it"
+	@echo "make screenshots  keep the screenshots of the report as they are now"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
 	@echo "make test-airflow, make nightly-airflow"
 	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
@@ -35,7 +39,7 @@ help:
 demo: $(VENV)/.installed
 	@$(RUN) -m rehook_sync demo
 
-test: lint $(VENV)/.installed-dbt
+test: lint $(VENV)/.installed-dbt browser
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 	@$(MAKE) test-airflow
 
@@ -45,6 +49,24 @@ test-airflow: $(AIRFLOW_VENV)/.installed
 
 nightly-airflow: $(AIRFLOW_VENV)/.installed
 	@$(RUN_AIRFLOW) tests/nightly/airflow_runs.py
+
+docs: $(VENV)/.installed-test
+	@PYTHONPATH=tests:. $(RUN) tests/analysts.py
+
+growth: $(VENV)/.installed-test
+	@PYTHONPATH=tests:. $(RUN) tests/growth.py $(GROWTH_ARGS)
+
+# Without a browser the tests that need one are skipped and say so.
+browser:
+	@for each in chromium chromium-browser google-chrome; do command -v $$each >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium for the tests of the report ..."; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } \
+			> $(VENV)/chromium.log 2>&1 || echo "chromium could not be installed (see $(VENV)/chromium.log)"; \
+	else echo "there is no chromium here; tests that need a browser will be skipped"; fi
+
+screenshots: $(VENV)/.installed-test browser
+	@PYTHONPATH=tests:. $(RUN) tests/screenshots.py
 
 nightly: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)

@@ -1,8 +1,94 @@
-"""The entry: `python -m rehook_sync`, installed as `rehook-sync`."""
+"""The entry, `python -m rehook_sync` and `rehook-sync`: one process, its exit code, and one line for whatever goes wrong."""
 
-from rehook_sync.cli import main
+import io
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from rehook_sync.cli import app
+from rehook_sync.errors import InternalError, RehookSyncError, UsageError
+
+if TYPE_CHECKING:
+    from rehook_sync.console import Screen
 
 __all__ = ["main"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit."""
+    arguments = sys.argv[1:]
+    before_any_text = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    as_json = "--json" in before_any_text
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminated)
+    if "--traceback" not in before_any_text:
+        sys.excepthook = lambda _kind, error, _trace: _report_unexpected(error, as_json=as_json)
+    sys.exit(_exit_code(arguments, as_json=as_json))
+
+
+def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
+    if not arguments:
+        _exit_code(["--help"], as_json=False)
+        return UsageError.exit_code
+    name = "python -m rehook_sync" if Path(sys.argv[0]).name == "__main__.py" else Path(sys.argv[0]).name
+    try:
+        code = typer.main.get_command(app).main(list(arguments), prog_name=name, standalone_mode=False)
+    except RehookSyncError as error:
+        return _screen(as_json=as_json).fail(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return 128 + signal.SIGINT
+    except Exception as error:
+        # What typer raises for a wrong call has no name that all its versions share; all of them can say what is wrong.
+        describe = getattr(error, "format_message", None)
+        if describe is None:
+            raise
+        return _screen(as_json=as_json).fail(UsageError(f"{describe().rstrip('.')}; see `{_help_command(name, error)}`"))
+    return code if isinstance(code, int) else 0
+
+
+def _screen(*, as_json: bool) -> "Screen":
+    from rehook_sync.console import Screen  # noqa: PLC0415 - what goes well needs none here
+
+    return Screen(as_json=as_json)
+
+
+def _help_command(name: str, error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{getattr(context, 'command_path', name)} --help"
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    """End a command that has nothing to settle; `run` puts its own handler in place of this."""
+    raise SystemExit(128 + number)
+
+
+def _report_unexpected(error: BaseException, *, as_json: bool) -> None:
+    """Say where a bug showed itself, without the message: it may hold data. Python then exits with 1."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, RehookSyncError):
+        error = InternalError(f"unexpected {type(error).__name__} at {_place(error)}; `--traceback` before the command shows more")
+    _screen(as_json=as_json).fail(error)
+
+
+def _place(error: BaseException) -> str:
+    """Return the last line of ours that the error passed, as `rules.py:12`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if _PACKAGE in Path(frame.filename).parents]
+    if not ours:
+        return "an unknown place"
+    return f"{Path(ours[-1].filename).relative_to(_PACKAGE.parent)}:{ours[-1].lineno}"
+
 
 if __name__ == "__main__":
     main()

@@ -2,20 +2,16 @@
 
 # ruff: noqa: PLC0415 - so that --help and --version are there at once
 
-import io
-import signal
-import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from rehook_sync import __version__
-from rehook_sync.errors import InternalError, RehookSyncError, UsageError
+from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.records import Reason, Stream
 
 if TYPE_CHECKING:
@@ -24,10 +20,10 @@ if TYPE_CHECKING:
     from rehook_sync.reports import Request
     from rehook_sync.settings import Settings
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 DEFAULT_PORT = 8790
-_PACKAGE = Path(__file__).resolve().parent
+DEFAULT_PAGE = "rehook_sync_report.html"
 
 app = typer.Typer(
     add_completion=False,
@@ -78,12 +74,8 @@ def init(config: Config = None, as_json: Json = False) -> None:
     screen = _screen(as_json=as_json)
     with Sync(_settings(config)) as sync:
         done = sync.init()
-    steps = ", ".join(done.applied)
-    text = (
-        f"applied {steps}; the sync-state tables have version {done.version}"
-        if steps
-        else f"up to date: the sync-state tables have version {done.version}"
-    )
+    now = f"the sync-state tables have version {done.version}"
+    text = f"applied {', '.join(done.applied)}; {now}" if done.applied else f"up to date: {now}"
     screen.result({"version": done.version, "applied": done.applied}, text)
 
 
@@ -187,6 +179,25 @@ def resolve(
 
 
 @app.command()
+def audit(
+    since: Annotated[str, typer.Option(metavar="T", help="From this time on: ISO-8601, a date, an age (7d), or 'beginning'.")],
+    until: Until = None,
+    stream: OneStream = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Compare warehouse and state; exit 3 if rows are missing."""
+    from rehook_sync.audit_view import audit_document, audit_view
+    from rehook_sync.sync import Sync
+
+    screen, settings, request = _screen(as_json=as_json), _settings(config), _request(since, until, stream)
+    with Sync(settings, read_only=True) as sync:
+        report = sync.audit(request)
+    screen.result(audit_document(report), *audit_view(report))
+    raise typer.Exit(3 if report.missing else 0)
+
+
+@app.command()
 def prune(
     older_than: Annotated[str, typer.Option(metavar="D", help="Age of what may go, such as 90d; not less than the lookback.")],
     dry_run: DryRun = False,
@@ -203,6 +214,30 @@ def prune(
         count = sync.prune(age, interrupt, dry_run=dry_run)
     text = f"{'would prune' if dry_run else 'pruned'} the detail of {count:,} settled rows"
     screen.result({"rows": count, "dry_run": dry_run, "interrupted": interrupt.requested}, text)
+    raise typer.Exit(128 + interrupt.signal if interrupt.signal is not None else 0)
+
+
+@app.command()
+def forget(
+    user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="As in the warehouse.", show_default=False)],
+    give_up: Annotated[bool, typer.Option("--give-up", help="Settle the user's failed calls as rejected: never sent.")] = False,
+    dry_run: DryRun = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Remove a person; counts stay, and nothing is sent again.
+
+    Calls that failed or are in doubt must be settled first.
+    """
+    from rehook_sync.console import interruptible
+    from rehook_sync.person_view import forget_document, forget_view
+    from rehook_sync.sync import Sync
+
+    screen, settings, user_id = _screen(as_json=as_json), _settings(config), _id(user_id, "USER_ID")
+    with interruptible() as interrupt, Sync(settings, read_only=dry_run) as sync:
+        traces = sync.forget(user_id, interrupt, give_up=give_up, dry_run=dry_run)
+    document = forget_document(user_id, traces, give_up=give_up, dry_run=dry_run, interrupted=interrupt.requested)
+    screen.result(document, *forget_view(user_id, traces, dry_run=dry_run, interrupted=interrupt.requested))
     raise typer.Exit(128 + interrupt.signal if interrupt.signal is not None else 0)
 
 
@@ -225,19 +260,42 @@ def status(
 @app.command()
 def explain(
     key: Annotated[str, typer.Argument(metavar="ID", help="A user id or a message id.", show_default=False)],
+    state_only: Annotated[bool, typer.Option("--state-only", help="Do not look into the warehouse for calls that no run judged.")] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Tell all that is known about a user or a message id."""
+    from rehook_sync.advice import Shell
+    from rehook_sync.stories import explanation_document, explanation_view
     from rehook_sync.sync import Sync
-    from rehook_sync.views import explanation_document, explanation_view
 
-    screen = _screen(as_json=as_json)
-    if not key.isprintable() and any("\ud800" <= each <= "\udfff" for each in key):
-        raise UsageError("ID is not valid UTF-8 text; give a user id or a message id as it stands in the warehouse")
+    screen, key, shell = _screen(as_json=as_json), _id(key, "ID"), Shell(None if config is None else str(config))
     with Sync(_settings(config), read_only=True) as sync:
-        explanation = sync.explain(key)
-    screen.result(explanation_document(explanation), *explanation_view(explanation))
+        explanation = sync.explain(key, warehouse=not state_only)
+    screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
+
+
+@app.command()
+def report(
+    out: Annotated[str, typer.Option(metavar="FILE", help="The page; - is stdout. With --json: none.", show_default=DEFAULT_PAGE)] = "",
+    since: Annotated[str, typer.Option(metavar="T", help="Runs that began from this time on; 'beginning' for all.")] = "90d",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write one HTML page of numbers and charts."""
+    from rehook_sync.advice import Shell
+    from rehook_sync.page import publish
+    from rehook_sync.report import build_figures
+    from rehook_sync.reports import read_since
+    from rehook_sync.sync import Sync
+
+    screen, shell = _screen(as_json=as_json), Shell(None if config is None else str(config))
+    begins = read_since(since, datetime.now(UTC), marks="--")
+    if as_json and out == "-":
+        raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
+    with Sync(_settings(config), read_only=True) as sync:
+        figures = build_figures(sync.read_report(begins), shell)
+    screen.result(*publish(figures, shell, out or (None if as_json else DEFAULT_PAGE)))
 
 
 @app.command()
@@ -302,6 +360,15 @@ def _settings(config: Path | None) -> "Settings":
     return load_settings(config)
 
 
+def _id(text: str, name: str) -> str:
+    if not text.isprintable() and any("\ud800" <= each <= "\udfff" for each in text):
+        what = "a user id" if name == "USER_ID" else "a user id or a message id"
+        raise UsageError(f"{name} is not valid UTF-8 text; give {what} as it stands in the warehouse")
+    if not text.strip():
+        raise UsageError(f"{name} is blank")
+    return text
+
+
 def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "Request":
     from rehook_sync.reports import read_request
 
@@ -354,65 +421,3 @@ def _run(screen: "Screen", settings: "Settings", request: "Request", workers: in
         if result.error is not None:
             screen.complain(result.error)
         return run_exit_code(result, interrupt)
-
-
-def main() -> NoReturn:
-    """Run the command line of this process and exit."""
-    arguments = sys.argv[1:]
-    before_any_text = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    as_json = "--json" in before_any_text
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _terminated)
-    if "--traceback" not in before_any_text:
-        sys.excepthook = lambda _kind, error, _trace: _report_unexpected(error, as_json=as_json)
-    sys.exit(_exit_code(arguments, as_json=as_json))
-
-
-def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
-    if not arguments:
-        _exit_code(["--help"], as_json=False)
-        return UsageError.exit_code
-    name = "python -m rehook_sync" if Path(sys.argv[0]).name == "__main__.py" else Path(sys.argv[0]).name
-    try:
-        code = typer.main.get_command(app).main(list(arguments), prog_name=name, standalone_mode=False)
-    except RehookSyncError as error:
-        return _screen(as_json=as_json).fail(error)
-    except (KeyboardInterrupt, typer.Abort):
-        return 128 + signal.SIGINT
-    except Exception as error:
-        # What typer raises for a wrong call has no name that all its versions share; all of them can say what is wrong.
-        describe = getattr(error, "format_message", None)
-        if describe is None:
-            raise
-        return _screen(as_json=as_json).fail(UsageError(f"{describe().rstrip('.')}; see `{_help_command(name, error)}`"))
-    return code if isinstance(code, int) else 0
-
-
-def _help_command(name: str, error: Exception) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{getattr(context, 'command_path', name)} --help"
-
-
-def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
-    """End a command that has nothing to settle; `run` puts its own handler in place of this."""
-    raise SystemExit(128 + number)
-
-
-def _report_unexpected(error: BaseException, *, as_json: bool) -> None:
-    """Say where a bug showed itself, without the message: it may hold data. Python then exits with 1."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if not isinstance(error, RehookSyncError):
-        error = InternalError(f"unexpected {type(error).__name__} at {_place(error)}; `--traceback` before the command shows more")
-    _screen(as_json=as_json).fail(error)
-
-
-def _place(error: BaseException) -> str:
-    """Return the last line of ours that the error passed, as `rules.py:12`."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if _PACKAGE in Path(frame.filename).parents]
-    if not ours:
-        return "an unknown place"
-    return f"{Path(ours[-1].filename).relative_to(_PACKAGE.parent)}:{ours[-1].lineno}"

@@ -207,7 +207,11 @@ def _show(bar: Bar, task: TaskID, progress: Progress, interrupt: Interrupt) -> N
     counts = progress.counts
     bar.update(
         task,
-        description=_STOPPING if interrupt.requested else "delivering",
+        description=_STOPPING
+        if interrupt.requested
+        else "delivering"
+        if not progress.slowed
+        else f"delivering, {progress.at_once} at once",
         completed=sum(counts.values()),
         total=progress.rows_due,
         rows=progress.rows_read,
@@ -249,6 +253,7 @@ class ProgressLog:
             rows_read=progress.rows_read,
             **{status.value: progress.counts.get(status, 0) for status in Status if status is not Status.SENDING},
             requests=progress.requests,
+            at_once=progress.at_once,
             rows_per_s=round(rate, 1),
             left_s=round(left / rate) if rate > 0 else None,
         )

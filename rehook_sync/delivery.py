@@ -7,63 +7,28 @@ most twice `concurrency` calls are marked at any moment.
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from random import Random
 
 from rehook_sync.errors import ApiDownError, LeaseLostError, RehookSyncError, StoppedError
 from rehook_sync.interrupt import Interrupt
 from rehook_sync.lanes import Flight, Lane, OpenClaims, Outbox
 from rehook_sync.mapping import is_unchanged
+from rehook_sync.orders import DeliveryConfig, DeliveryReport, Load
 from rehook_sync.outcomes import HOPELESS, build_entry, spread_entry, stop_reason
-from rehook_sync.pace import Breaker, Pace
+from rehook_sync.pace import Breaker, Pace, Throttle
 from rehook_sync.records import ELSEWHERE, Answer, Customer, Effect, Entry, Operation, Reason, Status, Stream
 from rehook_sync.rehook import Rehook
-from rehook_sync.retry import Decision, Next, RetryPolicy, backoff_s, decide
+from rehook_sync.retry import Decision, Next, backoff_s, decide
 from rehook_sync.scribe import Recorder, Scribe
+from rehook_sync.transport import run_loop
 
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load", "check_credentials", "deliver"]
 
+_PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.TIMEOUT})
 _jitter = Random().random  # noqa: S311 - spreads retries, keeps no secret
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryConfig:
-    """How to send.
-
-    Units:  rate_limit: requests per second; renew_s: seconds between renewals of the lease when nothing is written.
-            queue_rows: operations held in memory.
-    """
-
-    concurrency: int
-    rate_limit: float | None
-    policy: RetryPolicy
-    api_down_after: int
-    skip_unchanged: bool
-    renew_s: float
-    queue_rows: int = 4000
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One portion of work: operations in time order, and rows that were settled without a request."""
-
-    operations: list[Operation]
-    entries: list[Entry]
-
-
-@dataclass(slots=True)
-class DeliveryReport:
-    """What was durably recorded, and why delivery ended early, if it did."""
-
-    counts: Counter[Status] = field(default_factory=Counter)
-    rejected: Counter[Reason] = field(default_factory=Counter)
-    requests: int = 0
-    error: RehookSyncError | None = None
-    interrupted: bool = False
 
 
 def deliver(
@@ -81,7 +46,7 @@ def deliver(
     """
     with ThreadPoolExecutor(1, "reader") as reading, ThreadPoolExecutor(1, "writer") as writing:
         courier = _Courier(client, recorder, config, (reading, writing), listen)
-        return asyncio.run(courier.run(feed, interrupt))
+        return run_loop(courier.run(feed, interrupt))
 
 
 def check_credentials(client: Rehook) -> Answer:
@@ -91,7 +56,7 @@ def check_credentials(client: Rehook) -> Answer:
         async with aclosing(client):
             return await client.check_credentials()
 
-    return asyncio.run(ask())
+    return run_loop(ask())
 
 
 class _Courier:
@@ -113,6 +78,8 @@ class _Courier:
         self._report = DeliveryReport()
         self._pace = Pace(config.rate_limit)
         self._breaker = Breaker(config.api_down_after)
+        self._throttle = Throttle(config.concurrency)
+        self._room = asyncio.Event()
         self._lanes: dict[str, Lane] = {}
         self._blocked_users: set[str] = set()
         self._freeing: dict[str, list[Lane]] = {}
@@ -126,6 +93,7 @@ class _Courier:
         self._probing = asyncio.Lock()
         self._queued = 0
         self._greeted = False
+        self._closing = False
 
     async def run(self, feed: Iterator[Load], interrupt: Interrupt) -> DeliveryReport:
         """Send until the feed ends or something stops the run; what is in flight is always settled."""
@@ -138,9 +106,11 @@ class _Courier:
         interrupt.listen(wake)
         async with aclosing(self._client), asyncio.TaskGroup() as tasks:
             writer = tasks.create_task(self._write())
-            workers = [tasks.create_task(self._work()) for _ in range(self._config.concurrency)]
+            workers = [tasks.create_task(self._work(place)) for place in range(self._config.concurrency)]
             await self._read(feed)
             await self._until(lambda: self._queued == 0)
+            self._closing = True
+            self._room.set()
             for _ in workers:
                 self._scribe.sendable.put_nowait(None)
             await asyncio.wait(workers)
@@ -247,8 +217,15 @@ class _Courier:
 
     # Sending.
 
-    async def _work(self) -> None:
-        while (flight := await self._scribe.sendable.get()) is not None:
+    async def _work(self, place: int) -> None:
+        """Send one call after another, unless fewer than `place` are to be open at once."""
+        while True:
+            while place >= self._throttle.allowed and not self._closing:
+                self._room.clear()
+                await self._room.wait()
+            flight = await self._scribe.sendable.get()
+            if flight is None:
+                return
             wait_s = self._pace.reserve(time.monotonic())
             while wait_s > 0 and not self._stopped.is_set():
                 await self._sleep(wait_s)
@@ -260,11 +237,24 @@ class _Courier:
                 continue
             self._scribe.in_flight += 1
             self._report.requests += 1
+            asked_at = time.monotonic()
             answer = await self._client.send(flight.operation)
+            self._feel(answer, asked_at, time.monotonic())
             self._scribe.in_flight -= 1
             flight.attempts += 1
             flight.uncertain = flight.uncertain or answer.effect is Effect.UNKNOWN
             await self._handle(flight, answer)
+
+    def _feel(self, answer: Answer, asked_at: float, now: float) -> None:
+        """Let the API say how much it can take."""
+        throttle, before = self._throttle, self._throttle.allowed
+        if answer.reason in _PRESSURE:
+            throttle.pressed(now)
+        elif answer.effect is Effect.ACCEPTED:
+            throttle.answered(now, now - asked_at)
+        if throttle.allowed != before:
+            self._pace.share = throttle.allowed / throttle.most
+            self._room.set()
 
     async def _handle(self, flight: Flight, answer: Answer) -> None:
         decision = decide(flight.operation.stream, answer, flight.attempts, self._config.policy, _jitter())
@@ -429,6 +419,11 @@ class _Courier:
         self._report.counts.update(entry.status for entry in outbox.final)
         self._report.counts.subtract(entry.status for entry in outbox.undone)
         self._report.rejected.update(entry.reason for entry in outbox.final if entry.status is Status.REJECTED and entry.reason)
+        self._report.at_once, self._report.slowed, self._report.lowest = (
+            self._throttle.allowed,
+            self._throttle.slowed,
+            self._throttle.lowest,
+        )
         self._listen(self._report, outbox.final)
 
 

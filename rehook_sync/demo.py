@@ -274,7 +274,7 @@ def _story(demo: _Demo, sync: Sync) -> str:
         kinds = {(row["stream"], row["status"]) for row in rows} | {row["run_id"] for row in rows} | {row["reason"] for row in rows}
         return len(kinds) if len(rows) <= _LONGEST_STORY else 0
 
-    return max(list(demo.sandbox.store.customers)[:_STORIES], key=lambda user_id: variety(sync.explain(user_id).rows))
+    return max(list(demo.sandbox.store.customers)[:_STORIES], key=lambda user_id: variety(sync.explain(user_id, warehouse=False).rows))
 
 
 def _document(demo: _Demo) -> dict[str, object]:

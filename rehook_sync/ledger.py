@@ -50,6 +50,7 @@ class Ledger:
         self._holder: dict[str, object] = {"name": name, "owner": owner_name(), "ttl_s": ttl_s, "fence": 0}
         self._valid_until = 0.0
         self._run_renewed_at = -ttl_s
+        self._marked: set[Key] = set()
 
     def acquire(self) -> None:
         """Take the lease. Raises LeaseHeldError, naming the holder, while another run, or another attempt of this part, has it."""
@@ -136,10 +137,25 @@ class Ledger:
             self._write_customers(connection, batch.customers)
             self._write_accepted(connection, batch.accepted)
             self._write_releases(connection, batch.released)
+        for entry in batch.entries:
+            if entry.status is Status.SENDING:
+                self._marked.add(_key(entry))
+            else:
+                self._marked.discard(_key(entry))
+        self._marked -= refused
         return refused
 
     def _write_entries(self, connection: Connection, entries: Sequence[Entry]) -> frozenset[Key]:
-        newest: dict[Key, Entry] = {(entry.call.stream, entry.call.message_id): entry for entry in entries}
+        newest: dict[Key, Entry] = {_key(entry): entry for entry in entries}
+        outcomes = [_outcome_row(entry) for key, entry in newest.items() if key in self._marked and entry.status is not Status.SENDING]
+        if outcomes:
+            # What is marked needs no more than its outcome: half the work. Should a mark be gone after all, it is written anew.
+            told = connection.execute(self._sql["write_outcomes"], {"rows": _json(outcomes)})
+            if told.rowcount == len(outcomes):
+                newest = {key: entry for key, entry in newest.items() if key not in self._marked or entry.status is Status.SENDING}
+        return self._upsert_entries(connection, newest)
+
+    def _upsert_entries(self, connection: Connection, newest: Mapping[Key, Entry]) -> frozenset[Key]:
         if not newest:
             return frozenset()
         rows = _json([_entry_row(entry) for entry in newest.values()])
@@ -239,6 +255,23 @@ def _json(value: object) -> str:
     """Return JSON without NUL characters, which PostgreSQL's text cannot hold; text that only spells one out stays."""
     text = orjson.dumps(value).decode()
     return _ESCAPE.sub(lambda found: "\\ufffd" if found[0] == _NUL else found[0], text) if _NUL in text else text
+
+
+def _key(entry: Entry) -> Key:
+    return (entry.call.stream, entry.call.message_id)
+
+
+def _outcome_row(entry: Entry) -> dict[str, object]:
+    return {
+        "stream": entry.call.stream,
+        "message_id": entry.call.message_id,
+        "status": entry.status,
+        "reason": entry.reason,
+        "detail": entry.detail,
+        "http_status": entry.http_status,
+        "attempts": entry.attempts,
+        "sent_as": entry.sent_as,
+    }
 
 
 def _stored(message_id: str) -> str:

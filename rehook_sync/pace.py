@@ -1,24 +1,32 @@
-"""When the next request may leave, and when the API counts as down. No clock inside: times are passed in."""
+"""When the next request may leave, how many at once, and when the API counts as down. No clock inside: times are passed in."""
 
-__all__ = ["Breaker", "Pace"]
+__all__ = ["Breaker", "Pace", "Throttle"]
+
+_CALM_S = 1.0
+_SMOOTHING = 0.05
+_DRIFT = 1.0005
+_SLOWER = 4.0
+_SLOW_S = 0.5
 
 
 class Pace:
     """Spaces requests to a rate and keeps the pauses the API asks for.
 
     Units:  rate_limit: requests per second or None; all times are seconds of one monotonic clock.
+    Shape:  share: part of the rate that is used now, above 0 and up to 1.
     """
 
     def __init__(self, rate_limit: float | None) -> None:
         """Start with no request sent and no pause."""
         self._gap_s = 1.0 / rate_limit if rate_limit else 0.0
+        self.share = 1.0
         self._next_at = 0.0
         self._paused_until = 0.0
 
     def reserve(self, now: float) -> float:
         """Take the next free slot and return the seconds until it."""
         slot = max(now, self._next_at, self._paused_until)
-        self._next_at = slot + self._gap_s
+        self._next_at = slot + self._gap_s / self.share
         return slot - now
 
     def pause_left(self, now: float) -> float:
@@ -28,6 +36,49 @@ class Pace:
     def pause(self, now: float, seconds: float) -> None:
         """Let nobody send before `seconds` from now."""
         self._paused_until = max(self._paused_until, now + seconds)
+
+
+class Throttle:
+    """How many requests may be open at once: one more after as many good answers, half of them after a sign of pressure.
+
+    A sign is an answer that asks for fewer requests, or answers that take far longer than they took before. One burst
+    of them counts once.
+    Shape:  most: open requests at most.  slowed: how often it stepped down.  lowest: fewest ever allowed.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Begin with all."""
+        self.most = most
+        self.slowed = 0
+        self.lowest = most
+        self._allowed = float(most)
+        self._calm_from = 0.0
+        self._usual_s = 0.0
+        self._lately_s = 0.0
+
+    @property
+    def allowed(self) -> int:
+        """Return how many requests may be open now."""
+        return int(self._allowed)
+
+    def answered(self, now: float, took_s: float) -> None:
+        """Note a good answer, and how long it took."""
+        self._lately_s += (took_s - self._lately_s) * (_SMOOTHING if self._lately_s else 1.0)
+        # What is usual follows a lasting change by and by, so that an API that has become slower for good is not held back for ever.
+        self._usual_s = min(self._usual_s * _DRIFT, self._lately_s) if self._usual_s else self._lately_s
+        if self._lately_s > self._usual_s * _SLOWER and self._lately_s > _SLOW_S:
+            self.pressed(now)
+        else:
+            self._allowed = min(self._allowed + 1 / self._allowed, self.most)
+
+    def pressed(self, now: float) -> None:
+        """Note a sign of pressure."""
+        if now < self._calm_from:
+            return
+        self._calm_from = now + max(_CALM_S, 2 * self._lately_s)
+        self._allowed = max(self._allowed / 2, 1.0)
+        self.slowed += 1
+        self.lowest = min(self.lowest, self.allowed)
 
 
 class Breaker:

@@ -8,6 +8,7 @@ from enum import StrEnum
 __all__ = [
     "ELSEWHERE",
     "FAILED_REASONS",
+    "OWNED_BY",
     "REJECTED_REASONS",
     "Answer",
     "Batch",
@@ -64,6 +65,7 @@ class Reason(StrEnum):
     MISSING_EVENT_NAME = "missing_event_name"
     INVALID_ROW = "invalid_row"
     REFUSED_BY_REHOOK = "refused_by_rehook"
+    FORGOTTEN = "forgotten"
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
     NETWORK_ERROR = "network_error"
@@ -83,6 +85,8 @@ REJECTED_REASONS = (
     Reason.REFUSED_BY_REHOOK,
 )
 FAILED_REASONS = (Reason.RATE_LIMITED, Reason.SERVER_ERROR, Reason.NETWORK_ERROR, Reason.BLOCKED_BY_EARLIER)
+OWNED_BY = "owned by user "
+"""The detail of `referral_code_taken` begins so; the owner's id follows."""
 
 
 class Effect(StrEnum):

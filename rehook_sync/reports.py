@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.records import Reason, RunSummary, Selection, Status, Stream, Trigger, Window
+from rehook_sync.records import Reason, RunSummary, Selection, SourceRow, Status, Stream, Trigger, Window
 from rehook_sync.settings import parse_moment
-from rehook_sync.watermark import Beginning
+from rehook_sync.watermark import Absence, Beginning
 
 __all__ = [
     "Explanation",
+    "Facts",
     "Plan",
     "Progress",
     "Request",
@@ -21,7 +22,9 @@ __all__ = [
     "ShardResult",
     "ShardStatus",
     "StatusReport",
+    "Unjudged",
     "read_request",
+    "read_since",
 ]
 
 
@@ -51,7 +54,8 @@ class Progress:
     """How far a run has got.
 
     Shape:  rows_total: rows to go through; failed ones of earlier runs come on top.  rows_seen: gone through, those that
-            turned out to be known among them.  rows_read: judged.
+            turned out to be known among them.  rows_read: judged.  at_once: requests that may be open now.
+            slowed: how often that was stepped down because of what the API said.  lowest: how far.
     """
 
     run_id: str
@@ -60,6 +64,9 @@ class Progress:
     rows_read: int = 0
     counts: Mapping[Status, int] = field(default_factory=dict)
     requests: int = 0
+    at_once: int = 0
+    slowed: int = 0
+    lowest: int = 0
 
     @property
     def rows_due(self) -> int:
@@ -152,12 +159,49 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Unjudged:
+    """A call that the warehouse holds and no run has judged. Shape:  began_at: where the first run began."""
+
+    row: SourceRow
+    absence: Absence
+    began_at: datetime | None
+
+
+@dataclass(slots=True)
 class Explanation:
-    """Everything known about a user id or a message id; rows are oldest first."""
+    """Everything known about a user id or a message id; rows are oldest first.
+
+    Shape:  related: for a message id, the call that carried it and what else of its user is not settled.
+            unjudged: in the warehouse only; looked: whether it was asked.  detached: message ids of calls that were judged
+            and whose user id has been taken out since.
+    """
 
     key: str
     rows: Sequence[Mapping[str, object]]
     customer: Mapping[str, object] | None
+    related: Sequence[Mapping[str, object]] = ()
+    unjudged: list[Unjudged] = field(default_factory=list)
+    detached: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    looked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report is made of: rows of the queries in `sql/state/report.sql`, all of one moment.
+
+    Shape:  calls: last decided by runs from `since` on.  runs, lags: newest first.  unsettled, attention: of all time.
+    """
+
+    now: datetime
+    since: datetime
+    calls: Sequence[Mapping[str, object]]
+    runs: Sequence[Mapping[str, object]]
+    lags: Sequence[Mapping[str, object]]
+    watermarks: Sequence[Mapping[str, object]]
+    last_success: Mapping[str, object] | None
+    unsettled: Sequence[Mapping[str, object]]
+    attention: Sequence[Mapping[str, object]]
 
 
 def read_request(since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = "") -> Request:
@@ -166,14 +210,20 @@ def read_request(since: str | None, until: str | None, stream: str | None, trigg
     marks: what stands before an option's name, in errors. Raises UsageError naming the option.
     """
     now = datetime.now(UTC)
-    low = Beginning.BEGINNING if since == Beginning.BEGINNING.value else _moment(f"{marks}since", since, now)
+    low = None if since is None else read_since(since, now, marks=marks)
     if stream is not None and stream not in set(Stream):
         raise UsageError(f"{marks}stream: {stream!r} is not one of {', '.join(Stream)}")
-    return Request(low, _moment(f"{marks}until", until, now), None if stream is None else Stream(stream), trigger=trigger)
+    high = None if until is None else _moment(f"{marks}until", until, now)
+    return Request(low, high, None if stream is None else Stream(stream), trigger=trigger)
 
 
-def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
+def read_since(text: str, now: datetime, *, marks: str = "") -> datetime | Beginning:
+    """Return a lower bound: a time as people write it, or `beginning`. Raises UsageError naming the option."""
+    return Beginning.BEGINNING if text == Beginning.BEGINNING.value else _moment(f"{marks}since", text, now)
+
+
+def _moment(option: str, text: str, now: datetime) -> datetime:
     try:
-        return None if text is None else parse_moment(text, now)
+        return parse_moment(text, now)
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from rehook_sync.records import Claim, Reason, Stream
+from rehook_sync.records import OWNED_BY, Claim, Reason, Stream
 from rehook_sync.settings import AnonymousCalls
 
 __all__ = ["CodeBook", "Judgement", "Policy", "judge"]
@@ -78,7 +78,7 @@ def judge(frame: pd.DataFrame, policy: Policy, book: CodeBook) -> Judgement:
     for reason, applies in reversed(reasons.items()):
         verdict[applies] = reason
     detail = frame["problem"].where(verdict == Reason.INVALID_ROW, None)
-    detail = detail.where(verdict != Reason.REFERRAL_CODE_TAKEN, "owned by user " + owner)
+    detail = detail.where(verdict != Reason.REFERRAL_CODE_TAKEN, OWNED_BY + owner)
     refused = verdict.notna()
     return Judgement(
         accepted=frame[~refused],

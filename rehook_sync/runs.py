@@ -20,7 +20,7 @@ from rehook_sync.ledger import Ledger
 from rehook_sync.records import Entry, RunStatus, RunSummary, Selection, Status, Stream
 from rehook_sync.reports import Progress, Request, RunPlan, RunResult, ShardResult, ShardStatus
 from rehook_sync.shards import ShardedPlan, cut_users
-from rehook_sync.site import Site, advice
+from rehook_sync.site import Site, advice, slowness
 from rehook_sync.state import State
 from rehook_sync.watermark import Beginning, next_watermark
 
@@ -63,7 +63,7 @@ def run_whole(site: Site, request: Request, interrupt: Interrupt, listen: Listen
         summary = RunSummary(ledger.run_id, status, sum(counts.values()), requests=report.requests, error=message, **counts)
         complete = intake.complete and report.error is None and not report.interrupted
         watermarks = _record_end(state, ledger, summary, ShardedPlan(windows, newest), intake.rows, complete=complete)
-        notes = advice(intake.rejected, intake.rows.total())
+        notes = advice(intake.rejected, intake.rows.total()) + slowness(report.slowed, report.lowest, site.settings.concurrency)
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
 
 
@@ -207,7 +207,8 @@ def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *,
 
     def committed(latest: DeliveryReport, entries: Sequence[Entry]) -> None:
         intake.note_recorded(entries)
-        listen(Progress(work.ledger.run_id, total, intake.seen, intake.rows.total(), dict(latest.counts), latest.requests))
+        pressure = latest.at_once, latest.slowed, latest.lowest
+        listen(Progress(work.ledger.run_id, total, intake.seen, intake.rows.total(), dict(latest.counts), latest.requests, *pressure))
 
     with closing(work.loads) as loads:
         return deliver(loads, site.client(parts), work.ledger, site.delivery_config(parts), interrupt, committed)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, TextClause
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -45,7 +45,7 @@ from rehook_sync.rows import (
 )
 from rehook_sync.values import to_time
 
-__all__ = ["SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
+__all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
 
 _FETCH_ROWS = 500
 _IDS_PER_STATEMENT = 500
@@ -55,6 +55,22 @@ _TICK = timedelta.resolution
 _POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
 _CONVERT: dict[Kind, Callable[[Any], object]] = {Kind.BOOLEAN: to_boolean, Kind.TIME: to_moment}
 _T = TypeVar("_T")
+
+
+class JudgedGroup(NamedTuple):
+    """Ids of a window that sync_state has, of one kind.
+
+    Shape:  day, event: as the warehouse says, days as `2026-11-01`, None for calls without a usable time.
+            recorded_day, recorded_event: as sync_state says.  recorded_within: whether its time is in the window, too.
+    """
+
+    day: str | None
+    event: str | None
+    status: str
+    recorded_day: str | None
+    recorded_event: str | None
+    recorded_within: bool
+    calls: int
 
 
 class SegmentSource:
@@ -88,10 +104,7 @@ class SegmentSource:
         statement = self._calls(stream, None, "read_newest")
         with self._opened() as connection:
             value = connection.execute(statement, self._bounds(window)).scalar()
-        try:
-            return to_time(value)
-        except ValueError:
-            return None
+        return _usable_time(value)
 
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
         """Return the users of a window in some dozens of tiles of like size: the first user id of each, and its calls."""
@@ -121,7 +134,7 @@ class SegmentSource:
         plan, columns = self._plan(stream)
         statement = self._calls(stream, known, "read_calls", shard, columns=columns)
         with self._opened() as connection:
-            values = self._bounds(window) | _known_values(stream, known) | _shard_values(shard)
+            values = self._bounds(window) | _known_values(stream, known, shard)
             yield from build_rows(plan, self._fetch(connection, statement, values, streamed=True))
 
     def read_ids(self, stream: Stream, ids: Sequence[str]) -> list[SourceRow]:
@@ -140,6 +153,40 @@ class SegmentSource:
                 for row in build_rows(plan, self._fetch(connection, nameless, {}, streamed=True)):
                     found.setdefault(row.message_id, row)
         return sorted((row for row in found.values() if row.message_id in wanted), key=time_order)
+
+    def read_due(self, stream: Stream, window: Window, known: Identifier | None) -> Iterator[tuple[object, datetime | None, str | None]]:
+        """Yield each id of a window once: id, oldest time of arrival, event; one id None stands for all calls without one.
+
+        Shape:  known: as in `read_window`.  The time is None where it is unusable, the event for identifies.
+        """
+        statement = self._due(stream, known, "read_due")
+        with self._opened() as connection:
+            values = self._bounds(window) | _known_values(stream, known)
+            for message_id, received_at, event in self._fetch(connection, statement, values, streamed=True):
+                yield message_id, _usable_time(received_at), None if event is None else str(event)
+
+    def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
+        """Return how many ids of a window the sync_state table, which is in this database, has; grouped by what both say."""
+        statement = self._due(stream, None, "count_judged", recorded=known)
+        with self._opened() as connection:
+            rows = connection.execute(statement, self._bounds(window) | _known_values(stream, known)).all()
+        return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
+
+    def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str]) -> Iterator[SourceRow]:
+        """Yield the calls of a window without an id, and those with one of these ids, which cannot be used; one may come twice."""
+        plan, columns = self._plan(stream)
+        statement = self._calls(stream, None, "read_unusable_ids", columns=columns)
+        with self._opened() as connection:
+            yield from build_rows(plan, self._fetch(connection, statement, self._bounds(window) | {"ids": self._ids(ids)}, streamed=True))
+
+    def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
+        """Return the newest calls of a user, so many at most, in `time_order`; without an index it reads the whole table."""
+        plan, columns = self._plan(stream)
+        user = self._named("calls", [self.discover().table(stream).columns["user_id"]])
+        statement = self._calls(stream, None, "read_calls_of_user", columns=columns, user=user)
+        with self._opened() as connection:
+            found = build_rows(plan, self._fetch(connection, statement, {"user_id": user_id, "rows": rows}))
+            return sorted({row.message_id: row for row in found}.values(), key=time_order)
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
         """Add to each track what its event table has of it, in place; a call that is not there stays as it is."""
@@ -293,10 +340,19 @@ class SegmentSource:
     def _user_column(self, alias: str, stream: Stream) -> Identifier:
         return self._named(alias, [self.discover().table(stream).columns["user_id"]])
 
+    def _due(self, stream: Stream, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
+        """Return a statement over the different ids of a stream."""
+        table = self.discover().table(stream)
+        events = [table.columns[each] for each in ("event_text", "event") if table.has(each)] if stream is Stream.TRACKS else []
+        if not events:
+            return self._calls(stream, known, ("due_identifies", what), None, **identifiers)
+        # Twice the last one: a function of several values wants two at least.
+        return self._calls(stream, known, ("due_tracks", what), None, events=self._named("calls", (*events, events[-1])), **identifiers)
+
     def _calls(
-        self, stream: Stream, known: Identifier | None, what: str, shard: Shard | None = None, **identifiers: Identifier
+        self, stream: Stream, known: Identifier | None, what: str | Sequence[str], shard: Shard | None = None, **identifiers: Identifier
     ) -> TextClause:
-        """Return a statement over the calls of a stream."""
+        """Return a statement over the calls of a stream; `what` names its last part or parts."""
         layout = self.discover()
         table = layout.table(stream)
         cursor = table.columns[layout.cursor]
@@ -309,7 +365,8 @@ class SegmentSource:
         }
         if shard is not None:
             common["user"] = self._user_column("due", stream)
-        parts = ["timed", "new_calls" if known else "all_calls", "some_users" if shard else "all_users", what]
+        last = (what,) if isinstance(what, str) else what
+        parts = ["timed", "new_calls" if known else "all_calls", "some_users" if shard else "all_users", *last]
         return self._text(parts, common | identifiers)
 
     def _text(self, parts: Sequence[str], identifiers: Mapping[str, Identifier]) -> TextClause:
@@ -371,12 +428,15 @@ def _add_loaders(connection: Connection) -> None:
         adapters.register_loader(oid, lenient_loader(loader, failures))
 
 
-def _known_values(stream: Stream, known: Identifier | None) -> dict[str, object]:
-    return {"stream": stream.value} if known else {}
+def _usable_time(value: object) -> datetime | None:
+    try:
+        return to_time(value)
+    except ValueError:
+        return None
 
 
-def _shard_values(shard: Shard | None) -> dict[str, object]:
-    return {"low_user": shard.low, "high_user": shard.high} if shard else {}
+def _known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:
+    return ({"stream": stream.value} if known else {}) | ({"low_user": shard.low, "high_user": shard.high} if shard else {})
 
 
 def _sortable(moment: datetime) -> str:

@@ -24,7 +24,7 @@ from rehook_sync.state import State
 from rehook_sync.transport import AiohttpTransport
 from rehook_sync.watermark import Beginning, next_window
 
-__all__ = ["Site", "advice", "open_client", "source_config"]
+__all__ = ["Site", "advice", "open_client", "slowness", "source_config"]
 
 _MANY_ANONYMOUS = 0.2
 
@@ -124,6 +124,17 @@ def advice(rejected: Mapping[Reason, int], rows: int) -> list[str]:
     return [
         f"{dropped} of {rows} rows carry an anonymous_id and were rejected for it; if they also carry a user_id and should go "
         "out, set REHOOK_SYNC_ANONYMOUS_CALLS=allow_with_user_id"
+    ]
+
+
+def slowness(slowed: int, lowest: int, most: int) -> list[str]:
+    """Return what the user should know of an API under pressure."""
+    if not slowed:
+        return []
+    times = "once" if slowed == 1 else f"{slowed} times"
+    return [
+        f"Rehook asked for fewer requests or became slow: slowed down {times}, to {lowest} of {most} requests at once at the least; "
+        "if that is usual, lower REHOOK_SYNC_CONCURRENCY or set REHOOK_SYNC_RATE_LIMIT"
     ]
 
 

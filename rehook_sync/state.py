@@ -16,15 +16,18 @@ from rehook_sync.database import Database
 from rehook_sync.errors import UsageError
 from rehook_sync.queries import Statements
 from rehook_sync.records import Prior, Reason, RunStatus, RunSummary, Selection, Shard, Status, Stream, Trigger, Window
-from rehook_sync.reports import ShardResult, ShardStatus
+from rehook_sync.reports import Facts, ShardResult, ShardStatus
 from rehook_sync.shards import ShardedPlan, read_plan, write_plan
 from rehook_sync.values import to_time
 from rehook_sync.watermark import Coverage
 
-__all__ = ["DueCall", "ShardRecord", "State"]
+__all__ = ["DueCall", "Judged", "ShardRecord", "State"]
 
 _PAGE = 500
 _EVERYBODY = Shard(0, "", None)
+_REPORT_EVENTS = 1000
+_REPORT_RUNS = 30_000
+_REPORT_ROWS = 50
 _TIMES = frozenset(
     {"since_at", "until_at", "started_at", "finished_at", "low_at", "high_at", "recorded_at", "received_at", "occurred_at"}
     | {"first_seen_at", "settled_at", "first_sent_at", "last_sent_at", "expires_at"}
@@ -37,6 +40,15 @@ class DueCall:
 
     message_id: str
     prior: Prior
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is recorded of a call."""
+
+    status: Status
+    event: str | None
+    received_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +83,20 @@ class State:
 
     def read_known(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Status]:
         """Return which of these message ids have been judged, with their status."""
+        return {message_id: judged.status for message_id, judged in self.read_judged(stream, message_ids).items()}
+
+    def read_judged(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Judged]:
+        """Return what is recorded of these message ids; those never judged are absent."""
         stored = {message_id.replace("\x00", "\ufffd"): message_id for message_id in message_ids}
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
-        return {stored[row.message_id]: Status(row.status) for row in rows}
+        return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at)) for row in rows}
+
+    def count_recorded(self, stream: Stream, window: Window) -> dict[tuple[str | None, str | None], int]:
+        """Return how many recorded calls of a stream a window has: (day, event) -> calls."""
+        values = {"stream": stream, "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+        with self.database.connect() as connection:
+            return {(row.day, row.event): row.n for row in connection.execute(self._sql["count_recorded"], values).all()}
 
     def read_again(self, stream: Stream, selection: Selection) -> Iterator[list[DueCall]]:
         """Yield the failed or rejected calls of a stream that are meant, in time order, some hundreds at a time.
@@ -250,9 +272,41 @@ class State:
         """Return the rows of a user id or a message id, oldest first, and the customer if there is one."""
         return self._rows("explain", {"id": key}), next(iter(self._rows("explain_customer", {"id": key})), None)
 
+    def read_related(self, key: str) -> list[dict[str, object]]:
+        """Return, for a message id, the call that carried it and what else of its user is not settled, oldest first."""
+        return self._rows("explain_related", {"id": key})
+
+    def read_report(self, since: datetime, since_run: str) -> Facts:
+        """Return what a report is made of, all of one moment.
+
+        Shape:  since_run: the smallest run id of that time.
+        """
+        at = self.database.as_stored(since)
+        with self.database.connect() as connection:
+            if self.database.dialect == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+
+            def read(name: str, **values: object) -> list[dict[str, object]]:
+                return self._read(connection, name, values)
+
+            return Facts(
+                now=self._now(connection),
+                since=since,
+                calls=read("report_calls", since_run=since_run, events=_REPORT_EVENTS),
+                runs=read("report_runs", since=at, runs=_REPORT_RUNS),
+                lags=read("report_lags", since=at, runs=2 * _REPORT_RUNS),
+                watermarks=[row for stream in Stream for row in read("read_last_watermarks", stream=stream)],
+                last_success=next(iter(read("report_last_success")), None),
+                unsettled=read("report_unsettled"),
+                attention=read("report_attention", rows=_REPORT_ROWS),
+            )
+
     def _rows(self, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
         with self.database.connect() as connection:
-            rows = connection.execute(self._sql[name], values).mappings().all()
+            return self._read(connection, name, values)
+
+    def _read(self, connection: Connection, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
+        rows = connection.execute(self._sql[name], values).mappings().all()
         return [{key: to_time(value) if key in _TIMES else value for key, value in row.items()} for row in rows]
 
     def _now(self, connection: Connection) -> datetime:

@@ -6,22 +6,26 @@ from typing import Self
 
 import httpx
 
+from rehook_sync.audit import AuditReport, audit_stream
 from rehook_sync.database import open_database, same_database
 from rehook_sync.delivery import check_credentials
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
+from rehook_sync.inquiry import read_explanation
 from rehook_sync.intake import Intake, PlannedClaims
 from rehook_sync.interrupt import Interrupt
 from rehook_sync.layout import SourceLayout
 from rehook_sync.mapping import is_unchanged
 from rehook_sync.migrations import Upgrade, check_version, upgrade
-from rehook_sync.records import Answer, Operation, Status, Stream
-from rehook_sync.reports import Explanation, Plan, Progress, Request, RunPlan, RunResult, ShardResult, StatusReport
+from rehook_sync.person import Person, Traces
+from rehook_sync.records import Answer, Operation, Status, Stream, Window
+from rehook_sync.reports import Explanation, Facts, Plan, Progress, Request, RunPlan, RunResult, ShardResult, StatusReport
 from rehook_sync.runs import deliver_part, finish_parts, leased, run_whole, start_parts
 from rehook_sync.segment import SegmentSource
 from rehook_sync.settings import Settings
 from rehook_sync.site import Site, advice, open_client, source_config
 from rehook_sync.state import State
-from rehook_sync.upkeep import accept_doubtful, prune
+from rehook_sync.upkeep import accept_doubtful, check_forgettable, forget, prune
+from rehook_sync.watermark import Beginning
 
 __all__ = ["Sync"]
 
@@ -143,6 +147,34 @@ class Sync:
         with leased(self._site(discover=False), "prune") as (ledger, _):
             return prune(state, ledger, before, interrupt, listen or (lambda _pruned: None))
 
+    def forget(self, user_id: str, interrupt: Interrupt, *, give_up: bool, dry_run: bool) -> Traces:
+        """Take a person out of the sync-state tables; returns what was known of them, nothing when there was nothing to do.
+
+        give_up: settle the person's failed calls as rejected instead of refusing.
+        Raises: UsageError when calls of the person are not settled.
+        """
+        state = self._state()
+        person = Person(self._state_database, user_id)
+        traces = person.find()
+        if not traces or dry_run:
+            check_forgettable(user_id, traces, give_up=give_up)
+            return traces
+        with leased(self._site(discover=False), "forget") as (ledger, _):
+            return forget(person, state, ledger, interrupt, give_up=give_up)
+
+    def audit(self, request: Request) -> AuditReport:
+        """Compare warehouse and state for the period of a request with a `since`; writes nothing.
+
+        Raises: UsageError when the period ends before it begins.
+        """
+        state = self._state()
+        window = Window(None if isinstance(request.since, Beginning) else request.since, request.until or state.now())
+        if window.low is not None and window.low >= window.high:
+            raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
+        site = self._site()
+        found = [audit_stream(site.source, state, each, window, site.known_in, self.settings.lookback) for each in request.streams]
+        return AuditReport(found, _holder(state))
+
     def read_status(self, runs: int) -> StatusReport:
         """Return the newest runs, watermarks, counts and the lease."""
         state = self._state()
@@ -157,10 +189,14 @@ class Sync:
         state = self._state()
         return state.count_unsettled(), state.read_attention(rows)
 
-    def explain(self, key: str) -> Explanation:
-        """Return everything known about a user id or a message id."""
-        rows, customer = self._state().explain(key)
-        return Explanation(key, rows, customer)
+    def read_report(self, since: datetime | Beginning) -> Facts:
+        """Return what a report from a time on is made of."""
+        begins = datetime.fromtimestamp(0, UTC) if isinstance(since, Beginning) else since.astimezone(UTC)
+        return self._state().read_report(begins, f"{begins:%Y%m%dT%H%M%SZ}")
+
+    def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
+        """Return everything known about a user id or a message id; `warehouse` looks there for calls no run has judged."""
+        return read_explanation(self._state(), self._source if warehouse else None, key, self.settings.lookback)
 
     def _state(self) -> State:
         if self.read_version() is None:
@@ -173,6 +209,13 @@ class Sync:
         if discover:
             self.discover()
         return Site(self.settings, self._source, self._state_database, state, self._transport, self._is_one_database)
+
+
+def _holder(state: State) -> str | None:
+    """Return the run that holds the lease now, None when it is free."""
+    lease = state.read_lease()
+    expires_at = lease and lease["expires_at"]
+    return str(lease["run_id"]) if lease and lease["owner"] and isinstance(expires_at, datetime) and expires_at > state.now() else None
 
 
 def _ignore(_progress: Progress) -> None:

@@ -12,8 +12,9 @@ import re
 import select
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
+from typing import TypeVar
 
 import aiohttp
 import httpx
@@ -23,7 +24,9 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EofStream, StreamReader
 
-__all__ = ["AiohttpTransport"]
+__all__ = ["AiohttpTransport", "run_loop"]
+
+_Result = TypeVar("_Result")
 
 _KEEPALIVE_S = 4.0  # below the 5 s after which many servers close an idle connection: nothing is then lost in a race
 _LONGEST_HEADER_BYTES = 65_536
@@ -56,6 +59,16 @@ _MAY_HAVE_LEFT: tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportErr
     ),
     ((Exception,), httpx.ReadError),
 )
+
+
+def run_loop(main: Coroutine[object, object, _Result]) -> _Result:
+    """Run a coroutine to its end, on uvloop where that is installed: it does the same work in less time."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - may not be there, and is not needed before something is sent
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):

@@ -1,4 +1,4 @@
-"""Work on the sync-state tables that sends nothing: accepting what is in doubt, pruning old detail.
+"""Work on the sync-state tables that sends nothing: accepting what is in doubt, pruning old detail, forgetting a person.
 
 Each is a run of its own in `sync_runs`, under the same lease as all others.
 """
@@ -6,14 +6,18 @@ Each is a run of its own in `sync_runs`, under the same lease as all others.
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from rehook_sync.errors import UsageError
 from rehook_sync.interrupt import Interrupt
 from rehook_sync.ledger import Ledger
-from rehook_sync.records import RunStatus, RunSummary, Trigger
+from rehook_sync.person import Person, Traces
+from rehook_sync.records import RunStatus, RunSummary, Status, Trigger
 from rehook_sync.state import State
 
-__all__ = ["accept_doubtful", "prune"]
+__all__ = ["accept_doubtful", "check_forgettable", "forget", "prune"]
 
 _PAGE = 2000
+_PAGES_PER_RENEWAL = 100
+"""Pages read without finding anything before the lease is renewed."""
 
 
 def accept_doubtful(state: State, ledger: Ledger, ids: Iterable[str] | None) -> RunSummary:
@@ -47,3 +51,51 @@ def prune(state: State, ledger: Ledger, before: datetime, interrupt: Interrupt, 
     with ledger.transaction() as connection:
         state.record_finish(connection, RunSummary(ledger.run_id, status))
     return pruned
+
+
+def check_forgettable(user_id: str, traces: Traces, *, give_up: bool) -> None:
+    """Refuse to forget a person whose calls still hold work, unless that is only failed calls that may be given up.
+
+    Raises: UsageError, with the commands that settle them.
+    """
+    left = {status: calls for status, calls in traces.unsettled.items() if not (give_up and status is Status.FAILED)}
+    if not left:
+        return
+    what = " and ".join(f"{calls} {status.replace('_', ' ')}" for status, calls in left.items())
+    ways = {
+        Status.FAILED: "`retry` sends failed ones, `forget --give-up` settles them as rejected without sending",
+        Status.IN_DOUBT: "`resolve --accept` with this user id settles those in doubt as sent",
+        Status.SENDING: "a run is at work on it, or died: run again first",
+    }
+    advice = "; ".join(ways[status] for status in left)
+    raise UsageError(f"user {user_id} has calls that are not settled ({what}), nothing was forgotten: {advice}")
+
+
+def forget(person: Person, state: State, ledger: Ledger, interrupt: Interrupt, *, give_up: bool) -> Traces:
+    """Take a person out of the sync-state tables; returns what was known of them before.
+
+    It goes page by page, each a transaction of its own. The customer record goes last: as long as it is there, another
+    call finds what this one left. Keys, statuses, reasons and times stay, so that no old call is ever sent again.
+    Raises: UsageError when calls of the person are not settled. The ledger holds the lease.
+    """
+    traces = person.find()
+    check_forgettable(person.user_id, traces, give_up=give_up)
+    with ledger.transaction() as connection:
+        state.record_start(connection, ledger.run_id, Trigger.CLI, None, None)
+        given_up = person.give_up_failed(connection, ledger.run_id)
+    for number, notes in enumerate(person.read_notes(traces.codes)):
+        if interrupt.requested:
+            break
+        if notes or number % _PAGES_PER_RENEWAL == 0:
+            with ledger.transaction() as connection:
+                person.write_notes(connection, notes)
+    more = True
+    while more and not interrupt.requested:
+        with ledger.transaction() as connection:
+            more = person.forget_page(connection, _PAGE) == _PAGE
+    status = RunStatus.INTERRUPTED if interrupt.requested else RunStatus.SUCCEEDED
+    with ledger.transaction() as connection:
+        if status is RunStatus.SUCCEEDED:
+            person.forget_customer(connection)
+        state.record_finish(connection, RunSummary(ledger.run_id, status, given_up, rejected=given_up))
+    return traces

@@ -6,42 +6,29 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from rehook_sync.advice import MEANING
 from rehook_sync.console import error_document, visible
-from rehook_sync.records import Reason, RunStatus, RunSummary, Status, Stream
-from rehook_sync.reports import Explanation, Plan, RunResult, StatusReport
+from rehook_sync.records import Reason, RunStatus, RunSummary, Status
+from rehook_sync.reports import Plan, RunResult, StatusReport
 
 __all__ = [
-    "explanation_document",
-    "explanation_view",
+    "clock",
+    "counted",
     "line",
+    "meaning",
     "plan_document",
     "plan_view",
     "run_document",
     "run_view",
+    "span",
     "status_document",
+    "status_text",
     "status_view",
 ]
 
-MEANING = {
-    Reason.MISSING_USER_ID: "has no user_id",
-    Reason.ANONYMOUS_ID_PRESENT: "carries an anonymous_id",
-    Reason.REFERRAL_CODE_TAKEN: "its referral_code belongs to another user",
-    Reason.MISSING_REFERRAL_CODE: "a conversion event without referral_code",
-    Reason.MISSING_EVENT_NAME: "a Track call without event name",
-    Reason.INVALID_ROW: "holds what cannot be sent",
-    Reason.REFUSED_BY_REHOOK: "Rehook refused it",
-    Reason.RATE_LIMITED: "Rehook asked for fewer requests; not carried out",
-    Reason.SERVER_ERROR: "Rehook answered with a server error",
-    Reason.NETWORK_ERROR: "no connection to Rehook",
-    Reason.BLOCKED_BY_EARLIER: "waits for an earlier call of the same user",
-    Reason.TIMEOUT: "no answer in time; it may have arrived",
-    Reason.CONNECTION_LOST: "the connection broke; it may have arrived",
-    Reason.CRASHED_IN_FLIGHT: "the run died meanwhile; it may have arrived",
-}
 _COLOURS = {
     "succeeded": "green",
     "attention": "yellow",
@@ -79,12 +66,12 @@ def run_document(result: RunResult) -> dict[str, object]:
 def run_view(result: RunResult) -> Iterator[RenderableType]:
     """Give the summary of a run: counts that add up, watermarks, what is left to do."""
     summary = result.summary
-    yield line("run ", (summary.run_id, "bold"), " ", _status(summary.status))
+    yield line("run ", (summary.run_id, "bold"), " ", status_text(summary.status))
     rows = Grid.grid(padding=(0, 2))
     rows.add_column(justify="right", min_width=9)
     rows.add_column(no_wrap=True)
     rows.add_column(style="dim")
-    rows.add_row(_number(summary.rows_read), "rows", _counted(summary.requests, "request"))
+    rows.add_row(_number(summary.rows_read), "rows", counted(summary.requests, "request"))
     for status in _SETTLED:
         count = getattr(summary, status)
         style = _COLOURS.get(status) if count else "dim"
@@ -92,9 +79,9 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
         if status is Status.REJECTED:
             _add_reasons(rows, result.rejected)
     yield rows
-    marks = " · ".join(f"{stream} {_time(at)}" for stream, at in result.watermarks.items())
+    marks = " · ".join(f"{stream} {clock(at)}" for stream, at in result.watermarks.items())
     if result.watermarks:
-        yield line("watermark  ", f"{marks} UTC" if any(result.watermarks.values()) else _time(None))
+        yield line("watermark  ", f"{marks} UTC" if any(result.watermarks.values()) else clock(None))
     for each in result.recovered:
         yield line(f"cleaned up after run {each.run_id}, which died: {_counts_text(each)}")
     for status in (Status.FAILED, Status.IN_DOUBT):
@@ -145,8 +132,8 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
     _add_reasons(rows, plan.rejected)
     yield rows
     for stream, window in plan.windows.items():
-        low = "the beginning" if window.low is None else _time(window.low)
-        yield line(f"{stream:<10} from {low} until {_time(window.high)} UTC")
+        low = "the beginning" if window.low is None else clock(window.low)
+        yield line(f"{stream:<10} from {low} until {clock(window.high)} UTC")
     for note in plan.notes:
         yield line("note: ", note, style="yellow")
     for number, body in enumerate(plan.samples, 1):
@@ -176,7 +163,7 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
     if report.lease is not None and _is_held(report):
         lease = report.lease
         yield line(
-            "lease  ", ("held", "yellow"), f" by run {lease['run_id']} until {_time(lease['expires_at'])} UTC, owner {lease['owner']}"
+            "lease  ", ("held", "yellow"), f" by run {lease['run_id']} until {clock(lease['expires_at'])} UTC, owner {lease['owner']}"
         )
     else:
         yield line("lease  free")
@@ -186,7 +173,7 @@ def _watermarks_grid(report: StatusReport) -> Grid:
     grid = _headed("stream", "watermark (UTC)", "behind", "recorded by run")
     for stream, row in report.watermarks.items():
         lag_s = _lag_s(report.now, row.get("high_at"))
-        grid.add_row(stream, _time(row.get("high_at")), "" if lag_s is None else _span(lag_s), visible(row.get("run_id")))
+        grid.add_row(stream, clock(row.get("high_at")), "" if lag_s is None else span(lag_s), visible(row.get("run_id")))
     return grid
 
 
@@ -212,7 +199,7 @@ def _reasons_grid(counts: Sequence[Mapping[str, object]]) -> Iterator[Renderable
     grid = Grid.grid(padding=(0, 2))
     grid.add_column(justify="right", min_width=9)
     for (status, reason), n in found.most_common():
-        grid.add_row(_number(n), _status(status), visible(reason), Text(_meaning(reason), "dim"))
+        grid.add_row(_number(n), status_text(status), visible(reason), Text(meaning(reason), "dim"))
     yield grid
 
 
@@ -221,67 +208,26 @@ def _runs_grid(runs: Sequence[Mapping[str, object]], *, wide: bool) -> Grid:
     heads = ("rows", "sent", "same", "merged", "reject", "failed", "doubt")
     grid = _headed(*(("run", "by", "took") if wide else ("run at (UTC)",)), "ended", *heads, numbers=True)
     for run in runs:
-        ran = _span(_seconds(run["started_at"], run["finished_at"]))
-        first = (visible(run["run_id"]), visible(run["trigger"]), ran) if wide else (_time(run["started_at"]),)
-        grid.add_row(*first, _status(str(run["status"])), *(_number(run[name]) for name in names))
+        ran = span(_seconds(run["started_at"], run["finished_at"]))
+        first = (visible(run["run_id"]), visible(run["trigger"]), ran) if wide else (clock(run["started_at"]),)
+        grid.add_row(*first, status_text(str(run["status"])), *(_number(run[name]) for name in names))
     for column in grid.columns[: 3 if wide else 1]:
         column.justify = "left"
     grid.columns[3 if wide else 1].justify = "left"
     return grid
 
 
-def explanation_document(explanation: Explanation) -> dict[str, object]:
-    """Return everything known about an id."""
-    return {"id": explanation.key, "rows": list(explanation.rows), "customer": explanation.customer}
-
-
-def explanation_view(explanation: Explanation) -> Iterator[RenderableType]:
-    """Give the story of an id: each call, what was decided and why, when, in which run."""
-    customer = explanation.customer
-    if not explanation.rows and customer is None:
-        yield line(f"nothing is known about {explanation.key}: no call with this user id or message id has been judged yet")
-        return
-    yield line((explanation.key, "bold"), f"  {_counted(len(explanation.rows), 'call')}", ("  times are UTC", "dim"))
-    if customer is not None:
-        code, sent_at = customer.get("referral_code"), customer.get("first_sent_at")
-        yield line(
-            f"at Rehook since {_time(sent_at)} UTC" if sent_at else "not at Rehook yet", f", owns referral code {code}" if code else ""
-        )
-    for row in explanation.rows:
-        yield from _story(row, explanation.key)
-
-
-def _story(row: Mapping[str, object], key: str) -> Iterator[RenderableType]:
-    what = "identify" if row["stream"] == Stream.IDENTIFIES else f"track {row['event'] or '(no name)'}"
-    yield line(
-        f"{_time(row['occurred_at'])}  {what}  ", _status(str(row["status"])), f"  {_time(row['settled_at'] or row['first_seen_at'])}"
-    )
-    facts = [f"message {row['message_id']}"] if row["message_id"] != key else []
-    yield _remark(" · ".join([*facts, f"run {row['run_id']}"]))
-    why = [_meaning(str(row["reason"])), str(row["reason"])] if row["reason"] else []
-    why += [str(row["detail"])] if row["detail"] else []
-    why += [f"HTTP {row['http_status']}"] if row["http_status"] and row["status"] != Status.SENT else []
-    why += [f"{row['attempts']} attempts"] if _int(row["attempts"]) > 1 else []
-    why += [f"carried by message {row['sent_as']}"] if row["sent_as"] else []
-    why += [f"user {row['user_id']}"] if row["user_id"] and row["user_id"] != key else []
-    if why:
-        yield _remark(" · ".join(why))
-
-
-def _remark(text: str) -> RenderableType:
-    return Padding(Text(visible(text), "dim", overflow="fold"), (0, 0, 0, 2))
-
-
 def _add_reasons(rows: Grid, reasons: Mapping[Reason, int]) -> None:
     for reason, count in _largest(reasons):
-        rows.add_row(_number(count), Text(f"    {reason}", "dim"), _meaning(reason))
+        rows.add_row(_number(count), Text(f"    {reason}", "dim"), meaning(reason))
 
 
 def _largest(reasons: Mapping[Reason, int]) -> list[tuple[Reason, int]]:
     return sorted(((each, count) for each, count in reasons.items() if count), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _meaning(reason: str) -> str:
+def meaning(reason: str) -> str:
+    """Return a reason in words; nothing for one that this version does not know."""
     return MEANING[Reason(reason)] if reason in set(Reason) else ""
 
 
@@ -305,7 +251,8 @@ def line(*parts: str | Text | tuple[str, str], style: str = "") -> Text:
     return Text.assemble(*made, style=style)
 
 
-def _status(status: str) -> Text:
+def status_text(status: str) -> Text:
+    """Return a status in its colour."""
     return Text(visible(status).replace("_", " "), _COLOURS.get(status, ""))
 
 
@@ -317,11 +264,13 @@ def _int(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _time(value: object) -> str:
+def clock(value: object) -> str:
+    """Return a time as people read it, in UTC."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else "none yet"
 
 
@@ -333,7 +282,7 @@ def _lag_s(now: datetime, high_at: object) -> float | None:
     return _seconds(high_at, now)
 
 
-def _span(seconds: float | None) -> str:
+def span(seconds: float | None) -> str:
     """Return a length of time with its two largest units."""
     if seconds is None:
         return ""

@@ -10,7 +10,7 @@ from enum import Enum
 from rehook_sync.errors import UsageError
 from rehook_sync.records import Window
 
-__all__ = ["Beginning", "Coverage", "next_watermark", "next_window"]
+__all__ = ["Absence", "Beginning", "Coverage", "next_watermark", "next_window", "why_unjudged"]
 
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,6 +21,16 @@ class Beginning(Enum):
     """The lower bound of a window that takes all history."""
 
     BEGINNING = "beginning"
+
+
+class Absence(Enum):
+    """Why no run has judged a row that the warehouse holds."""
+
+    NO_RUN = "no_run"
+    FUTURE = "future"
+    NEXT_RUN = "next_run"
+    TOO_LATE = "too_late"
+    BEFORE_START = "before_start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +86,20 @@ def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, 
     if known is None:
         return begins if newest is None else newest
     return known if newest is None else max(known, newest)
+
+
+def why_unjudged(coverage: Coverage, lookback: timedelta, now: datetime, received_at: datetime | None) -> Absence:
+    """Return why a row received then has not been judged, and with it whether the next run will find it.
+
+    Shape:  received_at: None is no usable time; every run reads such rows.
+    """
+    if coverage.watermark is None:
+        return Absence.NO_RUN
+    if received_at is None:
+        return Absence.NEXT_RUN
+    if received_at >= now:
+        return Absence.FUTURE
+    if coverage.origin is not None and received_at < coverage.origin:
+        return Absence.BEFORE_START
+    low = next_window(coverage, lookback, now, None, None).low
+    return Absence.TOO_LATE if low is not None and received_at < low else Absence.NEXT_RUN

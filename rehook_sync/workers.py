@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
@@ -16,6 +17,7 @@ from rehook_sync.interrupt import Interrupt
 from rehook_sync.records import Status
 from rehook_sync.reports import Progress, Request, RunResult, ShardResult, ShardStatus
 from rehook_sync.settings import Settings
+from rehook_sync.site import slowness
 from rehook_sync.sync import Sync
 
 __all__ = ["run_in_processes"]
@@ -36,7 +38,8 @@ def run_in_processes(
         team = _Team(settings, plan.run_id, plan.shards)
         error = team.watch(plan.rows, interrupt, listen)
         result = sync.finish(plan.run_id, error, interrupted=interrupt.requested)
-        return RunResult(result.summary, result.watermarks, result.rejected, result.error, plan.recovered, result.unsettled, result.notes)
+        notes = [*result.notes, *slowness(team.progress.slowed, team.progress.lowest, settings.concurrency)]
+        return replace(result, recovered=plan.recovered, notes=notes)
 
 
 class _Team:
@@ -47,6 +50,7 @@ class _Team:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["rehook_sync.workers"])
         self._run_id = run_id
+        self.progress = Progress(run_id, 0)
         self._progress: dict[Connection, Progress] = {}
         self._members: dict[Connection, BaseProcess] = {}
         for shard in shards:
@@ -73,7 +77,8 @@ class _Team:
                     self._progress[cast(Connection, member)] = said
                 elif said is not None:
                     error = error or said.error
-            listen(self._sum(rows_total))
+            self.progress = self._sum(rows_total)
+            listen(self.progress)
         return error
 
     def _hear(self, member: Connection) -> Progress | ShardResult | None:
@@ -93,10 +98,10 @@ class _Team:
         counts: Counter[Status] = Counter()
         for each in self._progress.values():
             counts.update(each.counts)
-        seen, read, requests = (
-            sum(getattr(each, name) for each in self._progress.values()) for name in ("rows_seen", "rows_read", "requests")
-        )
-        return Progress(self._run_id, rows_total, seen, read, counts, requests)
+        latest = self._progress.values()
+        names = ("rows_seen", "rows_read", "requests", "at_once", "slowed", "lowest")
+        seen, read, requests, *pressure = (sum(getattr(each, name) for each in latest) for name in names)
+        return Progress(self._run_id, rows_total, seen, read, counts, requests, *pressure)
 
     def _terminate(self) -> None:
         for process in self._members.values():

@@ -38,7 +38,6 @@ COMMENT ON COLUMN sync_watermarks.low_at IS 'lower bound of the window that was 
 COMMENT ON COLUMN sync_watermarks.high_at IS 'watermark after the run: every row at or below it, from the first start on, is recorded; NULL: none yet';
 COMMENT ON COLUMN sync_watermarks.rows_new IS 'calls judged, those that had failed before included';
 COMMENT ON COLUMN sync_watermarks.recorded_at IS 'when this was written';
-COMMENT ON TABLE sync_state IS 'One row per Segment call ever judged; key (stream, message_id). Written by run, retry and revalidate: when the call is judged, before it is sent, and with its outcome. Once sent, unchanged, merged, rejected or in_doubt, no run touches a row again; a failed one is taken up by the next. resolve settles what is in doubt, prune empties the detail of what was settled long ago.';
 COMMENT ON COLUMN sync_state.stream IS 'identifies or tracks';
 COMMENT ON COLUMN sync_state.message_id IS 'Segment''s id; null-id: and a hash of the content where that was NULL, blank or too long';
 COMMENT ON COLUMN sync_state.user_id IS 'as in the warehouse';
@@ -160,3 +159,4 @@ COMMENT ON COLUMN sync_shards.rows_identifies IS 'Identify calls judged, of all 
 COMMENT ON COLUMN sync_shards.rows_tracks IS 'Track calls judged, of all attempts';
 COMMENT ON COLUMN sync_shards.error IS 'what stopped the newest attempt, one line';
 COMMENT ON COLUMN sync_shards.finished_at IS 'end of the newest attempt';
+COMMENT ON TABLE sync_state IS 'One row per Segment call ever judged; key (stream, message_id). Written by run, retry and revalidate: when the call is judged, before it is sent, and with its outcome. Once sent, unchanged, merged, rejected or in_doubt, no run touches a row again; a failed one is taken up by the next. resolve settles what is in doubt, prune and forget take who it was out of settled rows: user_id, detail and payload_hash; prune also event, http_status and sent_as.';

@@ -226,3 +226,32 @@ SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
 WHERE rehook_sync__id IS NULL OR TRIM(rehook_sync__id) = ''
 ORDER BY rehook_sync__occurred_at;
+
+-- name: read_calls_of_user
+-- does: reads calls with this user id, newest first, so many at most
+-- dialect: sqlite
+-- identifiers: columns, user
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE CAST(:"user" AS TEXT) = :user_id
+ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at) DESC, rehook_sync__id
+LIMIT :rows;
+
+-- name: read_calls_of_user
+-- does: reads calls with this user id, newest first, so many at most
+-- dialect: postgresql
+-- identifiers: columns, user
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE CAST(:"user" AS text) = :user_id
+ORDER BY rehook_sync__occurred_at DESC NULLS LAST, rehook_sync__id COLLATE "C"
+LIMIT :rows;
+
+-- name: read_calls_of_user
+-- does: reads calls with this user id, newest first, so many at most
+-- identifiers: columns, user
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE :"user" = :user_id
+ORDER BY rehook_sync__occurred_at DESC, rehook_sync__id
+LIMIT :rows;

@@ -1,14 +1,14 @@
 -- name: known_ids
--- does: tells which of these message ids have been judged before
+-- does: gives which of these message ids have been judged, and what is recorded of them
 -- dialect: postgresql
-SELECT s.message_id, s.status FROM sync_state AS s
+SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
 WHERE s.stream = :stream AND s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
 
 -- name: known_ids
--- does: tells which of these message ids have been judged before
+-- does: gives which of these message ids have been judged, and what is recorded of them
 -- dialect: sqlite
-SELECT s.message_id, s.status FROM sync_state AS s
-WHERE s.stream = :stream AND s.message_id IN (SELECT value FROM json_each(:ids));
+SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
+WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM json_each(:ids) AS wanted);
 
 -- name: read_failed
 -- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
@@ -34,22 +34,24 @@ WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND 
 ORDER BY due_at, s.message_id;
 
 -- name: read_rejected
--- does: lists calls that our own rules rejected, in time order; those that Rehook refused only when asked for
+-- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
 -- dialect: postgresql
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s
-WHERE s.status = 'rejected' AND s.stream = :stream
+WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
+    AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
     AND (s.reason = CAST(:reason AS text) OR (CAST(:reason AS text) IS NULL AND s.reason <> 'refused_by_rehook'))
     AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
         OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
 ORDER BY due_at, s.message_id;
 
 -- name: read_rejected
--- does: lists calls that our own rules rejected, in time order; those that Rehook refused only when asked for
+-- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
 -- dialect: sqlite
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s
-WHERE s.status = 'rejected' AND s.stream = :stream
+WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
+    AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
     AND (s.reason = :reason OR (:reason IS NULL AND s.reason <> 'refused_by_rehook'))
     AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
 ORDER BY due_at, s.message_id;
@@ -133,6 +135,28 @@ ON CONFLICT (stream, message_id) DO UPDATE
     WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
         AND NOT (excluded.status = 'sending' AND sync_state.status = 'sending' AND sync_state.user_id IS NOT excluded.user_id);
 
+-- name: write_outcomes
+-- does: records what became of calls that are marked, many at once
+-- dialect: postgresql
+UPDATE sync_state AS s
+SET status = r.status, reason = r.reason, detail = r.detail, http_status = r.http_status, attempts = r.attempts, sent_as = r.sent_as,
+    settled_at = CASE WHEN r.status IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, status text, reason text, detail text,
+    http_status integer, attempts integer, sent_as text)
+WHERE s.stream = r.stream AND s.message_id = r.message_id AND s.status IN ('failed', 'sending');
+
+-- name: write_outcomes
+-- does: records what became of calls that are marked, many at once
+-- dialect: sqlite
+UPDATE sync_state
+SET status = r.value ->> 'status', reason = r.value ->> 'reason', detail = r.value ->> 'detail', http_status = r.value ->> 'http_status',
+    attempts = r.value ->> 'attempts', sent_as = r.value ->> 'sent_as',
+    settled_at = CASE WHEN r.value ->> 'status' IN ('sent', 'unchanged', 'merged', 'rejected')
+        THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
+FROM json_each(:rows) AS r
+WHERE sync_state.stream = r.value ->> 'stream' AND sync_state.message_id = r.value ->> 'message_id'
+    AND sync_state.status IN ('failed', 'sending');
+
 -- name: read_marks
 -- does: tells which of these calls this run is sending for these users
 -- dialect: postgresql
@@ -197,7 +221,7 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND str
 -- name: doubt_marked
 -- does: puts the events of a range of users that were in flight when a run died in doubt
 -- dialect: sqlite
-UPDATE sync_state SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
+UPDATE sync_state INDEXED BY sync_state_unsettled SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks'
     AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user);
 
@@ -210,6 +234,21 @@ UNION
 SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
     s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at
 FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id
+ORDER BY occurred_at, stream, message_id;
+
+-- name: explain_related
+-- does: lists the call that carried a message, and what else of its user is not settled, oldest first
+SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
+    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
+FROM sync_state AS o
+WHERE o.stream = 'identifies'
+    AND o.message_id = (SELECT s.sent_as FROM sync_state AS s WHERE s.stream = 'identifies' AND s.message_id = :id)
+UNION
+SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
+    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
+FROM sync_state AS o
+WHERE o.status IN ('failed', 'in_doubt', 'sending') AND o.message_id <> :id
+    AND o.user_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id)
 ORDER BY occurred_at, stream, message_id;
 
 -- name: forget_marked_customers
@@ -236,7 +275,7 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
 -- name: fail_marked
 -- does: lets the next run repeat what was in flight when a run died, where repeating is safe
 -- dialect: sqlite
-UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail
+UPDATE sync_state INDEXED BY sync_state_unsettled SET status = 'failed', reason = 'network_error', detail = :detail
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
     AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user);
 

@@ -57,5 +57,9 @@ WHERE w.stream = :stream ORDER BY w.recorded_at DESC, w.run_id DESC LIMIT 1;
 SELECT stream, status, reason, count(*) AS n FROM sync_state GROUP BY stream, status, reason ORDER BY stream, status, reason;
 
 -- name: explain_customer
--- does: gives what is known of one customer, without its hashes
-SELECT source_id, referral_code, first_sent_at, last_sent_at, last_message_id FROM sync_customers WHERE source_id = :id;
+-- does: gives what is known of one customer, by user id or by a message id of theirs, without its hashes
+SELECT c.source_id, c.referral_code, c.first_sent_at, c.last_sent_at, c.last_message_id
+FROM sync_customers AS c
+WHERE c.source_id = :id
+    OR c.source_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id)
+ORDER BY CASE WHEN c.source_id = :id THEN 0 ELSE 1 END LIMIT 1;

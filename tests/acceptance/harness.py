@@ -119,6 +119,8 @@ class Forks:
         """Start a command in a folder. file_bytes: no file may grow beyond, as on a full disk."""
         self._started += 1
         out, err = (folder / f"process-{self._started}.{name}" for name in ("out", "err"))
+        for path in (out, err):
+            path.touch()  # a process may be killed before it opens them
         clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **environ}
         order = {
             "arguments": arguments,
@@ -133,7 +135,7 @@ class Forks:
 
 def serve_forks() -> bool:
     """Fork for each order on stdin, in the parent until the end of stdin; returns True in a child, ready to be the command."""
-    import rehook_sync.cli
+    import rehook_sync.__main__
     import rehook_sync.console
     import rehook_sync.sync
     import rehook_sync.views  # noqa: F401 - what a command would import
@@ -476,6 +478,6 @@ def state_table(url: str, name: str) -> str:
 
 
 if __name__ == "__main__" and serve_forks():
-    from rehook_sync.cli import main
+    from rehook_sync.__main__ import main
 
     main()

@@ -28,13 +28,16 @@ OPTIONS = {
     "init": set[str](),
     "check": set[str](),
     "plan": {"--since", "--until", "--stream", "--sample"},
-    "run": {"--since", "--until", "--stream", "--limit", "--dry-run"},
+    "run": {"--since", "--until", "--stream", "--limit", "--workers", "--dry-run"},
     "retry": {"--reason", "--stream", "--dry-run"},
     "revalidate": {"--reason", "--stream", "--dry-run"},
     "resolve": {"--resend", "--accept", "--dry-run"},
+    "audit": {"--since", "--until", "--stream"},
     "prune": {"--older-than", "--dry-run"},
+    "forget": {"--give-up", "--dry-run"},
     "status": {"--runs"},
-    "explain": set[str](),
+    "explain": {"--state-only"},
+    "report": {"--out", "--since"},
     "sandbox": {"--port"},
     "demo": {"--keep"},
 }
@@ -548,14 +551,16 @@ def test_explain_says_why_a_call_was_rejected(delivered: Shop) -> None:
     (message_id,) = delivered.execute("SELECT message_id FROM sync_state WHERE reason = 'missing_referral_code'")[0]
     shown = delivered("explain", message_id).out
     assert "rejected" in shown
-    assert "a conversion event without referral_code · missing_referral_code" in shown
+    assert "a conversion event without referral_code (missing_referral_code)" in shown
 
 
 def test_explain_of_an_unknown_id(delivered: Shop) -> None:
     done = delivered("explain", "nobody")
     assert (done.code, done.err) == (0, "")
     assert "nothing is known about nobody" in done.out
-    assert delivered("explain", "nobody", "--json").json == {"id": "nobody", "rows": [], "customer": None}
+    empty: dict[str, object] = {"id": "nobody", "rows": [], "related": [], "customer": None, "notes": []}
+    assert delivered("explain", "nobody", "--json").json == empty | {"not_judged": [], "detached": []}
+    assert delivered("explain", "nobody", "--json", "--state-only").json == empty | {"not_judged": None, "detached": None}
 
 
 def test_what_comes_from_data_cannot_drive_the_terminal(shop: Shop) -> None:
@@ -598,9 +603,9 @@ def test_secrets_are_never_shown(shop: Shop) -> None:
 
 def test_unexpected_errors_tell_their_place_and_no_data(program: Program) -> None:
     code = (
-        "import sys\nfrom rehook_sync import cli\n"
+        "import sys\nfrom rehook_sync import __main__ as entry, cli\n"
         "@cli.app.command()\ndef boom() -> None:\n    cli._moment('--since', object(), None)\n"
-        "sys.argv = ['rehook-sync', *sys.argv[1:]]\ncli.main()"
+        "sys.argv = ['rehook-sync', *sys.argv[1:]]\nentry.main()"
     )
     process = program.start_python("-c", code, "boom")
     out, err = process.communicate(timeout=60)

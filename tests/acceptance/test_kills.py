@@ -14,7 +14,7 @@ from warehouse import add_rows, at, identify, run_sql, track
 from rehook_sync.sandbox.store import Received
 
 from .conftest import wait_until
-from .harness import Forked, Forks, World, database_lock, is_sqlite, kill_at, kill_ever_later, make_old_calls, make_world
+from .harness import Forked, Forks, World, database_lock, is_sqlite, kill_at, kill_ever_later, make_old_calls, make_world, state_table
 
 KILLS = 12
 LENGTH_S = 0.6  # of a whole run, more or less
@@ -201,6 +201,27 @@ def test_killed_while_old_detail_is_pruned(world: World) -> None:
     sent = len(world.store.log)
     assert world("run", "--json").json["rows_read"] == 0
     assert len(world.store.log) == sent
+
+
+def test_killed_while_a_person_is_forgotten(world: World) -> None:
+    world.run_to_the_end()
+    make_old_calls(world, OLD_CALLS)
+    user_id = next(row["user_id"] for row in world.read_state() if row["status"] == "sent" and row["run_id"] != "long ago")
+    state = state_table(world.url, "sync_state")
+    run_sql(world.url, f"UPDATE {state} SET user_id = '{user_id}', detail = 'said by {user_id}' WHERE run_id = 'long ago'")
+    run_sql(world.url, f"UPDATE {state} SET detail = 'owned by user {user_id}' WHERE user_id <> '{user_id}'")
+    before = Counter((row["stream"], row["message_id"], row["status"], row["reason"]) for row in world.read_state())
+    kill_ever_later(world, "forget", user_id)
+    assert world.kills
+    tables = ("sync_state", "sync_customers", "sync_runs")
+    values = {str(value) for name in tables for row in world.read_state(name) for value in row.values()}
+    assert values.isdisjoint({user_id, f"said by {user_id}", f"owned by user {user_id}"})
+    assert "owned by user […]" in values
+    assert Counter((row["stream"], row["message_id"], row["status"], row["reason"]) for row in world.read_state()) == before
+    sent = len(world.store.log)
+    assert world("run", "--since", "beginning", "--json").json["rows_read"] == 0
+    assert len(world.store.log) == sent
+    assert {run["status"] for run in world.read_state("sync_runs")} <= {"succeeded", "crashed"}
 
 
 def test_killed_before_anything_was_sent_codes_go_to_the_same_users_again(forks: Forks, tmp_path: Path, database_url: str) -> None:

@@ -23,7 +23,7 @@ LOST = re.compile(r"error: (run \S+ lost its lease|the lease could not be renewe
 ENDED = re.compile(r"error: the database of REHOOK_SYNC_WAREHOUSE_URL failed: [^\n]+\n")
 SHIFTED_CLOCK = """
 import datetime, sys, time
-import rehook_sync.cli, rehook_sync.console, rehook_sync.sync, rehook_sync.views
+import rehook_sync.__main__, rehook_sync.console, rehook_sync.sync, rehook_sync.views
 
 shift_s, real, real_time = float(sys.argv.pop(1)), datetime.datetime, time.time
 class Kind(type):
@@ -37,7 +37,7 @@ time.time = lambda: real_time() + shift_s
 for name, module in list(sys.modules.items()):
     if name.startswith("rehook_sync") and getattr(module, "datetime", None) is real:
         module.datetime = Shifted
-rehook_sync.cli.main()
+rehook_sync.__main__.main()
 """
 
 

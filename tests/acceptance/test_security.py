@@ -363,12 +363,12 @@ def test_traits_are_kept_as_hashes_that_nobody_else_has(site: Site) -> None:
 
 BUG = """
 import sys
-import rehook_sync.cli, rehook_sync.delivery
+import rehook_sync.__main__, rehook_sync.delivery
 def raise_it(flight, *_):
     raise RuntimeError(f"a bug with {flight.operation.stream}")
 rehook_sync.delivery.build_entry = raise_it
 sys.argv = ["rehook-sync", *sys.argv[1:]]
-rehook_sync.cli.main()
+rehook_sync.__main__.main()
 """
 
 
@@ -524,7 +524,7 @@ def test_sql_in_settings_names_tables_or_nothing(each_site: Site) -> None:
             run_sql(url, "SELECT count(*) FROM pg_tables WHERE schemaname = '" + state_schema.replace("'", "''").replace("%", "%%") + "'")[
                 0
             ][0]
-            == 6
+            == 7
         )
 
 

@@ -12,6 +12,7 @@ from rehook_sync.database import Database, open_database
 from rehook_sync.errors import LeaseHeldError, LeaseLostError, StateVersionError
 from rehook_sync.ledger import Ledger
 from rehook_sync.migrations import check_version, upgrade
+from rehook_sync.queries import load_queries
 from rehook_sync.records import (
     Batch,
     Call,
@@ -402,3 +403,14 @@ def test_finished_run_keeps_its_counts(state: State, ledger: Ledger) -> None:
     [run] = state.read_runs(5)
     assert (run["status"], run["rows_read"], run["sent"], run["failed"], run["requests"], run["error"]) == ("attention", 3, 1, 2, 9, "why")
     assert isinstance(run["finished_at"], datetime)
+
+
+def test_known_ids_are_looked_up_one_by_one_and_not_by_going_through_all(sqlite_url: str) -> None:
+    """PostgreSQL plans by the size of its tables; SQLite chooses the same for all."""
+    database = open_database(sqlite_url, "REHOOK_SYNC_STATE_URL")
+    upgrade(database, None)
+    query = load_queries("state", "sqlite")["known_ids"].sql
+    with database.connect() as connection:
+        plan = connection.execute(text(f"EXPLAIN QUERY PLAN {query}"), {"stream": "tracks", "ids": "[]"}).all()
+    database.close()
+    assert any("stream=? AND message_id=?" in row[3] for row in plan), plan

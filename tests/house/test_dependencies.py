@@ -25,7 +25,14 @@ ADDED = re.compile(r"# added by '\.\[(\w+)\]'")
 """The lines of constraints.txt below which are the tools of an extra that is not installed where the tests run."""
 OPTIONAL = {"uvloop"}
 """Used where it happens to be installed; nothing is missing without it."""
-COMES_WITH = {"multidict": "aiohttp", "yarl": "aiohttp", "pydantic": "pydantic-settings", "numpy": "pandas", "click": "uvicorn"}
+COMES_WITH = {
+    "markupsafe": "jinja2",
+    "multidict": "aiohttp",
+    "yarl": "aiohttp",
+    "pydantic": "pydantic-settings",
+    "numpy": "pandas",
+    "click": "uvicorn",
+}
 
 
 def read_blocks() -> dict[str, dict[str, str]]:

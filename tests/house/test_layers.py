@@ -18,7 +18,7 @@ ASYNC_ROOMS = re.compile(r"(transport|rehook|delivery|scribe)\.py|sandbox/\w+\.p
 ALLOWED_AT = {
     "airflow": re.compile(r"airflow/\w+\.py"),
     "aiohttp": re.compile(r"transport\.py"),
-    "sqlalchemy": re.compile(r"(queries|database|migrations|state|ledger|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"),
+    "sqlalchemy": re.compile(r"(queries|database|migrations|state|ledger|person|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"),
 }
 LIGHT = ("__init__.py", "settings.py", "cli.py", "__main__.py")
 HEAVY = {"aiohttp", "airflow", "httpx", "numpy", "pandas", "sqlalchemy", "starlette", "uvicorn"}

@@ -432,6 +432,19 @@ def test_rate_limit_is_kept(bench: Bench) -> None:
     assert sum(gaps) >= 0.9 * 11 / 50
 
 
+def test_an_api_that_asks_for_fewer_requests_gets_fewer_and_then_more_again(bench: Bench) -> None:
+    rows = [event(f"user{number}", f"e{number}", number) for number in range(60)]
+    api = Api({f"e{number}": [429] for number in range(CONFIG.concurrency)})
+    seen: list[tuple[int, int]] = []
+    client = Rehook(httpx.MockTransport(api), "http://127.0.0.1:1", "key", "secret")
+    feed = iter([Load(operations(rows), [])])
+    report = deliver(feed, client, bench.ledger, CONFIG, Interrupt(), lambda report, _entries: seen.append((report.at_once, report.slowed)))
+    assert set(bench.statuses().values()) == {"sent"}
+    assert (report.slowed, report.lowest) == (1, CONFIG.concurrency // 2)
+    assert report.at_once == CONFIG.concurrency
+    assert (CONFIG.concurrency // 2, 1) in seen
+
+
 def test_requests_are_counted_with_the_credentials_check(bench: Bench) -> None:
     report = bench.deliver(Api({"e1": [503]}), [operations([event("u", f"e{at}", at) for at in range(3)])])
     assert report.requests == 5

@@ -7,12 +7,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 import trustme
+import uvloop
 from faulty_server import (
     Behaviour,
     Connection,
@@ -37,6 +39,7 @@ from rehook_sync.records import Answer, Call, Effect, Operation, Reason, Stream
 from rehook_sync.rehook import Rehook, idempotency_key
 from rehook_sync.transport import AiohttpTransport
 
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 LONG_S = 20.0
 SHORT_S = 0.4
 
@@ -46,6 +49,23 @@ ACCEPTED, REFUSED, UNPROCESSED, UNKNOWN, DENIED = Effect.ACCEPTED, Effect.REFUSE
 def operation(message_id: str = "m-1", body: bytes = b'{"event_name":"Order","source_id":"user-1"}') -> Operation:
     call = Call(Stream.TRACKS, message_id, "user-1", "Order", None, None)
     return Operation(Stream.TRACKS, "user-1", (call,), body)
+
+
+_Result = TypeVar("_Result")
+_loop: list[str] = []
+
+
+@pytest.fixture(autouse=True, params=LOOPS)
+def each_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything here holds on both event loops."""
+    _loop.append(request.param)
+    yield
+    _loop.clear()
+
+
+def run(main: Coroutine[Any, Any, _Result]) -> _Result:
+    with asyncio.Runner(loop_factory=LOOPS[_loop[0]]) as runner:
+        return runner.run(main)
 
 
 class Watched(httpx.AsyncBaseTransport):
@@ -153,7 +173,7 @@ async def try_row(row: Row, make_transport: MakeTransport) -> tuple[Answer, type
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_failure_is_judged_by_what_may_have_left(row: Row) -> None:
-    answer, result, read = asyncio.run(try_row(row, over_aiohttp))
+    answer, result, read = run(try_row(row, over_aiohttp))
     assert (result, answer.effect, answer.reason, read) == (row.result, row.effect, row.reason, row.read)
     if isinstance(result, type) and answer.effect is UNPROCESSED:
         assert read == 0
@@ -162,7 +182,7 @@ def test_failure_is_judged_by_what_may_have_left(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.plain_httpx], ids=lambda row: row.name)
 def test_same_verdict_over_plain_httpx(row: Row) -> None:
-    answer, _, read = asyncio.run(try_row(row, PlainHttpx))
+    answer, _, read = run(try_row(row, PlainHttpx))
     assert (answer.effect, answer.reason, read) == (row.effect, row.reason, row.read)
 
 
@@ -196,13 +216,13 @@ MAKERS = pytest.mark.parametrize("make_transport", [over_aiohttp, PlainHttpx])
 
 @MAKERS
 def test_refused_connection_never_left(make_transport: MakeTransport) -> None:
-    answer, result = asyncio.run(attempt(make_transport(LONG_S, True), f"http://127.0.0.1:{closed_port()}"))
+    answer, result = run(attempt(make_transport(LONG_S, True), f"http://127.0.0.1:{closed_port()}"))
     assert (result, answer.effect, answer.reason) == (httpx.ConnectError, UNPROCESSED, Reason.NETWORK_ERROR)
 
 
 @MAKERS
 def test_unknown_host_never_left(make_transport: MakeTransport) -> None:
-    answer, result = asyncio.run(attempt(make_transport(4.0, True), "http://nohost.invalid"))
+    answer, result = run(attempt(make_transport(4.0, True), "http://nohost.invalid"))
     assert result in (httpx.ConnectError, httpx.ConnectTimeout)
     assert (answer.effect, answer.reason) == (UNPROCESSED, Reason.NETWORK_ERROR)
 
@@ -211,7 +231,7 @@ def test_unknown_host_never_left(make_transport: MakeTransport) -> None:
 def test_connect_that_takes_too_long_never_left(make_transport: MakeTransport) -> None:
     with full_backlog() as port:
         started_s = time.monotonic()
-        answer, result = asyncio.run(attempt(make_transport(1.0, True), f"http://127.0.0.1:{port}"))
+        answer, result = run(attempt(make_transport(1.0, True), f"http://127.0.0.1:{port}"))
         assert 0.4 < time.monotonic() - started_s < 0.95, "half of the deadline is for the connection"
     assert (result, answer.effect, answer.reason) == (httpx.ConnectTimeout, UNPROCESSED, Reason.NETWORK_ERROR)
 
@@ -224,12 +244,12 @@ def test_wait_for_a_free_connection_never_left() -> None:
             assert (second.effect, second.reason) == (UNPROCESSED, Reason.NETWORK_ERROR)
             assert len(server.requests) == 1
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://", "/customers"])
 def test_address_that_cannot_be_used_stops_everything(url: str) -> None:
-    answer, result = asyncio.run(attempt(AiohttpTransport(1, LONG_S), url))
+    answer, result = run(attempt(AiohttpTransport(1, LONG_S), url))
     assert (result, answer.effect) == (httpx.UnsupportedProtocol, DENIED)
 
 
@@ -261,7 +281,7 @@ def test_trusted_certificate_is_accepted(make_transport: MakeTransport, authorit
             answer, _ = await attempt(make_transport(LONG_S, trusting), server.url)
             assert (answer.effect, len(server.requests)) == (ACCEPTED, 1)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @MAKERS
@@ -277,7 +297,7 @@ def test_wrong_certificate_stops_everything(
             assert answer.detail is not None
             assert answer.detail.startswith("the certificate is not trusted (")
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_certificate_is_not_checked_when_asked_not_to(authority: trustme.CA) -> None:
@@ -286,7 +306,7 @@ def test_certificate_is_not_checked_when_asked_not_to(authority: trustme.CA) -> 
             answer, _ = await attempt(AiohttpTransport(1, LONG_S, verify=False), server.url)
             assert answer.effect is ACCEPTED
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @MAKERS
@@ -296,7 +316,7 @@ def test_no_tls_on_the_other_side_never_left(make_transport: MakeTransport) -> N
             answer, result = await attempt(make_transport(LONG_S, True), server.url.replace("http:", "https:"))
             assert (result, answer.effect, answer.reason) == (httpx.ConnectError, UNPROCESSED, Reason.NETWORK_ERROR)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @MAKERS
@@ -306,7 +326,7 @@ def test_handshake_that_takes_too_long_never_left(make_transport: MakeTransport)
             answer, result = await attempt(make_transport(SHORT_S, True), server.url.replace("http:", "https:"))
             assert (result, answer.effect, answer.reason) == (httpx.ConnectTimeout, UNPROCESSED, Reason.NETWORK_ERROR)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -325,7 +345,7 @@ def test_tls_connection_that_breaks_may_have_left(
             answer, raised = await attempt(AiohttpTransport(1, 1.0, trusting), server.url)
             assert (raised, answer.effect, len(server.requests)) == (result, UNKNOWN, read)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 # Connections that are used again
@@ -357,7 +377,7 @@ def test_connection_is_used_again_after_a_short_answer(behaviour: Behaviour) -> 
                 await client.send(operation(f"m-{number}"))
             assert (len(server.requests), server.connections) == (5, 1)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_never_more_connections_than_concurrency() -> None:
@@ -367,7 +387,7 @@ def test_never_more_connections_than_concurrency() -> None:
             assert {answer.effect for answer in answered} == {ACCEPTED}
             assert (len(server.requests), server.connections) == (40, 3)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_connection_closed_while_idle_is_replaced() -> None:
@@ -378,7 +398,7 @@ def test_connection_closed_while_idle_is_replaced() -> None:
                 await asyncio.sleep(0.05)
             assert (len(server.requests), server.connections) == (3, 3)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @contextlib.contextmanager
@@ -418,7 +438,7 @@ def test_connection_closed_while_the_loop_was_held_up_is_noticed_before_sending(
             assert len(server.requests) == 2
 
     with serving_elsewhere(server):
-        asyncio.run(scenario())
+        run(scenario())
 
 
 def on_second_request(then: Callable[[Connection], Awaitable[None]]) -> Behaviour:
@@ -453,7 +473,7 @@ def test_request_lost_on_a_used_connection_is_not_sent_again(behaviour: Behaviou
             await asyncio.sleep(0.02)
             assert (len(server.requests), server.connections) == (read, 1)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def speaks_unasked(unasked: bytes, after_s: float | None = None) -> Behaviour:
@@ -485,7 +505,7 @@ def test_answer_nobody_asked_for_is_not_taken_for_the_next_request(unasked: byte
             assert effects.count(ACCEPTED) == len(server.requests) - 1
             assert set(effects) <= {ACCEPTED, UNPROCESSED}
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("unasked", [WHOLE, HALF], ids=["an answer", "half an answer"])
@@ -496,7 +516,7 @@ def test_connection_with_more_than_was_asked_for_is_not_used_again(unasked: byte
             assert (await client.send(operation("m-2"))).effect is ACCEPTED
             assert (len(server.requests), server.connections) == (2, 2)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_overloaded_server_that_answers_before_reading_is_understood() -> None:
@@ -505,7 +525,7 @@ def test_overloaded_server_that_answers_before_reading_is_understood() -> None:
             answer, _ = await attempt(AiohttpTransport(1, LONG_S), server.url)
             assert answer.effect is UNPROCESSED
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_check_is_a_plain_get() -> None:
@@ -516,7 +536,7 @@ def test_check_is_a_plain_get() -> None:
             assert (received.method, received.target, received.body) == ("GET", "/events/segment/check-auth", b"")
             assert received.header("Content-Type") is None
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 # On the wire
@@ -544,7 +564,7 @@ def test_request_is_exactly_this(make_transport: MakeTransport) -> None:
                 ("Content-Length", str(len(body))),
             )
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_body_of_10_mb_arrives_whole() -> None:
@@ -555,7 +575,7 @@ def test_body_of_10_mb_arrives_whole() -> None:
             assert (await client.send(operation(body=body))).effect is ACCEPTED
             assert server.requests[0].body == body
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_no_cookie_comes_back() -> None:
@@ -565,7 +585,7 @@ def test_no_cookie_comes_back() -> None:
             await client.send(operation("m-2"))
             assert server.requests[1].header("Cookie") is None
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 # Streaming, closing, cancelling
@@ -581,7 +601,7 @@ def test_works_under_an_ordinary_httpx_client() -> None:
             response = await client.post(f"{server.url}/customers", json={"source_id": "u"})
             assert (response.status_code, response.reason_phrase, response.json()) == (201, "X", {"id": 7})
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_body_that_breaks_off_raises_while_it_is_read() -> None:
@@ -594,7 +614,7 @@ def test_body_that_breaks_off_raises_while_it_is_read() -> None:
             await response.aclose()
             await transport.aclose()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_deadline_covers_the_body() -> None:
@@ -614,7 +634,7 @@ def test_deadline_covers_the_body() -> None:
             await response.aclose()
             await transport.aclose()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_closing_an_unread_answer_drops_its_connection_and_frees_its_place() -> None:
@@ -627,7 +647,7 @@ def test_closing_an_unread_answer_drops_its_connection_and_frees_its_place() -> 
             await transport.aclose()
             assert server.connections == 2
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("behaviour", [never_answers, streams_without_end(200)], ids=["waiting", "reading"])
@@ -656,7 +676,7 @@ def test_cancelled_request_ends_at_once_and_leaves_nothing_behind(behaviour: Beh
             await response.aclose()
             await transport.aclose()
 
-    asyncio.run(scenario())
+    run(scenario())
     gc.collect()
 
 
@@ -667,7 +687,7 @@ def test_closed_transport_stays_closed() -> None:
         with pytest.raises(RuntimeError, match="closed"):
             await transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1"))
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_closing_the_transport_ends_what_is_in_flight() -> None:
@@ -680,7 +700,7 @@ def test_closing_the_transport_ends_what_is_in_flight() -> None:
             await client.aclose()
             assert (await task).effect is UNKNOWN
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 # Proxies
@@ -709,7 +729,7 @@ def test_proxy_of_the_environment_is_used(
             assert (len(server.requests), server.connections) == (3, 1)
             assert server.requests[0].header("Proxy-Authorization") is None
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_no_proxy_is_respected(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -720,7 +740,7 @@ def test_no_proxy_is_respected(authority: trustme.CA, monkeypatch: pytest.Monkey
             answer, _result = await attempt(AiohttpTransport(1, 4.0), "https://nohost.invalid")
             assert (answer.effect, proxy.connections) == (UNPROCESSED, 0)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -731,7 +751,7 @@ def test_loopback_is_never_reached_through_a_proxy(host: str, monkeypatch: pytes
             answer, _ = await attempt(AiohttpTransport(1, LONG_S), f"http://{host}:{server.port}")
             assert answer.effect is ACCEPTED
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -757,19 +777,19 @@ def test_proxy_that_opens_no_tunnel_means_nothing_left(
             assert "secretpassword" not in str(answer)
             assert [each.method for each in proxy.requests] == ["CONNECT"]
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_proxy_that_is_not_there_means_nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{closed_port()}")
-    answer, result = asyncio.run(attempt(AiohttpTransport(1, LONG_S), "https://rehook.test"))
+    answer, result = run(attempt(AiohttpTransport(1, LONG_S), "https://rehook.test"))
     assert (result, answer.effect, answer.reason) == (httpx.ProxyError, UNPROCESSED, Reason.NETWORK_ERROR)
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[oops", "http://127.0.0.1:port"])
 def test_proxy_that_cannot_be_used_is_named(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    answer, result = asyncio.run(attempt(AiohttpTransport(1, LONG_S), "https://rehook.test"))
+    answer, result = run(attempt(AiohttpTransport(1, LONG_S), "https://rehook.test"))
     assert (result, answer.effect) == (httpx.ProxyError, UNPROCESSED)
     assert str(answer.detail).startswith("no connection: the proxy's address ")
 
@@ -786,4 +806,4 @@ def test_tunnel_that_breaks_after_the_request_may_have_left(
             answer, _ = await attempt(AiohttpTransport(1, 1.0, trusting), "https://rehook.test")
             assert (answer.effect, answer.reason, len(server.requests)) == (UNKNOWN, reason, 1)
 
-    asyncio.run(scenario())
+    run(scenario())

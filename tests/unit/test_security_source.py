@@ -26,7 +26,11 @@ BUILTINS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
 CALLS = {"system", "popen", "fork", "create_subprocess_exec", "create_subprocess_shell", "mktemp", "_create_unverified_context"}
 ARGUMENTS = {"verify", "shell", "check_hostname", "verify_mode", "ssl", "verify_ssl", "trust_env", "auto_decompress"}
 ARGUMENTS |= {"allow_redirects", "follow_redirects"}
-SAFE_ARGUMENTS = {"ssl=target.verify", "trust_env=False", "allow_redirects=False", "auto_decompress=False"}
+SAFE_ARGUMENTS = {"ssl=self._verify", "trust_env=False", "allow_redirects=False", "auto_decompress=False"}
+MADE_NOT_READ = {"Element", "SubElement"}
+"""XML of our own making; nothing of it reads any."""
+OWN_PROCESSES = "imports multiprocessing"
+"""The parts of a run talk to each other over pipes that nobody else has."""
 NAMES = {"CERT_NONE", "CERT_OPTIONAL", "check_hostname", "verify_mode"}
 
 
@@ -37,6 +41,12 @@ def parse(path: Path) -> ast.Module:
 def sins(tree: ast.AST) -> Iterator[str]:
     """Everything in a module that this page forbids."""
     for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "xml.etree.ElementTree"
+            and {alias.name for alias in node.names} <= MADE_NOT_READ
+        ):
+            continue
         if isinstance(node, ast.Import | ast.ImportFrom):
             targets = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             yield from (f"imports {target}: {LIBRARIES[top]}" for target in targets if (top := target.partition(".")[0]) in LIBRARIES)
@@ -62,7 +72,8 @@ def sins_of_call(node: ast.Call) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_room_runs_data_a_shell_or_an_unchecked_connection(path: Path) -> None:
-    assert list(sins(parse(path))) == []
+    found = [sin for sin in sins(parse(path)) if not (path.name == "workers.py" and sin.startswith(OWN_PROCESSES))]
+    assert found == []
 
 
 @pytest.mark.parametrize(
@@ -71,6 +82,7 @@ def test_no_room_runs_data_a_shell_or_an_unchecked_connection(path: Path) -> Non
         "import pickle",
         "from yaml import load",
         "import xml.etree.ElementTree",
+        "from xml.etree.ElementTree import Element, fromstring",
         "def f():\n    import subprocess",
         "eval(x)",
         "os.system(x)",

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from rehook_sync.advice import Shell
 from rehook_sync.console import to_json, visible
 from rehook_sync.records import Reason, Status, Stream
 from rehook_sync.reports import Explanation
-from rehook_sync.views import explanation_view, line
+from rehook_sync.stories import explanation_view
+from rehook_sync.views import line
 
 TEXT = st.text(st.characters(codec=None)) | st.sampled_from(
     ["\x1b[2J", "\x9b31m", "\r\n", "\u202e", "[red]x[/red]", ":smile:", "\u2028", "\ud83d"]
@@ -46,7 +48,8 @@ def test_story_of_a_call_shows_data_as_text(user_id: str, event: str, detail: st
     row |= {"status": Status.REJECTED, "reason": Reason.REFUSED_BY_REHOOK, "run_id": "r"}
     written = io.StringIO()
     console = Console(file=written, width=10_000, markup=False, highlight=False, emoji=False, force_terminal=False)
-    for part in explanation_view(Explanation("m-1", [row], None)):
+    for part in explanation_view(Explanation("m-1", [row], None), Shell()):
         console.print(part, soft_wrap=True)
     assert all(each.isprintable() for each in written.getvalue().splitlines())
-    assert written.getvalue().count("\n") == 4
+    # Head, customer, clock, a blank, the call, six facts, a remark and a command; an event without a user id has no customer.
+    assert written.getvalue().count("\n") == 13

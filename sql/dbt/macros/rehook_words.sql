@@ -4,6 +4,6 @@
 {% macro rehook_rejection_reasons() -%}
     {{ return([
         'missing_user_id', 'anonymous_id_present', 'referral_code_taken', 'missing_referral_code', 'missing_event_name',
-        'invalid_row', 'refused_by_rehook',
+        'invalid_row', 'refused_by_rehook', 'forgotten',
     ]) }}
 {%- endmacro %}

@@ -1,0 +1,213 @@
+"""Warehouse against sync-state: what each call of a period has come to, and which calls nobody has judged.
+
+Where one statement can join both, known calls are counted there; all others, and all where the two are apart, are
+looked up some at a time. Nothing is kept of a call once it is counted, and nothing is written.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+
+from rehook_sync.queries import Identifier
+from rehook_sync.records import Stream, Window
+from rehook_sync.rows import read_message_id
+from rehook_sync.segment import SegmentSource
+from rehook_sync.state import Judged, State
+from rehook_sync.watermark import Coverage
+
+__all__ = ["AuditLine", "AuditReport", "StreamAudit", "Unjudged", "audit_stream", "class_of"]
+
+_LOOKED_UP = 2000
+"""Ids in one question to the sync-state."""
+
+
+class Unjudged(StrEnum):
+    """Why a call that no run has judged is not recorded."""
+
+    MISSING = "missing"
+    NOT_DUE = "not_due"
+    BEFORE_START = "before_start"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """The calls of one day and event of a stream.
+
+    Shape:  day: UTC, as `2026-11-01`; None for calls without a usable time.  event: None for identifies.
+            counts: each Status and each Unjudged -> calls, those with none left out; their sum is the rows of the warehouse.
+            gone: calls recorded under this day and event that the warehouse no longer has in the period; not among the others.
+    """
+
+    day: str | None
+    stream: Stream
+    event: str | None
+    counts: Mapping[str, int]
+    gone: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Different calls in the warehouse."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAudit:
+    """What became of the calls of one stream in a window.
+
+    Shape:  lines: by day and event.  first_missing_at: None when nothing is missing, or only calls without a usable time are.
+            found_by_next_run: how many of the missing are within the lookback of the next run.
+    """
+
+    stream: Stream
+    window: Window
+    coverage: Coverage
+    lines: Sequence[AuditLine]
+    first_missing_at: datetime | None
+    found_by_next_run: int
+
+    def count(self, kind: str) -> int:
+        """Return the calls of a Status or an Unjudged."""
+        return sum(line.counts.get(kind, 0) for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """Warehouse and sync-state compared for a period.
+
+    Shape:  run_at_work: id of the run that held the lease meanwhile, None when there was none.
+    """
+
+    streams: Sequence[StreamAudit]
+    run_at_work: str | None
+
+    def count(self, kind: str) -> int:
+        """Return the calls of a Status or an Unjudged, over all streams."""
+        return sum(each.count(kind) for each in self.streams)
+
+    @property
+    def missing(self) -> int:
+        """Calls that should have been judged and were not."""
+        return self.count(Unjudged.MISSING)
+
+    @property
+    def found_by_next_run(self) -> int:
+        """How many of the missing are within the lookback of the next run."""
+        return sum(each.found_by_next_run for each in self.streams)
+
+    @property
+    def repair(self) -> str | None:
+        """The command that judges what is missing; None when nothing is."""
+        if not self.missing:
+            return None
+        since = min((each.first_missing_at for each in self.streams if each.first_missing_at is not None), default=None)
+        command = "python -m rehook_sync run"
+        return command if since is None else f"{command} --since {since.isoformat().replace('+00:00', 'Z')}"
+
+
+def class_of(received_at: datetime | None, coverage: Coverage) -> Unjudged:
+    """Return why a call that is not recorded is not, given what earlier runs have covered.
+
+    A call without a usable time is read by each run, whatever its window: after the first one it should be recorded.
+    """
+    if coverage.watermark is None or (received_at is not None and received_at > coverage.watermark):
+        return Unjudged.NOT_DUE
+    if received_at is not None and coverage.origin is not None and received_at < coverage.origin:
+        return Unjudged.BEFORE_START
+    return Unjudged.MISSING
+
+
+def audit_stream(
+    source: SegmentSource, state: State, stream: Stream, window: Window, known_in: Identifier | None, lookback: timedelta
+) -> StreamAudit:
+    """Compare one stream of the warehouse with the sync-state.
+
+    Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.
+    What a run records in the meantime may be left out, but is never called missing: what is covered is read first.
+    """
+    coverage = state.read_coverage(stream)
+    tally = _Tally(stream, window, coverage, lookback)
+    tally.recorded.update(state.count_recorded(stream, window))
+    if known_in is not None:
+        for group in source.count_judged(stream, window, known_in):
+            tally.counts[group.day, group.event][group.status] += group.calls
+            if group.recorded_within:
+                tally.matched[group.recorded_day, group.recorded_event] += group.calls
+    unusable: list[str] = []
+    has_unusable = False
+    due = iter(source.read_due(stream, window, known_in))
+    while some := list(islice(due, _LOOKED_UP)):
+        calls = []
+        for value, received_at, event in some:
+            message_id, flaw = read_message_id(value)
+            if message_id is not None and flaw is None:
+                calls.append((message_id, received_at, event))
+                continue
+            has_unusable = True
+            if isinstance(value, str):
+                unusable.append(value)
+        tally.add(calls, lambda ids: state.read_judged(stream, ids))
+    if has_unusable:
+        # Such a call is recorded under an id made of its content, which takes all of its columns.
+        found = {row.message_id: (row.message_id, row.received_at, row.event) for row in source.read_unusable(stream, window, unusable)}
+        tally.add(list(found.values()), lambda ids: state.read_judged(stream, ids))
+    return tally.result()
+
+
+class _Tally:
+    """The counts of one stream in the making: (day, event) -> kind -> calls."""
+
+    def __init__(self, stream: Stream, window: Window, coverage: Coverage, lookback: timedelta) -> None:
+        self._stream = stream
+        self._window = window
+        self._coverage = coverage
+        self._looks_back_to = None if coverage.watermark is None else _earlier(coverage.watermark, lookback)
+        self._first_missing_at: datetime | None = None
+        self._found_by_next_run = 0
+        self.counts: defaultdict[tuple[str | None, str | None], Counter[str]] = defaultdict(Counter)
+        self.recorded: Counter[tuple[str | None, str | None]] = Counter()
+        self.matched: Counter[tuple[str | None, str | None]] = Counter()
+
+    def add(
+        self, calls: Sequence[tuple[str, datetime | None, str | None]], look_up: Callable[[Iterable[str]], Mapping[str, Judged]]
+    ) -> None:
+        """Count calls: message id, time, event."""
+        judged = look_up([message_id for message_id, _, _ in calls]) if calls else {}
+        for message_id, received_at, event in calls:
+            found = judged.get(message_id)
+            if found is None:
+                self._add_unjudged(received_at, event)
+                continue
+            self.counts[_day(received_at), event][found.status] += 1
+            if found.received_at is not None and _within(self._window, found.received_at):
+                self.matched[_day(found.received_at), found.event] += 1
+
+    def _add_unjudged(self, received_at: datetime | None, event: str | None) -> None:
+        kind = class_of(received_at, self._coverage)
+        self.counts[_day(received_at), event][kind] += 1
+        if kind is not Unjudged.MISSING:
+            return
+        if received_at is not None:
+            self._first_missing_at = min(received_at, self._first_missing_at or received_at)
+        self._found_by_next_run += received_at is None or self._looks_back_to is None or received_at >= self._looks_back_to
+
+    def result(self) -> StreamAudit:
+        """Return all that was counted."""
+        gone = {key: n - self.matched[key] for key, n in self.recorded.items() if n > self.matched[key]}
+        keys = sorted(self.counts.keys() | gone.keys(), key=lambda key: (key[0] or "", key[1] or ""))
+        lines = [AuditLine(day, self._stream, event, dict(self.counts[day, event]), gone.get((day, event), 0)) for day, event in keys]
+        return StreamAudit(self._stream, self._window, self._coverage, lines, self._first_missing_at, self._found_by_next_run)
+
+
+def _day(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).date().isoformat()
+
+
+def _within(window: Window, moment: datetime) -> bool:
+    return (window.low is None or window.low <= moment) and moment < window.high
+
+
+def _earlier(moment: datetime, span: timedelta) -> datetime | None:
+    return moment - span if moment - datetime.min.replace(tzinfo=UTC) > span else None

@@ -1,0 +1,54 @@
+"""What is known about one user id or message id: what the sync-state tables say, and what the warehouse holds beside that."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from rehook_sync.errors import RehookSyncError
+from rehook_sync.records import SourceRow, Stream
+from rehook_sync.reports import Explanation, Unjudged
+from rehook_sync.segment import SegmentSource
+from rehook_sync.state import State
+from rehook_sync.watermark import why_unjudged
+
+__all__ = ["read_explanation"]
+
+_ROWS = 200
+"""Calls of a user looked at in the warehouse, per stream; the newest."""
+
+
+def read_explanation(state: State, source: SegmentSource | None, key: str, lookback: timedelta) -> Explanation:
+    """Return everything known about a user id or a message id; without a source, as far as the state knows.
+
+    A warehouse that cannot be read takes nothing away from what the state says: it becomes a note.
+    """
+    rows, customer = state.explain(key)
+    found = Explanation(key, rows, customer, state.read_related(key))
+    if source is None:
+        return found
+    try:
+        for row, judged in _read_warehouse(state, source, key):
+            if not judged:
+                coverage = state.read_coverage(row.stream)
+                found.unjudged.append(Unjudged(row, why_unjudged(coverage, lookback, state.now(), row.received_at), coverage.origin))
+            elif row.message_id not in {each["message_id"] for each in rows}:
+                found.detached.append(row.message_id)
+    except RehookSyncError as error:
+        found.notes.append(f"the warehouse was not looked at: {error}")
+    else:
+        found.looked = True
+    return found
+
+
+def _read_warehouse(state: State, source: SegmentSource, key: str) -> Iterator[tuple[SourceRow, bool]]:
+    """Yield the calls of an id, and whether each has been judged."""
+    for stream in Stream:
+        rows = {row.message_id: row for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS))}
+        known = state.read_known(stream, rows)
+        for message_id, row in rows.items():
+            yield _without_fields(row), message_id in known
+
+
+def _without_fields(row: SourceRow) -> SourceRow:
+    """Return a row without its traits or properties: they are nobody's business here."""
+    row.fields.clear()
+    return row

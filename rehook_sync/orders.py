@@ -1,0 +1,57 @@
+"""What a delivery is given and what it answers: plain data."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rehook_sync.errors import RehookSyncError
+from rehook_sync.pace import Throttle
+from rehook_sync.records import Entry, Operation, Reason, Status
+from rehook_sync.retry import RetryPolicy
+
+__all__ = ["DeliveryConfig", "DeliveryReport", "Load"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfig:
+    """How to send.
+
+    Units:  rate_limit: requests per second; renew_s: seconds between renewals of the lease when nothing is written.
+            queue_rows: operations held in memory.
+    """
+
+    concurrency: int
+    rate_limit: float | None
+    policy: RetryPolicy
+    api_down_after: int
+    skip_unchanged: bool
+    renew_s: float
+    queue_rows: int = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One portion of work: operations in time order, and rows that were settled without a request."""
+
+    operations: list[Operation]
+    entries: list[Entry]
+
+
+@dataclass(slots=True)
+class DeliveryReport:
+    """What was durably recorded, and why delivery ended early, if it did.
+
+    Shape:  at_once: requests that may be open now.  slowed: how often that was stepped down.  lowest: how far.
+    """
+
+    counts: Counter[Status] = field(default_factory=Counter)
+    rejected: Counter[Reason] = field(default_factory=Counter)
+    requests: int = 0
+    error: RehookSyncError | None = None
+    interrupted: bool = False
+    at_once: int = 0
+    slowed: int = 0
+    lowest: int = 0
+
+    def heed(self, throttle: Throttle) -> None:
+        """Take over what a throttle says now."""
+        self.at_once, self.slowed, self.lowest = throttle.allowed, throttle.slowed, throttle.lowest

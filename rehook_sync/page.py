@@ -1,0 +1,222 @@
+"""A report as one HTML page that needs nothing else: no network, no script. Whatever comes from data is text in it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from rehook_sync import __version__
+from rehook_sync.advice import Shell, advise
+from rehook_sync.charts import Chart, Series, draw_columns, draw_lines
+from rehook_sync.console import visible
+from rehook_sync.errors import UsageError
+from rehook_sync.records import Status, Stream
+from rehook_sync.report import SHOWN, Figures, Freshness, Period, figures_document
+from rehook_sync.views import clock, counted, meaning, span
+
+__all__ = ["publish", "render_page", "write_page"]
+
+_NOTES = {
+    Status.SENT: "Rehook accepted them",
+    Status.UNCHANGED: "the customer had it all already",
+    Status.MERGED: "inside a later Identify call",
+    Status.REJECTED: "broke a rule, or were refused",
+    Status.FAILED: "the next run sends them again",
+    Status.IN_DOUBT: "may have arrived",
+    Status.SENDING: "in flight now",
+}
+_UNITS = ((3 * 86400.0, 86400.0, "days"), (3 * 3600.0, 3600.0, "hours"), (0.0, 60.0, "minutes"))
+"""From this lag on, in seconds, counted in this unit."""
+_STALE_S = 86400.0
+_MODE = 0o644
+_FORMATS = ((timedelta(hours=24), "%b %d %H:%M"), (timedelta(days=400), "%b %d"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """How things stand. Shape:  kind: good, idle or bad, for the style sheet."""
+
+    kind: str
+    title: str
+    text: str
+
+
+def publish(figures: Figures, shell: Shell, out: str | None) -> tuple[dict[str, object], str]:
+    """Write the page where `out` says, nowhere for None; return the numbers for scripts and a line for people."""
+    path = None if out is None else write_page(render_page(figures, shell), out)
+    told = f"wrote {path}: {figures.total:,} calls, {figures.unsettled:,} need attention" if path else ""
+    return {**figures_document(figures), "file": path}, told
+
+
+def render_page(figures: Figures, shell: Shell) -> str:
+    """Return the page."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_finalize, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "number": _number,
+        "clock": clock,
+        "span": _span,
+        "share": _share,
+        "words": _words,
+        "meaning": _meaning,
+        "counted": counted,
+    }
+    template = environment.from_string(files("rehook_sync").joinpath("report.html.jinja").read_text(encoding="utf-8"))
+    labels = _labels(figures.step, figures.periods)
+    return template.render(
+        figures=figures,
+        verdict=_verdict(figures),
+        statuses=[status for status in SHOWN if status is not Status.SENDING or figures.calls[status]],
+        counted=[status for status in SHOWN if status is not Status.SENDING],
+        notes=_NOTES,
+        streams=list(Stream),
+        labels=labels,
+        runs_chart=_runs_chart(figures, labels),
+        lag_chart=_lag_chart(figures, labels),
+        each=_each(figures.step),
+        first_command=shell("run", "--since", "7d"),
+        version=__version__,
+        commands=[_commands(row, shell) for row in figures.rows],
+    )
+
+
+def write_page(page: str, out: str) -> str | None:
+    """Write a page to a file, all of it or nothing, and return its name; `-` writes to stdout and returns None.
+
+    Raises: UsageError for a place that cannot be written.
+    """
+    if out == "-":
+        sys.stdout.write(page)
+        return None
+    target = Path(out)
+    try:
+        with NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=".report-", suffix=".html", delete=False) as file:
+            file.write(page)
+        made = Path(file.name)
+        try:
+            made.chmod(_MODE)
+            made.replace(target)
+        except OSError:
+            made.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--out: cannot write {visible(out)}: {getattr(error, 'strerror', None) or error}; name another file") from None
+    return str(target)
+
+
+def _finalize(value: object) -> object:
+    """Make visible what would not print: also on a page it could turn a line around."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _verdict(figures: Figures) -> _Verdict:
+    if not figures.newest and not figures.total:
+        if figures.last_success_at is None and not figures.unsettled:
+            return _Verdict("idle", "Nothing to report yet", "No run has started in this period.")
+        return _Verdict("bad", "No run has started in this period", f"The last good one ended {clock(figures.last_success_at)} UTC.")
+    last = figures.newest[0]["status"] if figures.newest else ""
+    problems = []
+    if figures.unsettled:
+        problems.append(f"{figures.unsettled:,} {'call needs' if figures.unsettled == 1 else 'calls need'} attention")
+    if last in {"stopped", "crashed"}:
+        problems.append(f"the last run {'was stopped' if last == 'stopped' else 'died'}")
+    late = [each for each in figures.freshness if _is_stale(each, figures.now)]
+    if late:
+        names = " and ".join(each.stream for each in late)
+        problems.append(f"no run has got through {names} for {span((figures.now - _newest(late)).total_seconds())}")
+    if problems:
+        text = "; ".join(problems)
+        return _Verdict("bad", "Needs attention", f"{text[0].upper()}{text[1:]}.")
+    return _Verdict("good", "All is settled", "Each call has been sent, was not needed, or was rejected with a reason.")
+
+
+def _is_stale(each: Freshness, now: datetime) -> bool:
+    return each.recorded_at is not None and (now - each.recorded_at).total_seconds() > _STALE_S
+
+
+def _newest(found: Sequence[Freshness]) -> datetime:
+    return max(each.recorded_at for each in found if each.recorded_at is not None)
+
+
+def _labels(step: timedelta | None, periods: Sequence[Period]) -> list[str]:
+    """Return a label for each period, no two alike where that can be."""
+    days = {each.begins_at.date() for each in periods}
+    if step is None:
+        form = "%H:%M:%S" if len(days) == 1 else "%b %d %H:%M"
+    else:
+        form = next((form for limit, form in _FORMATS if step < limit), "%Y-%m-%d")
+    return [f"{each.begins_at.astimezone(UTC):{form}}" for each in periods]
+
+
+def _each(step: timedelta | None) -> str:
+    if step is None:
+        return "run"
+    names = {timedelta(hours=1): "hour", timedelta(days=1): "day", timedelta(days=7): "week"}
+    return names.get(step) or (f"{step.days} days" if step.days else f"{step.seconds // 3600} hours")
+
+
+def _runs_chart(figures: Figures, labels: Sequence[str]) -> Chart | None:
+    if len(figures.periods) < 2 or not any(each.calls.total() for each in figures.periods):
+        return None  # one column says nothing that the table of runs does not
+    kinds = [status for status in SHOWN if status is not Status.SENDING]
+    series = [Series(_words(kind), kind, [each.calls[kind] for each in figures.periods]) for kind in kinds]
+    judged = sum(each.calls.total() for each in figures.periods)
+    says = (
+        f"Columns: calls judged by the runs of each {_each(figures.step)}, {judged:,} in all, by status. The table below has the numbers."
+    )
+    return draw_columns(labels, series, says)
+
+
+def _lag_chart(figures: Figures, labels: Sequence[str]) -> tuple[Chart, str] | None:
+    """Return the chart and the unit it counts in."""
+    known = [lag for each in figures.periods for lag in each.lag_s.values() if lag is not None]
+    if not known or len(figures.periods) < 2:
+        return None
+    divisor, unit = next((size, unit) for limit, size, unit in _UNITS if max(known) >= limit)
+    series = [Series(f"{unit} behind, {stream}", stream, _scaled(figures.periods, stream, divisor)) for stream in Stream]
+    says = (
+        f"Lines: how many {unit} each stream was behind at the end of runs, {span(max(known))} at worst. The table below has the numbers."
+    )
+    return draw_lines(labels, series, says), unit
+
+
+def _scaled(periods: Sequence[Period], stream: str, divisor: float) -> list[float | None]:
+    return [None if (lag := each.lag_s.get(stream)) is None else round(lag / divisor, 2) for each in periods]
+
+
+def _commands(row: Mapping[str, object], shell: Shell) -> Sequence[tuple[str, str]]:
+    """Return what settles one row: for those in doubt, each has its own."""
+    found = advise(row, shell)
+    look = ("its story", shell("explain", ids=(str(row["message_id"]),)))
+    return [look, *(found.commands if found and row["status"] == Status.IN_DOUBT else ())]
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _span(seconds: object) -> str:
+    return span(float(seconds)) if isinstance(seconds, int | float) else "none yet"
+
+
+def _share(part: int, whole: int) -> str:
+    """Return a percentage that never rounds something to nothing or to all."""
+    if not whole or not part:
+        return "0%"
+    percent = 100 * part / whole
+    if part < whole and percent > 99.9:
+        return ">99.9%"
+    return "<0.1%" if percent < 0.1 else f"{percent:.1f}%".replace(".0%", "%")
+
+
+def _words(status: object) -> str:
+    return str(status).replace("_", " ")
+
+
+def _meaning(reason: object) -> str:
+    return meaning(str(reason)) if reason else ""

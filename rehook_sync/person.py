@@ -1,0 +1,121 @@
+"""What the sync-state tables hold of one person, and how it is taken out of them.
+
+A person is found by user id: in their calls, in their customer record, and by name or referral code in what was
+written about calls of others and about runs.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import Connection
+
+from rehook_sync.database import Database
+from rehook_sync.queries import Statements
+from rehook_sync.records import OWNED_BY, Status
+
+__all__ = ["Note", "Person", "Traces"]
+
+_PAGE = 500
+_REMOVED = "[…]"
+_UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What is known of a person.
+
+    Shape:  calls: status -> calls.  codes: their referral codes, as we and as Rehook know them.
+            is_customer: whether there is a customer record.  mentions: calls of others whose detail names the person.
+            errors: runs whose error does.
+    """
+
+    calls: Mapping[Status, int]
+    codes: Sequence[str]
+    is_customer: bool
+    mentions: int
+    errors: int
+
+    @property
+    def unsettled(self) -> dict[Status, int]:
+        """Return the calls that still hold work, by status."""
+        return {status: self.calls[status] for status in _UNSETTLED if self.calls.get(status)}
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is known."""
+        return bool(self.calls or self.is_customer or self.mentions or self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text about a call, or about a run where `message_id` is None, without the person it named."""
+
+    key: str
+    message_id: str | None
+    text: str
+
+
+class Person:
+    """One user in the sync-state tables of one database."""
+
+    def __init__(self, database: Database, user_id: str) -> None:
+        """Wrap a database that `migrations.check_version` accepted."""
+        self.user_id = user_id
+        self._database = database
+        self._sql = Statements("state", database.engine.dialect)
+
+    def find(self) -> Traces:
+        """Return what is known of the person."""
+        with self._database.connect() as connection:
+            counts = connection.execute(self._sql["count_person_calls"], {"user_id": self.user_id}).all()
+            customer = connection.execute(self._sql["read_person_codes"], {"user_id": self.user_id}).first()
+        codes = sorted({code for code in customer or () if code is not None})
+        notes = [note.message_id is None for page in self.read_notes(codes) for note in page]
+        return Traces({Status(row.status): row.n for row in counts}, codes, customer is not None, notes.count(False), notes.count(True))
+
+    def read_notes(self, codes: Sequence[str]) -> Iterator[list[Note]]:
+        """Yield the texts about others' calls and about runs that name the person, rewritten; often an empty list.
+
+        Reading goes through all details there are, and gives something for each some hundreds of them.
+        """
+        names = self._names(codes)
+        for query, values in (("read_details", {"user_id": self.user_id}), ("read_run_errors", {})):
+            with self._database.connect() as connection:
+                found = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[query], values)
+                for page in found.partitions(_PAGE):
+                    notes = (Note(row[0], row[1] if len(row) == 3 else None, self._without(names, row[-1])) for row in page)
+                    yield [note for note, row in zip(notes, page, strict=True) if note.text != row[-1]]
+
+    def _names(self, codes: Sequence[str]) -> re.Pattern[str]:
+        """Return what finds the person's id and codes as words of their own: `ada` is not in `ada-2`, `ada.l` or `ada@example.com`."""
+        words = sorted({self.user_id, *codes}, key=len, reverse=True)
+        return re.compile(rf"(?<![\w@+-])(?<!\w\.)(?:{'|'.join(map(re.escape, words))})(?![\w@+-]|\.\w)")
+
+    def _without(self, names: re.Pattern[str], text: str) -> str:
+        if text.startswith(OWNED_BY):
+            return OWNED_BY + _REMOVED if text == OWNED_BY + self.user_id else text
+        return names.sub(_REMOVED, text)
+
+    def write_notes(self, connection: Connection, notes: Iterable[Note]) -> None:
+        """Put the rewritten texts in the place of those that name the person."""
+        about_calls = []
+        for note in notes:
+            if note.message_id is None:
+                connection.execute(self._sql["write_run_error"], {"run_id": note.key, "error": note.text})
+            else:
+                about_calls.append({"stream": note.key, "message_id": note.message_id, "detail": note.text})
+        if about_calls:
+            connection.execute(self._sql["write_details"], {"rows": orjson.dumps(about_calls).decode()})
+
+    def give_up_failed(self, connection: Connection, run_id: str) -> int:
+        """Settle the person's failed calls as rejected, so that they are never sent; returns how many."""
+        return int(connection.execute(self._sql["give_up_failed"], {"user_id": self.user_id, "run_id": run_id}).rowcount)
+
+    def forget_page(self, connection: Connection, rows: int) -> int:
+        """Take the person out of some of their settled calls; returns how many, 0 when there are no more."""
+        return int(connection.execute(self._sql["forget_calls_page"], {"user_id": self.user_id, "rows": rows}).rowcount)
+
+    def forget_customer(self, connection: Connection) -> None:
+        """Remove the person's customer record, hashes and codes with it."""
+        connection.execute(self._sql["forget_customer"], {"user_id": self.user_id})

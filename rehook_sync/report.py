@@ -1,0 +1,327 @@
+"""The numbers of a report, out of the rows that the sync-state tables give: pure, and each total is the sum of its parts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from rehook_sync.advice import Shell, advise
+from rehook_sync.records import RunStatus, Status, Stream
+from rehook_sync.reports import Facts
+
+__all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "Period", "build_figures", "figures_document"]
+
+SHOWN = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.FAILED, Status.IN_DOUBT, Status.SENDING)
+OTHER = "(all other events)"
+_DELIVERED = (Status.SENT, Status.UNCHANGED, Status.MERGED)
+_COUNTS = tuple(status.value for status in SHOWN if status is not Status.SENDING)
+_WITHIN = (
+    ("within_15m", "up to 15 minutes"),
+    ("within_1h", "up to 1 hour"),
+    ("within_6h", "up to 6 hours"),
+    ("within_1d", "up to 1 day"),
+    ("within_3d", "up to 3 days"),
+)
+_LONGER = "longer"
+_SINGLE_RUNS = 24
+_PERIODS = 62
+_STEPS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7), timedelta(days=28), timedelta(days=364))
+_TOP = 10
+_NEWEST_RUNS = 15
+_EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
+"""A Monday, so that weeks begin as people expect."""
+
+
+@dataclass(slots=True)
+class Period:
+    """What the runs did that began in one span of time. Shape:  lag_s: stream -> how far it was behind at worst, None: unknown."""
+
+    begins_at: datetime
+    runs: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    lag_s: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class EventFigures:
+    """What became of the calls of one event name; identifies have one of their own."""
+
+    stream: str
+    event: str | None
+    is_other: bool = False
+    calls: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    timed: int = 0
+    total_s: float = 0.0
+    longest_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        if self.is_other:
+            return OTHER
+        return "Identify" if self.stream == Stream.IDENTIFIES else self.event or "(no name, or pruned)"
+
+    @property
+    def mean_s(self) -> float:
+        """Seconds from arrival to delivery, on average."""
+        return self.total_s / self.timed if self.timed else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far a stream has come. Units:  behind_s: seconds its watermark is old, None: it has none."""
+
+    stream: str
+    watermark_at: datetime | None
+    behind_s: float | None
+    recorded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Calls of one status that are not settled. Shape:  reasons: reason -> calls.  commands: (what for, command line)."""
+
+    status: str
+    reasons: Mapping[str, int]
+    calls: int
+    oldest_at: datetime | None
+    text: str
+    commands: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All numbers of a report.
+
+    Shape:  calls: status -> calls last decided in the period; `total` is their sum.  reasons: (status, reason) -> calls.
+            took: span of time -> delivered calls, which add up to `timed`.  step: length of a period, None: a period is one run.
+            periods: oldest first.  newest: rows of `sync_runs`.  attention, rows: of all time, not of the period alone.
+    """
+
+    now: datetime
+    since: datetime
+    calls: Counter[str]
+    reasons: Counter[tuple[str, str]]
+    took: Mapping[str, int]
+    timed: int
+    mean_s: float
+    step: timedelta | None
+    periods: Sequence[Period]
+    runs: int
+    newest: Sequence[Mapping[str, object]]
+    freshness: Sequence[Freshness]
+    last_success_at: datetime | None
+    slowest: Sequence[EventFigures]
+    most_rejected: Sequence[EventFigures]
+    lumped: int
+    attention: Sequence[Attention]
+    rows: Sequence[Mapping[str, object]]
+
+    @property
+    def total(self) -> int:
+        """Calls decided in the period."""
+        return self.calls.total()
+
+    @property
+    def unsettled(self) -> int:
+        """Calls of all time that need attention."""
+        return sum(each.calls for each in self.attention)
+
+
+def build_figures(facts: Facts, shell: Shell) -> Figures:
+    """Return the numbers of a report; commands are written as `shell` writes them."""
+    events = _by_event(facts.calls)
+    calls: Counter[str] = Counter()
+    reasons: Counter[tuple[str, str]] = Counter()
+    for row in facts.calls:
+        calls[str(row["status"])] += _whole(row["n"])
+        if row["reason"]:
+            reasons[str(row["status"]), str(row["reason"])] += _whole(row["n"])
+    took = _took(facts.calls)
+    timed = sum(took.values())
+    step, periods = _periods(facts)
+    success = facts.last_success or {}
+    return Figures(
+        now=facts.now,
+        since=facts.since,
+        calls=calls,
+        reasons=reasons,
+        took=took,
+        timed=timed,
+        mean_s=sum(each.total_s for each in events) / timed if timed else 0.0,
+        step=step,
+        periods=periods,
+        runs=len(facts.runs),
+        newest=facts.runs[:_NEWEST_RUNS],
+        freshness=[_freshness(row, facts.now) for row in facts.watermarks],
+        last_success_at=_moment(success.get("finished_at")) or _moment(success.get("started_at")),
+        slowest=sorted((each for each in events if each.timed), key=lambda each: (-each.mean_s, each.name))[:_TOP],
+        most_rejected=_most_rejected(events),
+        lumped=sum(each.calls.total() for each in events if each.is_other),
+        attention=_attention(facts.unsettled, shell),
+        rows=facts.attention,
+    )
+
+
+def figures_document(figures: Figures) -> dict[str, object]:
+    """Return the numbers as scripts get them."""
+    return {
+        "now": figures.now,
+        "since": figures.since,
+        "calls": {"total": figures.total, **{status.value: figures.calls[status] for status in SHOWN}},
+        "reasons": [{"status": status, "reason": reason, "calls": n} for (status, reason), n in figures.reasons.most_common()],
+        "received_to_settled": {"calls": figures.timed, "mean_s": figures.mean_s, "spans": figures.took},
+        "runs": figures.runs,
+        "last_success_at": figures.last_success_at,
+        "freshness": [asdict(each) for each in figures.freshness],
+        "periods": [_period_document(each) for each in figures.periods],
+        "slowest_events": [_event_document(each) for each in figures.slowest],
+        "most_rejected_events": [_event_document(each) for each in figures.most_rejected],
+        "attention": [{**asdict(each), "commands": [command for _, command in each.commands]} for each in figures.attention],
+        "attention_rows": list(figures.rows),
+    }
+
+
+def _by_event(rows: Iterable[Mapping[str, object]]) -> list[EventFigures]:
+    found: dict[tuple[str, object, object], EventFigures] = {}
+    for row in rows:
+        stream, event, is_other = str(row["stream"]), row["event"], bool(row["is_other"])
+        name = None if event is None else str(event)
+        each = found.setdefault((stream, name, is_other), EventFigures(stream, name, is_other))
+        each.calls[str(row["status"])] += _whole(row["n"])
+        if row["status"] == Status.REJECTED:
+            each.reasons[str(row["reason"])] += _whole(row["n"])
+        each.timed += _whole(row["timed"])
+        each.total_s += _seconds(row["total_s"])
+        each.longest_s = max(each.longest_s, _seconds(row["longest_s"]))
+    return list(found.values())
+
+
+def _most_rejected(events: Iterable[EventFigures]) -> list[EventFigures]:
+    rejected = [each for each in events if each.calls[Status.REJECTED]]
+    return sorted(rejected, key=lambda each: (-each.calls[Status.REJECTED], each.name))[:_TOP]
+
+
+def _took(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
+    """Return how many delivered calls took how long: the rows count up to each bound, here each call counts once."""
+    up_to: Counter[str] = Counter()
+    timed = 0
+    for row in rows:
+        timed += _whole(row["timed"])
+        for name, _ in _WITHIN:
+            up_to[name] += _whole(row[name])
+    took: dict[str, int] = {}
+    before = 0
+    for name, words in _WITHIN:
+        took[words] = up_to[name] - before
+        before = up_to[name]
+    took[_LONGER] = timed - before
+    return took if timed else {}
+
+
+def _periods(facts: Facts) -> tuple[timedelta | None, list[Period]]:
+    """Return the runs over time: each by itself while they are few, else in spans of equal length, empty ones included."""
+    runs = sorted((run for run in facts.runs if _moment(run["started_at"])), key=_started)
+    lags: dict[str, dict[str, float | None]] = defaultdict(dict)
+    for row in facts.lags:
+        lags[str(row["run_id"])][str(row["stream"])] = _apart(row["high_at"], row["recorded_at"])
+    if len(runs) <= _SINGLE_RUNS:
+        alone = [Period(_started(run)) for run in runs]
+        for period, run in zip(alone, runs, strict=True):
+            _add(period, run, lags)
+        return None, alone
+    first, last = _started(runs[0]), facts.now
+    step = next((each for each in _STEPS if (last - first) / each <= _PERIODS), _STEPS[-1])
+    begins = _EPOCH + (first - _EPOCH) // step * step
+    periods = [Period(begins + step * place) for place in range(max((last - begins) // step, (_started(runs[-1]) - begins) // step) + 1)]
+    for run in runs:
+        _add(periods[(_started(run) - begins) // step], run, lags)
+    return step, periods
+
+
+def _add(period: Period, run: Mapping[str, object], lags: Mapping[str, Mapping[str, float | None]]) -> None:
+    period.runs += 1
+    period.ended[str(run["status"])] += 1
+    period.requests += _whole(run["requests"])
+    period.calls.update({name: _whole(run[name]) for name in _COUNTS})
+    for stream, lag_s in lags.get(str(run["run_id"]), {}).items():
+        worst = [each for each in (period.lag_s.get(stream), lag_s) if each is not None]
+        period.lag_s[stream] = max(worst, default=None)
+
+
+def _freshness(row: Mapping[str, object], now: datetime) -> Freshness:
+    high_at = _moment(row["high_at"])
+    return Freshness(str(row["stream"]), high_at, _apart(high_at, now), _moment(row["recorded_at"]))
+
+
+def _attention(rows: Sequence[Mapping[str, object]], shell: Shell) -> list[Attention]:
+    """Return what is not settled, what cannot settle itself first."""
+    found = []
+    for status in (Status.IN_DOUBT, Status.SENDING, Status.FAILED):
+        those = [row for row in rows if row["status"] == status]
+        if those:
+            reasons = Counter({str(row["reason"]): _whole(row["n"]) for row in those if row["reason"]})
+            oldest = min((at for row in those if (at := _moment(row["occurred_at"]))), default=None)
+            calls = sum(_whole(row["n"]) for row in those)
+            found.append(Attention(status, dict(reasons.most_common()), calls, oldest, *_settle(status, shell)))
+    return found
+
+
+def _settle(status: Status, shell: Shell) -> tuple[str, Sequence[tuple[str, str]]]:
+    """Return what settles all calls of a status."""
+    if status is Status.IN_DOUBT:
+        return "See at Rehook whether they arrived. Then settle each one as listed below, or all of them at once.", (
+            ("all arrived", shell("resolve", "--accept")),
+            ("none arrived", shell("resolve", "--resend")),
+        )
+    advice = advise({"status": status, "reason": None}, shell)
+    text = "The next run sends them again by itself. To do it now:" if status is Status.FAILED else f"{advice.text if advice else ''}:"
+    return f"{text[0].upper()}{text[1:]}", () if advice is None else advice.commands
+
+
+def _period_document(period: Period) -> dict[str, object]:
+    return {
+        "begins_at": period.begins_at,
+        "runs": period.runs,
+        "ended": {status.value: period.ended[status] for status in RunStatus if period.ended[status]},
+        "calls": {name: period.calls[name] for name in _COUNTS},
+        "requests": period.requests,
+        "lag_s": period.lag_s,
+    }
+
+
+def _event_document(event: EventFigures) -> dict[str, object]:
+    return {
+        "stream": event.stream,
+        "event": OTHER if event.is_other else event.event,
+        "calls": event.calls.total(),
+        "delivered": sum(event.calls[status] for status in _DELIVERED),
+        "rejected": event.calls[Status.REJECTED],
+        "rejected_by_reason": dict(event.reasons.most_common()),
+        "mean_s": event.mean_s if event.timed else None,
+        "longest_s": event.longest_s if event.timed else None,
+    }
+
+
+def _started(run: Mapping[str, object]) -> datetime:
+    return _moment(run["started_at"]) or _EPOCH
+
+
+def _apart(earlier: object, later: object) -> float | None:
+    one, other = _moment(earlier), _moment(later)
+    return None if one is None or other is None else max((other - one).total_seconds(), 0.0)
+
+
+def _moment(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

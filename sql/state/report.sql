@@ -1,0 +1,71 @@
+-- name: report_calls
+-- does: counts the calls last decided by runs from one on, by stream, event, status and reason, with the time from arrival to delivery; small events are lumped
+-- dialect: postgresql
+WITH decided AS (
+    SELECT s.stream, s.event, s.status, s.reason,
+        CASE WHEN s.status IN ('sent', 'unchanged', 'merged') THEN GREATEST(EXTRACT(epoch FROM s.settled_at - s.received_at), 0) END AS took_s
+    FROM sync_state AS s WHERE s.run_id >= :since_run
+), counted AS (
+    SELECT stream, event, status, reason, count(*) AS n, count(took_s) AS timed, sum(took_s) AS total_s, max(took_s) AS longest_s,
+        count(*) FILTER (WHERE took_s <= 900) AS within_15m, count(*) FILTER (WHERE took_s <= 3600) AS within_1h,
+        count(*) FILTER (WHERE took_s <= 21600) AS within_6h, count(*) FILTER (WHERE took_s <= 86400) AS within_1d,
+        count(*) FILTER (WHERE took_s <= 259200) AS within_3d
+    FROM decided GROUP BY stream, event, status, reason
+), ranked AS (
+    SELECT stream, event, row_number() OVER (ORDER BY sum(n) DESC, stream, event) AS place FROM counted GROUP BY stream, event
+)
+SELECT c.stream, CASE WHEN r.place <= :events THEN c.event END AS event, CASE WHEN r.place <= :events THEN 0 ELSE 1 END AS is_other,
+    c.status, c.reason, CAST(sum(c.n) AS bigint) AS n, CAST(sum(c.timed) AS bigint) AS timed,
+    CAST(sum(c.total_s) AS double precision) AS total_s, CAST(max(c.longest_s) AS double precision) AS longest_s,
+    CAST(sum(c.within_15m) AS bigint) AS within_15m, CAST(sum(c.within_1h) AS bigint) AS within_1h,
+    CAST(sum(c.within_6h) AS bigint) AS within_6h, CAST(sum(c.within_1d) AS bigint) AS within_1d, CAST(sum(c.within_3d) AS bigint) AS within_3d
+FROM counted AS c JOIN ranked AS r ON r.stream = c.stream AND r.event IS NOT DISTINCT FROM c.event
+GROUP BY 1, 2, 3, 4, 5;
+
+-- name: report_calls
+-- does: counts the calls last decided by runs from one on, by stream, event, status and reason, with the time from arrival to delivery; small events are lumped
+-- dialect: sqlite
+WITH decided AS MATERIALIZED (
+    SELECT s.stream, s.event, s.status, s.reason,
+        CASE WHEN s.status IN ('sent', 'unchanged', 'merged') THEN MAX((julianday(s.settled_at) - julianday(s.received_at)) * 86400.0, 0) END AS took_s
+    FROM sync_state AS s WHERE s.run_id >= :since_run
+), counted AS (
+    SELECT stream, event, status, reason, count(*) AS n, count(took_s) AS timed, sum(took_s) AS total_s, max(took_s) AS longest_s,
+        sum(took_s <= 900) AS within_15m, sum(took_s <= 3600) AS within_1h, sum(took_s <= 21600) AS within_6h,
+        sum(took_s <= 86400) AS within_1d, sum(took_s <= 259200) AS within_3d
+    FROM decided GROUP BY stream, event, status, reason
+), ranked AS (
+    SELECT stream, event, row_number() OVER (ORDER BY sum(n) DESC, stream, event) AS place FROM counted GROUP BY stream, event
+)
+SELECT c.stream, CASE WHEN r.place <= :events THEN c.event END AS event, CASE WHEN r.place <= :events THEN 0 ELSE 1 END AS is_other,
+    c.status, c.reason, sum(c.n) AS n, sum(c.timed) AS timed, sum(c.total_s) AS total_s, max(c.longest_s) AS longest_s,
+    sum(c.within_15m) AS within_15m, sum(c.within_1h) AS within_1h, sum(c.within_6h) AS within_6h, sum(c.within_1d) AS within_1d,
+    sum(c.within_3d) AS within_3d
+FROM counted AS c JOIN ranked AS r ON r.stream = c.stream AND r.event IS c.event
+GROUP BY 1, 2, 3, 4, 5;
+
+-- name: report_runs
+-- does: lists the runs that started from a time on, newest first, so many at most
+SELECT run_id, trigger, status, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt, unchanged, merged, requests, error, version
+FROM sync_runs WHERE started_at >= :since ORDER BY started_at DESC, run_id DESC LIMIT :runs;
+
+-- name: report_lags
+-- does: lists how far behind each stream was at the end of each run that started from a time on
+SELECT w.run_id, w.stream, w.high_at, w.recorded_at
+FROM sync_watermarks AS w JOIN sync_runs AS r ON r.run_id = w.run_id
+WHERE r.started_at >= :since ORDER BY r.started_at DESC, w.run_id DESC, w.stream LIMIT :runs;
+
+-- name: report_last_success
+-- does: gives the end of the newest run that settled everything it saw
+SELECT started_at, finished_at FROM sync_runs WHERE status = 'succeeded' ORDER BY started_at DESC LIMIT 1;
+
+-- name: report_unsettled
+-- does: counts the calls that are not settled, of all time, by status and reason
+SELECT status, reason, count(*) AS n, min(occurred_at) AS occurred_at
+FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status, reason ORDER BY status, reason;
+
+-- name: report_attention
+-- does: lists calls that are not settled, in doubt first, then the oldest, so many at most
+SELECT stream, message_id, user_id, event, received_at, occurred_at, status, reason, attempts, run_id
+FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending')
+ORDER BY CASE status WHEN 'in_doubt' THEN 0 WHEN 'sending' THEN 1 ELSE 2 END, occurred_at, stream, message_id LIMIT :rows;

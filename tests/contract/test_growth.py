@@ -1,0 +1,68 @@
+"""What a run asks of the sync-state tables is found by an index: its cost does not grow with all that was ever settled."""
+
+import re
+from contextlib import closing
+
+import pytest
+
+from rehook_sync.database import open_database
+from rehook_sync.migrations import upgrade
+from rehook_sync.queries import load_queries
+
+EVERY_RUN = (
+    "known_ids",
+    "read_failed",
+    "read_customers",
+    "read_codes",
+    "write_entries",
+    "write_outcomes",
+    "read_marks",
+    "forget_marks",
+    "restore_prior",
+    "write_customers",
+    "accept_claims",
+    "clear_codes",
+    "write_claims",
+    "release_claim",
+    "give_code_back",
+    "doubt_marked",
+    "fail_marked",
+    "forget_marked_customers",
+    "forget_open_claims",
+    "restore_accepted_codes",
+    "count_unsettled",
+    "count_run",
+    "count_reasons",
+)
+HALF_OPEN = {"forget_open_claims", "restore_accepted_codes"}
+"""These go through an index that holds nothing but what they look for."""
+ALIASES = r"(?:sync_state|sync_customers|s|c|other|same)"
+
+
+@pytest.mark.parametrize("name", EVERY_RUN)
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_nothing_goes_through_all_that_was_settled(sqlite_url: str, name: str, analyzed: bool) -> None:
+    sql = load_queries("state", "sqlite")[name].sql
+    values = dict.fromkeys(re.findall(r":(\w+)", sql))
+    with closing(open_database(sqlite_url, "STATE_URL", may_create=True)) as database:
+        upgrade(database, None)
+        with database.transaction() as connection:
+            if analyzed:
+                fill = (
+                    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+                    "INSERT INTO sync_state (stream, message_id, user_id, status, run_id, first_seen_at, settled_at) "
+                    "SELECT 'tracks', 'm' || i, 'u' || i, 'sent', 'r', '2026', '2026' FROM n"
+                )
+                connection.exec_driver_sql(fill)
+                connection.exec_driver_sql(
+                    "INSERT INTO sync_customers (source_id, referral_code, accepted_code) SELECT user_id, user_id, user_id FROM sync_state"
+                )
+                connection.exec_driver_sql("ANALYZE")
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    for step in plan:
+        found = re.fullmatch(rf"(SCAN|SEARCH) {ALIASES}(?: USING (.*))?", step)
+        if not found:
+            continue
+        how, by = found[1], found[2] or ""
+        assert how == "SEARCH" or (name in HALF_OPEN and re.search(r"INDEX sync_customers_(open|freed)$", by)), plan
+        assert not re.search(r"PRIMARY KEY \(stream=\?\)|by_run \(\)", by), plan
