@@ -104,6 +104,8 @@ def deliver_much(world: World, label: str) -> None:
     world.audit.check()
     assert world.airflow.report(DAG, run_id)["rows_read"] == rows
     world.note(f"{label}: {rows:,} rows in {SHARDS} shards, trigger to done", f"{took_s:.1f} s")
+    (size,) = read_rows(world.url, "SELECT pg_total_relation_size('rehook_sync.sync_state') AS bytes")
+    world.note(f"{label}: room that sync_state takes, with its indexes", f"{size['bytes'] / rows:.0f} bytes a row")
     world.note(f"{label}: the shards alone", f"{(last - first).total_seconds():.1f} s, {rows / (last - first).total_seconds():,.0f} rows/s")
 
 
