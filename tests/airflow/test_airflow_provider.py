@@ -316,6 +316,16 @@ def test_the_link_leads_to_the_report_of_the_run() -> None:
     assert RunReportLink().get_link(own, ti_key=key) == "https://bi.example/rehook_sync/manual__2026-11-01T00%3A00%3A00%2B00%3A00"
 
 
+def test_what_is_put_before_a_human_holds_no_markup_of_the_rows() -> None:
+    from rehook_sync.airflow.attention import _table
+
+    row = dict.fromkeys(("stream", "user_id", "message_id", "status", "reason", "detail", "attempts", "first_seen_at"), "x")
+    text = _table([{**row, "event": "<img src=x> | [a](javascript:b)\n# `c`"}], {"in_doubt": 1})
+    (last,) = [line for line in text.splitlines() if "img" in line]
+    assert not set("<>[]`") & set(last)
+    assert last.count("|") == 10
+
+
 def test_an_operator_survives_pickling() -> None:
     from rehook_sync.airflow.operators import RehookDeliverShardOperator
 
