@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+AIRFLOW_VENV ?= $(VENV)-airflow
 NIGHTLY_ARGS ?= --minutes 10
 BENCH_ARGS ?=
 PYTEST_ARGS ?= -q -n auto --maxprocesses 4
@@ -11,10 +12,13 @@ RUN := $(VENV)/bin/python
 # Wheels only: no compiler is needed. The project itself is built by hatchling, which is pinned like all the rest.
 QUIETLY := PIP_ONLY_BINARY=:all: PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
 PIP := $(QUIETLY) $(RUN) -m pip install -qq -c constraints.txt
+# Airflow brings more than a hundred distributions, so it gets a virtual environment of its own.
+RUN_AIRFLOW := PYTHONPATH=tests:. $(AIRFLOW_VENV)/bin/python
+PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c constraints.txt -c constraints-airflow.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser screenshots docs growth nightly bench lint audit bandit clean
+.PHONY: help demo test test-airflow browser screenshots docs growth nightly nightly-airflow bench lint audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -24,6 +28,8 @@ help:
 	@echo "make browser install Debian's Chromium for the tests of the report, where apt-get and root are there; make test does it"
 	@echo "make screenshots  keep the screenshots of the report as they are now"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
+	@echo "make test-airflow, make nightly-airflow"
+	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
 	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
@@ -35,6 +41,14 @@ demo: $(VENV)/.installed
 
 test: lint $(VENV)/.installed-dbt browser
 	@$(RUN) -m pytest $(PYTEST_ARGS)
+	@$(MAKE) test-airflow
+
+# Airflow and its providers warn of each other; what they warn of is not ours to mend.
+test-airflow: $(AIRFLOW_VENV)/.installed
+	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider --timeout-method=thread tests/airflow
+
+nightly-airflow: $(AIRFLOW_VENV)/.installed
+	@$(RUN_AIRFLOW) tests/nightly/airflow_runs.py
 
 docs: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/analysts.py
@@ -78,8 +92,15 @@ bandit: $(VENV)/.installed-security
 	@$(RUN) -m bandit --quiet --configfile pyproject.toml --recursive rehook_sync
 
 clean:
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) $(AIRFLOW_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+$(AIRFLOW_VENV)/.installed: pyproject.toml constraints.txt constraints-airflow.txt
+	@echo "installing rehook-sync and Airflow into $(AIRFLOW_VENV) ..."
+	@$(PYTHON) -m venv $(AIRFLOW_VENV)
+	@$(PIP_AIRFLOW) hatchling
+	@$(PIP_AIRFLOW) --no-build-isolation -e '.[test-airflow]'
+	@touch $@
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \

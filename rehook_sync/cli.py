@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - so that --help and --version are there at once
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from rehook_sync.records import Selection
     from rehook_sync.reports import Request
     from rehook_sync.settings import Settings
-    from rehook_sync.watermark import Beginning
 
 __all__ = ["app"]
 
@@ -286,9 +286,11 @@ def report(
     from rehook_sync.advice import Shell
     from rehook_sync.page import publish
     from rehook_sync.report import build_figures
+    from rehook_sync.reports import read_since
     from rehook_sync.sync import Sync
 
-    screen, shell, begins = _screen(as_json=as_json), Shell(None if config is None else str(config)), _since(since, datetime.now(UTC))
+    screen, shell = _screen(as_json=as_json), Shell(None if config is None else str(config))
+    begins = read_since(since, datetime.now(UTC), marks="--")
     if as_json and out == "-":
         raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
     with Sync(_settings(config), read_only=True) as sync:
@@ -368,26 +370,9 @@ def _id(text: str, name: str) -> str:
 
 
 def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "Request":
-    from rehook_sync.reports import Request
+    from rehook_sync.reports import read_request
 
-    now = datetime.now(UTC)
-    high = None if until is None else _moment("--until", until, now)
-    return Request(None if since is None else _since(since, now), high, stream, limit)
-
-
-def _since(text: str, now: datetime) -> "datetime | Beginning":
-    from rehook_sync.watermark import Beginning
-
-    return Beginning.BEGINNING if text == Beginning.BEGINNING.value else _moment("--since", text, now)
-
-
-def _moment(option: str, text: str, now: datetime) -> datetime:
-    from rehook_sync.settings import parse_moment
-
-    try:
-        return parse_moment(text, now)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error}") from None
+    return replace(read_request(since, until, stream, marks="--"), limit=limit)
 
 
 def _reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:

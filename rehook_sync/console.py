@@ -27,7 +27,7 @@ from rehook_sync.interrupt import Interrupt
 from rehook_sync.records import RunStatus, Status
 from rehook_sync.reports import Progress, RunResult
 
-__all__ = ["Listener", "Screen", "error_document", "interruptible", "run_exit_code", "visible", "watched"]
+__all__ = ["Listener", "ProgressLog", "Screen", "error_document", "interruptible", "run_exit_code", "visible", "watched"]
 
 Listener = Callable[[Progress], None]
 _ATTENTION = 3
@@ -159,7 +159,7 @@ def watched(screen: Screen, interrupt: Interrupt) -> Iterator[Listener]:
             interrupt.listen(lambda: bar.update(task, description=_STOPPING))
             yield lambda progress: _show(bar, task, progress, interrupt)
     else:
-        log = _ProgressLog()
+        log = ProgressLog()
         interrupt.listen(lambda: log.info("stopping", signal=interrupt.signal))
         yield log.listen
 
@@ -220,11 +220,12 @@ def _show(bar: Bar, task: TaskID, progress: Progress, interrupt: Interrupt) -> N
     )
 
 
-class _ProgressLog:
-    """Progress as log lines: at the start, then every few seconds."""
+class ProgressLog:
+    """Progress as log lines: at the start, then every few seconds. `log` is a structlog logger; None writes to stderr."""
 
-    def __init__(self) -> None:
-        self._log = structlog.wrap_logger(_Stderr(), processors=_LOG_PROCESSORS)
+    def __init__(self, log: Any = None) -> None:  # noqa: ANN401 - structlog's loggers have no common type
+        """Start silent."""
+        self._log = structlog.wrap_logger(_Stderr(), processors=_LOG_PROCESSORS) if log is None else log
         self._next_at = 0.0
         self._began: tuple[float, int] | None = None
 

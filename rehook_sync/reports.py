@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from rehook_sync.errors import RehookSyncError
+from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.records import Reason, RunSummary, Selection, SourceRow, Status, Stream, Trigger, Window
+from rehook_sync.settings import parse_moment
 from rehook_sync.watermark import Absence, Beginning
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "ShardStatus",
     "StatusReport",
     "Unjudged",
+    "read_request",
+    "read_since",
 ]
 
 
@@ -199,3 +202,28 @@ class Facts:
     last_success: Mapping[str, object] | None
     unsettled: Sequence[Mapping[str, object]]
     attention: Sequence[Mapping[str, object]]
+
+
+def read_request(since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = "") -> Request:
+    """Return what was asked for as text: times as people write them, `beginning`, the name of a stream.
+
+    marks: what stands before an option's name, in errors. Raises UsageError naming the option.
+    """
+    now = datetime.now(UTC)
+    low = None if since is None else read_since(since, now, marks=marks)
+    if stream is not None and stream not in set(Stream):
+        raise UsageError(f"{marks}stream: {stream!r} is not one of {', '.join(Stream)}")
+    high = None if until is None else _moment(f"{marks}until", until, now)
+    return Request(low, high, None if stream is None else Stream(stream), trigger=trigger)
+
+
+def read_since(text: str, now: datetime, *, marks: str = "") -> datetime | Beginning:
+    """Return a lower bound: a time as people write it, or `beginning`. Raises UsageError naming the option."""
+    return Beginning.BEGINNING if text == Beginning.BEGINNING.value else _moment(f"{marks}since", text, now)
+
+
+def _moment(option: str, text: str, now: datetime) -> datetime:
+    try:
+        return parse_moment(text, now)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None

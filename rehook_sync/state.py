@@ -207,6 +207,15 @@ class State:
             reasons = connection.execute(self._sql["count_reasons"], {"run_id": run_id}).all()
         return counts, Counter({Reason(row.reason): row.n for row in reasons})
 
+    def count_sent(self, run_id: str) -> dict[Stream, int]:
+        """Return how many calls a run sent, by stream."""
+        with self.database.connect() as connection:
+            return {Stream(row.stream): row.n for row in connection.execute(self._sql["count_sent"], {"run_id": run_id})}
+
+    def read_attention(self, rows: int) -> list[dict[str, object]]:
+        """Return calls that failed or are in doubt, at most so many, as rows of `v1_attention`."""
+        return self._rows("read_attention", {"rows": rows})
+
     def record_shards(self, connection: Connection, run_id: str, plan: ShardedPlan, shards: Sequence[Shard], status: ShardStatus) -> None:
         """Write down the parts of a run that has begun."""
         rows = orjson.dumps([{"shard": each.number, "low_user": each.low, "high_user": each.high} for each in shards]).decode()

@@ -17,7 +17,7 @@ from rehook_sync.layout import SourceLayout
 from rehook_sync.mapping import is_unchanged
 from rehook_sync.migrations import Upgrade, check_version, upgrade
 from rehook_sync.person import Person, Traces
-from rehook_sync.records import Answer, Operation, Stream, Window
+from rehook_sync.records import Answer, Operation, Status, Stream, Window
 from rehook_sync.reports import Explanation, Facts, Plan, Progress, Request, RunPlan, RunResult, ShardResult, StatusReport
 from rehook_sync.runs import deliver_part, finish_parts, leased, run_whole, start_parts
 from rehook_sync.segment import SegmentSource
@@ -179,6 +179,15 @@ class Sync:
         """Return the newest runs, watermarks, counts and the lease."""
         state = self._state()
         return StatusReport(state.now(), state.read_runs(runs), state.read_watermarks(), state.count_by_status(), state.read_lease())
+
+    def read_sent(self, run_id: str) -> dict[Stream, int]:
+        """Return how many calls a run sent, by stream."""
+        return self._state().count_sent(run_id)
+
+    def read_attention(self, rows: int) -> tuple[dict[Status, int], list[dict[str, object]]]:
+        """Return how many calls of all runs are failed or in doubt, and those that have waited longest, at most `rows`."""
+        state = self._state()
+        return state.count_unsettled(), state.read_attention(rows)
 
     def read_report(self, since: datetime | Beginning) -> Facts:
         """Return what a report from a time on is made of."""

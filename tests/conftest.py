@@ -5,10 +5,16 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
+
+try:
+    distribution("apache-airflow-core")
+except PackageNotFoundError:
+    collect_ignore = ["airflow"]  # they run in a virtual environment of their own: `make test-airflow`
 
 
 @pytest.fixture(scope="session")

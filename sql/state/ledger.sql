@@ -293,3 +293,9 @@ RETURNING stream, message_id;
 -- does: counts the settled calls older than a time that still have detail
 SELECT count(*) FROM sync_state
 WHERE settled_at < :before AND (user_id IS NOT NULL OR event IS NOT NULL OR detail IS NOT NULL OR payload_hash IS NOT NULL);
+
+-- name: read_attention
+-- does: lists calls that failed or are in doubt, those first that have waited longest
+SELECT stream, message_id, user_id, event, status, reason, detail, attempts, first_seen_at
+FROM v1_attention WHERE status IN ('failed', 'in_doubt')
+ORDER BY first_seen_at, stream, message_id LIMIT :rows;

@@ -18,6 +18,10 @@ SELECT run_id FROM sync_runs WHERE status = 'running' AND run_id <> :run_id ORDE
 -- does: counts the rows a run touched last, by status
 SELECT status, count(*) AS n FROM sync_state WHERE run_id = :run_id GROUP BY status;
 
+-- name: count_sent
+-- does: counts the rows a run sent, by stream
+SELECT stream, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'sent' GROUP BY stream;
+
 -- name: read_runs
 -- does: lists the newest runs
 SELECT run_id, trigger, status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt, unchanged,

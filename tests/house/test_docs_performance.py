@@ -43,7 +43,11 @@ def test_prose_of_the_page_claims_no_figure() -> None:
     assert re.findall(r"\d+", prose) == []
 
 
-@pytest.mark.parametrize("doc", [each for each in DOCS if each != PAGE], ids=lambda path: path.name)
+NIGHTLY = ROOT / "docs" / "scaling.md"
+"""Holds what `make nightly-airflow` measures, and arithmetic with it."""
+
+
+@pytest.mark.parametrize("doc", [each for each in DOCS if each not in {PAGE, NIGHTLY}], ids=lambda path: path.name)
 def test_no_other_page_claims_a_speed(doc: Path) -> None:
     lines = [line for line in doc.read_text(encoding="utf-8").splitlines() if re.search(r"rows/s|rows (per|a) second", line)]
     assert lines == []

@@ -16,6 +16,7 @@ FLOOR_LINE = re.compile(r"^(?:floor (\d))?\s+([\w/]+\.py)(?:\s{2,}\S.*)?$")
 
 ASYNC_ROOMS = re.compile(r"(transport|rehook|delivery|scribe)\.py|sandbox/\w+\.py")
 ALLOWED_AT = {
+    "airflow": re.compile(r"airflow/\w+\.py"),
     "aiohttp": re.compile(r"transport\.py"),
     "sqlalchemy": re.compile(r"(queries|database|migrations|state|ledger|person|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"),
 }

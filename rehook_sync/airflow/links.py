@@ -1,0 +1,23 @@
+"""The link from a task in Airflow's grid to the report of the run it belongs to."""
+
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.configuration import conf
+
+__all__ = ["RunReportLink"]
+
+
+class RunReportLink(BaseOperatorLink):
+    """Leads to the operator's `report_url`, or else to what the finish task returned, which is the report as JSON."""
+
+    name: ClassVar[str] = "Run report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ANN401 - as Airflow calls it
+        """Return the address. `{dag_id}`, `{run_id}` in `report_url` are Airflow's."""
+        places = {"dag_id": quote(ti_key.dag_id, safe=""), "run_id": quote(ti_key.run_id, safe="")}
+        if operator.report_url:
+            return str(operator.report_url).format(**places)
+        base = conf.get("api", "base_url", fallback="").rstrip("/")
+        return "{base}/dags/{dag_id}/runs/{run_id}/tasks/{task}/xcom".format(base=base, task=operator.finish_task_id, **places)

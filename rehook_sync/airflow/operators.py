@@ -1,0 +1,293 @@
+"""The tasks of a run: check, plan, deliver a shard, finish. Each is a thin shell around `rehook_sync.sync`."""
+
+# ruff: noqa: PLC0415 - Airflow parses the DAG again for each task; what is heavy is loaded when a task runs
+
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import AssetAlias, BaseOperator, TriggerRule
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from rehook_sync.airflow.assets import ASSETS, SENT
+from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_settings
+from rehook_sync.airflow.links import RunReportLink
+from rehook_sync.airflow.orders import Order, PlannedRun, ShardOrder, refuse_unknown
+from rehook_sync.airflow.retries import RehookRetryPolicy
+from rehook_sync.errors import RehookSyncError
+from rehook_sync.interrupt import Interrupt
+from rehook_sync.records import Stream
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from rehook_sync.reports import Progress, Request, RunResult
+    from rehook_sync.settings import Settings
+    from rehook_sync.sync import Sync
+
+__all__ = [
+    "Context",
+    "RehookCheckOperator",
+    "RehookDeliverShardOperator",
+    "RehookFinishOperator",
+    "RehookOperator",
+    "RehookPlanOperator",
+    "as_document",
+]
+
+PLAN_KEY = "plan"
+Context = Mapping[str, Any]
+
+
+class RehookOperator(BaseOperator):
+    """What all tasks share: where the settings come from, which failures are repeated, the link to the report.
+
+    Shape:  settings: setting -> value, over the connections, over the environment of the worker; no secrets.
+            warehouse_conn_id, state_conn_id: connections to databases; None: the environment says it.
+            report_url: where the run's report is to be looked at, with `{dag_id}` and `{run_id}`; None: in Airflow.
+    """
+
+    template_fields: Sequence[str] = ("settings",)
+    operator_extra_links = (RunReportLink(),)
+    ui_color = "#e8f1fb"
+
+    def __init__(
+        self,
+        *,
+        rehook_conn_id: str = DEFAULT_REHOOK,
+        warehouse_conn_id: str | None = DEFAULT_WAREHOUSE,
+        state_conn_id: str | None = None,
+        settings: Mapping[str, object] | None = None,
+        report_url: str | None = None,
+        finish_task_id: str = "finish",
+        **more: Any,  # noqa: ANN401 - what every operator takes
+    ) -> None:
+        """Keep names; nothing is opened before the task runs."""
+        more["retry_policy"] = more.get("retry_policy") or RehookRetryPolicy()
+        super().__init__(**more)
+        self.rehook_conn_id = rehook_conn_id
+        self.warehouse_conn_id = warehouse_conn_id
+        self.state_conn_id = state_conn_id
+        self.settings = dict(settings or {})
+        self.report_url = report_url
+        self.finish_task_id = finish_task_id
+
+    def read_settings(self) -> "Settings":
+        """Return the settings of this task. Raises SettingsError."""
+        return read_settings(self.settings, self.rehook_conn_id, self.warehouse_conn_id, self.state_conn_id)
+
+    @contextmanager
+    def opened(self) -> "Iterator[Sync]":
+        """Open the job, and say what goes wrong in one line before Airflow prints its traceback."""
+        from rehook_sync.sync import Sync
+
+        try:
+            with Sync(self.read_settings()) as sync:
+                yield sync
+        except RehookSyncError as error:
+            for line in str(error).splitlines():
+                self.log.error("%s", line)
+            raise
+
+    def listener(self) -> "Callable[[Progress], None]":
+        """Return what logs progress now and then."""
+        from rehook_sync.console import ProgressLog
+
+        return ProgressLog(self.log).listen
+
+
+class RehookCheckOperator(RehookOperator):
+    """Look at settings, warehouse, sync-state tables and credentials before anything is touched.
+
+    Shape:  prepare_tables: create or upgrade the sync-state tables first; False leaves that to `python -m rehook_sync init`.
+    """
+
+    def __init__(self, *, prepare_tables: bool = True, **more: Any) -> None:  # noqa: ANN401 - what every operator takes
+        """Keep the choice."""
+        super().__init__(**more)
+        self.prepare_tables = prepare_tables
+
+    def execute(self, context: Context) -> None:
+        """Check; raises what stands in the way first."""
+        from rehook_sync.examination import examine
+
+        del context
+        if self.prepare_tables:
+            with self.opened() as sync:
+                done = sync.init()
+            self.log.info("sync-state tables: version %s%s", done.version, f", applied {', '.join(done.applied)}" if done.applied else "")
+        found = examine(self.read_settings())
+        for name, value in (found.settings or {}).items():
+            self.log.info("%s = %s", name, value)
+        for name, error in found.errors.items():
+            self.log.error("%s: %s", name, error)
+        if found.first_error is not None:
+            raise found.first_error
+
+
+class RehookPlanOperator(RehookOperator):
+    """Begin a run: take the lease, settle what dead runs left, cut the users into shards.
+
+    Shape:  since, until: as on the command line.  stream: one of the two, or nothing for both.  dry_run: count only.
+            shards: most tasks that deliver.  All may be templates.  Returns one element per shard, to be expanded over.
+    """
+
+    template_fields: Sequence[str] = (*RehookOperator.template_fields, "since", "until", "stream", "dry_run", "shards")
+
+    def __init__(
+        self,
+        *,
+        since: str | None = "{{ params.since or '' }}",
+        until: str | None = "{{ params.until or '' }}",
+        stream: str | None = "{{ params.stream or '' }}",
+        dry_run: bool | str = "{{ params.dry_run }}",
+        shards: int | str = "{{ params.shards }}",
+        **more: Any,  # noqa: ANN401 - what every operator takes
+    ) -> None:
+        """Keep the parameters; they are checked when the task runs, after rendering."""
+        super().__init__(**more)
+        self.since = since
+        self.until = until
+        self.stream = stream
+        self.dry_run = dry_run
+        self.shards = shards
+
+    def execute(self, context: Context) -> list[dict[str, object]]:
+        """Plan; raises UsageError for bad parameters and LeaseHeldError while another run is at work."""
+        refuse_unknown(context["dag_run"].conf or {}, context["dag"].params)
+        order = Order.read({name: getattr(self, name) for name in ("since", "until", "stream", "dry_run", "shards")})
+        return self._plan_only(context, order) if order.dry_run else self._start(context, order)
+
+    def _start(self, context: Context, order: Order) -> list[dict[str, object]]:
+        with self.opened() as sync:
+            plan = sync.start(_request(order), order.shards)
+        for each in plan.recovered:
+            self.log.warning("cleaned up after run %s, which died", each.run_id)
+        self.log.info("run %s: about %s rows in %s shards", plan.run_id, plan.rows, len(plan.shards))
+        context["ti"].xcom_push(PLAN_KEY, PlannedRun(plan.run_id, len(plan.shards), plan.rows).document())
+        return [ShardOrder(plan.run_id, shard).document() for shard in plan.shards]
+
+    def _plan_only(self, context: Context, order: Order) -> list[dict[str, object]]:
+        from rehook_sync.views import plan_document
+
+        with self.opened() as sync:
+            plan = sync.plan(_request(order))
+        self.log.info("a dry run; nothing is sent: %s", as_document(plan_document(plan)))
+        context["ti"].xcom_push(PLAN_KEY, PlannedRun(None, 0, plan.rows).document())
+        return []
+
+
+class RehookDeliverShardOperator(RehookOperator):
+    """Deliver one shard of a run; to be expanded over what the plan task returned.
+
+    A shard that is done returns at once, so that it may be cleared and repeated. Two attempts of one shard never
+    send at the same time: the later one waits for the lease of the other.
+    """
+
+    map_index_label: ClassVar[str] = "shard {{ task.shard['shard'] }}"
+
+    def __init__(self, *, shard: Mapping[str, object], **more: Any) -> None:  # noqa: ANN401 - what every operator takes
+        """Keep the order, as the plan task wrote it."""
+        super().__init__(**more)
+        self.shard = shard
+        self._interrupt = Interrupt()
+
+    def execute(self, context: Context) -> dict[str, object]:
+        """Deliver; raises what stopped it. Returns counts."""
+        del context
+        order = ShardOrder.read(self.shard)
+        with self.opened() as sync:
+            done = sync.deliver_shard(order.run_id, order.shard, self._interrupt, self.listener())
+            if done.error is not None:
+                raise done.error
+        rows = sum(done.rows.values())
+        self.log.info("shard %s: %s, %s rows, %s requests", order.shard, done.status, rows, done.requests)
+        if done.status != "done":
+            raise AirflowException(f"shard {order.shard} was interrupted; what was in flight is settled, the rest is not sent")
+        return {"rows": rows, "requests": done.requests}
+
+    def on_kill(self) -> None:
+        """Stop sending and settle what is in flight: Airflow kills the process some seconds later."""
+        self._interrupt.request(signal.SIGTERM)
+
+
+class RehookFinishOperator(RehookOperator):
+    """End a run by what the sync-state tables say, move the watermark, and tell the truth about it.
+
+    Shape:  fail_on_attention: end red when rows are failed or in doubt, so that alerts fire.  Returns the report of the run.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan_task_id: str = "plan",
+        fail_on_attention: bool = True,
+        **more: Any,  # noqa: ANN401 - what every operator takes
+    ) -> None:
+        """Keep the choice. The task runs whatever became of those before it."""
+        super().__init__(**{"trigger_rule": TriggerRule.ALL_DONE, "outlets": [SENT], **more})
+        self.plan_task_id = plan_task_id
+        self.fail_on_attention = fail_on_attention
+        self._sent: Mapping[Stream, int] = {}
+        self._sources: Sequence[tuple[str, str]] = ()
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Finish; raises when shards are missing, when something stopped the run, or when rows need attention."""
+        from rehook_sync.airflow.lineage import sources
+
+        document = context["ti"].xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY)
+        if document is None:
+            raise AirflowFailException(f"nothing was planned, so nothing was sent: see the log of {self.plan_task_id} and those before it")
+        run_id = PlannedRun.read(document).run_id
+        if run_id is None:
+            return None
+        with self.opened() as sync:
+            result = sync.finish(run_id)
+            self._sent = sync.read_sent(run_id)
+            self._sources = sources(sync)
+        self._announce(context, run_id, self._sent)
+        return self._tell(result)
+
+    def get_openlineage_facets_on_complete(self, _task_instance: object) -> "OperatorLineage":
+        """Tell OpenLineage which tables were read and what Rehook got."""
+        from rehook_sync.airflow.lineage import describe
+
+        return describe(self._sources, self._sent)
+
+    def _tell(self, result: "RunResult") -> dict[str, Any]:
+        from rehook_sync.records import RunStatus
+        from rehook_sync.views import run_document
+
+        report = as_document(run_document(result))
+        self.log.info("%s", json.dumps(report))
+        if result.error is not None:
+            raise AirflowFailException(f"run {result.summary.run_id} was stopped: {result.error}")
+        if result.summary.status is RunStatus.INTERRUPTED:
+            raise AirflowFailException(f"run {result.summary.run_id} was interrupted: clear the shards that failed, and {self.task_id}")
+        if self.fail_on_attention and result.summary.status is RunStatus.ATTENTION:
+            left = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in result.unsettled.items() if count)
+            raise AirflowFailException(f"run {result.summary.run_id} is done, but rows need attention: {left}; see v1_attention")
+        return report
+
+    def _announce(self, context: Context, run_id: str, sent: "Mapping[Stream, int]") -> None:
+        """Add the assets that this run changed to the aliases among the outlets; none when nothing went out."""
+        for alias in [each for each in self.outlets if isinstance(each, AssetAlias)]:
+            for stream, asset in ASSETS.items():
+                if count := sent.get(stream, 0):
+                    context["outlet_events"][alias].add(asset, extra={"run_id": run_id, "sent": count})
+
+
+def _request(order: Order) -> "Request":
+    from rehook_sync.records import Trigger
+    from rehook_sync.reports import read_request
+
+    return read_request(order.since, order.until, order.stream, Trigger.AIRFLOW)
+
+
+def as_document(document: Mapping[str, object]) -> dict[str, Any]:
+    """Return a document as XCom and JSON can hold it: times and enums as text."""
+    from rehook_sync.console import to_json
+
+    return dict(json.loads(to_json(document)))

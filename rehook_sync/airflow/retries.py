@@ -1,0 +1,59 @@
+"""Which failed attempts of a task Airflow repeats, and when."""
+
+from datetime import timedelta
+from typing import Any, Self
+
+from airflow.sdk import RetryDecision, RetryPolicy
+
+from rehook_sync.errors import (
+    ApiDownError,
+    ConfigurationError,
+    CredentialsRefusedError,
+    InternalError,
+    LeaseHeldError,
+    LeaseLostError,
+    RehookSyncError,
+    RunUnfinishedError,
+)
+
+__all__ = ["RehookRetryPolicy"]
+
+_FINAL = (CredentialsRefusedError, ConfigurationError, LeaseLostError, RunUnfinishedError, InternalError)
+"""What the next attempt would meet again."""
+
+
+class RehookRetryPolicy(RetryPolicy):
+    """Repeat what may pass: waits double from `shortest` to `longest`, or are as long as Rehook asked for.
+
+    What needs a human fails at once. How many attempts there are is said by the task's `retries`.
+    """
+
+    def __init__(self, shortest: timedelta = timedelta(seconds=30), longest: timedelta = timedelta(minutes=15)) -> None:
+        """Keep the waits."""
+        self.shortest = shortest
+        self.longest = longest
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: object = None) -> RetryDecision:
+        """Decide by the error; `try_number` counts from 1."""
+        del max_tries, context
+        if isinstance(exception, _FINAL):
+            return RetryDecision.fail(f"{type(exception).__name__}: another attempt would meet the same")
+        if isinstance(exception, ApiDownError) and exception.retry_after_s is not None:
+            return RetryDecision.retry(timedelta(seconds=exception.retry_after_s), "as long as Rehook asked to wait")
+        if isinstance(exception, LeaseHeldError):
+            return RetryDecision.retry(max(self.shortest, timedelta(minutes=1)), "another run is at work")
+        if isinstance(exception, RehookSyncError):
+            return RetryDecision.retry(self._backoff(try_number), f"{type(exception).__name__} may pass")
+        return RetryDecision.default()
+
+    def _backoff(self, try_number: int) -> timedelta:
+        return min(self.shortest * int(2 ** min(try_number - 1, 20)), self.longest)
+
+    def serialize(self) -> dict[str, Any]:
+        """Return what `deserialize` takes."""
+        return {"shortest_s": self.shortest.total_seconds(), "longest_s": self.longest.total_seconds()}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> Self:
+        """Return the policy that `serialize` described."""
+        return cls(timedelta(seconds=data["shortest_s"]), timedelta(seconds=data["longest_s"]))

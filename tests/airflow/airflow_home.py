@@ -1,0 +1,135 @@
+"""A fresh Airflow for this process and runs of our DAGs in it, beside a sample shop and a local Rehook.
+
+Airflow reads where it lives when it is imported, so this module says it first, and all tests here import it before Airflow.
+"""
+
+import atexit
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = Path(tempfile.mkdtemp(prefix="rehook-airflow-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+os.environ.update(
+    AIRFLOW_HOME=str(HOME),
+    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME / 'airflow.db'}",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+    AIRFLOW__OPENLINEAGE__TRANSPORT=json.dumps({"type": "file", "log_file_path": str(HOME / "lineage.json"), "append": True}),
+)
+
+from accounting import Audit, Books  # noqa: E402
+
+from rehook_sync.sandbox.server import Sandbox  # noqa: E402
+from rehook_sync.sandbox.store import Behaviour  # noqa: E402
+from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, ShopFacts, build_shop  # noqa: E402
+
+__all__ = ["HOME", "ROOT", "AirflowShop", "Ended", "airflow_database", "airflow_shop", "load_dag"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a DAG run ended.
+
+    Shape:  tasks: (task id, map index) -> state.  tries: the same -> number of the last attempt.  xcom: task id -> what its
+            first instance returned.
+    """
+
+    state: str
+    run_id: str
+    tasks: Mapping[tuple[str, int], str]
+    tries: Mapping[tuple[str, int], int]
+    xcom: Mapping[str, Any]
+
+    def states(self, task_id: str) -> Counter[str]:
+        """How many instances of a task ended how."""
+        return Counter(state for (name, _), state in self.tasks.items() if name == task_id)
+
+
+@dataclass
+class AirflowShop:
+    """A sample shop whose connections Airflow knows."""
+
+    url: str
+    sandbox: Sandbox
+    facts: ShopFacts
+    audit: Audit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.audit = Audit(self.url, received=self.sandbox.store)
+
+    def run(self, settings: Mapping[str, object] | None = None, *, retries: int = 0, **conf: object) -> Ended:
+        """Run the DAG to its end in this process; `settings` are arguments of the DAG, `retries` those of its tasks."""
+        values = {"conversion_events": list(CONVERSION_EVENTS), "start_at": "beginning", **(settings or {})}
+        return run_dag("rehook_sync", conf, {"settings": values, "retries": retries})
+
+    def check(self, **options: Any) -> Books:
+        """Hold warehouse, sync-state tables and what Rehook received against each other."""
+        return self.audit.check(**options)
+
+
+def load_dag(dag_id: str) -> Any:
+    """A DAG as its file makes it; there must be no error in any file."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(ROOT / "dags"))
+    assert bag.import_errors == {}
+    return bag.dags[dag_id]
+
+
+def run_dag(dag_id: str, conf: Mapping[str, object], arguments: Mapping[str, object]) -> Ended:
+    """Run a DAG with these arguments for all its tasks."""
+    dag = load_dag(dag_id)
+    for task in dag.tasks:
+        for name, value in arguments.items():
+            if task.is_mapped:
+                task.partial_kwargs[name] = value
+            else:
+                setattr(task, name, value)
+    run = dag.test(run_conf=dict(conf), logical_date=None)
+    instances = run.get_task_instances()
+    xcom = {}
+    for each in instances:
+        if each.map_index <= 0:
+            xcom[each.task_id] = each.xcom_pull(task_ids=each.task_id, map_indexes=each.map_index)
+    return Ended(
+        str(run.state),
+        run.run_id,
+        {(each.task_id, each.map_index): str(each.state) for each in instances},
+        {(each.task_id, each.map_index): each.try_number for each in instances},
+        xcom,
+    )
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's own tables, made once."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def airflow_shop(airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AirflowShop]:
+    """A fresh shop of 50 users on SQLite, nothing delivered yet, and Airflow's connections to it and to a fresh Rehook."""
+    del airflow_database
+    path = tmp_path / "shop.db"
+    path.touch()
+    url = f"sqlite:///{path}"
+    facts = build_shop(url, users=50, now=datetime.now(UTC) - timedelta(hours=1))
+    with Sandbox(behaviour=Behaviour(conversion_events=frozenset(CONVERSION_EVENTS))) as sandbox:
+        rehook = {"conn_type": "rehook", "host": sandbox.url, "login": sandbox.credentials.key, "password": sandbox.credentials.secret}
+        monkeypatch.setenv("AIRFLOW_CONN_REHOOK_DEFAULT", json.dumps(rehook))
+        monkeypatch.setenv("AIRFLOW_CONN_REHOOK_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+        yield AirflowShop(url, sandbox, facts)
