@@ -394,8 +394,18 @@ class World:
             seq = int(orjson.loads(each.body)["metadata"]["seq"])
             before, path = last.get(each.source_id, (0, ""))
             again = seq == before and path == each.path == "/customers"
-            assert seq > before or again, f"{each.source_id}: {seq} came after {before}"
+            assert seq > before or again, f"{seq} came after {before}: {self.story(each.source_id)}"
             last[each.source_id] = (seq, each.path)
+
+    def story(self, user_id: str) -> str:
+        """The last requests of a user and what is recorded of them, for a test that failed at a moment nobody can repeat."""
+        requests = [
+            f"{each.at:.3f} {each.path} {each.status} accepted={each.accepted} {each.fault} {each.body.decode()[:120]}"
+            for each in self.store.log
+            if each.source_id == user_id
+        ]
+        rows = [str(row) for row in self.read_state() if row["user_id"] == user_id]
+        return "\n".join([*requests[-40:], *rows[-40:], *map(str, self.read_state("sync_runs")[-10:])])
 
 
 @contextmanager
