@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
+import pytest
 from accounting import Audit, Books, check_events, read_rows
 from sqlalchemy import create_engine, make_url
 from warehouse import Row, add_rows, identify, make_warehouse, run_sql, track
@@ -40,6 +41,7 @@ __all__ = [
     "Watched",
     "World",
     "database_lock",
+    "forks",
     "is_sqlite",
     "make_world",
     "state_table",
@@ -131,6 +133,13 @@ class Forks:
             "file_bytes": file_bytes,
         }
         return Forked(self, self.ask(order)["pid"], (out, err))
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    """Where processes come from."""
+    with Forks() as running:
+        yield running
 
 
 def serve_forks() -> bool:

@@ -14,17 +14,13 @@ import pytest
 from sqlalchemy import create_engine, make_url
 from warehouse import run_sql
 
+from . import harness
 from .conftest import Done, wait_until
 from .harness import Forks, World, database_lock, make_world
 
+forks = harness.forks
+
 ONE_LINE = re.compile(r"(?:timestamp=[^\n]+\n)*error: ([^\n]+)\n")
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    """Where processes come from."""
-    with Forks() as running:
-        yield running
 
 
 @contextmanager

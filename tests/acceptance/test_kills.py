@@ -13,19 +13,15 @@ from warehouse import add_rows, at, identify, run_sql, track
 
 from rehook_sync.sandbox.store import Received
 
+from . import harness
 from .conftest import wait_until
 from .harness import Forked, Forks, World, database_lock, is_sqlite, kill_at, kill_ever_later, make_old_calls, make_world, state_table
+
+forks = harness.forks
 
 KILLS = 12
 LENGTH_S = 0.6  # of a whole run, more or less
 OLD_CALLS = 9000
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    """Where processes come from."""
-    with Forks() as running:
-        yield running
 
 
 @pytest.fixture

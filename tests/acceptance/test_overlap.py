@@ -14,8 +14,11 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 from warehouse import run_sql
 
+from . import harness
 from .conftest import Program, stop, wait_until
 from .harness import Forked, Forks, World, database_lock, is_sqlite, make_world, state_table
+
+forks = harness.forks
 
 SHORTEST_LEASE_S = 15
 HELD = re.compile(r"error: run \S+ holds the lease until [^\n]+\n")
@@ -39,13 +42,6 @@ for name, module in list(sys.modules.items()):
         module.datetime = Shifted
 rehook_sync.__main__.main()
 """
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    """Where processes come from."""
-    with Forks() as running:
-        yield running
 
 
 @pytest.fixture

@@ -47,8 +47,11 @@ from rehook_sync.sandbox.store import Credentials
 from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
 
+from . import harness
 from .conftest import ROOT, Done, Program, wait_until, write_settings
 from .harness import Forks, is_sqlite, state_table
+
+forks = harness.forks
 
 KEY, SECRET, PASSWORD = "key-7Qx9vLm2", 's3cr3t/"é&%+@ w\\x', "pa55@w/rd%é"
 TOKEN = b64encode(f"{KEY}:{SECRET}".encode()).decode()
@@ -213,13 +216,6 @@ class Site:
         """No row was marked and no watermark moved."""
         assert self.state() == []
         assert self.state("high_at", "high_at IS NOT NULL", "sync_watermarks") == []
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    """Where processes come from."""
-    with Forks() as running:
-        yield running
 
 
 @pytest.fixture

@@ -9,17 +9,13 @@ from pathlib import Path
 import pytest
 from warehouse import run_sql
 
+from . import harness
 from .conftest import wait_until
 from .harness import Forked, Forks, World, make_world, state_table
 
+forks = harness.forks
+
 WORKERS = 3
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    """Where processes come from."""
-    with Forks() as running:
-        yield running
 
 
 @pytest.fixture
