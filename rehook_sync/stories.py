@@ -72,7 +72,8 @@ def _head(explanation: Explanation) -> Iterator[RenderableType]:
     user = "" if who in (None, explanation.key) else "its user: "
     if customer:
         at = f"at Rehook since {clock(sent_at)}" if sent_at else "not at Rehook yet"
-        yield line(f"{user}{at}", f", owns referral code {code}" if code else ", owns no referral code")
+        yield line(user, at)
+        yield line(f"owns referral code {code}" if code else "owns no referral code")
     else:
         named = any(row["user_id"] for row in explanation.rows) or not explanation.rows
         yield line("not at Rehook yet" if named else "no user id, so no customer")
@@ -106,7 +107,7 @@ class _Told:
     def lines(self) -> Iterator[RenderableType]:
         row = self.row
         yield line(f"{clock(row['occurred_at'])}  {_what(row)}  ", status_text(str(row["status"])))
-        yield _fact("message", f"{row['message_id']}  received {clock(row['received_at'])}")
+        yield _message(str(row["message_id"]), row["received_at"])
         if row["user_id"] not in (None, self.explanation.key):
             yield _fact("user", str(row["user_id"]))
         yield _fact("decided", f"{clock(row['settled_at'] or row['first_seen_at'])} by run {row['run_id']}")
@@ -161,7 +162,7 @@ class _Untold:
         row = self.found.row
         name = "identify" if row.stream is Stream.IDENTIFIES else f"track {row.event or '(no name)'}"
         yield line(f"{clock(row.occurred_at)}  {name}  ", ("not judged", "yellow"))
-        yield _fact("message", f"{row.message_id}  received {clock(row.received_at)}")
+        yield _message(row.message_id, row.received_at)
         yield _fact("why", _absence(self.found))
         yield from _next(_unjudged_advice(self.found, self.shell))
 
@@ -172,6 +173,11 @@ def _fact(label: str, text: str) -> RenderableType:
     grid.add_column(overflow="fold")
     grid.add_row(label, Text(visible(text)))
     return Padding(grid, (0, 0, 0, 2), expand=False)
+
+
+def _message(message_id: str, received_at: object) -> Text:
+    """Return the id in one piece, however long: it is what people copy."""
+    return line("  ", (f"{'message':<{_LABEL_WIDTH}}", "dim"), message_id, f"  received {clock(received_at)}")
 
 
 def _next(advice: Advice | None) -> Iterator[RenderableType]:
