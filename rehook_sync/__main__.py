@@ -13,6 +13,7 @@ import typer
 
 from rehook_sync.cli import app
 from rehook_sync.errors import InternalError, RehookSyncError, UsageError
+from rehook_sync.tuning import tuned_interpreter
 
 if TYPE_CHECKING:
     from rehook_sync.console import Screen
@@ -33,7 +34,8 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     if "--traceback" not in before_any_text:
         sys.excepthook = lambda _kind, error, _trace: _report_unexpected(error, as_json=as_json)
-    sys.exit(_exit_code(arguments, as_json=as_json))
+    with tuned_interpreter():
+        sys.exit(_exit_code(arguments, as_json=as_json))
 
 
 def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -45,6 +46,7 @@ class Database:
         self.engine = engine
         self.setting = setting
         self._worked = False
+        self._writers: WeakSet[Writer] = WeakSet()
 
     @property
     def dialect(self) -> str:
@@ -66,13 +68,13 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Open a connection for reading; whatever it did is rolled back at the end."""
-        with self.gate(), self._opened() as connection:
+        with self.gate(), self.open() as connection:
             yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction for writing; commits at the end, rolls back on any error."""
-        with self.gate(), self._opened() as connection:
+        with self.gate(), self.open() as connection:
             connection.info["write"] = True
             try:
                 with connection.begin():
@@ -80,8 +82,8 @@ class Database:
             finally:
                 connection.info["write"] = False
 
-    @contextmanager
-    def _opened(self) -> Iterator[Connection]:
+    def open(self) -> Connection:
+        """Return a connection of the pool, alive a moment ago."""
         try:
             connection = self.engine.connect()
         except SQLAlchemyError as error:
@@ -90,8 +92,13 @@ class Database:
             message = f"cannot connect to the database of {self.setting}: {one_line(error)}; check host, name, user and password"
             raise SourceError(message) from error
         self._worked = True
-        with connection:
-            yield connection
+        return connection
+
+    def writer(self) -> "Writer":
+        """Return a connection of one's own for many short transactions."""
+        writer = Writer(self)
+        self._writers.add(writer)
+        return writer
 
     @contextmanager
     def gate(self) -> Iterator[None]:
@@ -120,7 +127,48 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
+        for writer in list(self._writers):
+            writer.close()
         self.engine.dispose()
+
+
+class Writer:
+    """One connection for one writing transaction after another: none has to ask first whether it is alive, or to prepare it.
+
+    Made by `Database.writer`. After an error it is closed, and the next transaction opens another one.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Prepare; the first transaction connects."""
+        self._database = database
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction; commits at the end, rolls back on any error."""
+        with self._database.gate():
+            self._connection = self._connection or self._open()
+            try:
+                with self._connection.begin():
+                    yield self._connection
+            except BaseException:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _open(self) -> Connection:
+        connection = self._database.open()
+        connection.detach()  # what is set for it below is not for others
+        connection.info["write"] = self._database.dialect == "sqlite"
+        if self._database.dialect == "postgresql":
+            with connection.begin():
+                connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (_LOCK_TIMEOUT,))
+        return connection
 
 
 def open_database(url: str, setting: str, *, read_only: bool = False, may_create: bool = False, search_path: str | None = None) -> Database:
@@ -157,7 +205,8 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
 
 def utc_text(moment: datetime) -> str:
     """Return a time as fixed-width UTC text, which sorts as the times do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def same_database(left: str, right: str) -> bool:
@@ -240,6 +289,8 @@ def _prepare_postgres_writer(engine: Engine, schema: str) -> None:
     def connected(connection: DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute("SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false)", (quoted, _LOCK_TIMEOUT))
+        # A plan kept from when the tables were empty reads them whole for ever.
+        cursor.execute("SET plan_cache_mode = force_custom_plan")
         cursor.close()
         connection.commit()
 

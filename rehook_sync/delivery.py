@@ -2,7 +2,7 @@
 
 Per user one request after another, different users side by side. Before a request leaves, its call is durably
 marked `sending`; marks and outcomes are written in grouped commits while other requests are on their way, so at
-most twice `concurrency` calls are marked at any moment.
+most twice `concurrency` events are marked at any moment, and as many Identify calls.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from rehook_sync.rehook import Rehook
 from rehook_sync.retry import Decision, Next, backoff_s, decide
 from rehook_sync.scribe import Recorder, Scribe
 from rehook_sync.transport import run_loop
+from rehook_sync.tuning import tuned_interpreter
 
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load", "check_credentials", "deliver"]
 
@@ -44,7 +45,7 @@ def deliver(
     The feed is read and the recorder written in threads of their own. `listen` hears of each commit: the report so far
     and the outcomes that have just become durable.
     """
-    with ThreadPoolExecutor(1, "reader") as reading, ThreadPoolExecutor(1, "writer") as writing:
+    with ThreadPoolExecutor(1, "reader") as reading, ThreadPoolExecutor(1, "writer") as writing, tuned_interpreter():
         courier = _Courier(client, recorder, config, (reading, writing), listen)
         return run_loop(courier.run(feed, interrupt))
 
@@ -292,7 +293,7 @@ class _Courier:
         if decision.next is Next.STOP or systemic:
             self._unmark(flight)
             return
-        self._scribe.outbox.landed += 1
+        self._scribe.outbox.landed.append(flight.operation.stream)
         if decision.next is Next.WAIT and not self._stopped.is_set():
             self._park(flight, build_entry(flight, decision.status, decision.reason, answer), decision.wait_s)
         elif decision.status is Status.REJECTED and flight.operation.parts:
@@ -321,7 +322,13 @@ class _Courier:
         lane.busy = False
         self._queued -= 1
         self._scribe.wake()
-        self._progressed.set()
+        if self._queued <= self._config.queue_rows:
+            self._progressed.set()
+        if self._freeing:
+            self._let_go_on(operation, status)
+
+    def _let_go_on(self, operation: Operation, status: Status) -> None:
+        """Start the lanes that waited for the code which an operation was to free."""
         for waiting in [each for call in operation.calls for each in self._freeing.pop(call.message_id, ())]:
             waiting.busy = False
             waiting.blocked = waiting.blocked or status is Status.FAILED
@@ -373,7 +380,7 @@ class _Courier:
     def _unmark(self, flight: Flight) -> None:
         """Take the mark of a call back that was not sent, or not for a cause of its own."""
         self._scribe.outbox.batch.restores.append(flight.operation.call)
-        self._scribe.outbox.landed += 1
+        self._scribe.outbox.landed.append(flight.operation.stream)
         self._record_customer(flight, Status.FAILED)
         self._scribe.wake()
 
@@ -419,11 +426,7 @@ class _Courier:
         self._report.counts.update(entry.status for entry in outbox.final)
         self._report.counts.subtract(entry.status for entry in outbox.undone)
         self._report.rejected.update(entry.reason for entry in outbox.final if entry.status is Status.REJECTED and entry.reason)
-        self._report.at_once, self._report.slowed, self._report.lowest = (
-            self._throttle.allowed,
-            self._throttle.slowed,
-            self._throttle.lowest,
-        )
+        self._report.heed(self._throttle)
         self._listen(self._report, outbox.final)
 
 

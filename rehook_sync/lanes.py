@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rehook_sync.records import Batch, Claim, Entry, Operation, Status
+from rehook_sync.records import Batch, Claim, Entry, Operation, Status, Stream
 
 __all__ = ["Flight", "Lane", "OpenClaims", "Outbox"]
 
@@ -55,14 +55,15 @@ class Outbox:
     """What the next commit takes along.
 
     Shape:  final: entries that end a call's part in this run.  undone: final entries of earlier commits taken back.
-            lanes: one item per outcome.  landed: marked flights whose fate this commit records.
+            lanes: one item per outcome.  landed: the stream of each marked flight whose fate this
+            commit records.
     """
 
     batch: Batch = field(default_factory=Batch)
     final: list[Entry] = field(default_factory=list)
     undone: list[Entry] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
-    landed: int = 0
+    landed: list[Stream] = field(default_factory=list)
 
     def take_back(self, entry: Entry) -> None:
         """Undo an outcome or a park, whether it waits here or was committed before; the call is as it was before this run."""

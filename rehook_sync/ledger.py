@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ class Ledger:
         self.run_id = run_id
         self.reopens = Status.FAILED
         self._database = database
+        self._writer = database.writer()
         self._sql = Statements("state", database.engine.dialect)
         self._ttl_s = ttl_s
         self._is_part = shard is not None
@@ -88,6 +89,7 @@ class Ledger:
         self._give_up("let_go_of_run")
 
     def _give_up(self, how: str) -> None:
+        self._writer.close()
         with self._database.transaction() as connection:
             connection.execute(self._sql[how], {**self._holder, "run_id": self.run_id})
         self._valid_until = 0.0
@@ -114,11 +116,14 @@ class Ledger:
         """Tell, without asking the database, whether nobody else can have the lease by now."""
         return time.monotonic() < self._valid_until
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> AbstractContextManager[Connection]:
         """Open a transaction that holds the lease. Raises LeaseLostError when another run took over."""
+        return self._holding(self._database.transaction())
+
+    @contextmanager
+    def _holding(self, transaction: AbstractContextManager[Connection]) -> Iterator[Connection]:
         asked_at = time.monotonic()
-        with self._database.transaction() as connection:
+        with transaction as connection:
             self._renew_run(connection, asked_at)
             if connection.execute(self._sql["renew_lease"], self._holder).scalar() is None:
                 raise self._lost()
@@ -131,28 +136,27 @@ class Ledger:
         Returns the calls whose mark did not take, because they are settled or another part of the run is sending them:
         these must not be sent.
         """
-        with self.transaction() as connection:
+        entries = {(entry.call.stream, entry.call.message_id): entry for entry in batch.entries}
+        with self._holding(self._writer.transaction()) as connection:
             self._write_restores(connection, batch.restores)
-            refused = self._write_entries(connection, batch.entries)
+            refused = self._write_entries(connection, entries)
             self._write_customers(connection, batch.customers)
             self._write_accepted(connection, batch.accepted)
             self._write_releases(connection, batch.released)
-        for entry in batch.entries:
-            if entry.status is Status.SENDING:
-                self._marked.add(_key(entry))
+        for key, entry in entries.items():
+            if entry.status is Status.SENDING and key not in refused:
+                self._marked.add(key)
             else:
-                self._marked.discard(_key(entry))
-        self._marked -= refused
+                self._marked.discard(key)
         return refused
 
-    def _write_entries(self, connection: Connection, entries: Sequence[Entry]) -> frozenset[Key]:
-        newest: dict[Key, Entry] = {_key(entry): entry for entry in entries}
-        outcomes = [_outcome_row(entry) for key, entry in newest.items() if key in self._marked and entry.status is not Status.SENDING]
+    def _write_entries(self, connection: Connection, newest: Mapping[Key, Entry]) -> frozenset[Key]:
+        outcomes = {key: entry for key, entry in newest.items() if entry.status is not Status.SENDING and key in self._marked}
         if outcomes:
             # What is marked needs no more than its outcome: half the work. Should a mark be gone after all, it is written anew.
-            told = connection.execute(self._sql["write_outcomes"], {"rows": _json(outcomes)})
+            told = connection.execute(self._sql["write_outcomes"], {"rows": _json([_outcome_row(entry) for entry in outcomes.values()])})
             if told.rowcount == len(outcomes):
-                newest = {key: entry for key, entry in newest.items() if key not in self._marked or entry.status is Status.SENDING}
+                newest = {key: entry for key, entry in newest.items() if key not in outcomes}
         return self._upsert_entries(connection, newest)
 
     def _upsert_entries(self, connection: Connection, newest: Mapping[Key, Entry]) -> frozenset[Key]:
@@ -255,10 +259,6 @@ def _json(value: object) -> str:
     """Return JSON without NUL characters, which PostgreSQL's text cannot hold; text that only spells one out stays."""
     text = orjson.dumps(value).decode()
     return _ESCAPE.sub(lambda found: "\\ufffd" if found[0] == _NUL else found[0], text) if _NUL in text else text
-
-
-def _key(entry: Entry) -> Key:
-    return (entry.call.stream, entry.call.message_id)
 
 
 def _outcome_row(entry: Entry) -> dict[str, object]:

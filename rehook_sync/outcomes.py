@@ -1,7 +1,6 @@
 """From what Rehook answered to what is recorded, and to why a run stops: pure."""
 
 import math
-from dataclasses import replace
 
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, StoppedError
 from rehook_sync.lanes import Flight
@@ -21,10 +20,12 @@ def build_entry(flight: Flight, status: Status, reason: Reason | None, answer: A
 
 def spread_entry(operation: Operation, entry: Entry) -> list[Entry]:
     """Return the records of all calls of an operation: those that its last call carried are merged, or share its fate."""
+    if len(operation.calls) == 1:
+        return [entry]
     others = operation.calls[:-1]
     if entry.status is Status.SENT:
         return [*(Entry(call, Status.MERGED, sent_as=entry.call.message_id) for call in others), entry]
-    return [*(replace(entry, call=call) for call in others), entry]
+    return [*(entry._replace(call=call) for call in others), entry]
 
 
 def stop_reason(answer: Answer) -> StoppedError:

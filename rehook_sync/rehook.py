@@ -8,7 +8,6 @@ import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import cast
@@ -132,7 +131,7 @@ class Rehook:
             response = await self._transport.handle_async_request(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             answer = classify_error(error)
-            return replace(answer, detail=redact(answer.detail or "", body, user_id, self._secrets)[:_DETAIL_LIMIT])
+            return answer._replace(detail=redact(answer.detail or "", body, user_id, self._secrets)[:_DETAIL_LIMIT])
         # Decided by the status line alone: whatever happens to the body afterwards changes nothing.
         status = response.status_code
         received = await _read_body(response)

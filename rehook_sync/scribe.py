@@ -1,12 +1,15 @@
 """Grouped commits: marks and outcomes of many calls in one transaction, while other requests are on their way."""
 
 import asyncio
+import heapq
 import math
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
 from typing import Protocol
 
 from rehook_sync.errors import DatabaseError
@@ -15,6 +18,7 @@ from rehook_sync.records import Batch, Entry, Status, Stream
 
 __all__ = ["Recorder", "Scribe"]
 
+_FIRST = datetime.min.replace(tzinfo=UTC)
 _WRITE_WAITS_S = (0.25, 0.5, 1.0, 2.0)
 
 
@@ -49,8 +53,9 @@ class Scribe:
         self._concurrency = concurrency
         self._ahead = concurrency if rate_limit is None else min(concurrency, math.ceil(rate_limit))
         self._renew_s = renew_s
-        self._to_mark: deque[Flight] = deque()
-        self._marked = 0
+        self._to_mark: list[tuple[datetime, int, Flight]] = []
+        self._turns = count()
+        self._marked: Counter[Stream] = Counter()
         self._wake = asyncio.Event()
         self._dropping = False
         self._closing = False
@@ -59,14 +64,14 @@ class Scribe:
         self.in_flight = 0
 
     def mark(self, flight: Flight) -> None:
-        """Have a call marked; it becomes sendable once that is durable."""
-        self._to_mark.append(flight)
+        """Have a call marked, the oldest first; it becomes sendable once that is durable."""
+        heapq.heappush(self._to_mark, (flight.operation.call.occurred_at or _FIRST, next(self._turns), flight))
         self._wake.set()
 
     def drop(self) -> list[Flight]:
         """Make nothing sendable any more: take back what is being marked, forget and return what waits for it."""
         self._dropping = True
-        waiting = list(self._to_mark)
+        waiting = [flight for _, _, flight in sorted(self._to_mark)]
         self._to_mark.clear()
         self._wake.set()
         return waiting
@@ -100,7 +105,7 @@ class Scribe:
                 continue
             others = await self._write(thread, outbox.batch)
             written_at = time.monotonic()
-            self._marked -= outbox.landed
+            self._marked.subtract(outbox.landed)
             if others:
                 marks = self._leave_to_others(marks, others, refused)
             if self._dropping:
@@ -113,11 +118,17 @@ class Scribe:
             committed(outbox)
 
     def _take_marks(self) -> list[Flight]:
-        """Take what may be marked now: in flight, marked ahead and unrecorded together are at most twice `concurrency`."""
+        """Take what may be marked now: of each stream, what is in flight, marked ahead or unrecorded is at most twice `concurrency`.
+
+        The events among them may be in doubt after a crash. Customers are only upserted again, so that they need not share
+        the places of the events; the bound of their own keeps the order of time between users from slipping far.
+        """
         taken: list[Flight] = []
-        while self._to_mark and self._marked < min(2 * self._concurrency, self.in_flight + 2 * self._ahead):
-            taken.append(self._to_mark.popleft())
-            self._marked += 1
+        most = min(2 * self._concurrency, self.in_flight + 2 * self._ahead)
+        while self._to_mark and self._marked[self._to_mark[0][2].operation.stream] < most:
+            flight = heapq.heappop(self._to_mark)[2]
+            self._marked[flight.operation.stream] += 1
+            taken.append(flight)
         return taken
 
     def _leave_to_others(
@@ -127,7 +138,7 @@ class Scribe:
         for flight in marks:
             call = flight.operation.call
             if (call.stream, call.message_id) in others:
-                self._marked -= 1
+                self._marked[call.stream] -= 1
                 refused(flight)
             else:
                 mine.append(flight)
@@ -136,7 +147,7 @@ class Scribe:
     def _take_back(self, marks: Iterable[Flight]) -> None:
         for flight in marks:
             self.outbox.batch.restores.append(flight.operation.call)
-            self.outbox.landed += 1
+            self.outbox.landed.append(flight.operation.stream)
             self._wake.set()
 
     async def _write(self, thread: ThreadPoolExecutor, batch: Batch) -> Collection[tuple[Stream, str]]:

@@ -143,7 +143,9 @@ SET status = r.status, reason = r.reason, detail = r.detail, http_status = r.htt
     settled_at = CASE WHEN r.status IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, status text, reason text, detail text,
     http_status integer, attempts integer, sent_as text)
-WHERE s.stream = r.stream AND s.message_id = r.message_id AND s.status IN ('failed', 'sending');
+WHERE s.stream = r.stream AND s.message_id = r.message_id
+    -- Not IN: the index of unsettled calls, full of marks that have ended, would be read for it.
+    AND CASE s.status WHEN 'failed' THEN true WHEN 'sending' THEN true ELSE false END;
 
 -- name: write_outcomes
 -- does: records what became of calls that are marked, many at once

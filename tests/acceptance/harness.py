@@ -347,7 +347,8 @@ class World:
         """Take note of a process that died, or left something in flight: promise 2 says how much, at most."""
         self.kills += 1
         if self.is_ready():
-            assert self.count("status = 'sending'") <= 2 * self.concurrency
+            for stream in ("identifies", "tracks"):
+                assert self.count(f"status = 'sending' AND stream = '{stream}'") <= 2 * self.concurrency
             self.expire_lease()
 
     def expire_lease(self) -> None:

@@ -1,7 +1,6 @@
 """Lease, marks, outcomes, customers and codes: the same facts on SQLite and PostgreSQL."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -58,7 +57,7 @@ def ledger(database: Database) -> Ledger:
 
 def call(message_id: str, stream: Stream = Stream.TRACKS, **changes: Any) -> Call:
     made = Call(stream, message_id, "user-1", "Order Completed", NOW, NOW - timedelta(seconds=1), "hash")
-    return replace(made, **changes)
+    return made._replace(**changes)
 
 
 def rows(database: Database, message_id: str) -> list[dict[str, object]]:

@@ -230,7 +230,10 @@ def test_tables_of_the_first_version_are_upgraded_with_their_rows(database_url: 
     ("query", "index"),
     [
         ("SELECT * FROM v1_customer_timeline WHERE user_id = 'user7'", "sync_state_by_user"),
-        ("SELECT * FROM v1_customer_timeline WHERE stream = 'tracks' AND message_id = 'm7'", "sync_state_pkey|PRIMARY KEY"),
+        (
+            "SELECT * FROM v1_customer_timeline WHERE stream = 'tracks' AND message_id = 'm7'",
+            "sync_state_pkey|sqlite_autoindex_sync_state_1",
+        ),
         ("SELECT reason, count(*) FROM v1_rejections GROUP BY reason", "sync_rejections_by_time"),
         ("SELECT * FROM v1_rejections WHERE settled_at > '2026-11-01T12:00:00Z'", "sync_rejections_by_time"),
         ("SELECT * FROM v1_rejections WHERE run_id = 'r7'", "sync_state_by_run"),

@@ -169,6 +169,25 @@ def test_call_is_durably_marked_before_its_request_leaves_and_never_too_many_are
     assert max(marked for _, marked in seen) <= 2 * CONFIG.concurrency
 
 
+def test_customers_take_no_place_of_events_and_time_order_between_users_slips_by_what_is_marked_only(bench: Bench) -> None:
+    marked: Counter[str] = Counter()
+    sent: list[str] = []
+
+    async def look(label: str) -> None:
+        sent.append(label)
+        with bench.database.connect() as connection:
+            for row in connection.execute(text("SELECT stream, count(*) AS n FROM sync_state WHERE status = 'sending' GROUP BY stream")):
+                marked[row.stream] = max(marked[row.stream], row.n)
+
+    rows = [
+        make(f"user-{at}", f"{make.__name__}-{at}", 2 * at + place) for at in range(200) for place, make in enumerate((identify, event))
+    ]
+    bench.deliver(Api(before=look), [operations(rows)])
+    assert CONFIG.concurrency < max(marked.values()) <= 2 * CONFIG.concurrency
+    places = {row.message_id: place for place, row in enumerate(rows)}
+    assert max(abs(places[label] - place) for place, label in enumerate(sent)) <= 6 * CONFIG.concurrency
+
+
 def test_refused_row_is_rejected_and_does_not_hold_its_user_back(bench: Bench) -> None:
     api = Api({"e1": [400]})
     report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(3)])])
@@ -372,7 +391,7 @@ def test_longer_wait_than_patience_stops_the_run_and_says_when_to_come_back(benc
 def test_row_that_failed_before_gets_its_record_back_when_the_run_stops(bench: Bench) -> None:
     prior = Prior("server_error", "503", 503, 3, "run-0")
     [operation] = operations([event("u", "e", 0)])
-    failed = replace(operation, calls=tuple(replace(call, prior=prior) for call in operation.calls))
+    failed = operation._replace(calls=tuple(call._replace(prior=prior) for call in operation.calls))
     bench.ledger.write(Batch(entries=[Entry(operation.call, Status.FAILED, None, "503", 503, 3)]))
     bench.deliver(Api({"e": [401]}), [[failed]])
     assert bench.statuses() == {"e": "failed"}

@@ -3,7 +3,7 @@
 Rows are dated on a calendar of minutes that lies in the past, so that the databases' real clocks have passed all of it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -336,8 +336,9 @@ class World:
         """What must hold at the moment a request arrives."""
         marked = self._read(f"SELECT stream, message_id FROM {self._schema}sync_state WHERE status = 'sending'")
         most = 2 * int(str(self.options["concurrency"]))
-        if len(marked) > most:
-            self._complaints.append(f"{len(marked)} rows are marked, at most {most} may be")
+        for stream, count in Counter(str(row["stream"]) for row in marked).items():
+            if count > most:
+                self._complaints.append(f"{count} rows of {stream} are marked, at most {most} may be")
         last = arrival.rows[-1] if arrival.rows else None
         if last is not None and last.key not in {(row["stream"], row["message_id"]) for row in marked}:
             self._complaints.append(f"{last.key} was sent without a durable mark")
@@ -393,8 +394,8 @@ class World:
         self._note_arrivals()
         self._note_settled({key: row for key, row in changed.items() if request != "prune"})
         self._check_customers()
-        marked = [row for row in self.books.state.values() if row["status"] == "sending"]
-        assert len(marked) <= 2 * int(str(self.options["concurrency"]))
+        marked = Counter(str(row["stream"]) for row in self.books.state.values() if row["status"] == "sending")
+        assert all(count <= 2 * int(str(self.options["concurrency"])) for count in marked.values())
         if outcome.result is not None and isinstance(request, Request):
             assert not marked
             self._check_result(outcome.result, request, around, before)

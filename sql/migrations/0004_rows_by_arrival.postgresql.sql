@@ -1,0 +1,1 @@
+-- Nothing to do: PostgreSQL keeps rows in the order of their arrival. The step is here so that versions are the same everywhere.
