@@ -164,8 +164,9 @@ class Writer:
     def _open(self) -> Connection:
         connection = self._database.open()
         connection.detach()  # what is set for it below is not for others
-        connection.info["write"] = self._database.dialect == "sqlite"
+        connection.info["write"] = True
         if self._database.dialect == "postgresql":
+            connection.info["bounded"] = True
             with connection.begin():
                 connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (_LOCK_TIMEOUT,))
         return connection
@@ -296,5 +297,5 @@ def _prepare_postgres_writer(engine: Engine, schema: str) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        if connection.info.get("write"):
+        if connection.info.get("write") and not connection.info.get("bounded"):
             connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (_LOCK_TIMEOUT,))

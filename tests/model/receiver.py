@@ -141,7 +141,7 @@ class Switch:
 
 
 def _commit(connection: Connection) -> None:
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.connection.dbapi_connection
     driver.commit()
 
 
