@@ -17,7 +17,7 @@ from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedErr
 from rehook_sync.intake import Intake
 from rehook_sync.interrupt import Interrupt
 from rehook_sync.ledger import Ledger
-from rehook_sync.records import Entry, RunStatus, RunSummary, Selection, Status, Stream
+from rehook_sync.records import Entry, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.reports import Progress, Request, RunPlan, RunResult, ShardResult, ShardStatus
 from rehook_sync.shards import ShardedPlan, cut_users
 from rehook_sync.site import Site, advice, slowness
@@ -51,9 +51,8 @@ def run_whole(site: Site, request: Request, interrupt: Interrupt, listen: Listen
         try:
             # Read before the rows are: what arrives in between is then never below a watermark without being seen.
             newest = {stream: site.source.newest(stream, window) for stream, window in windows.items()}
-            total = sum(site.source.count(stream, window, site.known_in) for stream, window in windows.items())
-            listen(Progress(ledger.run_id, total))
-            report = _deliver(site, _Work(ledger, intake, intake.read_loads(windows, request.streams)), interrupt, listen, total=total)
+            work = _Work(ledger, intake, intake.read_loads(windows, request.streams), windows)
+            report = _deliver(site, work, interrupt, listen)
         except RehookSyncError as error:
             report.error = error
         unsettled = state.count_unsettled()
@@ -139,9 +138,8 @@ def deliver_part(site: Site, run_id: str, number: int, interrupt: Interrupt, lis
         intake = Intake(site.source, state, ledger, site.intake_config(run_id, request, part.shard))
         report = DeliveryReport()
         try:
-            report = _deliver(
-                site, _Work(ledger, intake, intake.read_loads(plan.windows, request.streams)), interrupt, listen, parts=len(shards)
-            )
+            work = _Work(ledger, intake, intake.read_loads(plan.windows, request.streams))
+            report = _deliver(site, work, interrupt, listen, parts=len(shards))
         except RehookSyncError as error:
             report.error = error
         status = ShardStatus.DONE if intake.complete else ShardStatus.INTERRUPTED
@@ -195,15 +193,32 @@ def finish_parts(site: Site, run_id: str, error: RehookSyncError | None = None, 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What is delivered, and by whom it is recorded."""
+    """What is delivered, and by whom it is recorded.
+
+    Shape:  counted: the windows whose calls are counted for the progress; None where somebody else counts.
+    """
 
     ledger: Ledger
     intake: Intake
     loads: Generator[Load, None, None]
+    counted: Mapping[Stream, Window] | None = None
 
 
-def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *, total: int = 0, parts: int = 1) -> DeliveryReport:
+def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *, parts: int = 1) -> DeliveryReport:
     intake = work.intake
+    total = 0
+
+    def begin(loads: Iterator[Load]) -> Iterator[Load]:
+        """Count once there is something to do: what has come to nothing is then looked through once, not twice."""
+        nonlocal total
+        first = next(loads, None)
+        if work.counted is not None:
+            if first is not None:
+                total = sum(site.source.count(stream, window, site.known_in) for stream, window in work.counted.items())
+            listen(Progress(work.ledger.run_id, total))
+        if first is not None:
+            yield first
+            yield from loads
 
     def committed(latest: DeliveryReport, entries: Sequence[Entry]) -> None:
         intake.note_recorded(entries)
@@ -211,7 +226,7 @@ def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *,
         listen(Progress(work.ledger.run_id, total, intake.seen, intake.rows.total(), dict(latest.counts), latest.requests, *pressure))
 
     with closing(work.loads) as loads:
-        return deliver(loads, site.client(parts), work.ledger, site.delivery_config(parts), interrupt, committed)
+        return deliver(begin(loads), site.client(parts), work.ledger, site.delivery_config(parts), interrupt, committed)
 
 
 def _record_end(

@@ -222,8 +222,12 @@ def test_tables_of_the_first_version_are_upgraded_with_their_rows(database_url: 
                 connection.exec_driver_sql(statement)
             connection.execute(text("INSERT INTO sync_migrations VALUES (1, 'sync_state', 'long ago')"))
         fill(database, "sync_runs", RUNS)
-        assert "analyst_views" in upgrade(database, schema).applied
+        fill(database, "sync_state", CALLS)
+        before = ask(database, "sync_state")
+        assert {"analyst_views", "rows_by_arrival"} <= set(upgrade(database, schema).applied)
         assert {row["run_id"]: row["duration_s"] for row in ask(database, "v1_runs")}["r1"] == 3661.999999
+        assert ask(database, "sync_state") == before
+        assert len(ask(database, "v1_rejections")) == sum(each["status"] == "rejected" for each in CALLS) > 0
 
 
 @pytest.mark.parametrize(
