@@ -34,7 +34,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     if "--traceback" not in before_any_text:
         sys.excepthook = lambda _kind, error, _trace: _report_unexpected(error, as_json=as_json)
-    with tuned_interpreter():
+    with tuned_interpreter():  # here as well, since importing makes much that lasts and no garbage
         sys.exit(_exit_code(arguments, as_json=as_json))
 
 

@@ -318,14 +318,18 @@ class _Courier:
             self._unfreed.update(call.message_id for call in operation.calls if call.message_id in self._freeing)
             self._blocked_users.add(lane.user_id)
             self._failed_in_a_row.extend(entries)
+        self._take_off(lane)
+        self._scribe.wake()
+        if self._freeing:
+            self._let_go_on(operation, status)
+
+    def _take_off(self, lane: Lane) -> None:
+        """Take the operation at work off its lane, and let reading go on once there is room for more."""
         lane.operations.popleft()
         lane.busy = False
         self._queued -= 1
-        self._scribe.wake()
         if self._queued <= self._config.queue_rows:
             self._progressed.set()
-        if self._freeing:
-            self._let_go_on(operation, status)
 
     def _let_go_on(self, operation: Operation, status: Status) -> None:
         """Start the lanes that waited for the code which an operation was to free."""
@@ -336,13 +340,9 @@ class _Courier:
 
     def _leave(self, flight: Flight) -> None:
         """Let go of a call that somebody else sends or has sent: a second row of its id, under another user."""
-        lane = flight.lane
-        lane.operations.popleft()
-        lane.busy = False
-        self._queued -= 1
+        self._take_off(flight.lane)
         self._scribe.outbox.batch.released.extend(self._claims.settle(flight.operation, Status.REJECTED))
-        self._progressed.set()
-        self._advance(lane)
+        self._advance(flight.lane)
 
     def _record_customer(self, flight: Flight, status: Status) -> None:
         operation, lane = flight.operation, flight.lane

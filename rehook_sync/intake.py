@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -24,11 +24,11 @@ from rehook_sync.rules import CodeBook, Judgement, Policy, judge
 from rehook_sync.segment import SegmentSource
 from rehook_sync.shards import holds_user
 from rehook_sync.state import State
+from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["ClaimDesk", "Intake", "IntakeConfig", "PlannedClaims"]
 
 _Result = TypeVar("_Result")
-_FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _RANK = {stream: rank for rank, stream in enumerate(Stream)}
 Key = tuple[Stream, str]
 
@@ -223,7 +223,7 @@ def _new_claims(codes: Mapping[str, str], judgement: Judgement) -> list[Claim]:
 
 
 def _order(row: SourceRow) -> tuple[datetime, int, str]:
-    return (row.occurred_at or row.received_at or _FIRST, _RANK[row.stream], row.message_id)
+    return (row.occurred_at or row.received_at or FIRST_MOMENT, _RANK[row.stream], row.message_id)
 
 
 def _prior(row: SourceRow, priors: Mapping[Key, Prior]) -> Prior | None:

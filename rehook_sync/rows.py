@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from rehook_sync.records import SourceRow, Stream
+from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.values import LONGEST_KEY_BYTES, is_too_long, to_text, to_time
 
 __all__ = [
@@ -30,7 +31,6 @@ NAMELESS = "null-id:"
 _SHOWN = 100
 
 _TEXTS = ("user_id", "anonymous_id", "event", "event_text")
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[Source
 
 def time_order(row: SourceRow) -> tuple[datetime, str]:
     """Return the sort key of calls: time, then message id; calls without a time come first."""
-    return row.occurred_at or _BEGINNING, row.message_id
+    return row.occurred_at or FIRST_MOMENT, row.message_id
 
 
 def read_message_id(value: object) -> tuple[str | None, str | None]:

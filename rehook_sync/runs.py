@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 
 from rehook_sync.delivery import DeliveryReport, Load, deliver
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StoppedError, UsageError
@@ -211,14 +212,12 @@ def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *,
     def begin(loads: Iterator[Load]) -> Iterator[Load]:
         """Count once there is something to do: what has come to nothing is then looked through once, not twice."""
         nonlocal total
-        first = next(loads, None)
+        first = list(islice(loads, 1))
         if work.counted is not None:
-            if first is not None:
+            if first:
                 total = sum(site.source.count(stream, window, site.known_in) for stream, window in work.counted.items())
             listen(Progress(work.ledger.run_id, total))
-        if first is not None:
-            yield first
-            yield from loads
+        yield from chain(first, loads)
 
     def committed(latest: DeliveryReport, entries: Sequence[Entry]) -> None:
         intake.note_recorded(entries)

@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from typing import Protocol
 
 from rehook_sync.errors import DatabaseError
 from rehook_sync.lanes import Flight, Outbox
 from rehook_sync.records import Batch, Entry, Status, Stream
+from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["Recorder", "Scribe"]
 
-_FIRST = datetime.min.replace(tzinfo=UTC)
 _WRITE_WAITS_S = (0.25, 0.5, 1.0, 2.0)
 
 
@@ -65,7 +65,7 @@ class Scribe:
 
     def mark(self, flight: Flight) -> None:
         """Have a call marked, the oldest first; it becomes sendable once that is durable."""
-        heapq.heappush(self._to_mark, (flight.operation.call.occurred_at or _FIRST, next(self._turns), flight))
+        heapq.heappush(self._to_mark, (flight.operation.call.occurred_at or FIRST_MOMENT, next(self._turns), flight))
         self._wake.set()
 
     def drop(self) -> list[Flight]:

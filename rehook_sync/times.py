@@ -3,7 +3,10 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 
-__all__ = ["duration_text", "read_duration", "read_moment"]
+__all__ = ["FIRST_MOMENT", "duration_text", "read_duration", "read_moment"]
+
+FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
+"""Before all others: where a time is missing and an order is needed."""
 
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _WEEKS, _DAYS, _HOURS, _MINUTES, _SECONDS = (rf"(?:(?P<{unit}>[0-9]+(?:\.[0-9]+)?){unit[0].upper()})?" for unit in _UNITS)

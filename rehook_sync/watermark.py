@@ -9,10 +9,10 @@ from enum import Enum
 
 from rehook_sync.errors import UsageError
 from rehook_sync.records import Window
+from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["Absence", "Beginning", "Coverage", "next_watermark", "next_window", "why_unjudged"]
 
-_FIRST = datetime.min.replace(tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """The watermark over all history while there is none."""
 
@@ -58,7 +58,7 @@ def next_window(
     if since is not None:
         low = None if isinstance(since, Beginning) else since
     elif coverage.watermark is not None:
-        low = coverage.watermark - lookback if coverage.watermark - _FIRST > lookback else None
+        low = coverage.watermark - lookback if coverage.watermark - FIRST_MOMENT > lookback else None
         low = max((each for each in (low, coverage.origin) if each is not None), default=None)
     else:
         raise UsageError(

@@ -1,14 +1,12 @@
 """`explain` in the hands of an analyst: why didn't this user get it, and what to type next. The commands shown are run."""
 
-import io
 import re
 import shlex
 
-from rich.console import Console
-from rich.text import Text
+import pytest
 
 from rehook_sync.advice import Shell
-from rehook_sync.reports import Explanation
+from rehook_sync.console import Screen
 from rehook_sync.stories import explanation_view
 
 from .conftest import Done, Shop
@@ -35,21 +33,17 @@ def one(shop: Shop, condition: str) -> str:
     return str(shop.execute(f"SELECT min(message_id) FROM sync_state WHERE {condition}")[0][0])
 
 
-def told(explanation: Explanation) -> str:
-    """The story as a terminal of 80 columns shows it."""
-    console = Console(width=80, file=io.StringIO(), markup=False, highlight=False, emoji=False)
-    for part in explanation_view(explanation, Shell()):
-        console.print(part, soft_wrap=isinstance(part, str | Text))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-def test_every_story_fits_80_columns_and_breaks_no_id(delivered: Shop) -> None:
+def test_every_story_fits_80_columns_and_breaks_no_id(
+    delivered: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    screen = Screen(as_json=False)
     found = delivered.execute("SELECT DISTINCT user_id FROM sync_state WHERE user_id IS NOT NULL UNION SELECT message_id FROM sync_state")
     with delivered.opened() as sync:
         for (key,) in found:
             explanation = sync.explain(key)
-            story = told(explanation)
+            screen.say(*explanation_view(explanation, Shell()))
+            story = capsys.readouterr().out
             ids = {str(row["message_id"]) for row in explanation.rows}
             assert all(message_id in story for message_id in ids)
             prose = [line for line in story.splitlines() if "python -m" not in line and not any(each in line for each in (key, *ids))]
