@@ -134,7 +134,7 @@ class Rehook:
             return answer._replace(detail=redact(answer.detail or "", body, user_id, self._secrets)[:_DETAIL_LIMIT])
         # Decided by the status line alone: whatever happens to the body afterwards changes nothing.
         status = response.status_code
-        received = await _read_body(response)
+        received = b"".join(response.stream) if isinstance(response.stream, httpx.ByteStream) else await _read_body(response)
         if 200 <= status < 300:
             return classify_status(status)
         text = _MOVED if 300 <= status < 400 else redact(_read_message(response, received), body, user_id, self._secrets)
@@ -198,7 +198,7 @@ def redact(text: str, body: bytes, user_id: str, secrets: Sequence[str]) -> str:
 
 def _operation_key(operation: Operation) -> str:
     """Key a merged request by all it carries: its calls may have to go out one by one later, each under its own key."""
-    return idempotency_key(operation.stream, "\n".join(call.message_id for call in operation.calls))
+    return idempotency_key(operation.stream, "\n".join([call.message_id for call in operation.calls]))
 
 
 def _parse_api_url(api_url: str) -> httpx.URL:
@@ -215,8 +215,6 @@ def _joined(base: httpx.URL, path: str) -> httpx.URL:
 
 async def _read_body(response: httpx.Response) -> bytes:
     """Read up to the limit and a little more, then close; what breaks off is kept as far as it came."""
-    if isinstance(response.stream, httpx.ByteStream):
-        return b"".join(response.stream)
     stream = cast(httpx.AsyncByteStream, response.stream)
     chunks: list[bytes] = []
     size = 0

@@ -8,38 +8,33 @@ whether the request was ever given to the socket.
 import asyncio
 import ipaddress
 import math
-import re
-import select
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Coroutine
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 import aiohttp
 import httpx
 import yarl
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EofStream, StreamReader
+from aiohttp.streams import EofStream
+
+from rehook_sync.wire import Wire
 
 __all__ = ["AiohttpTransport", "run_loop"]
 
 _Result = TypeVar("_Result")
 
 _KEEPALIVE_S = 4.0  # below the 5 s after which many servers close an idle connection: nothing is then lost in a race
-_LONGEST_HEADER_BYTES = 65_536
 _TARGETS_KEPT = 256
 _STALLED_S = 0.05
 """Without an answer for so long the loop may have been held up, and connections may have ended unnoticed."""
-_STEPS_TO_NOTICE = 3
-"""Turns of the loop until a connection whose end has arrived says so: one to poll, one to read, one for TLS to close."""
 _SCHEMES = frozenset({"http", "https"})
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-"""Said anew for a request that is sent in one piece."""
-_QUOTED = re.compile(r"[^\w /-]|\bb(?=')")
-"""Where in aiohttp's words about an answer the quotation begins."""
 
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError, ValueError)
 """All that aiohttp raises when an exchange fails; timeouts are OSErrors, header and address errors ValueErrors."""
@@ -49,15 +44,6 @@ _NEVER_LEFT: tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]
     ((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), httpx.ProxyError),
     ((TimeoutError,), httpx.ConnectTimeout),
     ((Exception,), httpx.ConnectError),
-)
-_MAY_HAVE_LEFT: tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]], ...] = (
-    ((TimeoutError,), httpx.ReadTimeout),
-    ((OSError,), httpx.ReadError),
-    (
-        (aiohttp.ServerDisconnectedError, aiohttp.ClientResponseError, aiohttp.ClientPayloadError, HttpProcessingError, EofStream),
-        httpx.RemoteProtocolError,
-    ),
-    ((Exception,), httpx.ReadError),
 )
 
 
@@ -72,11 +58,10 @@ def run_loop(main: Coroutine[object, object, _Result]) -> _Result:
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Send requests over aiohttp's connections: no redirects, no cookies, no repeated request, no decompression.
+    """Send requests over connections that aiohttp opens: no redirects, no cookies, no repeated request, no decompression.
 
-    aiohttp opens, keeps and reuses the connections, through TLS and proxies, and parses the answers. What its session does
-    beside that costs as much again for each request and is not needed here; and a request that is written in one piece
-    tells exactly whether it was ever given to the socket.
+    aiohttp finds the way: names, TLS, proxies. What it does for each request costs three times as much as the exchange itself
+    and is not needed here, so an open connection speaks our `Wire`, which also tells exactly whether a request may have left.
     Units:  timeout_s covers the whole exchange, to the last byte of the answer; getting a connection may take half of it.
     Shape:  verify: False trusts any certificate; a context is used as it is; True trusts what the system and certifi trust.
     Proxies come from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY); loopback is never reached through one.
@@ -93,6 +78,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._closed = False
         self._answered_at_s = 0.0
         self._targets: dict[str, _Target] = {}
+        self._idle: dict[object, list[_Line]] = {}
+        self._busy = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._deadlines = _Deadlines()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -101,38 +89,33 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         Raises: httpx.TransportError, whose type says whether any of the request may have left.
         """
         loop = asyncio.get_running_loop()
+        now = loop.time()
         connector = self._connector or self._open_connector()
         target = self._targets.get(str(request.url)) or self._read_target(request, loop)
-        content = b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else await request.aread()
-        connection: Connection | None = None
-        left = answered = False
-        deadline = loop.time() + self._timeout_s
         try:
-            whole = _build_head(request, target.path, len(content)) + content
-            connection = await connector.connect(target.route, [], self._timeout)
-            protocol, transport = await self._prepare(connection, request.method)
-            left = True
-            self._deadlines.keep(connection, protocol, deadline)
-            transport.write(whole)
-            message, payload = await protocol.read()
-            while 100 <= message.code < 200 and message.code != 101:
-                message, payload = await protocol.read()
-            answered = True
+            whole = await _spell(request, target.path)
+            line = self._take_warm(target, now) or await self._get_line(connector, target, now + self._timeout_s / 2)
         except _FAILURES as error:
-            raise _translated(error, request, left=left) from error
+            raise _translated(error, request) from error
+        wire = line.wire
+        answered = False
+        self._deadlines.keep(wire, now + self._timeout_s)
+        try:
+            await wire.send(whole)
+            answered = True
+        except httpx.TransportError as error:
+            error.request = request
+            raise
         finally:
-            if connection is not None:
-                self._deadlines.forget(connection)
-                if not answered:
-                    connection.close()
-        self._answered_at_s = loop.time()
-        body = _ResponseBody(connection, payload, deadline, request)
-        return httpx.Response(
-            message.code,
-            headers=message.raw_headers,
-            stream=httpx.ByteStream(payload.read_nowait()) if body.has_all else body,
-            extensions={"reason_phrase": (message.reason or "").encode("utf-8", "surrogateescape")},
-        )
+            if not answered:
+                self._put_back(line)
+        stream: httpx.ByteStream | _ResponseBody
+        if wire.complete:
+            stream = httpx.ByteStream(wire.read_nowait())
+            self._put_back(line)
+        else:
+            stream = _ResponseBody(line, request, self._put_back)
+        return httpx.Response(wire.status, headers=wire.headers, stream=stream, extensions={"reason_phrase": wire.reason})
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -141,31 +124,82 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         connector, self._connector = self._connector, None
         if connector is not None:
             await connector.close()
+        for line in chain.from_iterable(self._idle.values()):
+            line.opened.close()
+        self._idle.clear()
 
     def _open_connector(self) -> aiohttp.TCPConnector:
         if self._closed:
             raise RuntimeError("this transport is closed")
-        self._connector = aiohttp.TCPConnector(limit=self._concurrency, keepalive_timeout=_KEEPALIVE_S)
+        self._connector = aiohttp.TCPConnector(limit=0)
         return self._connector
 
-    async def _prepare(self, connection: Connection, method: str) -> tuple[ResponseHandler, asyncio.Transport]:
-        """Make a connection ready for one answer. Raises ClientConnectionResetError when it ended, or was spoken to, while idle."""
-        protocol, transport = connection.protocol, connection.transport
-        if protocol is not None and transport is not None:
-            protocol.set_response_params(
-                skip_payload=method == "HEAD",
-                read_until_eof=True,
-                auto_decompress=False,
-                max_line_size=_LONGEST_HEADER_BYTES,
-                max_field_size=_LONGEST_HEADER_BYTES,
-            )
-            if asyncio.get_running_loop().time() - self._answered_at_s > _STALLED_S and _is_readable(transport):
-                # Nothing is due yet: the server may have hung up, or sent what nobody asked for. Let the loop read it.
-                for _ in range(_STEPS_TO_NOTICE):
-                    await asyncio.sleep(0)
-            if not transport.is_closing() and not protocol.should_close:
-                return protocol, transport
-        raise aiohttp.ClientConnectionResetError("the connection was closed while idle")
+    def _take_warm(self, target: "_Target", now: float) -> "_Line | None":
+        """Return a connection of which we have heard so lately that nothing can have happened to it unnoticed."""
+        if target.idle and self._busy < self._concurrency and now - self._answered_at_s < _STALLED_S:
+            line = target.idle[-1]
+            if line.wire.is_clean and now - line.used_at < _KEEPALIVE_S:
+                self._busy += 1
+                return target.idle.pop()
+        return None
+
+    async def _get_line(self, connector: aiohttp.TCPConnector, target: "_Target", until: float) -> "_Line":
+        """Return a connection nobody else uses: one that still stands, or a new one."""
+        async with asyncio.timeout_at(until):
+            while self._busy >= self._concurrency:
+                await self._wait_for_place()
+            self._busy += 1
+            try:
+                while target.idle:
+                    line = target.idle.pop()
+                    if asyncio.get_running_loop().time() - line.used_at < _KEEPALIVE_S and await line.wire.look():
+                        return line
+                    line.opened.close()
+                return await self._open_line(connector, target)
+            except BaseException:
+                self._leave_place()
+                raise
+
+    async def _open_line(self, connector: aiohttp.TCPConnector, target: "_Target") -> "_Line":
+        opened = await connector.connect(target.route, [], self._timeout)
+        protocol, transport = opened.protocol, opened.transport
+        if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
+            opened.close()
+            raise aiohttp.ClientConnectionResetError("the connection was closed, or spoken to, at once")
+        wire = Wire()
+        wire.take_over(transport, protocol.connection_lost)
+        return _Line(opened, wire, target.idle)
+
+    def _put_back(self, line: "_Line") -> None:
+        """Let a connection be used again if its last exchange came to a good end, else close it."""
+        self._deadlines.forget(line.wire)
+        if line.wire.complete and line.wire.is_clean and not self._closed:
+            line.used_at = self._answered_at_s = asyncio.get_running_loop().time()
+            line.idle.append(line)
+        else:
+            line.opened.close()
+        self._leave_place()
+
+    async def _wait_for_place(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except BaseException:
+            if not turn.cancelled():  # it came too late for us: it is the next one's
+                self._call_next()
+            raise
+
+    def _leave_place(self) -> None:
+        self._busy -= 1
+        self._call_next()
+
+    def _call_next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
 
     def _read_target(self, request: httpx.Request, loop: asyncio.AbstractEventLoop) -> "_Target":
         text = str(request.url)
@@ -188,27 +222,51 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if len(self._targets) >= _TARGETS_KEPT:
             self._targets.clear()
         route = aiohttp.ClientRequest("GET", url, proxy=proxy, ssl=self._verify, loop=loop)
-        self._targets[text] = _Target(route, url.raw_path_qs.encode("ascii"))
+        idle = self._idle.setdefault(route.connection_key, [])
+        self._targets[text] = _Target(route, url.raw_path_qs.encode("ascii"), idle)
         return self._targets[text]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a request goes.
+
+    Shape:  route: tells aiohttp the host, the proxy that leads there and whom to trust; it is never sent itself.
+            path: as it stands in the request line.  idle: the connections there that wait for a request, the latest last.
+    """
+
+    route: aiohttp.ClientRequest
+    path: bytes
+    idle: "list[_Line]"
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """An open connection: what aiohttp knows of it, what is spoken over it, and where it waits for its next request."""
+
+    opened: Connection
+    wire: Wire
+    idle: "list[_Line]"
+    used_at: float = 0.0
 
 
 class _Deadlines:
     """Ends the exchanges that take too long, all with one timer: one of its own for each costs a tenth of the whole request."""
 
     def __init__(self) -> None:
-        self._kept: dict[Connection, tuple[ResponseHandler, float]] = {}
+        self._kept: dict[Wire, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = math.inf
 
-    def keep(self, connection: Connection, protocol: ResponseHandler, deadline: float) -> None:
-        """Have what reads from a connection fail once its time is over."""
-        self._kept[connection] = protocol, deadline
+    def keep(self, wire: Wire, deadline: float) -> None:
+        """Have the exchange at hand fail once its time is over."""
+        self._kept[wire] = deadline
         if deadline < self._due_at:
             self._set(deadline)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, wire: Wire) -> None:
         """Leave a connection alone from now on."""
-        self._kept.pop(connection, None)
+        self._kept.pop(wire, None)
 
     def close(self) -> None:
         """Let go of the timer."""
@@ -224,97 +282,68 @@ class _Deadlines:
     def _end_late(self) -> None:
         self._due_at = math.inf
         now = asyncio.get_running_loop().time()
-        for protocol, deadline in list(self._kept.values()):
+        for wire, deadline in list(self._kept.items()):
             if deadline <= now:
-                protocol.set_exception(TimeoutError())
-        left = [deadline for _, deadline in self._kept.values() if deadline > now]
-        if left:
-            self._set(min(left))
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where a request goes.
-
-    Shape:  route: tells aiohttp the host, the proxy that leads there and whom to trust; it is never sent itself.
-            path: as it stands in the request line.
-    """
-
-    route: aiohttp.ClientRequest
-    path: bytes
+                wire.fail(httpx.ReadTimeout("timed out"))
+                del self._kept[wire]
+        if self._kept:
+            self._set(min(self._kept.values()))
 
 
 class _ResponseBody(httpx.AsyncByteStream):
-    """The body of an answer as it arrives; read to its end it gives the connection back, closed before it drops it."""
+    """The body of an answer as it arrives; read to its end or closed, it gives the connection back."""
 
-    def __init__(self, connection: Connection, payload: StreamReader, deadline: float, request: httpx.Request) -> None:
-        self._connection = connection
-        self._payload = payload
-        self._deadline = deadline
+    def __init__(self, line: _Line, request: httpx.Request, put_back: Callable[[_Line], None]) -> None:
+        self._line: _Line | None = line
         self._request = request
-        payload.on_eof(connection.release)
-
-    @property
-    def has_all(self) -> bool:
-        """Tell whether the whole body is here already, as it mostly is; the connection is given back then."""
-        return self._payload.is_eof() and self._payload.exception() is None
+        self._put_back = put_back
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        payload = self._payload
+        if self._line is None:
+            raise StopAsyncIteration
         try:
-            if payload.is_eof():
-                chunk = await payload.readany()
-            else:
-                async with asyncio.timeout_at(self._deadline):
-                    chunk = await payload.readany()
-        except (*_FAILURES, RuntimeError) as error:
-            raise _translated(error, self._request, left=True) from error
+            chunk = await self._line.wire.read()
+        except httpx.TransportError as error:
+            error.request = self._request
+            raise
         if not chunk:
+            await self.aclose()
             raise StopAsyncIteration
         return chunk
 
     async def aclose(self) -> None:
-        self._connection.close()
+        line, self._line = self._line, None
+        if line is not None:
+            self._put_back(line)
 
 
-def _build_head(request: httpx.Request, path: bytes, size: int) -> bytes:
-    """Return the request line and headers, as they go over the wire.
+async def _spell(request: httpx.Request, path: bytes) -> bytes:
+    """Return a request as it goes over the wire.
 
     Raises: ValueError for a header that would end its line.
     """
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), path)]
-    lines += [b"%s: %s" % pair for pair in request.headers.raw if pair[0].lower() not in _FRAMING]
-    if size or request.method != "GET":
-        lines.append(b"Content-Length: %d" % size)
-    head = b"\r\n".join(lines)
-    if head.count(b"\r") != len(lines) - 1 or head.count(b"\n") != len(lines) - 1:
+    headers = request.headers.raw
+    if isinstance(request.stream, httpx.ByteStream):
+        content = b"".join(request.stream)
+    else:
+        content = await request.aread()  # sent in one piece, whatever it is, so that its framing is said anew
+        headers = [*(pair for pair in headers if pair[0].lower() not in _FRAMING), (b"Content-Length", b"%d" % len(content))]
+    head = b"\r\n".join([b"%s %s HTTP/1.1" % (request.method.encode("ascii"), path), *map(b": ".join, headers)])
+    if head.count(b"\r") != len(headers) or head.count(b"\n") != len(headers):
         raise ValueError("a header holds the end of a line")
-    return head + b"\r\n\r\n"
+    return b"%s\r\n\r\n%s" % (head, content)
 
 
-def _is_readable(transport: asyncio.WriteTransport) -> bool:
-    poll = select.poll()
-    try:
-        poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    except (AttributeError, ValueError):
-        return True
-    return bool(poll.poll(0))
-
-
-def _translated(error: Exception, request: httpx.Request, *, left: bool) -> httpx.TransportError:
-    table = _MAY_HAVE_LEFT if left else _NEVER_LEFT
-    kind = next(kind for types, kind in table if isinstance(error, types))
+def _translated(error: Exception, request: httpx.Request) -> httpx.TransportError:
+    kind = next(kind for types, kind in _NEVER_LEFT if isinstance(error, types))
     return kind(_described(error), request=request)
 
 
 def _described(error: Exception) -> str:
-    """Say in a few words what happened, without addresses, which may carry a password, and without what the other side sent.
-
-    What aiohttp quotes of an answer is spelled in its own way and cut anywhere: no secret or value could be found in it.
-    """
+    """Say in a few words what happened, without addresses, which may carry a password, and without what the other side sent."""
     match error:
         case TimeoutError():
             text = "timed out"
@@ -323,11 +352,9 @@ def _described(error: Exception) -> str:
         case aiohttp.ClientConnectorError():
             text = error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
         case aiohttp.ClientResponseError() | HttpProcessingError():
-            text = f"the answer is not HTTP ({_QUOTED.split(error.message, maxsplit=1)[0].strip()})"
+            text = "the answer of the proxy is not HTTP"
         case aiohttp.ServerDisconnectedError():
             text = "the server closed the connection without an answer"
-        case aiohttp.ClientPayloadError():
-            text = "the answer broke off"
         case _:
             text = f"the connection was lost ({type(error).__name__})"
     return text

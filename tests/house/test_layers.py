@@ -14,10 +14,11 @@ from .source_tree import PACKAGE, ROOT, dotted, has_room, parse, read_imports, r
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 FLOOR_LINE = re.compile(r"^(?:floor (\d))?\s+([\w/]+\.py)(?:\s{2,}\S.*)?$")
 
-ASYNC_ROOMS = re.compile(r"(transport|rehook|delivery|scribe)\.py|sandbox/\w+\.py")
+ASYNC_ROOMS = re.compile(r"(wire|transport|rehook|delivery|scribe)\.py|sandbox/\w+\.py")
 ALLOWED_AT = {
     "airflow": re.compile(r"airflow/\w+\.py"),
     "aiohttp": re.compile(r"transport\.py"),
+    "httptools": re.compile(r"wire\.py"),
     "sqlalchemy": re.compile(r"(queries|database|migrations|state|ledger|person|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"),
 }
 LIGHT = ("__init__.py", "settings.py", "cli.py", "__main__.py")

@@ -15,7 +15,6 @@ import httpx
 import orjson
 import pytest
 import yarl
-from aiohttp.http_exceptions import BadStatusLine, InvalidHeader, LineTooLong
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +23,6 @@ from rehook_sync.outcomes import stop_reason
 from rehook_sync.records import Answer, Call, Effect, Operation, Stream
 from rehook_sync.rehook import Rehook, redact
 from rehook_sync.settings import load_settings
-from rehook_sync.transport import _translated
 from rehook_sync.values import trait_hashes
 
 KEY, SECRET = "key-7Qx9vLm2", 's3cr3t/"é&%+@ w\\x'
@@ -121,25 +119,6 @@ def test_any_secret_is_removed_in_any_spelling(secret: str, spellings: list[str]
     for spelling in spellings:
         text = SPELLINGS[spelling](text)
     assert "s3cr3t" not in redact(f"what is '{text}'?", b"{}", "", (needle,))
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        LineTooLong(f"400 {TOKEN} Zoë Beeblebrox".encode(), 8190),
-        BadStatusLine(f"HTTP/9 {SECRET}"),
-        BadStatusLine(f'HTTP/9 "{SECRET}'),
-        InvalidHeader(f"X: {SECRET}".encode()),
-        InvalidHeader(f"{TOKEN}\x01"),
-    ],
-    ids=["line", "status", "status with quotes", "header", "header with control"],
-)
-def test_what_is_no_http_is_not_quoted(error: Exception) -> None:
-    request = httpx.Request("POST", "https://rehook.test")
-    said = str(_translated(error, request, left=True))
-    assert said.startswith("the answer is not HTTP (")
-    assert pieces_in(said) == []
-    assert "Zo" not in said
 
 
 # Errors that travel.

@@ -1,0 +1,215 @@
+"""One HTTP/1.1 connection: a request goes out in one piece, its answer is parsed as it comes in.
+
+Nothing here knows how a connection is opened; whoever has one hands it over with `take_over`.
+"""
+
+import asyncio
+import select
+from collections.abc import Callable
+
+import httpx
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+__all__ = ["Wire"]
+
+_LONGEST_HEAD_BYTES = 131_072
+_MOST_UNREAD_BYTES = 65_536
+"""A body of which nobody has read so much is not received any further."""
+_STEPS_TO_NOTICE = 3
+"""Turns of the loop until a connection whose end has arrived says so: one to poll, one to read, one for TLS to close."""
+_SWITCHING = 101
+
+_NO_ANSWER = "the server closed the connection without an answer"
+_BROKE_OFF = "the answer broke off"
+
+
+class Wire(asyncio.Protocol):
+    """A connection that is open, or was.
+
+    Shape:  status, reason, headers: of the answer at hand, once `send` has returned.  complete: its body is here to the end.
+            is_clean: another request may follow; False once the connection ended, was spoken to unasked or said `close`.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a connection."""
+        self.status = 0
+        self.reason = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = True
+        self.is_clean = True
+        self._chunks: list[bytes] = []
+        self._unread = self._head_size = 0
+        self._has_head = False
+        self._paused = False
+        self._error: httpx.TransportError | None = None
+        self._news: asyncio.Future[None] | None = None
+        self._parser = HttpResponseParser(self)
+        # As forgiving as aiohttp is with answers: what can be understood is no reason to be in doubt.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._told: Callable[[Exception | None], None]
+
+    def take_over(self, transport: asyncio.Transport, told: Callable[[Exception | None], None]) -> None:
+        """Speak over an open transport from now on; `told` hears of its end as well."""
+        self._transport = transport
+        self._told = told
+        transport.set_protocol(self)
+
+    async def look(self) -> bool:
+        """Tell whether the connection still stands and says nothing, even if the loop has not come round to hearing it."""
+        if self.is_clean and _is_readable(self._transport):
+            for _ in range(_STEPS_TO_NOTICE):
+                await asyncio.sleep(0)
+        return self.is_clean and not self._transport.is_closing()
+
+    async def send(self, whole: bytes) -> None:
+        """Write a request, then wait for the head of its answer. To be called once the one before is complete.
+
+        Raises: httpx.TransportError of a kind that means the request may have arrived.
+        """
+        self.status = 0
+        self.headers = []
+        self.complete = self._has_head = False
+        self._head_size = 0
+        try:
+            self._transport.write(whole)
+        except (OSError, RuntimeError) as error:
+            raise httpx.WriteError(f"the connection was lost ({type(error).__name__})") from error
+        while not self._has_head:
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """Return what of the body is here, after waiting for more if need be; nothing at its end.
+
+        Raises: httpx.TransportError when it breaks off.
+        """
+        while not self._chunks and not self.complete:
+            await self._wait()
+        return self.read_nowait()
+
+    def read_nowait(self) -> bytes:
+        """Return what of the body is here."""
+        body = b"".join(self._chunks)
+        self._chunks.clear()
+        self._unread = 0
+        if self._paused and self.is_clean:
+            self._paused = False
+            self._transport.resume_reading()
+        return body
+
+    def fail(self, error: httpx.TransportError) -> None:
+        """End the exchange at hand with an error, unless it is complete."""
+        self.is_clean = False
+        if not self.complete and self._error is None:
+            self._error = error
+            self._tell()
+
+    async def _wait(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._news = self._loop.create_future()
+        try:
+            await self._news
+        finally:
+            self._news = None
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    # What the transport says.
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come; what nobody asked for makes the connection unusable."""
+        if self.complete:
+            self.is_clean = False
+            self._transport.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self.is_clean = False
+        except HttpParserError as error:
+            self.fail(httpx.RemoteProtocolError(f"the answer is not HTTP ({error})"))
+            self.is_clean = False
+        if self._has_head:
+            self._tell()
+        else:
+            self._head_size += len(data)
+            if self._head_size > _LONGEST_HEAD_BYTES:
+                self.fail(httpx.RemoteProtocolError("the answer is not HTTP (a head without end)"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the exchange at hand: well if its body ends with the connection, else with an error."""
+        self._told(exc)
+        if not self.complete and exc is None and self._has_head and self._ends_with_connection():
+            self.complete = True
+            self._tell()
+        elif exc is None:
+            self.fail(httpx.RemoteProtocolError(_BROKE_OFF if self._has_head else _NO_ANSWER))
+        else:
+            error = httpx.ReadError(f"the connection was lost ({type(exc).__name__})")
+            error.__cause__ = exc
+            self.fail(error)
+        self.is_clean = False
+
+    def _ends_with_connection(self) -> bool:
+        said = {name.lower(): value.lower() for name, value in self.headers}
+        coding = said.get(b"transfer-encoding")
+        return b"content-length" not in said if coding is None else not coding.endswith(b"chunked")
+
+    # What the parser says.
+
+    def on_message_begin(self) -> None:
+        """Note that an answer begins; a second one was not asked for."""
+        self.reason = b""
+        if self.complete:
+            self.is_clean = False
+
+    def on_status(self, reason: bytes) -> None:
+        """Take the words after the status, or a piece of them."""
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one header."""
+        if not self.complete:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is whole; that of an interim answer says nothing."""
+        status = self._parser.get_status_code()
+        if self.complete:
+            return
+        if status // 100 == 1 and status != _SWITCHING:
+            self.headers.clear()
+            return
+        self.status = status
+        self._has_head = True
+
+    def on_body(self, chunk: bytes) -> None:
+        """Take a piece of the body; if nobody reads it, no more is received."""
+        if self.complete:
+            return
+        self._chunks.append(chunk)
+        self._unread += len(chunk)
+        if self._unread > _MOST_UNREAD_BYTES and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """Note that the answer is whole, unless it was an interim one."""
+        if self._has_head and not self.complete:
+            self.complete = True
+            self.is_clean = self.is_clean and self.status != _SWITCHING and self._parser.should_keep_alive()
+
+
+def _is_readable(transport: asyncio.BaseTransport) -> bool:
+    poll = select.poll()
+    try:
+        poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    except (AttributeError, ValueError):
+        return True
+    return bool(poll.poll(0))
