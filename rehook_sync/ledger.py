@@ -151,22 +151,25 @@ class Ledger:
         return refused
 
     def _write_entries(self, connection: Connection, newest: Mapping[Key, Entry]) -> frozenset[Key]:
-        outcomes = {key: entry for key, entry in newest.items() if entry.status is not Status.SENDING and key in self._marked}
+        marks = {key: entry for key, entry in newest.items() if entry.status is Status.SENDING}
+        others = {key: entry for key, entry in newest.items() if key not in marks}
+        outcomes = {key: entry for key, entry in others.items() if key in self._marked}
         if outcomes:
             # What is marked needs no more than its outcome: half the work. Should a mark be gone after all, it is written anew.
             told = connection.execute(self._sql["write_outcomes"], {"rows": _json([_outcome_row(entry) for entry in outcomes.values()])})
             if told.rowcount == len(outcomes):
-                newest = {key: entry for key, entry in newest.items() if key not in outcomes}
-        return self._upsert_entries(connection, newest)
+                others = {key: entry for key, entry in others.items() if key not in outcomes}
+        if others:
+            rows = _json([_entry_row(entry) for entry in others.values()])
+            connection.execute(self._sql["write_entries"], {"rows": rows, "run_id": self.run_id, "reopens": self.reopens})
+        return self._write_marks(connection, marks) if marks else frozenset()
 
-    def _upsert_entries(self, connection: Connection, newest: Mapping[Key, Entry]) -> frozenset[Key]:
-        if not newest:
+    def _write_marks(self, connection: Connection, marks: Mapping[Key, Entry]) -> frozenset[Key]:
+        """Mark calls and return those whose mark did not take."""
+        rows = _json([_mark_row(entry) for entry in marks.values()])
+        written = connection.execute(self._sql["write_marks"], {"rows": rows, "run_id": self.run_id, "reopens": self.reopens})
+        if written.rowcount == len(marks):
             return frozenset()
-        rows = _json([_entry_row(entry) for entry in newest.values()])
-        written = connection.execute(self._sql["write_entries"], {"rows": rows, "run_id": self.run_id, "reopens": self.reopens})
-        if written.rowcount == len(newest):
-            return frozenset()
-        marks = {key: entry for key, entry in newest.items() if entry.status is Status.SENDING}
         rows = _json(
             [{"stream": stream, "message_id": message_id, "user_id": mark.call.user_id} for (stream, message_id), mark in marks.items()]
         )
@@ -220,15 +223,24 @@ class Ledger:
         codes: Sequence[str],
         judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
     ) -> _Result:
-        """Judge claims against the owners of today and write those that hold, in one transaction.
+        """Judge claims against the owners of today and write those that hold.
 
         judge: user id -> code of all concerned, and code -> user id of those that Rehook has for a user who has claimed
-        another one by now; to the result and the claims to write. It may be called again when another shard won a code meanwhile.
+        another one by now; to the result and the claims to write. It may be called again when something changed meanwhile.
+        The first time nobody has to wait while it judges: what it has found is written only if the owners are still the same.
         """
+        with self._database.connect() as connection:
+            owners = self._codes(connection, user_ids, codes)
+        result, claims = judge(*owners)
+        claims = list(claims)
+        if not claims:
+            return result
         for attempt in range(_CLAIM_ATTEMPTS):
             try:
                 with self.transaction() as connection:
-                    result, claims = judge(*self._codes(connection, user_ids, codes))
+                    today = self._codes(connection, user_ids, codes)
+                    if attempt or today != owners:
+                        result, claims = judge(*today)
                     self._write_claims(connection, claims)
                 return result
             except ConflictError:
@@ -261,17 +273,15 @@ def _json(value: object) -> str:
     return _ESCAPE.sub(lambda found: "\\ufffd" if found[0] == _NUL else found[0], text) if _NUL in text else text
 
 
-def _outcome_row(entry: Entry) -> dict[str, object]:
-    return {
-        "stream": entry.call.stream,
-        "message_id": entry.call.message_id,
-        "status": entry.status,
-        "reason": entry.reason,
-        "detail": entry.detail,
-        "http_status": entry.http_status,
-        "attempts": entry.attempts,
-        "sent_as": entry.sent_as,
-    }
+def _outcome_row(entry: Entry) -> Sequence[object]:
+    call, status, reason, detail, http_status, attempts, sent_as = entry
+    return call.stream, call.message_id, status, reason, detail, http_status, attempts, sent_as
+
+
+def _mark_row(entry: Entry) -> Sequence[object]:
+    call = entry.call
+    received_at, occurred_at = _time(call.received_at), _time(call.occurred_at)
+    return call.stream, call.message_id, call.user_id, call.event, received_at, occurred_at, entry.attempts, call.payload_hash
 
 
 def _stored(message_id: str) -> str:

@@ -101,8 +101,36 @@ RETURNING user_id;
 -- does: counts the failed calls and those in doubt, by status
 SELECT status, count(*) AS n FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status;
 
+-- name: write_marks
+-- does: marks calls that are about to be sent, many at once, each as an array; a settled row is never touched again
+-- dialect: postgresql
+INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
+SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), 'sending', CAST(r ->> 6 AS integer),
+    r ->> 7, :run_id, now()
+FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS r
+ON CONFLICT (stream, message_id) DO UPDATE
+    SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL,
+        attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = NULL, run_id = excluded.run_id,
+        settled_at = NULL, user_id = coalesce(excluded.user_id, sync_state.user_id)
+    WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
+        AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS DISTINCT FROM excluded.user_id);
+
+-- name: write_marks
+-- does: marks calls that are about to be sent, many at once, each as an array; a settled row is never touched again
+-- dialect: sqlite
+INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 'sending', value ->> 6, value ->> 7, :run_id,
+    strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+FROM json_each(:rows) WHERE true
+ON CONFLICT (stream, message_id) DO UPDATE
+    SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL,
+        attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = NULL, run_id = excluded.run_id,
+        settled_at = NULL, user_id = coalesce(excluded.user_id, sync_state.user_id)
+    WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
+        AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS NOT excluded.user_id);
+
 -- name: write_entries
--- does: records marks and outcomes, many at once; a settled row is never touched again
+-- does: records what became of calls that may not be marked, many at once; a settled row is never touched again
 -- dialect: postgresql
 INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
     payload_hash, sent_as, run_id, first_seen_at, settled_at)
@@ -115,11 +143,10 @@ ON CONFLICT (stream, message_id) DO UPDATE
     SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
         attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
         settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
-    WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
-        AND NOT (excluded.status = 'sending' AND sync_state.status = 'sending' AND sync_state.user_id IS DISTINCT FROM excluded.user_id);
+    WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens;
 
 -- name: write_entries
--- does: records marks and outcomes, many at once; a settled row is never touched again
+-- does: records what became of calls that may not be marked, many at once; a settled row is never touched again
 -- dialect: sqlite
 INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
     payload_hash, sent_as, run_id, first_seen_at, settled_at)
@@ -132,31 +159,29 @@ ON CONFLICT (stream, message_id) DO UPDATE
     SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
         attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
         settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
-    WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
-        AND NOT (excluded.status = 'sending' AND sync_state.status = 'sending' AND sync_state.user_id IS NOT excluded.user_id);
+    WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens;
 
 -- name: write_outcomes
--- does: records what became of calls that are marked, many at once
+-- does: records what became of calls that are marked, many at once, each as an array
 -- dialect: postgresql
 UPDATE sync_state AS s
-SET status = r.status, reason = r.reason, detail = r.detail, http_status = r.http_status, attempts = r.attempts, sent_as = r.sent_as,
-    settled_at = CASE WHEN r.status IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, status text, reason text, detail text,
-    http_status integer, attempts integer, sent_as text)
-WHERE s.stream = r.stream AND s.message_id = r.message_id
+SET status = r ->> 2, reason = r ->> 3, detail = r ->> 4, http_status = CAST(r ->> 5 AS integer), attempts = CAST(r ->> 6 AS integer), sent_as = r ->> 7,
+    settled_at = CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS r
+WHERE s.stream = r ->> 0 AND s.message_id = r ->> 1
     -- Not IN: the index of unsettled calls, full of marks that have ended, would be read for it.
     AND CASE s.status WHEN 'failed' THEN true WHEN 'sending' THEN true ELSE false END;
 
 -- name: write_outcomes
--- does: records what became of calls that are marked, many at once
+-- does: records what became of calls that are marked, many at once, each as an array
 -- dialect: sqlite
 UPDATE sync_state
-SET status = r.value ->> 'status', reason = r.value ->> 'reason', detail = r.value ->> 'detail', http_status = r.value ->> 'http_status',
-    attempts = r.value ->> 'attempts', sent_as = r.value ->> 'sent_as',
-    settled_at = CASE WHEN r.value ->> 'status' IN ('sent', 'unchanged', 'merged', 'rejected')
+SET status = r.value ->> 2, reason = r.value ->> 3, detail = r.value ->> 4, http_status = r.value ->> 5,
+    attempts = r.value ->> 6, sent_as = r.value ->> 7,
+    settled_at = CASE WHEN r.value ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected')
         THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
 FROM json_each(:rows) AS r
-WHERE sync_state.stream = r.value ->> 'stream' AND sync_state.message_id = r.value ->> 'message_id'
+WHERE sync_state.stream = r.value ->> 0 AND sync_state.message_id = r.value ->> 1
     AND sync_state.status IN ('failed', 'sending');
 
 -- name: read_marks
