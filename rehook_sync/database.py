@@ -5,9 +5,10 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
@@ -46,6 +47,8 @@ class Database:
         self.engine = engine
         self.setting = setting
         self._worked = False
+        # SQLite lets one write at a time and has the others sleep and ask again; our own threads need not.
+        self.turn: AbstractContextManager[object] = Lock() if engine.dialect.name == "sqlite" else nullcontext()
         self._writers: WeakSet[Writer] = WeakSet()
 
     @property
@@ -74,7 +77,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction for writing; commits at the end, rolls back on any error."""
-        with self.gate(), self.open() as connection:
+        with self.gate(), self.open() as connection, self.turn:
             connection.info["write"] = True
             try:
                 with connection.begin():
@@ -149,7 +152,7 @@ class Writer:
         with self._database.gate():
             self._connection = self._connection or self._open()
             try:
-                with self._connection.begin():
+                with self._database.turn, self._connection.begin():
                     yield self._connection
             except BaseException:
                 self.close()
