@@ -97,6 +97,7 @@ class Scribe:
                     await self._wake.wait()
             self._wake.clear()
             outbox, self.outbox = self.outbox, Outbox()
+            self._marked.subtract(outbox.landed)  # their outcomes and the marks that take their places become durable as one
             marks = self._take_marks()
             outbox.batch.entries.extend(Entry(flight.operation.call, Status.SENDING, attempts=flight.total_attempts) for flight in marks)
             if not outbox.batch and self._closing:
@@ -105,7 +106,6 @@ class Scribe:
                 continue
             others = await self._write(thread, outbox.batch)
             written_at = time.monotonic()
-            self._marked.subtract(outbox.landed)
             if others:
                 marks = self._leave_to_others(marks, others, refused)
             if self._dropping:
@@ -118,7 +118,7 @@ class Scribe:
             committed(outbox)
 
     def _take_marks(self) -> list[Flight]:
-        """Take what may be marked now: of each stream, what is in flight, marked ahead or unrecorded is at most twice `concurrency`.
+        """Take what may be marked now: of each stream, what is marked after this commit is at most twice `concurrency`.
 
         The events among them may be in doubt after a crash. Customers are only upserted again, so that they need not share
         the places of the events; the bound of their own keeps the order of time between users from slipping far.
