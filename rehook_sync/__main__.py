@@ -1,5 +1,6 @@
 """The entry, `python -m rehook_sync` and `rehook-sync`: one process, its exit code, and one line for whatever goes wrong."""
 
+import gc
 import io
 import signal
 import sys
@@ -34,8 +35,11 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     if "--traceback" not in before_any_text:
         sys.excepthook = lambda _kind, error, _trace: _report_unexpected(error, as_json=as_json)
-    with tuned_interpreter():  # here as well, since importing makes much that lasts and no garbage
-        sys.exit(_exit_code(arguments, as_json=as_json))
+    try:
+        with tuned_interpreter():  # here as well, since importing makes much that lasts and no garbage
+            sys.exit(_exit_code(arguments, as_json=as_json))
+    finally:
+        gc.freeze()  # else all that was imported is looked through on the way out, which takes a seventh of a second
 
 
 def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
