@@ -1,8 +1,9 @@
 """Ordered, concurrent, rate-limited sending: operations in, outcomes out.
 
-Per user one request after another, different users side by side. Before a request leaves, its call is durably
-marked `sending`; marks and outcomes are written in grouped commits while other requests are on their way, so at
-most twice `concurrency` events are marked at any moment, and as many Identify calls.
+Per user one request after another, different users side by side. Before an event leaves, its call is durably
+marked `sending`, and so is an Identify call of a customer we know something of; marks and outcomes are written in
+grouped commits while other requests are on their way, so at most twice `concurrency` events are marked at any moment,
+and as many Identify calls.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from random import Random
+from typing import TYPE_CHECKING
 
 from rehook_sync.errors import ApiDownError, LeaseLostError, RehookSyncError, StoppedError
 from rehook_sync.interrupt import Interrupt
@@ -20,11 +22,12 @@ from rehook_sync.orders import DeliveryConfig, DeliveryReport, Load
 from rehook_sync.outcomes import HOPELESS, build_entry, spread_entry, stop_reason
 from rehook_sync.pace import Breaker, Pace, Throttle
 from rehook_sync.records import ELSEWHERE, Answer, Customer, Effect, Entry, Operation, Reason, Status, Stream
-from rehook_sync.rehook import Rehook
 from rehook_sync.retry import Decision, Next, backoff_s, decide
 from rehook_sync.scribe import Recorder, Scribe
-from rehook_sync.transport import run_loop
-from rehook_sync.tuning import tuned_interpreter
+from rehook_sync.tuning import run_loop, tuned_interpreter
+
+if TYPE_CHECKING:  # else httpx is loaded by whoever only looks
+    from rehook_sync.rehook import Rehook
 
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load", "check_credentials", "deliver"]
 
@@ -34,7 +37,7 @@ _jitter = Random().random  # noqa: S311 - spreads retries, keeps no secret
 
 def deliver(
     feed: Iterator[Load],
-    client: Rehook,
+    client: "Rehook",
     recorder: Recorder,
     config: DeliveryConfig,
     interrupt: Interrupt,
@@ -50,7 +53,7 @@ def deliver(
         return run_loop(courier.run(feed, interrupt))
 
 
-def check_credentials(client: Rehook) -> Answer:
+def check_credentials(client: "Rehook") -> Answer:
     """Ask Rehook once whether the credentials are good; writes nothing there."""
 
     async def ask() -> Answer:
@@ -65,7 +68,7 @@ class _Courier:
 
     def __init__(
         self,
-        client: Rehook,
+        client: "Rehook",
         recorder: Recorder,
         config: DeliveryConfig,
         threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
@@ -112,8 +115,7 @@ class _Courier:
             await self._until(lambda: self._queued == 0)
             self._closing = True
             self._room.set()
-            for _ in workers:
-                self._scribe.sendable.put_nowait(None)
+            self._scribe.end(len(workers))
             await asyncio.wait(workers)
             self._scribe.outbox.batch.released.extend(self._claims.give_up())
             self._scribe.close()
@@ -202,7 +204,7 @@ class _Courier:
                 self._settle(Flight(operation, lane), Status.UNCHANGED)
             elif not self._waits(operation, lane):
                 lane.busy = True
-                self._scribe.mark(Flight(operation, lane))
+                self._scribe.submit(Flight(operation, lane))
 
     def _waits(self, operation: Operation, lane: Lane) -> bool:
         """Tell whether the code wanted here is about to be freed by another user's call, and wait for it then.
@@ -224,7 +226,7 @@ class _Courier:
             while place >= self._throttle.allowed and not self._closing:
                 self._room.clear()
                 await self._room.wait()
-            flight = await self._scribe.sendable.get()
+            _, _, flight = await self._scribe.sendable.get()
             if flight is None:
                 return
             wait_s = self._pace.reserve(time.monotonic())
@@ -288,12 +290,12 @@ class _Courier:
     # What came of it.
 
     def _land(self, flight: Flight, answer: Answer, decision: Decision) -> None:
-        """Record what came of a request of a marked call."""
+        """Record what came of a request."""
         systemic = isinstance(self._report.error, StoppedError) and decision.status is Status.FAILED
         if decision.next is Next.STOP or systemic:
             self._unmark(flight)
             return
-        self._scribe.outbox.landed.append(flight.operation.stream)
+        self._scribe.outbox.land(flight)
         if decision.next is Next.WAIT and not self._stopped.is_set():
             self._park(flight, build_entry(flight, decision.status, decision.reason, answer), decision.wait_s)
         elif decision.status is Status.REJECTED and flight.operation.parts:
@@ -311,7 +313,7 @@ class _Courier:
         self._scribe.outbox.settle(lane, entries)
         self._record_customer(flight, status)
         self._scribe.outbox.batch.released.extend(self._claims.settle(operation, status))
-        if operation.claim is not None and status in {Status.SENT, Status.UNCHANGED}:
+        if operation.claim is not None and status is Status.UNCHANGED:
             self._scribe.outbox.batch.accepted.append(operation.claim)
         if status is Status.FAILED:
             lane.blocked = True
@@ -350,7 +352,8 @@ class _Courier:
             return
         if status is Status.SENT:
             lane.known = {**(lane.known or {}), **operation.trait_hashes}
-            self._scribe.outbox.batch.customers.append(Customer(lane.user_id, lane.known, operation.call.message_id, sent=True))
+            code = None if operation.claim is None else operation.claim.code
+            self._scribe.outbox.batch.customers.append(Customer(lane.user_id, lane.known, operation.call.message_id, sent=True, code=code))
         elif flight.uncertain:
             lane.known = None
             self._scribe.outbox.batch.customers.append(Customer(lane.user_id, None))
@@ -375,12 +378,12 @@ class _Courier:
 
     def _unpark(self, flight: Flight) -> None:
         del self._parked[flight]
-        self._scribe.mark(flight)
+        self._scribe.submit(flight)
 
     def _unmark(self, flight: Flight) -> None:
         """Take the mark of a call back that was not sent, or not for a cause of its own."""
         self._scribe.outbox.batch.restores.append(flight.operation.call)
-        self._scribe.outbox.landed.append(flight.operation.stream)
+        self._scribe.outbox.land(flight)
         self._record_customer(flight, Status.FAILED)
         self._scribe.wake()
 

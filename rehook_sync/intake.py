@@ -11,9 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Protocol, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rehook_sync.delivery import Load
 from rehook_sync.errors import DatabaseError
@@ -25,6 +23,9 @@ from rehook_sync.segment import SegmentSource
 from rehook_sync.shards import holds_user
 from rehook_sync.state import State
 from rehook_sync.times import FIRST_MOMENT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["ClaimDesk", "Intake", "IntakeConfig", "PlannedClaims"]
 
@@ -141,6 +142,11 @@ class Intake:
                 with suppress(DatabaseError):  # a connection that died while nobody read from it
                     each.close()
 
+    @property
+    def recorded(self) -> int:
+        """Return how many of the rows judged so far have a durable outcome."""
+        return self.rows.total() - len(self._pending)
+
     def note_recorded(self, entries: Iterable[Entry]) -> None:
         """Hear which outcomes have become durable; safe from another thread."""
         self._pending.difference_update((entry.call.stream, entry.call.message_id) for entry in entries)
@@ -196,7 +202,7 @@ class Intake:
         self._pending.update((row.stream, row.message_id) for row in rows)
         return Load(operations, entries)
 
-    def _judge_claims(self, frame: pd.DataFrame) -> Judgement:
+    def _judge_claims(self, frame: "pd.DataFrame") -> Judgement:
         """Judge a frame; referral codes are looked up and taken in one step, so that nobody else can take them between."""
         claiming = frame[(frame["stream"] == Stream.IDENTIFIES) & frame["referral_code"].notna() & frame["user_id"].notna()]
         self._freed = {code: message_id for code, message_id in self._freed.items() if (Stream.IDENTIFIES, message_id) in self._pending}

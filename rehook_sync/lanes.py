@@ -3,10 +3,11 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from rehook_sync.records import Batch, Claim, Entry, Operation, Status, Stream
 
-__all__ = ["Flight", "Lane", "OpenClaims", "Outbox"]
+__all__ = ["Flight", "Lane", "OpenClaims", "Outbox", "Turn"]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +36,7 @@ class Flight:
 
     Shape:  attempts: requests sent so far, counting earlier runs' ones only in what is recorded.
             uncertain: an attempt may have arrived without our knowing.  parked: the record of the last failed attempt.
+            marked: it is marked, or about to be, before it is sent.
     """
 
     operation: Operation
@@ -42,6 +44,17 @@ class Flight:
     attempts: int = 0
     uncertain: bool = False
     parked: Entry | None = None
+    marked: bool = False
+
+    @property
+    def needs_mark(self) -> bool:
+        """Tell whether something would be wrong in our books if this were carried out and we died before recording it.
+
+        An event may have paid out; a customer may no longer have what we know of it; what an earlier run recorded of the call
+        would stand. A customer we know nothing of is only sent again.
+        """
+        operation = self.operation
+        return operation.stream is Stream.TRACKS or self.lane.known is not None or operation.call.prior is not None
 
     @property
     def total_attempts(self) -> int:
@@ -50,13 +63,17 @@ class Flight:
         return self.attempts + (prior.attempts if prior else 0)
 
 
+Turn = tuple[datetime, int, Flight]
+"""A flight that waits to be marked or sent, in the order it may go in: by time, then first come."""
+
+
 @dataclass(slots=True)
 class Outbox:
     """What the next commit takes along.
 
     Shape:  final: entries that end a call's part in this run.  undone: final entries of earlier commits taken back.
-            lanes: one item per outcome.  landed: the stream of each marked flight whose fate this
-            commit records.
+            lanes: one item per outcome.  landed: the stream of each marked flight whose fate this commit records;
+            the unmarked ones are only counted.  marks: those that this commit marks.  posts: how many outboxes this is made of.
     """
 
     batch: Batch = field(default_factory=Batch)
@@ -64,6 +81,32 @@ class Outbox:
     undone: list[Entry] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
     landed: list[Stream] = field(default_factory=list)
+    unmarked: int = 0
+    marks: list[Turn] = field(default_factory=list)
+    posts: int = 1
+
+    def join(self, later: "Outbox") -> None:
+        """Take over all that a later one holds."""
+        batch, more = self.batch, later.batch
+        batch.entries += more.entries
+        batch.restores += more.restores
+        batch.customers += more.customers
+        batch.accepted += more.accepted
+        batch.released += more.released
+        self.final += later.final
+        self.undone += later.undone
+        self.lanes += later.lanes
+        self.landed += later.landed
+        self.marks += later.marks
+        self.unmarked += later.unmarked
+        self.posts += later.posts
+
+    def land(self, flight: Flight) -> None:
+        """Say that a flight has come to an end, well or not, or waits for its next attempt."""
+        if flight.marked:
+            self.landed.append(flight.operation.stream)
+        else:
+            self.unmarked += 1
 
     def take_back(self, entry: Entry) -> None:
         """Undo an outcome or a park, whether it waits here or was committed before; the call is as it was before this run."""

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -188,7 +189,9 @@ class Ledger:
     def _write_customers(self, connection: Connection, customers: Sequence[Customer]) -> None:
         newest: dict[str, Customer] = {}
         for customer in customers:
-            newest[customer.user_id] = customer
+            before = newest.get(customer.user_id)
+            code = customer.code or (before.code if before else None)
+            newest[customer.user_id] = customer if code == customer.code else replace(customer, code=code)
         if newest:
             connection.execute(self._sql["write_customers"], {"rows": _json([_customer_row(each) for each in newest.values()])})
 
@@ -333,4 +336,5 @@ def _customer_row(customer: Customer) -> dict[str, object]:
         "trait_hashes": None if customer.trait_hashes is None else _json(dict(customer.trait_hashes)),
         "message_id": customer.message_id,
         "sent": customer.sent,
+        "code": customer.code,
     }

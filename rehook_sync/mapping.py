@@ -7,12 +7,15 @@ Source: bodies observed from Segment's connector: key order `source_id, metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import orjson
-import pandas as pd
 
 from rehook_sync.records import Call, Claim, Operation, Prior, SourceRow, Stream
 from rehook_sync.values import LONGEST_KEY_BYTES, is_too_long, payload_hash, to_json, to_json_value, to_text, trait_hashes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["COLUMNS", "Names", "build_operations", "is_unchanged", "shape"]
 
@@ -44,7 +47,7 @@ class Names:
         return self.trait_names if stream is Stream.IDENTIFIES else self.property_names
 
 
-def shape(rows: Sequence[SourceRow], names: Names) -> pd.DataFrame:
+def shape(rows: Sequence[SourceRow], names: Names) -> "pd.DataFrame":
     """Return one row per message, in the order given, with what a request needs.
 
     Shape:  columns as `COLUMNS`, all of dtype object, so that integers beside NULLs, booleans and None stay what they are.
@@ -53,6 +56,8 @@ def shape(rows: Sequence[SourceRow], names: Names) -> pd.DataFrame:
             problem: that of the source row, or the first column whose value cannot be sent; never holds a value.
     When two columns lead to one key, the one named in `names` wins.
     """
+    import pandas as pd  # noqa: PLC0415 - takes a third of a second, which a run with nothing new does without
+
     shapers = {stream: _Shaper(stream, names) for stream in Stream}
     shaped = [shapers[row.stream].shape(row) for row in rows]
     columns = {
@@ -154,7 +159,7 @@ def _code_text(value: object) -> str | None:
 
 
 def build_operations(
-    accepted: pd.DataFrame,
+    accepted: "pd.DataFrame",
     claims: Mapping[str, Claim],
     priors: Mapping[tuple[Stream, str], Prior],
     *,

@@ -276,12 +276,14 @@ class Customer:
     """What one customer last got: a row of `sync_customers`.
 
     Shape:  trait_hashes: metadata key -> hash; None means unknown, so that the next Identify call goes out.
+            code: the referral code that Rehook accepted with it, None for none.
     """
 
     user_id: str
     trait_hashes: Mapping[str, str] | None
     message_id: str | None = None
     sent: bool = False
+    code: str | None = None
 
 
 @dataclass(slots=True)
@@ -289,7 +291,8 @@ class Batch:
     """What one commit writes, all or nothing: first what is taken back, then what is new.
 
     Shape:  entries: marks and outcomes, newest last.  restores: calls marked or parked in this run, to be as they were.
-            customers, accepted claims: newest last.  released: claims whose calls did not arrive.
+            customers: newest last.  accepted: codes that Rehook has, without a new record of the customer.
+            released: claims whose calls did not arrive.
     """
 
     entries: list[Entry] = field(default_factory=list)

@@ -3,13 +3,15 @@
 Source: Segment's page on the Rehook destination. The order of the reasons is part of the contract.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from rehook_sync.records import OWNED_BY, Claim, Reason, Stream
 from rehook_sync.settings import AnonymousCalls
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["CodeBook", "Judgement", "Policy", "judge"]
 
@@ -47,23 +49,25 @@ class Judgement:
             book: who owns which code after this frame.
     """
 
-    accepted: pd.DataFrame
-    rejected: pd.DataFrame
+    accepted: "pd.DataFrame"
+    rejected: "pd.DataFrame"
     claims: dict[str, Claim]
     waits: dict[str, str]
     book: CodeBook
 
 
-def judge(frame: pd.DataFrame, policy: Policy, book: CodeBook) -> Judgement:
+def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
     """Return the verdict on every row of a frame in time order; `book`: who owned which code before it.
 
     Shape:  frame: columns `stream, message_id, user_id, anonymous_id, event, referral_code, problem`, dtype object, a unique index.
     The first reason that applies is given. A rejected call takes no code. Changing a code frees the old one for later rows.
     """
+    import pandas as pd  # noqa: PLC0415 - as in `mapping`
+
     identifies = frame["stream"] == Stream.IDENTIFIES
     has_code = frame["referral_code"].notna()
-    no_user = _where(frame["user_id"], _is_blank)
-    anonymous = ~_where(frame["anonymous_id"], _is_blank) & (policy.anonymous_calls is AnonymousCalls.DROP)
+    no_user = frame["user_id"].map(_is_blank).astype(bool)
+    anonymous = ~frame["anonymous_id"].map(_is_blank).astype(bool) & (policy.anonymous_calls is AnonymousCalls.DROP)
     takings = _take_codes(frame[identifies & has_code & ~no_user & ~anonymous], book)
     owner = pd.Series(takings.owner_of_row, dtype=object).reindex(frame.index)
     reasons = {
@@ -71,7 +75,7 @@ def judge(frame: pd.DataFrame, policy: Policy, book: CodeBook) -> Judgement:
         Reason.ANONYMOUS_ID_PRESENT: anonymous,
         Reason.REFERRAL_CODE_TAKEN: owner.notna(),
         Reason.MISSING_REFERRAL_CODE: ~identifies & ~has_code & frame["event"].isin(policy.conversion_events),
-        Reason.MISSING_EVENT_NAME: ~identifies & _where(frame["event"], _is_blank),
+        Reason.MISSING_EVENT_NAME: ~identifies & frame["event"].map(_is_blank).astype(bool),
         Reason.INVALID_ROW: frame["problem"].notna(),
     }
     verdict = pd.Series(None, index=frame.index, dtype=object)
@@ -89,10 +93,6 @@ def judge(frame: pd.DataFrame, policy: Policy, book: CodeBook) -> Judgement:
     )
 
 
-def _where(values: pd.Series, test: Callable[[str | None], bool]) -> pd.Series:
-    return pd.Series([test(value) for value in values.tolist()], index=values.index, dtype=bool)
-
-
 def _is_blank(value: str | None) -> bool:
     return not value or value.isspace()
 
@@ -107,7 +107,7 @@ class _Takings:
     owner_of_row: dict[int, str] = field(default_factory=dict)
 
 
-def _take_codes(rows: pd.DataFrame, book: CodeBook) -> _Takings:
+def _take_codes(rows: "pd.DataFrame", book: CodeBook) -> _Takings:
     """Go through Identify calls with a code in time order: the one part where a verdict depends on the rows before."""
     columns = (rows[name].tolist() for name in ("message_id", "user_id", "referral_code", "problem"))
     calls = list(zip(rows.index.tolist(), *columns, strict=True))

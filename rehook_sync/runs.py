@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
+from threading import Thread
 
 from rehook_sync.delivery import DeliveryReport, Load, deliver
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StoppedError, UsageError
@@ -21,7 +22,7 @@ from rehook_sync.ledger import Ledger
 from rehook_sync.records import Entry, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.reports import Progress, Request, RunPlan, RunResult, ShardResult, ShardStatus
 from rehook_sync.shards import ShardedPlan, cut_users
-from rehook_sync.site import Site, advice, slowness
+from rehook_sync.site import Site, advice, load_heavy, slowness
 from rehook_sync.state import State
 from rehook_sync.watermark import Beginning, next_watermark
 
@@ -52,6 +53,8 @@ def run_whole(site: Site, request: Request, interrupt: Interrupt, listen: Listen
         try:
             # Read before the rows are: what arrives in between is then never below a watermark without being seen.
             newest = {stream: site.source.newest(stream, window) for stream, window in windows.items()}
+            if _has_news(state, newest):
+                Thread(target=load_heavy).start()
             work = _Work(ledger, intake, intake.read_loads(windows, request.streams), windows)
             report = _deliver(site, work, interrupt, listen)
         except RehookSyncError as error:
@@ -138,6 +141,7 @@ def deliver_part(site: Site, run_id: str, number: int, interrupt: Interrupt, lis
         request = Request(stream=next(iter(plan.windows)) if len(plan.windows) == 1 else None)
         intake = Intake(site.source, state, ledger, site.intake_config(run_id, request, part.shard))
         report = DeliveryReport()
+        Thread(target=load_heavy).start()
         try:
             work = _Work(ledger, intake, intake.read_loads(plan.windows, request.streams))
             report = _deliver(site, work, interrupt, listen, parts=len(shards))
@@ -205,24 +209,35 @@ class _Work:
     counted: Mapping[Stream, Window] | None = None
 
 
+def _has_news(state: State, newest: Mapping[Stream, datetime | None]) -> bool:
+    """Tell whether there is surely something to do, so that what it takes may be loaded while the first rows are read."""
+    for stream, moment in newest.items():
+        watermark = state.read_coverage(stream).watermark
+        if moment is not None and (watermark is None or moment > watermark):
+            return True
+    return False
+
+
 def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *, parts: int = 1) -> DeliveryReport:
     intake = work.intake
     total = 0
 
     def begin(loads: Iterator[Load]) -> Iterator[Load]:
-        """Count once there is something to do: what has come to nothing is then looked through once, not twice."""
+        """Count once there is something to do and while it is done: what has come to nothing is then looked through once, not twice."""
         nonlocal total
-        first = list(islice(loads, 1))
+        yield from islice(loads, 1)
         if work.counted is not None:
-            if first:
-                total = sum(site.source.count(stream, window, site.known_in) for stream, window in work.counted.items())
+            if intake.seen:
+                due = sum(site.source.count(stream, window, site.known_in) for stream, window in work.counted.items())
+                total = due + intake.recorded
             listen(Progress(work.ledger.run_id, total))
-        yield from chain(first, loads)
+        yield from loads
 
     def committed(latest: DeliveryReport, entries: Sequence[Entry]) -> None:
         intake.note_recorded(entries)
+        due = max(total, intake.seen)
         pressure = latest.at_once, latest.slowed, latest.lowest
-        listen(Progress(work.ledger.run_id, total, intake.seen, intake.rows.total(), dict(latest.counts), latest.requests, *pressure))
+        listen(Progress(work.ledger.run_id, due, intake.seen, intake.rows.total(), dict(latest.counts), latest.requests, *pressure))
 
     with closing(work.loads) as loads:
         return deliver(begin(loads), site.client(parts), work.ledger, site.delivery_config(parts), interrupt, committed)

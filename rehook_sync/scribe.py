@@ -1,4 +1,9 @@
-"""Grouped commits: marks and outcomes of many calls in one transaction, while other requests are on their way."""
+"""Grouped commits: marks and outcomes of many calls in one transaction, while other requests are on their way.
+
+The writing thread takes whatever was posted since its last commit and never waits for the loop: a busy loop needs
+milliseconds to come round to it. What needs no mark is sendable at once, but never so much of it that a database which
+stands still is left far behind.
+"""
 
 import asyncio
 import heapq
@@ -7,19 +12,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from rehook_sync.errors import DatabaseError
-from rehook_sync.lanes import Flight, Outbox
+from rehook_sync.lanes import Flight, Outbox, Turn
 from rehook_sync.records import Batch, Entry, Status, Stream
 from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["Recorder", "Scribe"]
 
 _WRITE_WAITS_S = (0.25, 0.5, 1.0, 2.0)
+_OPEN_PER_PLACE = 16
+_Key = tuple[Stream, str]
+_LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 class Recorder(Protocol):
@@ -29,7 +37,7 @@ class Recorder(Protocol):
     def is_valid(self) -> bool:
         """Tell whether the lease cannot have passed to anybody else."""
 
-    def write(self, batch: Batch) -> Collection[tuple[Stream, str]]:
+    def write(self, batch: Batch) -> Collection[_Key]:
         """Write one batch durably, all or nothing; an empty one renews the lease. Safe to repeat.
 
         Returns the calls whose mark did not take, because somebody else sends them or has sent them.
@@ -42,7 +50,8 @@ class Recorder(Protocol):
 class Scribe:
     """Marks calls before they are sent and records their outcomes; the only writer of one delivery.
 
-    Shape:  outbox: what the next commit takes along.  sendable: flights durably marked, in order; None ends a worker.
+    Shape:  outbox: what the next commit takes along.  sendable: flights durably marked, or in no need of it, the oldest first;
+            None in the place of one ends a worker.
             in_flight: requests on their way, kept by the sender.
     Units:  renew_s: seconds without a write after which the lease is renewed.
     """
@@ -53,112 +62,173 @@ class Scribe:
         self._concurrency = concurrency
         self._ahead = concurrency if rate_limit is None else min(concurrency, math.ceil(rate_limit))
         self._renew_s = renew_s
-        self._to_mark: list[tuple[datetime, int, Flight]] = []
+        self._to_mark: list[Turn] = []
+        self._unmarked: list[Turn] = []
+        self._open = 0
         self._turns = count()
         self._marked: Counter[Stream] = Counter()
-        self._wake = asyncio.Event()
+        self._posted: SimpleQueue[Outbox | None] = SimpleQueue()
+        self._left: list[Outbox | None] = []
+        self._pending = 0
+        self._will_post = False
         self._dropping = False
         self._closing = False
         self.outbox = Outbox()
-        self.sendable: asyncio.Queue[Flight | None] = asyncio.Queue()
+        self.sendable: asyncio.PriorityQueue[tuple[datetime, int, Flight | None]] = asyncio.PriorityQueue()
         self.in_flight = 0
 
-    def mark(self, flight: Flight) -> None:
-        """Have a call marked, the oldest first; it becomes sendable once that is durable."""
-        heapq.heappush(self._to_mark, (flight.operation.call.occurred_at or FIRST_MOMENT, next(self._turns), flight))
-        self._wake.set()
+    def submit(self, flight: Flight) -> None:
+        """Have a call sent, the oldest first: once it is durably marked, or at once if it needs no mark."""
+        turn = (flight.operation.call.occurred_at or FIRST_MOMENT, next(self._turns), flight)
+        flight.marked = flight.needs_mark
+        if flight.marked:
+            heapq.heappush(self._to_mark, turn)
+            self.wake()
+        else:
+            heapq.heappush(self._unmarked, turn)
+            self._release()
 
     def drop(self) -> list[Flight]:
         """Make nothing sendable any more: take back what is being marked, forget and return what waits for it."""
         self._dropping = True
-        waiting = [flight for _, _, flight in sorted(self._to_mark)]
+        waiting = [flight for _, _, flight in sorted([*self._to_mark, *self._unmarked])]
         self._to_mark.clear()
-        self._wake.set()
+        self._unmarked.clear()
+        self.wake()
         return waiting
 
+    def end(self, workers: int) -> None:
+        """End so many workers once nothing is sendable any more."""
+        for _ in range(workers):
+            self.sendable.put_nowait((_LAST_MOMENT, next(self._turns), None))
+
     def wake(self) -> None:
-        """Say that the outbox has something new."""
-        self._wake.set()
+        """Say that the outbox has something new; it is posted as soon as all that happens in this turn of the loop is in it."""
+        if not self._will_post:
+            self._will_post = True
+            asyncio.get_running_loop().call_soon(self._post)
 
     def close(self) -> None:
         """Write what is left, then end."""
         self._closing = True
-        self._wake.set()
+        self.wake()
 
     async def run(self, thread: ThreadPoolExecutor, committed: Callable[[Outbox], None], refused: Callable[[Flight], None]) -> None:
         """Write until closed. Raises what the recorder raises once repeating no longer helps.
 
         refused: hears of flights whose mark did not take; they are not made sendable.
         """
-        written_at = time.monotonic()
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, written_at + self._renew_s - time.monotonic())):
-                    await self._wake.wait()
-            self._wake.clear()
-            outbox, self.outbox = self.outbox, Outbox()
-            self._marked.subtract(outbox.landed)  # their outcomes and the marks that take their places become durable as one
-            marks = self._take_marks()
-            outbox.batch.entries.extend(Entry(flight.operation.call, Status.SENDING, attempts=flight.total_attempts) for flight in marks)
-            if not outbox.batch and self._closing:
-                return
-            if not outbox.batch and time.monotonic() - written_at < self._renew_s:
-                continue
-            others = await self._write(thread, outbox.batch)
-            written_at = time.monotonic()
-            if others:
-                marks = self._leave_to_others(marks, others, refused)
-            if self._dropping:
-                self._take_back(marks)
-            else:
-                for flight in marks:
-                    self.sendable.put_nowait(flight)
-            if self._to_mark or self._closing:
-                self._wake.set()
-            committed(outbox)
+        loop = asyncio.get_running_loop()
+        news: asyncio.Queue[tuple[Outbox, list[Flight]] | None] = asyncio.Queue()
 
-    def _take_marks(self) -> list[Flight]:
+        def learn(outbox: Outbox, others: Collection[_Key]) -> None:
+            news.put_nowait((outbox, self._learn(outbox, others)))
+
+        writing = loop.run_in_executor(thread, self._keep_writing, lambda *said: loop.call_soon_threadsafe(learn, *said))
+        writing.add_done_callback(lambda _: news.put_nowait(None))
+        try:
+            while (told := await news.get()) is not None:
+                outbox, left = told
+                for flight in left:
+                    refused(flight)
+                committed(outbox)
+            await writing
+        finally:
+            self._posted.put(None)
+
+    # In the loop.
+
+    def _post(self) -> None:
+        """Hand the outbox to the writing thread, with the marks that take the places of those whose outcomes it records."""
+        self._will_post = False
+        outbox, self.outbox = self.outbox, Outbox()
+        self._marked.subtract(outbox.landed)  # both become durable as one
+        outbox.marks = self._take_marks()
+        outbox.batch.entries += [
+            Entry(flight.operation.call, Status.SENDING, attempts=flight.total_attempts) for _, _, flight in outbox.marks
+        ]
+        if outbox.batch:
+            self._pending += 1
+            self._posted.put(outbox)
+        elif self._closing and not self._pending:
+            self._posted.put(None)
+
+    def _learn(self, outbox: Outbox, others: Collection[_Key]) -> list[Flight]:
+        """Make sendable what is marked now; return what somebody else sends."""
+        self._pending -= outbox.posts
+        left = []
+        for turn in outbox.marks:
+            flight = turn[2]
+            call = flight.operation.call
+            if (call.stream, call.message_id) in others:
+                self._marked[call.stream] -= 1
+                left.append(flight)
+            elif self._dropping:
+                self.outbox.batch.restores.append(call)
+                self.outbox.land(flight)
+            else:
+                self.sendable.put_nowait(turn)
+        self._open -= outbox.unmarked
+        self._release()
+        if self._to_mark or self._dropping or self._closing:
+            self.wake()
+        return left
+
+    def _release(self) -> None:
+        """Make what needs no mark sendable, as long as not too much of it is unrecorded."""
+        while self._unmarked and self._open < _OPEN_PER_PLACE * self._concurrency:
+            self.sendable.put_nowait(heapq.heappop(self._unmarked))
+            self._open += 1
+
+    def _take_marks(self) -> list[Turn]:
         """Take what may be marked now: of each stream, what is marked after this commit is at most twice `concurrency`.
 
         The events among them may be in doubt after a crash. Customers are only upserted again, so that they need not share
         the places of the events; the bound of their own keeps the order of time between users from slipping far.
         """
-        taken: list[Flight] = []
+        taken: list[Turn] = []
         most = min(2 * self._concurrency, self.in_flight + 2 * self._ahead)
         while self._to_mark and self._marked[self._to_mark[0][2].operation.stream] < most:
-            flight = heapq.heappop(self._to_mark)[2]
-            self._marked[flight.operation.stream] += 1
-            taken.append(flight)
+            turn = heapq.heappop(self._to_mark)
+            self._marked[turn[2].operation.stream] += 1
+            taken.append(turn)
         return taken
 
-    def _leave_to_others(
-        self, marks: Iterable[Flight], others: Collection[tuple[Stream, str]], refused: Callable[[Flight], None]
-    ) -> list[Flight]:
-        mine = []
-        for flight in marks:
-            call = flight.operation.call
-            if (call.stream, call.message_id) in others:
-                self._marked[call.stream] -= 1
-                refused(flight)
-            else:
-                mine.append(flight)
-        return mine
+    # In the writing thread.
 
-    def _take_back(self, marks: Iterable[Flight]) -> None:
-        for flight in marks:
-            self.outbox.batch.restores.append(flight.operation.call)
-            self.outbox.landed.append(flight.operation.stream)
-            self._wake.set()
+    def _keep_writing(self, tell: Callable[[Outbox, Collection[_Key]], object]) -> None:
+        """Write what is posted until the end is; without news, renew the lease."""
+        while (outbox := self._take_posted()) is not None:
+            tell(outbox, self._write(outbox.batch))
 
-    async def _write(self, thread: ThreadPoolExecutor, batch: Batch) -> Collection[tuple[Stream, str]]:
+    def _take_posted(self) -> Outbox | None:
+        """Return all that is posted as one, None at the end.
+
+        What is taken back stands first in a batch, and so must not be joined with what was posted before it.
+        """
+        try:
+            first = self._left.pop() if self._left else self._posted.get(timeout=self._renew_s)
+        except Empty:
+            return Outbox(posts=0)
+        while first is not None:
+            try:
+                after = self._posted.get_nowait()
+            except Empty:
+                break
+            if after is None or after.batch.restores:
+                self._left.append(after)
+                break
+            first.join(after)
+        return first
+
+    def _write(self, batch: Batch) -> Collection[_Key]:
         """Write a batch; a database that fails for a moment gets more chances."""
-        loop = asyncio.get_running_loop()
         waits = iter(_WRITE_WAITS_S)
         while True:
             try:
-                return await loop.run_in_executor(thread, self._recorder.write, batch)
+                return self._recorder.write(batch)
             except DatabaseError as error:
                 wait_s = next(waits, None)
                 if wait_s is None:
                     raise error from error.__cause__
-                await asyncio.sleep(wait_s)
+                time.sleep(wait_s)

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-
-import httpx
+from typing import TYPE_CHECKING
 
 from rehook_sync.database import Database
 from rehook_sync.delivery import DeliveryConfig
@@ -14,17 +13,20 @@ from rehook_sync.ledger import Ledger
 from rehook_sync.mapping import Names
 from rehook_sync.queries import Identifier
 from rehook_sync.records import Reason, Selection, Shard, Stream, Window
-from rehook_sync.rehook import Rehook
 from rehook_sync.reports import Request
 from rehook_sync.retry import RetryPolicy
 from rehook_sync.rules import Policy
 from rehook_sync.segment import SegmentSource
 from rehook_sync.settings import CustomerUpdates, OnAmbiguousEvent, Settings
 from rehook_sync.state import State
-from rehook_sync.transport import AiohttpTransport
 from rehook_sync.watermark import Beginning, next_window
 
-__all__ = ["Site", "advice", "open_client", "slowness", "source_config"]
+if TYPE_CHECKING:
+    import httpx
+
+    from rehook_sync.rehook import Rehook
+
+__all__ = ["Site", "advice", "load_heavy", "open_client", "slowness", "source_config"]
 
 _MANY_ANONYMOUS = 0.2
 
@@ -40,7 +42,7 @@ class Site:
     source: SegmentSource
     database: Database
     state: State
-    transport: httpx.AsyncBaseTransport | None
+    transport: "httpx.AsyncBaseTransport | None"
     is_one_database: bool
 
     @property
@@ -104,13 +106,24 @@ class Site:
             renew_s=settings.lease_ttl.total_seconds() / 3,
         )
 
-    def client(self, parts: int = 1) -> Rehook:
+    def client(self, parts: int = 1) -> "Rehook":
         """Return a client of Rehook, for one of several parts that work at the same time."""
         return open_client(self.settings, self.transport, parts)
 
 
-def open_client(settings: Settings, transport: httpx.AsyncBaseTransport | None, parts: int = 1) -> Rehook:
+def load_heavy() -> None:
+    """Load what only those need who judge rows and send something, so that others start in half the time."""
+    import pandas  # noqa: F401, PLC0415
+
+    import rehook_sync.rehook  # noqa: PLC0415
+    import rehook_sync.transport  # noqa: F401, PLC0415
+
+
+def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None", parts: int = 1) -> "Rehook":
     """Return a client of Rehook. Raises SettingsError when the credentials are missing."""
+    from rehook_sync.rehook import Rehook  # noqa: PLC0415 - see `load_heavy`
+    from rehook_sync.transport import AiohttpTransport  # noqa: PLC0415
+
     key, secret = settings.require_credentials()
     transport = transport or AiohttpTransport(max(settings.concurrency // parts, 1), settings.timeout)
     return Rehook(transport, settings.api_url, key.get_secret_value(), secret.get_secret_value())

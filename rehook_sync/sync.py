@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Self
-
-import httpx
+from typing import TYPE_CHECKING, Self
 
 from rehook_sync.audit import AuditReport, audit_stream
 from rehook_sync.database import open_database, same_database
@@ -27,13 +25,16 @@ from rehook_sync.state import State
 from rehook_sync.upkeep import accept_doubtful, check_forgettable, forget, prune
 from rehook_sync.watermark import Beginning
 
+if TYPE_CHECKING:
+    import httpx
+
 __all__ = ["Sync"]
 
 
 class Sync:
     """One warehouse, one set of sync-state tables and one Rehook, by one set of settings. Close it after use."""
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None, *, read_only: bool = False) -> None:
+    def __init__(self, settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None, *, read_only: bool = False) -> None:
         """Open nothing yet but check that both databases can be named; `transport` replaces the network in tests.
 
         read_only: nothing may write to either database.

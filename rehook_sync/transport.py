@@ -11,10 +11,9 @@ import math
 import ssl
 import urllib.request
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
 
 import aiohttp
 import httpx
@@ -25,9 +24,7 @@ from aiohttp.streams import EofStream
 
 from rehook_sync.wire import Wire
 
-__all__ = ["AiohttpTransport", "run_loop"]
-
-_Result = TypeVar("_Result")
+__all__ = ["AiohttpTransport"]
 
 _KEEPALIVE_S = 4.0  # below the 5 s after which many servers close an idle connection: nothing is then lost in a race
 _TARGETS_KEPT = 256
@@ -45,16 +42,6 @@ _NEVER_LEFT: tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]
     ((TimeoutError,), httpx.ConnectTimeout),
     ((Exception,), httpx.ConnectError),
 )
-
-
-def run_loop(main: Coroutine[object, object, _Result]) -> _Result:
-    """Run a coroutine to its end, on uvloop where that is installed: it does the same work in less time."""
-    try:
-        from uvloop import new_event_loop  # noqa: PLC0415 - may not be there, and is not needed before something is sent
-    except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):

@@ -1,11 +1,15 @@
-"""The interpreter set for a job of many rows and three threads."""
+"""The interpreter set for a job of many rows and three threads, and its fastest event loop."""
 
+import asyncio
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-__all__ = ["tuned_interpreter"]
+__all__ = ["run_loop", "tuned_interpreter"]
+
+_Result = TypeVar("_Result")
 
 _GARBAGE_THRESHOLDS = (50_000, 20, 50)
 _SWITCH_S = 0.0005
@@ -26,3 +30,13 @@ def tuned_interpreter() -> Iterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         sys.setswitchinterval(switch_s)
+
+
+def run_loop(main: Coroutine[object, object, _Result]) -> _Result:
+    """Run a coroutine to its end, on uvloop where that is installed: it does the same work in less time."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - may not be there, and is not needed before something is sent
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)

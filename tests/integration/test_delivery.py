@@ -169,7 +169,7 @@ def test_call_is_durably_marked_before_its_request_leaves_and_never_too_many_are
     assert max(marked for _, marked in seen) <= 2 * CONFIG.concurrency
 
 
-def test_customers_take_no_place_of_events_and_time_order_between_users_slips_by_what_is_marked_only(bench: Bench) -> None:
+def test_known_customers_take_no_place_of_events_and_time_order_between_users_slips_by_what_is_marked_only(bench: Bench) -> None:
     marked: Counter[str] = Counter()
     sent: list[str] = []
 
@@ -179,6 +179,7 @@ def test_customers_take_no_place_of_events_and_time_order_between_users_slips_by
             for row in connection.execute(text("SELECT stream, count(*) AS n FROM sync_state WHERE status = 'sending' GROUP BY stream")):
                 marked[row.stream] = max(marked[row.stream], row.n)
 
+    bench.deliver(Api(), [operations([identify(f"user-{at}", f"known-{at}", 0) for at in range(200)])])
     rows = [
         make(f"user-{at}", f"{make.__name__}-{at}", 2 * at + place) for at in range(200) for place, make in enumerate((identify, event))
     ]
@@ -186,6 +187,26 @@ def test_customers_take_no_place_of_events_and_time_order_between_users_slips_by
     assert CONFIG.concurrency < max(marked.values()) <= 2 * CONFIG.concurrency
     places = {row.message_id: place for place, row in enumerate(rows)}
     assert max(abs(places[label] - place) for place, label in enumerate(sent)) <= 6 * CONFIG.concurrency
+
+
+def test_customers_nobody_knows_of_need_no_mark_but_not_many_of_them_are_unrecorded(bench: Bench) -> None:
+    seen: list[tuple[str, str | None]] = []
+    unrecorded: list[int] = []
+
+    async def look(label: str) -> None:
+        statuses = bench.statuses()
+        seen.append((label.partition("-")[0], statuses.get(label)))
+        unrecorded.append(sum(kind == "first" for kind, _ in seen) - sum(label.startswith("first") for label in statuses))
+
+    users = [f"user-{at}" for at in range(300)]
+    rows = [identify(user, f"first-{user}", at) for at, user in enumerate(users)]
+    rows += [event(user, f"event-{user}", 1000 + at) for at, user in enumerate(users)]
+    rows += [identify(user, f"second-{user}", 2000 + at, plan="pro") for at, user in enumerate(users)]
+    bench.deliver(Api(before=look), [operations(rows)])
+    assert set(seen) == {("first", None), ("event", "sending"), ("second", "sending")}
+    assert max(unrecorded) <= 17 * CONFIG.concurrency
+    assert set(bench.statuses().values()) == {"sent"}
+    assert len(bench.statuses()) == 900
 
 
 def test_refused_row_is_rejected_and_does_not_hold_its_user_back(bench: Bench) -> None:
