@@ -22,7 +22,7 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EofStream
 
-from rehook_sync.wire import Wire
+from rehook_sync.wire import Wire, spell
 
 __all__ = ["AiohttpTransport"]
 
@@ -31,7 +31,6 @@ _TARGETS_KEPT = 256
 _STALLED_S = 0.05
 """Without an answer for so long the loop may have been held up, and connections may have ended unnoticed."""
 _SCHEMES = frozenset({"http", "https"})
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError, ValueError)
 """All that aiohttp raises when an exchange fails; timeouts are OSErrors, header and address errors ValueErrors."""
@@ -80,7 +79,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         connector = self._connector or self._open_connector()
         target = self._targets.get(str(request.url)) or self._read_target(request, loop)
         try:
-            whole = await _spell(request, target.path)
+            whole = await spell(request, target.path)
             line = self._take_warm(target, now) or await self._get_line(connector, target, now + self._timeout_s / 2)
         except _FAILURES as error:
             raise _translated(error, request) from error
@@ -305,23 +304,6 @@ class _ResponseBody(httpx.AsyncByteStream):
         line, self._line = self._line, None
         if line is not None:
             self._put_back(line)
-
-
-async def _spell(request: httpx.Request, path: bytes) -> bytes:
-    """Return a request as it goes over the wire.
-
-    Raises: ValueError for a header that would end its line.
-    """
-    headers = request.headers.raw
-    if isinstance(request.stream, httpx.ByteStream):
-        content = b"".join(request.stream)
-    else:
-        content = await request.aread()  # sent in one piece, whatever it is, so that its framing is said anew
-        headers = [*(pair for pair in headers if pair[0].lower() not in _FRAMING), (b"Content-Length", b"%d" % len(content))]
-    head = b"\r\n".join([b"%s %s HTTP/1.1" % (request.method.encode("ascii"), path), *map(b": ".join, headers)])
-    if head.count(b"\r") != len(headers) or head.count(b"\n") != len(headers):
-        raise ValueError("a header holds the end of a line")
-    return b"%s\r\n\r\n%s" % (head, content)
 
 
 def _translated(error: Exception, request: httpx.Request) -> httpx.TransportError:
