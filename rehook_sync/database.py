@@ -4,7 +4,7 @@ import logging
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
@@ -97,9 +97,9 @@ class Database:
         self._worked = True
         return connection
 
-    def writer(self) -> "Writer":
-        """Return a connection of one's own for many short transactions."""
-        writer = Writer(self)
+    def writer(self, preparing: Sequence[TextClause] = ()) -> "Writer":
+        """Return a connection of one's own for many short transactions; `preparing` is executed whenever it is opened."""
+        writer = Writer(self, preparing)
         self._writers.add(writer)
         return writer
 
@@ -141,9 +141,10 @@ class Writer:
     Made by `Database.writer`. After an error it is closed, and the next transaction opens another one.
     """
 
-    def __init__(self, database: Database) -> None:
-        """Prepare; the first transaction connects."""
+    def __init__(self, database: Database, preparing: Sequence[TextClause]) -> None:
+        """Take note; the first transaction connects."""
         self._database = database
+        self._preparing = preparing
         self._connection: Connection | None = None
 
     @contextmanager
@@ -172,6 +173,12 @@ class Writer:
             connection.info["bounded"] = True
             with connection.begin():
                 connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (_LOCK_TIMEOUT,))
+        if self._preparing:
+            connection.info["write"] = False  # nothing of it is kept in the file, so nobody has to be waited for
+            with connection.begin():
+                for each in self._preparing:
+                    connection.execute(each)
+            connection.info["write"] = True
         return connection
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["ClaimDesk", "Intake", "IntakeConfig", "PlannedClaims"]
 
 _Result = TypeVar("_Result")
+_FIRST_ROWS = 250
+"""So many rows come first, so that sending begins while the others are judged."""
 _RANK = {stream: rank for rank, stream in enumerate(Stream)}
 Key = tuple[Stream, str]
 
@@ -124,7 +126,9 @@ class Intake:
         rows = heapq.merge(*iterators, key=_order)
         try:
             left = self._config.limit
-            while chunk := list(islice(rows, self._config.chunk_rows)):
+            taken = min(_FIRST_ROWS, self._config.chunk_rows)
+            while chunk := list(islice(rows, taken)):
+                taken = self._config.chunk_rows
                 fresh = self._fresh(chunk)
                 self.seen += len(chunk)
                 if left is not None:

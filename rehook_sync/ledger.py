@@ -44,8 +44,8 @@ class Ledger:
         self.run_id = run_id
         self.reopens = Status.FAILED
         self._database = database
-        self._writer = database.writer()
         self._sql = Statements("state", database.engine.dialect)
+        self._writer = database.writer([self._sql[name] for name in ("batch_view", "batch_trigger") if database.dialect == "sqlite"])
         self._ttl_s = ttl_s
         self._is_part = shard is not None
         name = "run" if shard is None else f"shard {shard}"
@@ -100,10 +100,13 @@ class Ledger:
 
         Whoever takes a run over locks the rows in the same order, so that the two cannot wait for each other.
         """
-        if self._is_part and now - self._run_renewed_at >= self._ttl_s / 3:
+        if self._run_is_due(now):
             if connection.execute(self._sql["renew_run"], {"ttl_s": self._ttl_s, "run_id": self.run_id}).scalar() is None:
                 raise self._lost()
             self._run_renewed_at = now
+
+    def _run_is_due(self, now: float) -> bool:
+        return self._is_part and now - self._run_renewed_at >= self._ttl_s / 3
 
     def _lost(self) -> LeaseLostError:
         self._valid_until = 0.0
@@ -138,12 +141,10 @@ class Ledger:
         these must not be sent.
         """
         entries = {(entry.call.stream, entry.call.message_id): entry for entry in batch.entries}
-        with self._holding(self._writer.transaction()) as connection:
-            self._write_restores(connection, batch.restores)
-            refused = self._write_entries(connection, entries)
-            self._write_customers(connection, batch.customers)
-            self._write_accepted(connection, batch.accepted)
-            self._write_releases(connection, batch.released)
+        is_plain = not (batch.restores or batch.accepted or batch.released or self._run_is_due(time.monotonic()))
+        refused = self._write_at_once(entries, batch.customers) if is_plain else None
+        if refused is None:
+            refused = self._write_step_by_step(batch, entries)
         for key, entry in entries.items():
             if entry.status is Status.SENDING and key not in refused:
                 self._marked.add(key)
@@ -151,26 +152,55 @@ class Ledger:
                 self._marked.discard(key)
         return refused
 
-    def _write_entries(self, connection: Connection, newest: Mapping[Key, Entry]) -> frozenset[Key]:
-        marks = {key: entry for key, entry in newest.items() if entry.status is Status.SENDING}
-        others = {key: entry for key, entry in newest.items() if key not in marks}
-        outcomes = {key: entry for key, entry in others.items() if key in self._marked}
-        if outcomes:
-            # What is marked needs no more than its outcome: half the work. Should a mark be gone after all, it is written anew.
-            told = connection.execute(self._sql["write_outcomes"], {"rows": _json([_outcome_row(entry) for entry in outcomes.values()])})
-            if told.rowcount == len(outcomes):
-                others = {key: entry for key, entry in others.items() if key not in outcomes}
-        if others:
-            rows = _json([_entry_row(entry) for entry in others.values()])
-            connection.execute(self._sql["write_entries"], {"rows": rows, "run_id": self.run_id, "reopens": self.reopens})
-        return self._write_marks(connection, marks) if marks else frozenset()
+    def _write_at_once(self, newest: Mapping[Key, Entry], customers: Sequence[Customer]) -> frozenset[Key] | None:
+        """Write what a batch usually holds as one statement. When anything is not as expected nothing is written and None returned.
 
-    def _write_marks(self, connection: Connection, marks: Mapping[Key, Entry]) -> frozenset[Key]:
-        """Mark calls and return those whose mark did not take."""
-        rows = _json([_mark_row(entry) for entry in marks.values()])
-        written = connection.execute(self._sql["write_marks"], {"rows": rows, "run_id": self.run_id, "reopens": self.reopens})
-        if written.rowcount == len(marks):
-            return frozenset()
+        What is marked needs no more than its outcome: half the work.
+        """
+        marks = [entry for entry in newest.values() if entry.status is Status.SENDING]
+        others = [(key, entry) for key, entry in newest.items() if entry.status is not Status.SENDING]
+        outcomes = [entry for key, entry in others if key in self._marked]
+        entries = [entry for key, entry in others if key not in self._marked]
+        asked_at = time.monotonic()
+        values = self._batch_values(outcomes, entries, marks, customers)
+        try:
+            with self._writer.transaction() as connection:
+                written = connection.execute(self._sql["write_batch"], {**values, "strict": True})
+                if written.returns_rows and written.all() != [(len(outcomes), len(marks))]:
+                    raise ConflictError("an outcome or a mark did not take")
+        except ConflictError:
+            return None
+        self._valid_until = asked_at + self._ttl_s
+        return frozenset()
+
+    def _write_step_by_step(self, batch: Batch, newest: Mapping[Key, Entry]) -> frozenset[Key]:
+        """Write any batch. Should a mark be gone, its outcome is written all the same."""
+        marks = {key: entry for key, entry in newest.items() if entry.status is Status.SENDING}
+        entries = [entry for entry in newest.values() if entry.status is not Status.SENDING]
+        with self._holding(self._writer.transaction()) as connection:
+            self._write_restores(connection, batch.restores)
+            values = self._batch_values([], entries, list(marks.values()), batch.customers)
+            connection.execute(self._sql["write_batch"], {**values, "strict": False})
+            refused = self._find_refused(connection, marks) if marks else frozenset()
+            self._write_accepted(connection, batch.accepted)
+            self._write_releases(connection, batch.released)
+        return refused
+
+    def _batch_values(
+        self, outcomes: Sequence[Entry], entries: Sequence[Entry], marks: Sequence[Entry], customers: Sequence[Customer]
+    ) -> dict[str, object]:
+        return {
+            **self._holder,
+            "run_id": self.run_id,
+            "reopens": self.reopens,
+            "outcomes": _json([_outcome_row(entry) for entry in outcomes]),
+            "entries": _json([_entry_row(entry) for entry in entries]),
+            "marks": _json([_mark_row(entry) for entry in marks]),
+            "customers": _json([_customer_row(customer) for customer in _newest(customers)]),
+        }
+
+    def _find_refused(self, connection: Connection, marks: Mapping[Key, Entry]) -> frozenset[Key]:
+        """Return the calls whose mark did not take."""
         rows = _json(
             [{"stream": stream, "message_id": message_id, "user_id": mark.call.user_id} for (stream, message_id), mark in marks.items()]
         )
@@ -185,15 +215,6 @@ class Ledger:
         earlier = [_prior_row(call) for call in calls if call.prior is not None]
         if earlier:
             connection.execute(self._sql["restore_prior"], {"rows": _json(earlier)})
-
-    def _write_customers(self, connection: Connection, customers: Sequence[Customer]) -> None:
-        newest: dict[str, Customer] = {}
-        for customer in customers:
-            before = newest.get(customer.user_id)
-            code = customer.code or (before.code if before else None)
-            newest[customer.user_id] = customer if code == customer.code else replace(customer, code=code)
-        if newest:
-            connection.execute(self._sql["write_customers"], {"rows": _json([_customer_row(each) for each in newest.values()])})
 
     def _write_accepted(self, connection: Connection, claims: Iterable[Claim]) -> None:
         newest = {claim.user_id: claim.code for claim in claims}
@@ -295,23 +316,8 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else utc_text(moment)
 
 
-def _entry_row(entry: Entry) -> dict[str, object]:
-    call = entry.call
-    return {
-        "stream": call.stream,
-        "message_id": call.message_id,
-        "user_id": call.user_id,
-        "event": call.event,
-        "received_at": _time(call.received_at),
-        "occurred_at": _time(call.occurred_at),
-        "status": entry.status,
-        "reason": entry.reason,
-        "detail": entry.detail,
-        "http_status": entry.http_status,
-        "attempts": entry.attempts,
-        "payload_hash": call.payload_hash,
-        "sent_as": entry.sent_as,
-    }
+def _entry_row(entry: Entry) -> Sequence[object]:
+    return *_mark_row(entry), entry.status, entry.reason, entry.detail, entry.http_status, entry.sent_as
 
 
 def _prior_row(call: Call) -> dict[str, object]:
@@ -330,11 +336,16 @@ def _prior_row(call: Call) -> dict[str, object]:
     }
 
 
-def _customer_row(customer: Customer) -> dict[str, object]:
-    return {
-        "source_id": customer.user_id,
-        "trait_hashes": None if customer.trait_hashes is None else _json(dict(customer.trait_hashes)),
-        "message_id": customer.message_id,
-        "sent": customer.sent,
-        "code": customer.code,
-    }
+def _newest(customers: Iterable[Customer]) -> Iterable[Customer]:
+    """Return the last record of each customer, with the last code that was accepted."""
+    newest: dict[str, Customer] = {}
+    for customer in customers:
+        before = newest.get(customer.user_id)
+        code = customer.code or (before.code if before else None)
+        newest[customer.user_id] = customer if code == customer.code else replace(customer, code=code)
+    return newest.values()
+
+
+def _customer_row(customer: Customer) -> Sequence[object]:
+    hashes = None if customer.trait_hashes is None else _json(dict(customer.trait_hashes))
+    return customer.user_id, hashes, customer.message_id, customer.sent, customer.code

@@ -52,9 +52,13 @@ def run_whole(site: Site, request: Request, interrupt: Interrupt, listen: Listen
         report = DeliveryReport()
         try:
             # Read before the rows are: what arrives in between is then never below a watermark without being seen.
+            watermarks = {stream: state.read_coverage(stream).watermark for stream in windows}
+            loading = Thread(target=load_heavy)
+            if None in watermarks.values():
+                loading.start()
             newest = {stream: site.source.newest(stream, window) for stream, window in windows.items()}
-            if _has_news(state, newest):
-                Thread(target=load_heavy).start()
+            if not loading.ident and any(moment > (watermarks[stream] or moment) for stream, moment in newest.items() if moment):
+                loading.start()
             work = _Work(ledger, intake, intake.read_loads(windows, request.streams), windows)
             report = _deliver(site, work, interrupt, listen)
         except RehookSyncError as error:
@@ -207,15 +211,6 @@ class _Work:
     intake: Intake
     loads: Generator[Load, None, None]
     counted: Mapping[Stream, Window] | None = None
-
-
-def _has_news(state: State, newest: Mapping[Stream, datetime | None]) -> bool:
-    """Tell whether there is surely something to do, so that what it takes may be loaded while the first rows are read."""
-    for stream, moment in newest.items():
-        watermark = state.read_coverage(stream).watermark
-        if moment is not None and (watermark is None or moment > watermark):
-            return True
-    return False
 
 
 def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *, parts: int = 1) -> DeliveryReport:

@@ -110,28 +110,3 @@ UPDATE sync_customers SET referral_code = NULL WHERE source_id = :user_id AND re
 UPDATE sync_customers SET referral_code = :code
 WHERE source_id = :user_id AND referral_code IS NULL
     AND NOT EXISTS (SELECT 1 FROM sync_customers AS other WHERE other.referral_code = :code);
-
--- name: write_customers
--- does: records what customers last got, and the referral codes that Rehook accepted with it
--- dialect: postgresql
-INSERT INTO sync_customers (source_id, trait_hashes, first_sent_at, last_sent_at, last_message_id, accepted_code)
-SELECT source_id, trait_hashes, CASE WHEN sent THEN now() END, CASE WHEN sent THEN now() END, message_id, code
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (source_id text, trait_hashes text, message_id text, sent boolean, code text)
-ON CONFLICT (source_id) DO UPDATE
-    SET trait_hashes = excluded.trait_hashes, first_sent_at = coalesce(sync_customers.first_sent_at, excluded.first_sent_at),
-        last_sent_at = coalesce(excluded.last_sent_at, sync_customers.last_sent_at),
-        last_message_id = coalesce(excluded.last_message_id, sync_customers.last_message_id),
-        accepted_code = coalesce(excluded.accepted_code, sync_customers.accepted_code);
-
--- name: write_customers
--- does: records what customers last got, and the referral codes that Rehook accepted with it
--- dialect: sqlite
-INSERT INTO sync_customers (source_id, trait_hashes, first_sent_at, last_sent_at, last_message_id, accepted_code)
-SELECT value ->> 'source_id', value ->> 'trait_hashes', iif(value ->> 'sent', strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL),
-    iif(value ->> 'sent', strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL), value ->> 'message_id', value ->> 'code'
-FROM json_each(:rows) WHERE true
-ON CONFLICT (source_id) DO UPDATE
-    SET trait_hashes = excluded.trait_hashes, first_sent_at = coalesce(sync_customers.first_sent_at, excluded.first_sent_at),
-        last_sent_at = coalesce(excluded.last_sent_at, sync_customers.last_sent_at),
-        last_message_id = coalesce(excluded.last_message_id, sync_customers.last_message_id),
-        accepted_code = coalesce(excluded.accepted_code, sync_customers.accepted_code);

@@ -101,88 +101,123 @@ RETURNING user_id;
 -- does: counts the failed calls and those in doubt, by status
 SELECT status, count(*) AS n FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status;
 
--- name: write_marks
--- does: marks calls that are about to be sent, many at once, each as an array; a settled row is never touched again
--- dialect: postgresql
-INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
-SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), 'sending', CAST(r ->> 6 AS integer),
-    r ->> 7, :run_id, now()
-FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS r
-ON CONFLICT (stream, message_id) DO UPDATE
-    SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL,
-        attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = NULL, run_id = excluded.run_id,
-        settled_at = NULL, user_id = coalesce(excluded.user_id, sync_state.user_id)
-    WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
-        AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS DISTINCT FROM excluded.user_id);
-
--- name: write_marks
--- does: marks calls that are about to be sent, many at once, each as an array; a settled row is never touched again
+-- name: batch_view
+-- does: makes the place where the writer of a SQLite file puts a batch; what then happens stands in `batch_trigger`
 -- dialect: sqlite
-INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 'sending', value ->> 6, value ->> 7, :run_id,
-    strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
-FROM json_each(:rows) WHERE true
-ON CONFLICT (stream, message_id) DO UPDATE
-    SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL,
-        attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = NULL, run_id = excluded.run_id,
-        settled_at = NULL, user_id = coalesce(excluded.user_id, sync_state.user_id)
-    WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
-        AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS NOT excluded.user_id);
+CREATE TEMP VIEW sync_batch AS
+SELECT NULL AS name, NULL AS owner, NULL AS fence, NULL AS ttl_s, NULL AS run_id, NULL AS reopens, NULL AS strict,
+    NULL AS outcomes, NULL AS entries, NULL AS marks, NULL AS customers;
 
--- name: write_entries
--- does: records what became of calls that may not be marked, many at once; a settled row is never touched again
--- dialect: postgresql
-INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
-    payload_hash, sent_as, run_id, first_seen_at, settled_at)
-SELECT stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts, payload_hash,
-    sent_as, :run_id, now(), CASE WHEN status IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, user_id text, event text,
-    received_at timestamptz, occurred_at timestamptz, status text, reason text, detail text, http_status integer, attempts integer,
-    payload_hash text, sent_as text)
-ON CONFLICT (stream, message_id) DO UPDATE
-    SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
-        attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
-        settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
-    WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens;
-
--- name: write_entries
--- does: records what became of calls that may not be marked, many at once; a settled row is never touched again
+-- name: batch_trigger
+-- does: does with a batch what `write_batch` says; it fails as a whole when the lease is lost or, being strict, when not every outcome or mark took
 -- dialect: sqlite
-INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
-    payload_hash, sent_as, run_id, first_seen_at, settled_at)
-SELECT value ->> 'stream', value ->> 'message_id', value ->> 'user_id', value ->> 'event', value ->> 'received_at',
-    value ->> 'occurred_at', value ->> 'status', value ->> 'reason', value ->> 'detail', value ->> 'http_status',
-    value ->> 'attempts', value ->> 'payload_hash', value ->> 'sent_as', :run_id, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'),
-    CASE WHEN value ->> 'status' IN ('sent', 'unchanged', 'merged', 'rejected') THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
-FROM json_each(:rows) WHERE true
-ON CONFLICT (stream, message_id) DO UPDATE
-    SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
-        attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
-        settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
-    WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens;
+CREATE TEMP TRIGGER sync_batch_written INSTEAD OF INSERT ON sync_batch
+BEGIN
+    UPDATE sync_lease SET expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || NEW.ttl_s || ' seconds')
+    WHERE name = NEW.name AND owner = NEW.owner AND fence = NEW.fence;
+    SELECT RAISE(ABORT, 'the lease is lost') WHERE changes() = 0;
 
--- name: write_outcomes
--- does: records what became of calls that are marked, many at once, each as an array
--- dialect: postgresql
-UPDATE sync_state AS s
-SET status = r ->> 2, reason = r ->> 3, detail = r ->> 4, http_status = CAST(r ->> 5 AS integer), attempts = CAST(r ->> 6 AS integer), sent_as = r ->> 7,
-    settled_at = CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
-FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS r
-WHERE s.stream = r ->> 0 AND s.message_id = r ->> 1
-    -- Not IN: the index of unsettled calls, full of marks that have ended, would be read for it.
-    AND CASE s.status WHEN 'failed' THEN true WHEN 'sending' THEN true ELSE false END;
+    UPDATE sync_state
+    SET status = r.value ->> 2, reason = r.value ->> 3, detail = r.value ->> 4, http_status = r.value ->> 5, attempts = r.value ->> 6,
+        sent_as = r.value ->> 7,
+        settled_at = CASE WHEN r.value ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
+    FROM json_each(NEW.outcomes) AS r
+    WHERE sync_state.stream = r.value ->> 0 AND sync_state.message_id = r.value ->> 1 AND sync_state.status IN ('failed', 'sending');
+    SELECT RAISE(ABORT, 'a mark is gone') WHERE NEW.strict AND changes() <> json_array_length(NEW.outcomes);
 
--- name: write_outcomes
--- does: records what became of calls that are marked, many at once, each as an array
+    INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
+        payload_hash, sent_as, run_id, first_seen_at, settled_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
+        value ->> 6, value ->> 7, value ->> 12, NEW.run_id, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'),
+        CASE WHEN value ->> 8 IN ('sent', 'unchanged', 'merged', 'rejected') THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
+    FROM json_each(NEW.entries) WHERE true
+    ON CONFLICT (stream, message_id) DO UPDATE
+        SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
+            attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
+            settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
+        WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = NEW.reopens;
+
+    INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 'sending', value ->> 6, value ->> 7, NEW.run_id,
+        strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+    FROM json_each(NEW.marks) WHERE true
+    ON CONFLICT (stream, message_id) DO UPDATE
+        SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL, attempts = excluded.attempts,
+            payload_hash = excluded.payload_hash, sent_as = NULL, run_id = excluded.run_id, settled_at = NULL,
+            user_id = coalesce(excluded.user_id, sync_state.user_id)
+        WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = NEW.reopens)
+            AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS NOT excluded.user_id);
+    SELECT RAISE(ABORT, 'a mark did not take') WHERE NEW.strict AND changes() <> json_array_length(NEW.marks);
+
+    INSERT INTO sync_customers (source_id, trait_hashes, first_sent_at, last_sent_at, last_message_id, accepted_code)
+    SELECT value ->> 0, value ->> 1, iif(value ->> 3, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL),
+        iif(value ->> 3, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL), value ->> 2, value ->> 4
+    FROM json_each(NEW.customers) WHERE true
+    ON CONFLICT (source_id) DO UPDATE
+        SET trait_hashes = excluded.trait_hashes, first_sent_at = coalesce(sync_customers.first_sent_at, excluded.first_sent_at),
+            last_sent_at = coalesce(excluded.last_sent_at, sync_customers.last_sent_at),
+            last_message_id = coalesce(excluded.last_message_id, sync_customers.last_message_id),
+            accepted_code = coalesce(excluded.accepted_code, sync_customers.accepted_code);
+END;
+
+-- name: write_batch
+-- does: writes a batch as one statement: proves and extends the lease, records outcomes of marked calls, other calls and customers, marks what is sent next
 -- dialect: sqlite
-UPDATE sync_state
-SET status = r.value ->> 2, reason = r.value ->> 3, detail = r.value ->> 4, http_status = r.value ->> 5,
-    attempts = r.value ->> 6, sent_as = r.value ->> 7,
-    settled_at = CASE WHEN r.value ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected')
-        THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
-FROM json_each(:rows) AS r
-WHERE sync_state.stream = r.value ->> 0 AND sync_state.message_id = r.value ->> 1
-    AND sync_state.status IN ('failed', 'sending');
+INSERT INTO sync_batch (name, owner, fence, ttl_s, run_id, reopens, strict, outcomes, entries, marks, customers)
+VALUES (:name, :owner, :fence, :ttl_s, :run_id, :reopens, :strict, :outcomes, :entries, :marks, :customers);
+
+-- name: write_batch
+-- does: writes a batch as one statement: proves and extends the lease, records outcomes of marked calls, other calls and customers, marks what is sent next; gives how many outcomes and marks took, no row when the lease is lost
+-- dialect: postgresql
+WITH held AS (
+    UPDATE sync_lease SET expires_at = clock_timestamp() + make_interval(secs => :ttl_s)
+    WHERE name = :name AND owner = :owner AND fence = :fence
+    RETURNING fence
+), told AS (
+    UPDATE sync_state AS s
+    SET status = r ->> 2, reason = r ->> 3, detail = r ->> 4, http_status = CAST(r ->> 5 AS integer), attempts = CAST(r ->> 6 AS integer),
+        sent_as = r ->> 7, settled_at = CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+    FROM held, jsonb_array_elements(CAST(:outcomes AS jsonb)) AS r
+    WHERE s.stream = r ->> 0 AND s.message_id = r ->> 1
+        -- Not IN: the index of unsettled calls, full of marks that have ended, would be read for it.
+        AND CASE s.status WHEN 'failed' THEN true WHEN 'sending' THEN true ELSE false END
+    RETURNING 1
+), recorded AS (
+    INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
+        payload_hash, sent_as, run_id, first_seen_at, settled_at)
+    SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), r ->> 8, r ->> 9, r ->> 10,
+        CAST(r ->> 11 AS integer), CAST(r ->> 6 AS integer), r ->> 7, r ->> 12, :run_id, now(),
+        CASE WHEN r ->> 8 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+    FROM held, jsonb_array_elements(CAST(:entries AS jsonb)) AS r
+    ON CONFLICT (stream, message_id) DO UPDATE
+        SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
+            attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
+            settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
+        WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens
+), marked AS (
+    INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
+    SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), 'sending',
+        CAST(r ->> 6 AS integer), r ->> 7, :run_id, now()
+    FROM held, jsonb_array_elements(CAST(:marks AS jsonb)) AS r
+    ON CONFLICT (stream, message_id) DO UPDATE
+        SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL, attempts = excluded.attempts,
+            payload_hash = excluded.payload_hash, sent_as = NULL, run_id = excluded.run_id, settled_at = NULL,
+            user_id = coalesce(excluded.user_id, sync_state.user_id)
+        WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
+            AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS DISTINCT FROM excluded.user_id)
+    RETURNING 1
+), known AS (
+    INSERT INTO sync_customers (source_id, trait_hashes, first_sent_at, last_sent_at, last_message_id, accepted_code)
+    SELECT r ->> 0, r ->> 1, CASE WHEN CAST(r ->> 3 AS boolean) THEN now() END, CASE WHEN CAST(r ->> 3 AS boolean) THEN now() END, r ->> 2,
+        r ->> 4
+    FROM held, jsonb_array_elements(CAST(:customers AS jsonb)) AS r
+    ON CONFLICT (source_id) DO UPDATE
+        SET trait_hashes = excluded.trait_hashes, first_sent_at = coalesce(sync_customers.first_sent_at, excluded.first_sent_at),
+            last_sent_at = coalesce(excluded.last_sent_at, sync_customers.last_sent_at),
+            last_message_id = coalesce(excluded.last_message_id, sync_customers.last_message_id),
+            accepted_code = coalesce(excluded.accepted_code, sync_customers.accepted_code)
+)
+SELECT (SELECT count(*) FROM told) AS outcomes, (SELECT count(*) FROM marked) AS marks FROM held;
 
 -- name: read_marks
 -- does: tells which of these calls this run is sending for these users
