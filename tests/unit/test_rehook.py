@@ -515,3 +515,7 @@ def test_redacted_text_is_one_printable_line(text: str) -> None:
     assert line == line.strip()
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", line)
     line.encode()
+
+
+def test_an_id_that_ends_in_a_blank_is_removed_with_it() -> None:
+    assert "00 " not in redact("no user 00 00 here", b"{}", "00 ", ())
