@@ -218,11 +218,13 @@ def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *,
     total = 0
 
     def begin(loads: Iterator[Load]) -> Iterator[Load]:
-        """Count once there is something to do and while it is done: what has come to nothing is then looked through once, not twice."""
+        """Count while something is being sent, and only if there is more: what little there is is then looked through once, not twice."""
         nonlocal total
-        yield from islice(loads, 1)
+        yield from islice(loads, 2)
         if work.counted is not None:
-            if intake.seen:
+            if intake.complete:
+                total = intake.rows.total()
+            elif intake.seen:
                 due = sum(site.source.count(stream, window, site.known_in) for stream, window in work.counted.items())
                 total = due + intake.recorded
             listen(Progress(work.ledger.run_id, total))

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import cast
 
@@ -23,6 +25,7 @@ from rehook_sync.sync import Sync
 __all__ = ["run_in_processes"]
 
 _POLL_S = 0.2
+_LOADED = ["rehook_sync.workers", "rehook_sync.rehook", "rehook_sync.transport", "pandas"]
 
 
 def run_in_processes(
@@ -32,10 +35,14 @@ def run_in_processes(
 
     Raises: as `Sync.run`; RunUnfinishedError when a process died before it could say how its part ended.
     """
+    # A fresh interpreter is forked many times: it has loaded what all need, and holds no thread and no connection yet.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_LOADED)
+    forkserver.ensure_running()  # it loads while this process plans
     with Sync(settings) as sync:
         plan = sync.start(request, workers)
         listen(Progress(plan.run_id, plan.rows))
-        team = _Team(settings, plan.run_id, plan.shards)
+        team = _Team(context, settings, plan.run_id, plan.shards)
         error = team.watch(plan.rows, interrupt, listen)
         result = sync.finish(plan.run_id, error, interrupted=interrupt.requested)
         notes = [*result.notes, *slowness(team.progress.slowed, team.progress.lowest, settings.concurrency)]
@@ -45,10 +52,7 @@ def run_in_processes(
 class _Team:
     """The processes, and what each last said."""
 
-    def __init__(self, settings: Settings, run_id: str, shards: tuple[int, ...]) -> None:
-        # A fresh interpreter is forked many times: it has loaded what all need, and holds no thread and no connection yet.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["rehook_sync.workers"])
+    def __init__(self, context: ForkServerContext, settings: Settings, run_id: str, shards: tuple[int, ...]) -> None:
         self._run_id = run_id
         self.progress = Progress(run_id, 0)
         self._progress: dict[Connection, Progress] = {}
