@@ -16,7 +16,6 @@ from enum import Enum
 from types import FrameType
 from typing import Any
 
-import structlog
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -225,12 +224,14 @@ class ProgressLog:
 
     def __init__(self, log: Any = None) -> None:  # noqa: ANN401 - structlog's loggers have no common type
         """Start silent."""
-        self._log = structlog.wrap_logger(_Stderr(), processors=_LOG_PROCESSORS) if log is None else log
+        self._log = log
         self._next_at = 0.0
         self._began: tuple[float, int] | None = None
 
     def info(self, event: str, **values: object) -> None:
         """Write one line."""
+        if self._log is None:
+            self._log = _open_log()
         self._log.info(event, **values)
 
     def listen(self, progress: Progress) -> None:
@@ -272,12 +273,16 @@ def _make_visible(_logger: Any, _name: str, event: Any) -> Any:  # noqa: ANN401 
     return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-_LOG_PROCESSORS: Sequence[structlog.typing.Processor] = (
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    _make_visible,
-    structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event")),
-)
+def _open_log() -> Any:  # noqa: ANN401 - structlog's loggers have no common type
+    import structlog  # noqa: PLC0415 - takes a tenth of a second, and the first line comes when sending has begun
+
+    processors: Sequence[structlog.typing.Processor] = (
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _make_visible,
+        structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event")),
+    )
+    return structlog.wrap_logger(_Stderr(), processors=processors)
 
 
 @contextmanager

@@ -101,14 +101,14 @@ class SegmentSource:
 
     def newest(self, stream: Stream, window: Window) -> datetime | None:
         """Return the newest time in a window, over all calls, known or not; None when it has none."""
-        statement = self._calls(stream, None, "read_newest")
+        statement = self._calls(stream, None, "read_newest", window=window)
         with self._opened() as connection:
             value = connection.execute(statement, self._bounds(window)).scalar()
         return _usable_time(value)
 
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
         """Return the users of a window in some dozens of tiles of like size: the first user id of each, and its calls."""
-        statement = self._calls(stream, known, "read_user_tiles", user=self._user_column("calls", stream))
+        statement = self._calls(stream, known, "read_user_tiles", window=window, user=self._user_column("calls", stream))
         with self._opened() as connection:
             values = self._bounds(window) | _known_values(stream, known) | {"tiles": _TILES}
             return [(row[0], int(row[1])) for row in connection.execute(statement, values).all()]
@@ -120,7 +120,7 @@ class SegmentSource:
 
     def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
         """Return how many different calls `read_window` gives."""
-        statement = self._calls(stream, known, "count_calls")
+        statement = self._calls(stream, known, "count_calls", window=window)
         with self._opened() as connection:
             return int(connection.execute(statement, self._bounds(window) | _known_values(stream, known)).scalar_one())
 
@@ -132,7 +132,7 @@ class SegmentSource:
         One connection is open until the iterator ends or is closed. Only calls with a problem may be out of order.
         """
         plan, columns = self._plan(stream)
-        statement = self._calls(stream, known, "read_calls", shard, columns=columns)
+        statement = self._calls(stream, known, "read_calls", shard, window=window, columns=columns)
         with self._opened() as connection:
             values = self._bounds(window) | _known_values(stream, known, shard)
             yield from build_rows(plan, self._fetch(connection, statement, values, streamed=True))
@@ -159,7 +159,7 @@ class SegmentSource:
 
         Shape:  known: as in `read_window`.  The time is None where it is unusable, the event for identifies.
         """
-        statement = self._due(stream, known, "read_due")
+        statement = self._due(stream, window, known, "read_due")
         with self._opened() as connection:
             values = self._bounds(window) | _known_values(stream, known)
             for message_id, received_at, event in self._fetch(connection, statement, values, streamed=True):
@@ -167,7 +167,7 @@ class SegmentSource:
 
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
         """Return how many ids of a window the sync_state table, which is in this database, has; grouped by what both say."""
-        statement = self._due(stream, None, "count_judged", recorded=known)
+        statement = self._due(stream, window, None, "count_judged", recorded=known)
         with self._opened() as connection:
             rows = connection.execute(statement, self._bounds(window) | _known_values(stream, known)).all()
         return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
@@ -175,7 +175,7 @@ class SegmentSource:
     def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str]) -> Iterator[SourceRow]:
         """Yield the calls of a window without an id, and those with one of these ids, which cannot be used; one may come twice."""
         plan, columns = self._plan(stream)
-        statement = self._calls(stream, None, "read_unusable_ids", columns=columns)
+        statement = self._calls(stream, None, "read_unusable_ids", window=window, columns=columns)
         with self._opened() as connection:
             yield from build_rows(plan, self._fetch(connection, statement, self._bounds(window) | {"ids": self._ids(ids)}, streamed=True))
 
@@ -333,6 +333,7 @@ class SegmentSource:
                 "low": _sortable(window.low) if window.low else "",
                 "high": _sortable(window.high),
                 "last": _sortable(window.high - _TICK),
+                **({} if (near := _near(window)) is None else {"near": near}),
             }
         beginning = "-infinity" if dialect == "postgresql" else datetime.min.replace(tzinfo=UTC)
         return {"low": window.low or beginning, "high": window.high}
@@ -340,19 +341,27 @@ class SegmentSource:
     def _user_column(self, alias: str, stream: Stream) -> Identifier:
         return self._named(alias, [self.discover().table(stream).columns["user_id"]])
 
-    def _due(self, stream: Stream, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
+    def _due(self, stream: Stream, window: Window, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
         """Return a statement over the different ids of a stream."""
         table = self.discover().table(stream)
         events = [table.columns[each] for each in ("event_text", "event") if table.has(each)] if stream is Stream.TRACKS else []
         if not events:
-            return self._calls(stream, known, ("due_identifies", what), None, **identifiers)
+            return self._calls(stream, known, ("due_identifies", what), None, window=window, **identifiers)
         # Twice the last one: a function of several values wants two at least.
-        return self._calls(stream, known, ("due_tracks", what), None, events=self._named("calls", (*events, events[-1])), **identifiers)
+        named = self._named("calls", (*events, events[-1]))
+        return self._calls(stream, known, ("due_tracks", what), None, window=window, events=named, **identifiers)
 
     def _calls(
-        self, stream: Stream, known: Identifier | None, what: str | Sequence[str], shard: Shard | None = None, **identifiers: Identifier
+        self,
+        stream: Stream,
+        known: Identifier | None,
+        what: str | Sequence[str],
+        shard: Shard | None = None,
+        *,
+        window: Window | None = None,
+        **identifiers: Identifier,
     ) -> TextClause:
-        """Return a statement over the calls of a stream; `what` names its last part or parts."""
+        """Return a statement over the calls of a stream; `what` names its last part or parts. `window`: only of these, if it says so."""
         layout = self.discover()
         table = layout.table(stream)
         cursor = table.columns[layout.cursor]
@@ -367,6 +376,8 @@ class SegmentSource:
             common["user"] = self._user_column("due", stream)
         last = (what,) if isinstance(what, str) else what
         parts = ["timed", "new_calls" if known else "all_calls", "some_users" if shard else "all_users", *last]
+        if self._database.dialect == "sqlite":
+            parts.insert(0, "whole_table" if window is None or _near(window) is None else "near_window")
         return self._text(parts, common | identifiers)
 
     def _text(self, parts: Sequence[str], identifiers: Mapping[str, Identifier]) -> TextClause:
@@ -437,6 +448,14 @@ def _usable_time(value: object) -> datetime | None:
 
 def _known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:
     return ({"stream": stream.value} if known else {}) | ({"low_user": shard.low, "high_user": shard.high} if shard else {})
+
+
+def _near(window: Window) -> str | None:
+    """Return the least text that a time of a window may begin with in SQLite, in whatever offset; None for no bound."""
+    try:
+        return None if window.low is None else (window.low - 2 * _MARGIN).date().isoformat()
+    except OverflowError:
+        return None
 
 
 def _sortable(moment: datetime) -> str:

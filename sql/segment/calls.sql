@@ -1,13 +1,27 @@
--- Reading identifies and tracks. A statement is put together from four parts, in this order:
--- `timed` (times as times), `all_calls` or `new_calls` (with or without those in sync_state), `all_users` or `some_users`,
+-- Reading identifies and tracks. A statement is put together from four parts, on SQLite from five, in this order:
+-- there `whole_table` or `near_window` (which rows are looked at), `timed` (times as times), `all_calls` or `new_calls` (with or without those in sync_state), `all_users` or `some_users`,
 -- and what to do with them.
 -- Computed columns are called rehook_sync__*: two underscores in a row are in no column that Segment makes.
+
+-- name: whole_table
+-- does: looks at every row
+-- dialect: sqlite
+-- identifiers: table
+WITH looked_at AS (SELECT * FROM :"table")
+
+-- name: near_window
+-- does: looks, by an index if there is one, at the rows whose cursor stands near the window or after it as text, and at those where it is no text, or none that begins with a year of Segment's
+-- dialect: sqlite
+-- identifiers: table, cursor
+WITH looked_at AS (
+    SELECT * FROM :"table" AS near WHERE near.:"cursor" >= :near OR near.:"cursor" < '2010-' OR near.:"cursor" IS NULL
+)
 
 -- name: timed
 -- does: gives each call its two times as text that sorts like time, in UTC with microseconds, and NULL for what is no time
 -- dialect: sqlite
--- identifiers: table, cursor, times, id
-WITH timed AS (
+-- identifiers: cursor, times, id
+, timed AS (
     SELECT
         z.*,
         CASE
@@ -36,7 +50,7 @@ WITH timed AS (
         SELECT r.*, LTRIM(SUBSTR(r.rehook_sync__c, 20), '.0123456789') AS rehook_sync__cz, LTRIM(SUBSTR(r.rehook_sync__o, 20), '.0123456789') AS rehook_sync__oz
         FROM (
             SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, CAST(t.:"id" AS TEXT) COLLATE BINARY AS rehook_sync__id
-            FROM :"table" AS t
+            FROM looked_at AS t
         ) AS r
     ) AS z
 )

@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,8 +15,9 @@ from sqlalchemy import Connection
 from sqlalchemy import event as sqlalchemy_event
 from warehouse import NOON, OpenSource, Row, add_rows, at, event, identify, make_warehouse, run_sql, track
 
+from rehook_sync.database import open_database
 from rehook_sync.records import SourceRow, Stream, Window
-from rehook_sync.segment import time_order
+from rehook_sync.segment import SegmentSource, SourceConfig, time_order
 
 DAY = timedelta(days=1)
 ALL = Window(None, NOON + 30 * DAY)
@@ -190,6 +192,39 @@ def test_sqlite_text_that_is_no_time_is_given_in_every_window_until_known(sqlite
         assert source.count(Stream.IDENTIFIES, window, None) == len(odd) + (window == ALL)
         assert not any(row.problem for row in source.read_window(Stream.IDENTIFIES, window, "sync_state"))
     assert source.newest(Stream.IDENTIFIES, ALL) == NOON
+
+
+def test_sqlite_text_that_is_no_time_but_begins_with_a_year_is_given_unless_it_stands_before_the_window(
+    sqlite_url: str, open_source: OpenSource
+) -> None:
+    rows = [identify("slashes", "u", "2024/01/01"), identify("short", "u", "2024-9-30T12:00:00Z"), identify("m", "u")]
+    make_warehouse(sqlite_url, {"identifies": rows, "tracks": []})
+    source = open_source(sqlite_url)
+    for low, given in ((None, 2), (NOON - 1000 * DAY, 2), (NOON - 3 * DAY, 0)):
+        found = [row for row in source.read_window(Stream.IDENTIFIES, Window(low, NOON - DAY), None) if row.problem]
+        assert len(found) == given
+
+
+def test_an_index_on_the_cursor_bounds_what_is_looked_at_in_sqlite(sqlite_url: str, open_source: OpenSource) -> None:
+    make_warehouse(sqlite_url, {"identifies": [identify("m", "u")], "tracks": []})
+    run_sql(sqlite_url, "CREATE INDEX identifies_by_received_at ON identifies (received_at)")
+    database = open_database(sqlite_url, "REHOOK_SYNC_WAREHOUSE_URL", read_only=True)
+    asked: list[tuple[str, Any]] = []
+    sqlalchemy_event.listen(database.engine, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+    source = SegmentSource(database, SourceConfig())
+    source.discover()
+    asked.clear()
+    window = Window(NOON - DAY, NOON + DAY)
+    source.newest(Stream.IDENTIFIES, window)
+    source.count(Stream.IDENTIFIES, window, None)
+    assert ids(source.read_window(Stream.IDENTIFIES, window, None)) == ["m"]
+    with database.connect() as connection:
+        for statement, values in asked[1::2]:  # each comes after its BEGIN
+            assert "identifies" in statement
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+            assert not any(step.startswith("SCAN near") for step in plan), plan
+            assert sum("INDEX identifies_by_received_at" in step for step in plan) == 3, plan
+    database.close()
 
 
 def test_a_date_that_the_calendar_lacks_is_a_problem(sqlite_url: str, open_source: OpenSource) -> None:
