@@ -33,6 +33,13 @@ def ready_world(forks: Forks, folder: Path, url: str, calls: int = 80) -> Iterat
 
 
 @pytest.fixture
+def busy_on_postgres(forks: Forks, tmp_path: Path, postgres_url: str) -> Iterator[World]:
+    """The same with so many calls that a run lasts until it has been troubled several times."""
+    with ready_world(forks, tmp_path, postgres_url, calls=1000) as world:
+        yield world
+
+
+@pytest.fixture
 def on_postgres(forks: Forks, tmp_path: Path, postgres_url: str) -> Iterator[World]:
     """The same on PostgreSQL."""
     with ready_world(forks, tmp_path, postgres_url) as world:
@@ -72,17 +79,17 @@ def end_sessions(url: str, condition: str) -> int:
 # PostgreSQL.
 
 
-def test_an_idle_connection_of_the_state_is_lost_and_made_anew(on_postgres: World) -> None:
-    on_postgres.sandbox.faults.add("delay", delay_s=0.05)
-    process = on_postgres.start("run")
+def test_an_idle_connection_of_the_state_is_lost_and_made_anew(busy_on_postgres: World) -> None:
+    busy_on_postgres.sandbox.faults.add("delay", delay_s=0.05)
+    process = busy_on_postgres.start("run")
     ended = 0
     for _ in range(4):
-        sent = len(on_postgres.store.log)
-        wait_until(lambda sent=sent: len(on_postgres.store.log) > sent + 8)  # type: ignore[misc]
-        ended += end_sessions(on_postgres.url, "state = 'idle'")
+        sent = len(busy_on_postgres.store.log)
+        wait_until(lambda sent=sent: len(busy_on_postgres.store.log) > sent + 8)  # type: ignore[misc]
+        ended += end_sessions(busy_on_postgres.url, "state = 'idle'")
     assert process.wait().code == 0
     assert ended > 0
-    on_postgres.check()
+    busy_on_postgres.check()
 
 
 def test_a_connection_that_is_lost_inside_a_transaction_is_made_anew_and_the_transaction_repeated(on_postgres: World) -> None:
@@ -118,20 +125,20 @@ def test_a_lock_of_some_seconds_is_waited_out(on_postgres: World, table: str) ->
     on_postgres.check()
 
 
-def test_a_transaction_that_cannot_be_serialized_is_repeated(on_postgres: World) -> None:
-    name = make_url(on_postgres.url).database
-    run_sql(on_postgres.url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
-    process = on_postgres.start("run")
-    engine = create_engine(on_postgres.url, isolation_level="READ COMMITTED")
+def test_a_transaction_that_cannot_be_serialized_is_repeated(busy_on_postgres: World) -> None:
+    name = make_url(busy_on_postgres.url).database
+    run_sql(busy_on_postgres.url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    process = busy_on_postgres.start("run")
+    engine = create_engine(busy_on_postgres.url, isolation_level="READ COMMITTED")
     for _ in range(3):
-        sent = len(on_postgres.store.log)
-        wait_until(lambda sent=sent: len(on_postgres.store.log) > sent + 5)  # type: ignore[misc]
+        sent = len(busy_on_postgres.store.log)
+        wait_until(lambda sent=sent: len(busy_on_postgres.store.log) > sent + 5)  # type: ignore[misc]
         with engine.begin() as connection:
             connection.exec_driver_sql("UPDATE rehook_sync.sync_lease SET owner = owner")
-            wait_until(lambda: bool(run_sql(on_postgres.url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))
+            wait_until(lambda: bool(run_sql(busy_on_postgres.url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))
     engine.dispose()
     assert process.wait().code == 0
-    on_postgres.check()
+    busy_on_postgres.check()
 
 
 class Server:

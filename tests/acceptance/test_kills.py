@@ -77,7 +77,8 @@ def while_marking(world: World) -> Forked:
         process.kill()
         process.wait()
     assert world.count("status = 'sending'") == 0
-    assert len(world.store.log) == 1
+    assert world.store.log[0].method == "GET"
+    assert all(each.path == "/customers" for each in world.store.log[1:]), "only customers of whom nothing is known need no mark"
     return process
 
 
