@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy import Connection
 
 from rehook_sync.database import Database, utc_text
-from rehook_sync.errors import ConflictError, InternalError, LeaseHeldError, LeaseLostError
+from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError
 from rehook_sync.queries import Statements
 from rehook_sync.records import Batch, Call, Claim, Customer, Entry, Status, Stream
 
@@ -267,7 +267,7 @@ class Ledger:
                         result, claims = judge(*today)
                     self._write_claims(connection, claims)
                 return result
-            except ConflictError:
+            except DatabaseError:  # another shard won a code, or the database failed for a moment
                 if attempt == _CLAIM_ATTEMPTS - 1:
                     raise
         raise InternalError("a claim was neither written nor refused")

@@ -82,6 +82,7 @@ def end_sessions(url: str, condition: str) -> int:
 def test_an_idle_connection_of_the_state_is_lost_and_made_anew(busy_on_postgres: World) -> None:
     busy_on_postgres.sandbox.faults.add("delay", delay_s=0.05)
     process = busy_on_postgres.start("run")
+    wait_until(lambda: len(busy_on_postgres.store.log) > 300)  # beyond the first reads
     ended = 0
     for _ in range(4):
         sent = len(busy_on_postgres.store.log)
@@ -129,6 +130,7 @@ def test_a_transaction_that_cannot_be_serialized_is_repeated(busy_on_postgres: W
     name = make_url(busy_on_postgres.url).database
     run_sql(busy_on_postgres.url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
     process = busy_on_postgres.start("run")
+    wait_until(lambda: len(busy_on_postgres.store.log) > 300)  # beyond the first reads
     engine = create_engine(busy_on_postgres.url, isolation_level="READ COMMITTED")
     for _ in range(3):
         sent = len(busy_on_postgres.store.log)
