@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from rehook_sync.records import SourceRow, Stream
+from rehook_sync.records import SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.values import LONGEST_KEY_BYTES, is_too_long, to_text, to_time
 
@@ -17,13 +17,16 @@ __all__ = [
     "RowPlan",
     "build_rows",
     "exact_json",
+    "least_text",
     "lenient_loader",
     "read_fields",
     "read_message_id",
+    "sortable",
     "text_or_bytes",
     "time_order",
     "to_boolean",
     "to_moment",
+    "usable_time",
 ]
 
 NAMELESS = "null-id:"
@@ -114,6 +117,27 @@ def text_or_bytes(content: bytes) -> str | bytes:
         return content.decode()
     except UnicodeDecodeError:
         return content
+
+
+def least_text(window: Window) -> str | None:
+    """Return the least text that a time of a window may begin with in SQLite, in whatever offset; None for no bound."""
+    try:
+        return None if window.low is None else (window.low - timedelta(days=2)).date().isoformat()
+    except OverflowError:
+        return None
+
+
+def sortable(moment: datetime) -> str:
+    """Return a time as the text that SQLite's windows are compared with."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def usable_time(value: object) -> datetime | None:
+    """Return a time, None for what is none."""
+    try:
+        return to_time(value)
+    except ValueError:
+        return None
 
 
 def lenient_loader(strict: Callable[..., Any], failures: tuple[type[Exception], ...]) -> type:

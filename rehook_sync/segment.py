@@ -35,15 +35,17 @@ from rehook_sync.rows import (
     RowPlan,
     build_rows,
     exact_json,
+    least_text,
     lenient_loader,
     read_fields,
     read_message_id,
+    sortable,
     text_or_bytes,
     time_order,
     to_boolean,
     to_moment,
+    usable_time,
 )
-from rehook_sync.values import to_time
 
 __all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
 
@@ -104,7 +106,7 @@ class SegmentSource:
         statement = self._calls(stream, None, "read_newest", window=window)
         with self._opened() as connection:
             value = connection.execute(statement, self._bounds(window)).scalar()
-        return _usable_time(value)
+        return usable_time(value)
 
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
         """Return the users of a window in some dozens of tiles of like size: the first user id of each, and its calls."""
@@ -163,7 +165,7 @@ class SegmentSource:
         with self._opened() as connection:
             values = self._bounds(window) | _known_values(stream, known)
             for message_id, received_at, event in self._fetch(connection, statement, values, streamed=True):
-                yield message_id, _usable_time(received_at), None if event is None else str(event)
+                yield message_id, usable_time(received_at), None if event is None else str(event)
 
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
         """Return how many ids of a window the sync_state table, which is in this database, has; grouped by what both say."""
@@ -330,10 +332,10 @@ class SegmentSource:
         dialect = self._database.dialect
         if dialect == "sqlite":
             return {
-                "low": _sortable(window.low) if window.low else "",
-                "high": _sortable(window.high),
-                "last": _sortable(window.high - _TICK),
-                **({} if (near := _near(window)) is None else {"near": near}),
+                "low": sortable(window.low) if window.low else "",
+                "high": sortable(window.high),
+                "last": sortable(window.high - _TICK),
+                **({} if (near := least_text(window)) is None else {"near": near}),
             }
         beginning = "-infinity" if dialect == "postgresql" else datetime.min.replace(tzinfo=UTC)
         return {"low": window.low or beginning, "high": window.high}
@@ -377,7 +379,7 @@ class SegmentSource:
         last = (what,) if isinstance(what, str) else what
         parts = ["timed", "new_calls" if known else "all_calls", "some_users" if shard else "all_users", *last]
         if self._database.dialect == "sqlite":
-            parts.insert(0, "whole_table" if window is None or _near(window) is None else "near_window")
+            parts.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
         return self._text(parts, common | identifiers)
 
     def _text(self, parts: Sequence[str], identifiers: Mapping[str, Identifier]) -> TextClause:
@@ -439,27 +441,8 @@ def _add_loaders(connection: Connection) -> None:
         adapters.register_loader(oid, lenient_loader(loader, failures))
 
 
-def _usable_time(value: object) -> datetime | None:
-    try:
-        return to_time(value)
-    except ValueError:
-        return None
-
-
 def _known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:
     return ({"stream": stream.value} if known else {}) | ({"low_user": shard.low, "high_user": shard.high} if shard else {})
-
-
-def _near(window: Window) -> str | None:
-    """Return the least text that a time of a window may begin with in SQLite, in whatever offset; None for no bound."""
-    try:
-        return None if window.low is None else (window.low - 2 * _MARGIN).date().isoformat()
-    except OverflowError:
-        return None
-
-
-def _sortable(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _cut(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
