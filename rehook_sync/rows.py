@@ -133,8 +133,11 @@ def sortable(moment: datetime) -> str:
 
 
 def usable_time(value: object) -> datetime | None:
-    """Return a time, None for what is none."""
+    """Return an aware time, None for what is none."""
     try:
+        if type(value) is str:
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo is UTC else to_time(moment)
         return to_time(value)
     except ValueError:
         return None
@@ -164,7 +167,7 @@ def lenient_loader(strict: Callable[..., Any], failures: tuple[type[Exception], 
 
 def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
     problem = None
-    received, occurred = _time(row[0]), _time(row[1])
+    received, occurred = usable_time(row[0]), usable_time(row[1])
     if occurred is None or received is None:
         problem = _time_problem(plan, row, received)
         occurred = occurred or received
@@ -189,17 +192,6 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
         user_id = user_id[:_SHOWN] + "…"
     event = slug if name is None else name
     return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem)
-
-
-def _time(value: object) -> datetime | None:
-    """Return an aware time, None for what is none."""
-    try:
-        if type(value) is str:
-            moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo is UTC else to_time(moment)
-        return to_time(value)
-    except ValueError:
-        return None
 
 
 def _time_problem(plan: RowPlan, row: Sequence[Any], received: datetime | None) -> str:
