@@ -256,18 +256,22 @@ class Ledger:
         with self._database.connect() as connection:
             owners = self._codes(connection, user_ids, codes)
         result, claims = judge(*owners)
-        claims = list(claims)
+        tried = claims = list(claims)
         if not claims:
             return result
         for attempt in range(_CLAIM_ATTEMPTS):
             try:
                 with self.transaction() as connection:
+                    if attempt:
+                        self._write_releases(connection, tried)
                     today = self._codes(connection, user_ids, codes)
                     if attempt or today != owners:
                         result, claims = judge(*today)
+                        claims = list(claims)
+                        tried = [*tried, *claims]
                     self._write_claims(connection, claims)
                 return result
-            except DatabaseError:  # another shard won a code, or the database failed for a moment
+            except DatabaseError:  # another shard won a code, or the database failed for a moment; it may all the same be written
                 if attempt == _CLAIM_ATTEMPTS - 1:
                     raise
         raise InternalError("a claim was neither written nor refused")

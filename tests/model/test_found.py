@@ -61,3 +61,20 @@ def test_no_claim_outlives_a_run_whose_commit_only_seemed_to_fail(world: World, 
     world.finish(resend=False)
     first = world.books.state[call.key]["status"]
     assert world.receiver.store.owners == {"X": "ada" if first == "sent" else "bob"}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("fail_at", range(10))
+def test_codes_that_change_hands_are_as_rehook_has_them_after_a_commit_that_only_seemed_to_fail(
+    world: World, fail_at: int, late: bool
+) -> None:
+    identify(world, "a1", "ada", "X")
+    world.run(ALL, Circumstances())
+    identify(world, "a2", "ada", "W")
+    identify(world, "b1", "bob", "X")
+    world.run(ALL, Circumstances(fail_at=fail_at, late=late))
+    identify(world, "e1", "eve", "W")
+    world.run(ALL, Circumstances())
+    assert world.books.codes == {"ada": "W", "bob": "X"}
+    assert world.receiver.store.owners == {"W": "ada", "X": "bob"}
+    assert world.books.state[Stream.IDENTIFIES, "e1"]["reason"] == "referral_code_taken"
