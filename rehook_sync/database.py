@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from rehook_sync.errors import ConflictError, DatabaseError, RehookSyncError, SettingsError, SourceError
 
@@ -27,6 +27,7 @@ _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
 _NO_FILE = (":memory:", "file:")
 _BUSY_TIMEOUT_S = 15.0
+_SHORT_WAIT_MS = 5
 _SWITCH_WAIT_S = 0.05
 _LOCK_TIMEOUT = f"{_BUSY_TIMEOUT_S:.0f}s"
 _CONNECT_TIMEOUT_S = 10
@@ -168,17 +169,12 @@ class Writer:
     def _open(self) -> Connection:
         connection = self._database.open()
         connection.detach()  # what is set for it below is not for others
-        connection.info["write"] = True
-        if self._database.dialect == "postgresql":
-            connection.info["bounded"] = True
-            with connection.begin():
+        with connection.begin():  # nothing of this is kept in the file, so nobody has to be waited for
+            for each in self._preparing:
+                connection.execute(each)
+            if self._database.dialect == "postgresql":
                 connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (_LOCK_TIMEOUT,))
-        if self._preparing:
-            connection.info["write"] = False  # nothing of it is kept in the file, so nobody has to be waited for
-            with connection.begin():
-                for each in self._preparing:
-                    connection.execute(each)
-            connection.info["write"] = True
+        connection.info.update(write=True, bounded=True)
         return connection
 
 
@@ -265,7 +261,30 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("write") else "BEGIN")
+        if connection.info.get("write"):
+            _begin_writing(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Lock the file at once.
+
+    By itself SQLite asks ever more seldom for a lock that others hold: of two that write all the time, one would hardly get it.
+    """
+    until = time.monotonic() + _BUSY_TIMEOUT_S
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {_SHORT_WAIT_MS}")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                is_busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() > until:
+                    raise
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000:.0f}")
 
 
 def _switch_to_wal(cursor: DBAPICursor) -> None:
