@@ -1,28 +1,23 @@
 """From what a driver gives to source rows: times, ids, exact values, and a problem instead of an exception. Pure."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
 from rehook_sync.records import SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT
-from rehook_sync.values import LONGEST_KEY_BYTES, is_too_long, to_text, to_time
+from rehook_sync.values import LONGEST_KEY_BYTES, exact_json, is_too_long, to_text, to_time
 
 __all__ = [
     "NAMELESS",
     "RowPlan",
     "build_rows",
-    "exact_json",
     "least_text",
-    "lenient_loader",
     "read_fields",
     "read_message_id",
     "sortable",
-    "text_or_bytes",
     "time_order",
     "to_boolean",
     "to_moment",
@@ -103,22 +98,6 @@ def to_moment(value: object) -> object:
         return value
 
 
-def exact_json(content: str | bytes | bytearray | memoryview) -> object:
-    """Return what JSON says, decimals exact.
-
-    Raises: ValueError for what is no JSON, RecursionError for what is nested too deeply.
-    """
-    return json.loads(bytes(content) if isinstance(content, memoryview) else content, parse_float=Decimal, parse_constant=_no_number)
-
-
-def text_or_bytes(content: bytes) -> str | bytes:
-    """Return text, or the bytes as they are when they are no UTF-8."""
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return content
-
-
 def least_text(window: Window) -> str | None:
     """Return the least text that a time of a window may begin with in SQLite, in whatever offset; None for no bound."""
     try:
@@ -141,28 +120,6 @@ def usable_time(value: object) -> datetime | None:
         return to_time(value)
     except ValueError:
         return None
-
-
-def lenient_loader(strict: Callable[..., Any], failures: tuple[type[Exception], ...]) -> type:
-    """Return a psycopg loader that gives the text of a value Python cannot hold.
-
-    PostgreSQL knows `infinity`, and years that Python does not; one such value must not end the whole read.
-    Shape:  strict: a psycopg loader of the text format, or a function that reads one value.
-    """
-
-    class LenientLoader:
-        format = 0
-
-        def __init__(self, oid: int, context: object = None) -> None:
-            self._load = strict(oid, context).load if isinstance(strict, type) else strict
-
-        def load(self, content: bytes | memoryview) -> object:
-            try:
-                return self._load(content)
-            except failures:
-                return text_or_bytes(bytes(content))
-
-    return LenientLoader
 
 
 def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
@@ -242,7 +199,3 @@ def _canonical(value: object) -> str:
         except ValueError:
             return f"time {value}"
     return repr(bytes(value)) if isinstance(value, memoryview) else repr(value)
-
-
-def _no_number(_name: str) -> object:
-    raise ValueError("NaN and Infinity are no JSON")

@@ -1,21 +1,20 @@
 """The only module that knows Segment's tables: what there is, windowed reads, properties out of event tables.
 
-Reads with SELECT and cursor metadata alone. A name from the settings or from the data becomes SQL only when it was
-found among the names that exist, and quoted.
+Reads with SELECT and cursor metadata alone, in SQLite by way of a table of the connection's own. A name from the
+settings or from the data becomes SQL only when it was found among the names that exist, and quoted.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, TextClause
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
 from rehook_sync.catalog import Catalog
+from rehook_sync.cursor import fetch, keep, opened
 from rehook_sync.database import Database
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.layout import (
@@ -34,13 +33,10 @@ from rehook_sync.rows import (
     NAMELESS,
     RowPlan,
     build_rows,
-    exact_json,
     least_text,
-    lenient_loader,
     read_fields,
     read_message_id,
     sortable,
-    text_or_bytes,
     time_order,
     to_boolean,
     to_moment,
@@ -49,12 +45,10 @@ from rehook_sync.rows import (
 
 __all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
 
-_FETCH_ROWS = 500
 _IDS_PER_STATEMENT = 500
 _TILES = 128
 _MARGIN = timedelta(days=1)
 _TICK = timedelta.resolution
-_POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
 _CONVERT: dict[Kind, Callable[[Any], object]] = {Kind.BOOLEAN: to_boolean, Kind.TIME: to_moment}
 _T = TypeVar("_T")
 
@@ -104,14 +98,14 @@ class SegmentSource:
     def newest(self, stream: Stream, window: Window) -> datetime | None:
         """Return the newest time in a window, over all calls, known or not; None when it has none."""
         statement = self._calls(stream, None, "read_newest", window=window)
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             value = connection.execute(statement, self._bounds(window)).scalar()
         return usable_time(value)
 
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
         """Return the users of a window in some dozens of tiles of like size: the first user id of each, and its calls."""
         statement = self._calls(stream, known, "read_user_tiles", window=window, user=self._user_column("calls", stream))
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             values = self._bounds(window) | _known_values(stream, known) | {"tiles": _TILES}
             return [(row[0], int(row[1])) for row in connection.execute(statement, values).all()]
 
@@ -123,7 +117,7 @@ class SegmentSource:
     def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
         """Return how many different calls `read_window` gives."""
         statement = self._calls(stream, known, "count_calls", window=window)
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             return int(connection.execute(statement, self._bounds(window) | _known_values(stream, known)).scalar_one())
 
     def read_window(self, stream: Stream, window: Window, known: Identifier | None, shard: Shard | None = None) -> Iterator[SourceRow]:
@@ -135,9 +129,12 @@ class SegmentSource:
         """
         plan, columns = self._plan(stream)
         statement = self._calls(stream, known, "read_calls", shard, window=window, columns=columns)
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             values = self._bounds(window) | _known_values(stream, known, shard)
-            yield from build_rows(plan, self._fetch(connection, statement, values, streamed=True))
+            if self._database.dialect == "sqlite":
+                keep(connection, statement, values)
+                statement, values = self._text(["read_kept_calls"], {}), {}
+            yield from build_rows(plan, fetch(connection, statement, values, streamed=True))
 
     def read_ids(self, stream: Stream, ids: Sequence[str]) -> list[SourceRow]:
         """Return the calls with these message ids whatever their time, one for each id that is there, in `time_order`."""
@@ -147,12 +144,12 @@ class SegmentSource:
         nameless = self._calls(stream, None, "read_nameless_calls", columns=columns)
         wanted = set(ids)
         found: dict[str, SourceRow] = {}
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             for some in _cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
-                for row in build_rows(plan, self._fetch(connection, by_id, {"ids": self._ids(some)})):
+                for row in build_rows(plan, fetch(connection, by_id, {"ids": self._ids(some)})):
                     found.setdefault(row.message_id, row)
             if any(each.startswith(NAMELESS) for each in wanted):
-                for row in build_rows(plan, self._fetch(connection, nameless, {}, streamed=True)):
+                for row in build_rows(plan, fetch(connection, nameless, {}, streamed=True)):
                     found.setdefault(row.message_id, row)
         return sorted((row for row in found.values() if row.message_id in wanted), key=time_order)
 
@@ -162,15 +159,15 @@ class SegmentSource:
         Shape:  known: as in `read_window`.  The time is None where it is unusable, the event for identifies.
         """
         statement = self._due(stream, window, known, "read_due")
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             values = self._bounds(window) | _known_values(stream, known)
-            for message_id, received_at, event in self._fetch(connection, statement, values, streamed=True):
+            for message_id, received_at, event in fetch(connection, statement, values, streamed=True):
                 yield message_id, usable_time(received_at), None if event is None else str(event)
 
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
         """Return how many ids of a window the sync_state table, which is in this database, has; grouped by what both say."""
         statement = self._due(stream, window, None, "count_judged", recorded=known)
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             rows = connection.execute(statement, self._bounds(window) | _known_values(stream, known)).all()
         return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
@@ -178,16 +175,16 @@ class SegmentSource:
         """Yield the calls of a window without an id, and those with one of these ids, which cannot be used; one may come twice."""
         plan, columns = self._plan(stream)
         statement = self._calls(stream, None, "read_unusable_ids", window=window, columns=columns)
-        with self._opened() as connection:
-            yield from build_rows(plan, self._fetch(connection, statement, self._bounds(window) | {"ids": self._ids(ids)}, streamed=True))
+        with opened(self._database) as connection:
+            yield from build_rows(plan, fetch(connection, statement, self._bounds(window) | {"ids": self._ids(ids)}, streamed=True))
 
     def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
         """Return the newest calls of a user, so many at most, in `time_order`; without an index it reads the whole table."""
         plan, columns = self._plan(stream)
         user = self._named("calls", [self.discover().table(stream).columns["user_id"]])
         statement = self._calls(stream, None, "read_calls_of_user", columns=columns, user=user)
-        with self._opened() as connection:
-            found = build_rows(plan, self._fetch(connection, statement, {"user_id": user_id, "rows": rows}))
+        with opened(self._database) as connection:
+            found = build_rows(plan, fetch(connection, statement, {"user_id": user_id, "rows": rows}))
             return sorted({row.message_id: row for row in found}.values(), key=time_order)
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
@@ -203,7 +200,7 @@ class SegmentSource:
     def _discover(self) -> SourceLayout:
         config = self._config
         typed = self._database.dialect == "postgresql"
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             catalog = self._catalog(connection)
             identifies = catalog.require(config.identifies_table, "IDENTIFIES_TABLE")
             tracks = catalog.require(config.tracks_table, "TRACKS_TABLE")
@@ -224,7 +221,7 @@ class SegmentSource:
 
     def _events_changed(self) -> bool:
         """Look at the event tables again; tell whether a table or a column came or went since."""
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             catalog = self._catalog(connection)
             names = event_table_names(catalog.tables, self._config)
             found = catalog.probe_events({slug: name for slug, name in names.items() if slug in self._events})
@@ -239,7 +236,7 @@ class SegmentSource:
                 calls.setdefault(row.event_slug, []).append(row)
         if not calls:
             return
-        with self._opened() as connection:
+        with opened(self._database) as connection:
             for slug, those in calls.items():
                 for some in _cut(those):
                     self._fill_from(connection, self._events[slug], some)
@@ -262,7 +259,7 @@ class SegmentSource:
             if bounds is None or not missing:
                 continue
             statement = self._text(["read_properties", "near_in_time"] if bounds else ["read_properties"], identifiers)
-            for row in self._fetch(connection, statement, {"ids": self._ids(sorted(missing)), **bounds}):
+            for row in fetch(connection, statement, {"ids": self._ids(sorted(missing)), **bounds}):
                 message_id, _ = read_message_id(row[0])
                 if message_id is not None:
                     found[message_id] = read_fields(names, row[1:], convert) | found.get(message_id, {})
@@ -380,6 +377,8 @@ class SegmentSource:
         parts = ["timed", "new_calls" if known else "all_calls", "some_users" if shard else "all_users", *last]
         if self._database.dialect == "sqlite":
             parts.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
+            if what == "read_calls":
+                parts.insert(0, "keep_calls")
         return self._text(parts, common | identifiers)
 
     def _text(self, parts: Sequence[str], identifiers: Mapping[str, Identifier]) -> TextClause:
@@ -392,53 +391,6 @@ class SegmentSource:
             expanding=frozenset().union(*(each.expanding for each in queries)),
         )
         return whole.text(self._database.engine.dialect, **{name: identifiers[name] for name in whole.identifiers})
-
-    @contextmanager
-    def _opened(self) -> Iterator[Connection]:
-        with self._database.connect() as connection:
-            if self._database.dialect == "postgresql" and not connection.info.get("rehook_loaders"):
-                _add_loaders(connection)
-                connection.info["rehook_loaders"] = True
-            yield connection
-
-    def _fetch(
-        self, connection: Connection, statement: TextClause, values: Mapping[str, object], *, streamed: bool = False
-    ) -> Iterator[Sequence[Any]]:
-        """Yield tuples, a few at a time. `streamed`: the database keeps the rest until it is wanted."""
-        given = 0
-        try:
-            for some in _partitions(connection, statement, values, streamed):
-                yield from some
-                given += len(some)
-        except OperationalError as error:
-            if self._database.dialect != "sqlite" or "decode" not in str(error.orig):
-                raise
-            driver: Any = connection.connection.driver_connection
-            # SQLite lets text be no text. The same snapshot gives the same rows in the same order, so it can go on where it was.
-            driver.text_factory = text_or_bytes
-            try:
-                again = chain.from_iterable(_partitions(connection, statement, values, streamed))
-                yield from islice(again, given, None)
-            finally:
-                driver.text_factory = str
-
-
-def _partitions(connection: Connection, statement: TextClause, values: Mapping[str, object], streamed: bool) -> Iterator[Sequence[Any]]:
-    # The size is said here, since SQLAlchemy leaves the option `yield_per` aside for textual statements and would read it all at once.
-    with connection.execute(statement, values, execution_options={"stream_results": streamed}) as result:
-        yield from result.partitions(_FETCH_ROWS)
-
-
-def _add_loaders(connection: Connection) -> None:
-    """Let psycopg give text for what Python cannot hold, and exact decimals in JSON. Another driver stays as it is."""
-    adapters = getattr(connection.connection.driver_connection, "adapters", None)
-    if adapters is None:
-        return
-    failures = (connection.dialect.loaded_dbapi.DataError, ValueError, ArithmeticError, RecursionError)
-    for name in (*_POSTGRESQL_TIMES, "json", "jsonb"):
-        oid = adapters.types[name].oid
-        loader = exact_json if name.startswith("json") else adapters.get_loader(oid, 0)
-        adapters.register_loader(oid, lenient_loader(loader, failures))
 
 
 def _known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:

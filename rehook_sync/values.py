@@ -3,6 +3,7 @@
 Source: observed text forms of Segment's connector, which are JavaScript's.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
@@ -14,6 +15,7 @@ import orjson
 
 __all__ = [
     "LONGEST_KEY_BYTES",
+    "exact_json",
     "is_too_long",
     "payload_hash",
     "to_json",
@@ -88,6 +90,14 @@ def to_json(value: object) -> bytes:
         raise ValueError("a value that has no JSON form") from None
 
 
+def exact_json(content: str | bytes | bytearray | memoryview) -> object:
+    """Return what JSON says, decimals exact.
+
+    Raises: ValueError for what is no JSON, RecursionError for what is nested too deeply.
+    """
+    return json.loads(bytes(content) if isinstance(content, memoryview) else content, parse_float=Decimal, parse_constant=_no_number)
+
+
 def value_hash(user_id: str, key: str, json_value: object) -> str:
     """Return 16 hex characters for one trait of one customer: equal values of two people or two keys do not look alike."""
     return trait_hashes(user_id, {key: json_value})[key]
@@ -113,6 +123,10 @@ def payload_hash(body: bytes) -> str:
 
 
 _NO_GUESSING = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def _no_number(_name: str) -> object:
+    raise ValueError("NaN and Infinity are no JSON")
 
 
 def _json_value(value: object, depth: int) -> object:

@@ -1,7 +1,17 @@
 -- Reading identifies and tracks. A statement is put together from four parts, on SQLite from five, in this order:
--- there `whole_table` or `near_window` (which rows are looked at), `timed` (times as times), `all_calls` or `new_calls` (with or without those in sync_state), `all_users` or `some_users`,
+-- there `whole_table` or `near_window` (which rows are looked at; before it `keep_calls`, if what is read is kept), `timed` (times as times), `all_calls` or `new_calls` (with or without those in sync_state), `all_users` or `some_users`,
 -- and what to do with them.
 -- Computed columns are called rehook_sync__*: two underscores in a row are in no column that Segment makes.
+
+-- name: keep_calls
+-- does: begins a statement whose rows are kept, in their order, in a table of the connection's own
+-- dialect: sqlite
+CREATE TEMP TABLE rehook_sync__calls AS
+
+-- name: read_kept_calls
+-- does: reads the calls that were kept
+-- dialect: sqlite
+SELECT * FROM temp.rehook_sync__calls ORDER BY rowid;
 
 -- name: whole_table
 -- does: looks at every row
@@ -77,11 +87,27 @@ WITH timed AS (
 , due AS (SELECT * FROM timed)
 
 -- name: new_calls
--- does: leaves out the calls that sync_state knows
+-- does: leaves out the calls that sync_state knows; nearly all of them are among those it has for the same time, which stand side by side in an index
+-- dialect: sqlite
 -- identifiers: known
 , due AS (
     SELECT * FROM timed
-    WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
+    WHERE (
+        timed.rehook_sync__id IS NULL OR timed.rehook_sync__id NOT IN (
+            SELECT recent.message_id FROM :"known" AS recent WHERE recent.stream = :stream AND recent.received_at BETWEEN :low AND :high
+        )
+    ) AND NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
+)
+
+-- name: new_calls
+-- does: leaves out the calls that sync_state knows; nearly all of them are among those it has for the same time, which stand side by side in an index
+-- identifiers: known
+, due AS (
+    SELECT * FROM timed
+    WHERE NOT EXISTS (
+        SELECT 1 FROM :"known" AS recent
+        WHERE recent.stream = :stream AND recent.received_at >= :low AND recent.received_at < :high AND recent.message_id = timed.rehook_sync__id
+    ) AND NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
 )
 
 -- name: all_users

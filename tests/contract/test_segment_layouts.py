@@ -79,13 +79,14 @@ def test_no_trait_name_is_special(database_url: str, open_source: OpenSource) ->
         "timed": "t",
         "t": "x",
         "known": "k",
+        "recent": "n",
         "select": "s",
         "found": "f",
         "stream": "a",
         "message_id": "m",
     }
     tables = {"identifies": [identify("m", "u", **traits)], "tracks": [track("t", "u")], "order_completed": [event("t", **traits)]}
-    make_warehouse(database_url, {**tables, "sync_state": [{"stream": "identifies", "message_id": "other"}]})
+    make_warehouse(database_url, {**tables, "sync_state": [{"stream": "identifies", "message_id": "other", "received_at": at(0)}]})
     source = open_source(database_url)
     assert [row.fields for row in source.read_window(Stream.IDENTIFIES, ALL, "sync_state")] == [traits]
     assert [row.fields for row in source.read_ids(Stream.IDENTIFIES, ["m"])] == [traits]

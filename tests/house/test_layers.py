@@ -19,7 +19,9 @@ ALLOWED_AT = {
     "airflow": re.compile(r"airflow/\w+\.py"),
     "aiohttp": re.compile(r"transport\.py"),
     "httptools": re.compile(r"wire\.py"),
-    "sqlalchemy": re.compile(r"(queries|database|migrations|state|ledger|person|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"),
+    "sqlalchemy": re.compile(
+        r"(queries|database|cursor|migrations|state|ledger|person|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"
+    ),
 }
 LIGHT = ("__init__.py", "settings.py", "cli.py", "__main__.py")
 HEAVY = {"aiohttp", "airflow", "httpx", "numpy", "pandas", "sqlalchemy", "starlette", "uvicorn"}

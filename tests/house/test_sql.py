@@ -20,6 +20,7 @@ EXCEPTIONS = {
     "database.py": re.compile(
         r"PRAGMA \w+( = \w+)?|BEGIN( IMMEDIATE)?|SELECT set_config\('\w+', %s, (true|false)\)(, set_config\('\w+', %s, false\))*"
     ),  # how a connection works, not what it asks
+    "cursor.py": re.compile(r"PRAGMA [\w.]+( = \w*)?"),  # the same
     "migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
 }
 DIALECTS = ("sqlite", "postgresql")

@@ -6,8 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from rehook_sync.cursor import lenient_loader, text_or_bytes
 from rehook_sync.records import SourceRow, Stream
-from rehook_sync.rows import RowPlan, build_rows, exact_json, lenient_loader, text_or_bytes, time_order, to_boolean, to_moment
+from rehook_sync.rows import RowPlan, build_rows, time_order, to_boolean, to_moment
+from rehook_sync.values import exact_json
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PLAN = RowPlan(
