@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -217,10 +218,13 @@ def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *,
     intake = work.intake
     total = 0
 
-    def begin(loads: Iterator[Load]) -> Iterator[Load]:
+    def begin(first: Future[Load | None], loads: Iterator[Load]) -> Iterator[Load]:
         """Count while something is being sent, and only if there is more: what little there is is then looked through once, not twice."""
         nonlocal total
-        yield from islice(loads, 2)
+        early = first.result()
+        if early is not None:
+            yield early
+        yield from islice(loads, 1)
         if work.counted is not None:
             if intake.complete:
                 total = intake.rows.total()
@@ -236,8 +240,10 @@ def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *,
         pressure = latest.at_once, latest.slowed, latest.lowest
         listen(Progress(work.ledger.run_id, due, intake.seen, intake.rows.total(), dict(latest.counts), latest.requests, *pressure))
 
-    with closing(work.loads) as loads:
-        return deliver(begin(loads), site.client(parts), work.ledger, site.delivery_config(parts), interrupt, committed)
+    with closing(work.loads) as loads, ThreadPoolExecutor(1, "first") as early:
+        first = early.submit(next, loads, None)
+        client = site.client(parts)  # what it needs is loaded while the first rows are read
+        return deliver(begin(first, loads), client, work.ledger, site.delivery_config(parts), interrupt, committed)
 
 
 def _record_end(
