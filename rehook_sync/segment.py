@@ -345,10 +345,10 @@ class SegmentSource:
         table = self.discover().table(stream)
         events = [table.columns[each] for each in ("event_text", "event") if table.has(each)] if stream is Stream.TRACKS else []
         if not events:
-            return self._calls(stream, known, ("due_identifies", what), None, window=window, **identifiers)
+            return self._calls(stream, known, ("due_identifies", what), None, window=window, without="unjudged_calls", **identifiers)
         # Twice the last one: a function of several values wants two at least.
         named = self._named("calls", (*events, events[-1]))
-        return self._calls(stream, known, ("due_tracks", what), None, window=window, events=named, **identifiers)
+        return self._calls(stream, known, ("due_tracks", what), None, window=window, without="unjudged_calls", events=named, **identifiers)
 
     def _calls(
         self,
@@ -358,9 +358,13 @@ class SegmentSource:
         shard: Shard | None = None,
         *,
         window: Window | None = None,
+        without: str = "new_calls",
         **identifiers: Identifier,
     ) -> TextClause:
-        """Return a statement over the calls of a stream; `what` names its last part or parts. `window`: only of these, if it says so."""
+        """Return a statement over the calls of a stream; `what` names its last part or parts. `window`: only of these, if it says so.
+
+        without: the part that leaves out known calls. `new_calls` may give one that sync_state has for other days, and is cheap.
+        """
         layout = self.discover()
         table = layout.table(stream)
         cursor = table.columns[layout.cursor]
@@ -374,7 +378,7 @@ class SegmentSource:
         if shard is not None:
             common["user"] = self._user_column("due", stream)
         last = (what,) if isinstance(what, str) else what
-        parts = ["timed", "new_calls" if known else "all_calls", "some_users" if shard else "all_users", *last]
+        parts = ["timed", without if known else "all_calls", "some_users" if shard else "all_users", *last]
         if self._database.dialect == "sqlite":
             parts.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
             if what == "read_calls":

@@ -186,6 +186,8 @@ class State:
 
     def recover_users(self, connection: Connection, users: Shard, *, hold: bool) -> None:
         """Settle what dead processes left in flight of these users, and take back codes they took for calls that never left."""
+        if self.database.dialect == "postgresql":
+            connection.execute(self._sql["prefer_indexes"])
         bounds = {"low_user": users.low, "high_user": users.high}
         detail = "the run died while this was in flight; it may have arrived"
         if hold:

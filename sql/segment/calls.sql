@@ -1,5 +1,5 @@
 -- Reading identifies and tracks. A statement is put together from four parts, on SQLite from five, in this order:
--- there `whole_table` or `near_window` (which rows are looked at; before it `keep_calls`, if what is read is kept), `timed` (times as times), `all_calls` or `new_calls` (with or without those in sync_state), `all_users` or `some_users`,
+-- there `whole_table` or `near_window` (which rows are looked at; before it `keep_calls`, if what is read is kept), `timed` (times as times), `all_calls`, `new_calls` or `unjudged_calls` (with or without those in sync_state), `all_users` or `some_users`,
 -- and what to do with them.
 -- Computed columns are called rehook_sync__*: two underscores in a row are in no column that Segment makes.
 
@@ -87,27 +87,40 @@ WITH timed AS (
 , due AS (SELECT * FROM timed)
 
 -- name: new_calls
--- does: leaves out the calls that sync_state knows; nearly all of them are among those it has for the same time, which stand side by side in an index
+-- does: leaves out the calls that sync_state has for the same days, or for none; they stand side by side in an index
 -- dialect: sqlite
 -- identifiers: known
 , due AS (
     SELECT * FROM timed
-    WHERE (
-        timed.rehook_sync__id IS NULL OR timed.rehook_sync__id NOT IN (
-            SELECT recent.message_id FROM :"known" AS recent WHERE recent.stream = :stream AND recent.received_at BETWEEN :low AND :high
-        )
-    ) AND NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
+    WHERE timed.rehook_sync__id IS NULL OR timed.rehook_sync__id NOT IN (
+        SELECT dated.message_id FROM :"known" AS dated WHERE dated.stream = :stream AND dated.received_at BETWEEN :low AND :high
+        UNION ALL
+        SELECT undated.message_id FROM :"known" AS undated WHERE undated.stream = :stream AND undated.received_at IS NULL
+    )
 )
 
 -- name: new_calls
--- does: leaves out the calls that sync_state knows; nearly all of them are among those it has for the same time, which stand side by side in an index
+-- does: leaves out the calls that sync_state has for the same days, or for none; they stand side by side in an index
 -- identifiers: known
 , due AS (
     SELECT * FROM timed
     WHERE NOT EXISTS (
-        SELECT 1 FROM :"known" AS recent
-        WHERE recent.stream = :stream AND recent.received_at >= :low AND recent.received_at < :high AND recent.message_id = timed.rehook_sync__id
-    ) AND NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
+        SELECT 1
+        FROM (
+            SELECT dated.message_id FROM :"known" AS dated WHERE dated.stream = :stream AND dated.received_at >= :low AND dated.received_at < :high
+            UNION ALL
+            SELECT undated.message_id FROM :"known" AS undated WHERE undated.stream = :stream AND undated.received_at IS NULL
+        ) AS judged
+        WHERE judged.message_id = timed.rehook_sync__id
+    )
+)
+
+-- name: unjudged_calls
+-- does: leaves out every call that sync_state has, looked up one by one
+-- identifiers: known
+, due AS (
+    SELECT * FROM timed
+    WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
 )
 
 -- name: all_users

@@ -1,5 +1,5 @@
 -- Holding the warehouse against sync_state: statements over the different ids of a window, whatever copies there are of each.
--- They follow `timed` and `all_calls` or `new_calls`; `due_identifies` or `due_tracks` gives each id once.
+-- They follow `timed` and `all_calls` or `unjudged_calls`; `due_identifies` or `due_tracks` gives each id once.
 
 -- name: due_identifies
 -- does: gives each id of a window once, with its oldest time of arrival; the time NULL where it is unusable

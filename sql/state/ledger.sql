@@ -273,6 +273,11 @@ FROM (SELECT value ->> 'stream' AS stream, value ->> 'message_id' AS message_id,
     FROM json_each(:rows)) AS prior
 WHERE sync_state.stream = prior.stream AND sync_state.message_id = prior.message_id AND sync_state.status IN ('sending', 'failed');
 
+-- name: prefer_indexes
+-- does: lets this transaction find what is open by its indexes; the planner takes them for as large as their tables
+-- dialect: postgresql
+SELECT set_config('enable_seqscan', 'off', true);
+
 -- name: doubt_marked
 -- does: puts the events of a range of users that were in flight when a run died in doubt
 -- dialect: postgresql

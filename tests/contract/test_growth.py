@@ -4,6 +4,7 @@ import re
 from contextlib import closing
 
 import pytest
+from sqlalchemy import text
 
 from rehook_sync.database import open_database
 from rehook_sync.migrations import upgrade
@@ -78,3 +79,24 @@ def test_nothing_goes_through_all_that_was_settled(sqlite_url: str, name: str, a
         how, by = found[1], found[2] or ""
         assert how == "SEARCH" or (name in HALF_OPEN and re.search(r"INDEX sync_customers_(open|freed)$", by)), plan
         assert not re.search(r"PRIMARY KEY \(stream=\?\)|by_time \(stream=\?\)|by_run \(\)", by), plan
+
+
+@pytest.mark.parametrize("name", ["forget_open_claims", "restore_accepted_codes", "doubt_marked", "fail_marked", "forget_marked_customers"])
+def test_postgresql_finds_what_a_dead_run_left_by_an_index(postgres_url: str, name: str) -> None:
+    queries = load_queries("state", "postgresql")
+    with closing(open_database(postgres_url, "STATE_URL", search_path="rehook_sync")) as database:
+        upgrade(database, "rehook_sync")
+        with database.transaction() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO sync_state (stream, message_id, user_id, status, run_id, first_seen_at, settled_at) "
+                "SELECT 'tracks', 'm' || i, 'u' || i, 'sent', 'r', now(), now() FROM generate_series(1, 3000) AS n (i)"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO sync_customers (source_id, referral_code, accepted_code) SELECT user_id, user_id, user_id FROM sync_state"
+            )
+            connection.exec_driver_sql("ANALYZE sync_state, sync_customers")
+            connection.execute(queries["prefer_indexes"].text(connection.dialect))
+            explain = text(f"EXPLAIN {queries[name].sql}")
+            found = connection.execute(explain, {"low_user": "", "high_user": None, "detail": ""}).scalars()
+            plan = "\n".join(found)
+    assert "Seq Scan" not in plan, plan

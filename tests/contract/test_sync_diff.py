@@ -140,6 +140,18 @@ def test_since_above_the_watermark_leaves_it_where_it_is(bench: Bench) -> None:
     assert bench.watermark() == ago(hours=2)
 
 
+def test_a_row_whose_time_of_arrival_changed_after_it_was_judged_is_the_same_call(bench: Bench) -> None:
+    bench.fill(people(7), orders(*(f"t{each}" for each in range(11)), start=4))
+    assert bench.run(ALL).summary.sent == 18
+    is_sqlite = bench.warehouse_url.startswith("sqlite")
+    later = "strftime('%Y-%m-%dT%H:%M:%fZ', received_at, '+1 hour')" if is_sqlite else "received_at + interval '1 hour'"
+    run_sql(bench.warehouse_url, f"UPDATE tracks SET received_at = {later} WHERE id < 't5'")
+    add_rows(bench.warehouse_url, "tracks", orders("new", start=1))
+    result = bench.run(ALL)
+    assert (result.summary.rows_read, result.summary.sent) == (1, 1)
+    assert set(bench.events().values()) == {1}
+
+
 def test_until_bounds_the_run_and_the_watermark(bench: Bench) -> None:
     bench.fill(tracks=orders("a", "b", "c", start=5))
     assert bench.run(ALL, until=ago(hours=5) + timedelta(minutes=1)).summary.sent == 1
