@@ -1,5 +1,6 @@
 """A run in parts: what several processes may do of one run, and what none of them may."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import accounting
@@ -159,6 +160,7 @@ def test_an_orphan_whose_part_was_taken_over_sends_and_records_nothing(bench: Be
 
     def steal(_progress: object) -> None:
         if not taken:
+            time.sleep(0.2)  # a commit that is on its way extends the lease
             bench.change_state("UPDATE {sync_lease} SET expires_at = '2020-01-01T00:00:00.000000Z' WHERE name = 'shard 0'")
             taken.append(ShardResult(run_id, 0, ShardStatus.RUNNING, {}, 0))
             with ThreadPoolExecutor(1) as other:
