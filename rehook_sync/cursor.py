@@ -14,7 +14,6 @@ from rehook_sync.values import exact_json
 __all__ = ["fetch", "keep", "lenient_loader", "opened", "text_or_bytes"]
 
 _FETCH_ROWS = 500
-_KEPT_PAGES = 16
 _POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
 
 
@@ -39,7 +38,7 @@ def keep(connection: Connection, statement: TextClause, values: Mapping[str, obj
     connection.execute(statement, values)
     connection.commit()
     connection.exec_driver_sql("PRAGMA query_only = ON")
-    connection.exec_driver_sql(f"PRAGMA temp.cache_size = {_KEPT_PAGES}")  # each page is read once
+    connection.exec_driver_sql("PRAGMA temp.cache_size = 16")  # pages; each is read once
     connection.exec_driver_sql("PRAGMA shrink_memory")
     connection.rollback()
 

@@ -27,7 +27,9 @@ _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
 _NO_FILE = (":memory:", "file:")
 _BUSY_TIMEOUT_S = 15.0
-_SHORT_WAIT_MS = 5
+_ASK_OFTEN = "PRAGMA busy_timeout = 5"
+_BE_PATIENT = "PRAGMA busy_timeout = 15000"
+"""In milliseconds, the same time."""
 _SWITCH_WAIT_S = 0.05
 _LOCK_TIMEOUT = f"{_BUSY_TIMEOUT_S:.0f}s"
 _CONNECT_TIMEOUT_S = 10
@@ -273,7 +275,7 @@ def _begin_writing(connection: Connection) -> None:
     By itself SQLite asks ever more seldom for a lock that others hold: of two that write all the time, one would hardly get it.
     """
     until = time.monotonic() + _BUSY_TIMEOUT_S
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {_SHORT_WAIT_MS}")
+    connection.exec_driver_sql(_ASK_OFTEN)
     try:
         while True:
             try:
@@ -284,7 +286,7 @@ def _begin_writing(connection: Connection) -> None:
                 if not is_busy or time.monotonic() > until:
                     raise
     finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000:.0f}")
+        connection.exec_driver_sql(_BE_PATIENT)
 
 
 def _switch_to_wal(cursor: DBAPICursor) -> None:

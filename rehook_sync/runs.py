@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from threading import Thread
 
 from rehook_sync.delivery import DeliveryReport, Load, deliver
@@ -218,13 +218,10 @@ def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *,
     intake = work.intake
     total = 0
 
-    def begin(first: Future[Load | None], loads: Iterator[Load]) -> Iterator[Load]:
+    def begin(loads: Iterator[Load]) -> Iterator[Load]:
         """Count while something is being sent, and only if there is more: what little there is is then looked through once, not twice."""
         nonlocal total
-        early = first.result()
-        if early is not None:
-            yield early
-        yield from islice(loads, 1)
+        yield from islice(loads, 2)
         if work.counted is not None:
             if intake.complete:
                 total = intake.rows.total()
@@ -240,10 +237,17 @@ def _deliver(site: Site, work: _Work, interrupt: Interrupt, listen: Listener, *,
         pressure = latest.at_once, latest.slowed, latest.lowest
         listen(Progress(work.ledger.run_id, due, intake.seen, intake.rows.total(), dict(latest.counts), latest.requests, *pressure))
 
-    with closing(work.loads) as loads, ThreadPoolExecutor(1, "first") as early:
-        first = early.submit(next, loads, None)
+    with closing(work.loads) as loads, ThreadPoolExecutor(1, "first") as thread:
+        first = thread.submit(next, loads, None)
         client = site.client(parts)  # what it needs is loaded while the first rows are read
-        return deliver(begin(first, loads), client, work.ledger, site.delivery_config(parts), interrupt, committed)
+        feed = begin(chain(_one(first), loads))
+        return deliver(feed, client, work.ledger, site.delivery_config(parts), interrupt, committed)
+
+
+def _one(first: Future[Load | None]) -> Iterator[Load]:
+    load = first.result()
+    if load is not None:
+        yield load
 
 
 def _record_end(
