@@ -175,6 +175,14 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> Done:
     return Done(process.returncode, out, err)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def heeding_interrupts() -> Iterator[None]:
+    """Let programs that tests start hear of Ctrl-C: a shell has what it starts in the background ignore it, and that is inherited."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A fresh local Rehook."""

@@ -494,7 +494,7 @@ def test_other_commands_end_quietly_when_interrupted(shop: Shop) -> None:
     shop.ready()
     shop.sandbox.faults.add("hang")
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-        process = shop.program.start("check", REHOOK_SYNC_TIMEOUT="60")  # it must not give up by itself first
+        process = shop.program.start("check")
         asked = len(shop.sandbox.store.log)
         wait_until(lambda asked=asked: len(shop.sandbox.store.log) > asked)  # type: ignore[misc]
         done = stop(process, number)
