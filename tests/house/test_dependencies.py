@@ -76,6 +76,14 @@ def test_constraints_hold_names_and_versions_only() -> None:
     assert [[*block] for block in read_blocks().values()] == [sorted(block, key="{}==".format) for block in read_blocks().values()]
 
 
+def test_no_version_is_written_down_twice() -> None:
+    """Airflow's file holds only what it brings beside the project's own."""
+    lines = (ROOT / "constraints-airflow.txt").read_text(encoding="utf-8").splitlines()
+    pins = {line.partition("==")[0] for line in lines if PIN.fullmatch(line)}
+    assert pins
+    assert pins & read_pins().keys() == set()
+
+
 def test_everything_needed_is_installed_as_pinned() -> None:
     pins = read_pins()
     names = needed()
