@@ -96,6 +96,7 @@ class _Courier:
         self._stopped = asyncio.Event()
         self._probing = asyncio.Lock()
         self._queued = 0
+        self._most_queued = config.queue_rows
         self._greeted = False
         self._closing = False
 
@@ -148,7 +149,7 @@ class _Courier:
                 if load.operations and not self._greeted:
                     await self._greet()
                 await self._admit(load)
-                await self._until(lambda: self._queued <= self._config.queue_rows)
+                await self._until(lambda: self._queued <= self._most_queued)
         except RehookSyncError as error:
             self._stop(error)
 
@@ -330,7 +331,7 @@ class _Courier:
         lane.operations.popleft()
         lane.busy = False
         self._queued -= 1
-        if self._queued <= self._config.queue_rows:
+        if self._queued <= self._most_queued:
             self._progressed.set()
 
     def _let_go_on(self, operation: Operation, status: Status) -> None:

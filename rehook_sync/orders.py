@@ -10,13 +10,15 @@ from rehook_sync.retry import RetryPolicy
 
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load"]
 
+_QUEUED_ROWS = 2000
+_QUEUED_PER_PLACE = 8
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryConfig:
     """How to send.
 
     Units:  rate_limit: requests per second; renew_s: seconds between renewals of the lease when nothing is written.
-            queue_rows: operations held in memory.
     """
 
     concurrency: int
@@ -25,7 +27,14 @@ class DeliveryConfig:
     api_down_after: int
     skip_unchanged: bool
     renew_s: float
-    queue_rows: int = 4000
+
+    @property
+    def queue_rows(self) -> int:
+        """Return how many operations are held before no more are read.
+
+        More of them would hold calls of more users, to be sent side by side; beyond that they only take memory.
+        """
+        return max(_QUEUED_ROWS, _QUEUED_PER_PLACE * self.concurrency)
 
 
 @dataclass(frozen=True, slots=True)

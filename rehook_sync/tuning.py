@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 __all__ = ["run_loop", "tuned_interpreter"]
@@ -34,9 +34,10 @@ def tuned_interpreter() -> Iterator[None]:
 
 def run_loop(main: Coroutine[object, object, _Result]) -> _Result:
     """Run a coroutine to its end, on uvloop where that is installed: it does the same work in less time."""
-    try:
-        from uvloop import new_event_loop  # noqa: PLC0415 - may not be there, and is not needed before something is sent
-    except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)
+    with closing(main):  # a Ctrl-C may come before the loop has begun
+        try:
+            from uvloop import new_event_loop  # noqa: PLC0415 - may not be there, and is not needed before something is sent
+        except ImportError:
+            return asyncio.run(main)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(main)

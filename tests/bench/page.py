@@ -66,7 +66,18 @@ def _musts(figures: Figures) -> list[str]:
 
 def _speed(figures: Figures) -> list[str]:
     blocks = []
-    columns = ("who", "rows/s", "of the limit", "CPU s per 1,000 rows", "peak MB", "nothing new, s", "receiver", "strangers", "rounds")
+    columns = (
+        "who",
+        "rows/s",
+        "of the limit",
+        "CPU s per 1,000 rows",
+        "cores busy",
+        "peak MB",
+        "nothing new, s",
+        "receiver",
+        "strangers",
+        "rounds",
+    )
     for part in ("speed", "large"):
         cases = figures.cases(part)
         for case in [each for each in cases if figures.took_part(each, LIMIT)]:
@@ -92,6 +103,7 @@ def _speed_row(figures: Figures, case: Case, who: str, whole: Case) -> tuple[str
         median(RATE, 0),
         _number(figures.ratio((case, who), (whole, _LIMIT_OF.get(who, LIMIT)), RATE), 2),
         median(lambda record: record.cpu_s_per_1000, 3),
+        median(lambda record: record.cores_busy, 2),
         median(PEAK, 0),
         median(WALL, 2, second_run(case)),
         median(lambda record: record.receiver_share, 2),

@@ -53,6 +53,11 @@ class Record:
         return 1000 * self.cpu_s / max(self.requests, 1)
 
     @property
+    def cores_busy(self) -> float:
+        """How many cores the process, its database and the receiver kept busy together."""
+        return (self.cpu_s + self.database_cpu_s + self.receiver_cpu_s) / self.wall_s
+
+    @property
     def receiver_share(self) -> float:
         return self.receiver_cpu_s / self.wall_s
 

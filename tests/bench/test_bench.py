@@ -94,7 +94,7 @@ def test_page_shows_the_records_and_only_its_section_changes() -> None:
     records.append(record(OURS, 0, 0.125, replace(AT_ONCE, again=True)))
     text = render(Results({"Machine": "this one"}, records))
     assert "| Machine | this one |" in text
-    assert "| rehook-sync | 400 | 0.50 | 1.250 | 25 | 0.12 | 0.00 | 0.00 | 1 |" in text
+    assert "| rehook-sync | 400 | 0.50 | 1.250 | 0.50 | 25 | 0.12 | 0.00 | 0.00 | 1 |" in text
     assert "| drt (only 5 + 5 rows) | 10 | 0.05 |" in text
     page = put_section(f"before\n{BEGIN}\nold\n{END}\nafter", text)
     assert page.startswith(f"before\n{BEGIN}\n\n| | measured |")
