@@ -194,6 +194,9 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
     options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
     if parsed.get_backend_name() == "postgresql":
         options["connect_args"] = {"options": "-c timezone=UTC", "connect_timeout": _CONNECT_TIMEOUT_S}
+        if search_path is not None:
+            # What is written rests on locks. A stricter level, which a server may have by default, refuses what had to wait for one.
+            options["isolation_level"] = "READ COMMITTED"
     elif parsed.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
     try:

@@ -24,7 +24,7 @@ from rehook_sync.records import Batch, Call, Claim, Customer, Entry, Status, Str
 
 __all__ = ["Ledger"]
 
-_CLAIM_ATTEMPTS = 5
+_CLAIM_WAITS_S = (0.0, 0.05, 0.25, 1.0)
 _NUL = "\\u0000"
 _ESCAPE = re.compile(r"\\(?:u0000|.)")
 _Result = TypeVar("_Result")
@@ -259,7 +259,7 @@ class Ledger:
         tried = claims = list(claims)
         if not claims:
             return result
-        for attempt in range(_CLAIM_ATTEMPTS):
+        for attempt, wait_s in enumerate((*_CLAIM_WAITS_S, None)):
             try:
                 with self.transaction() as connection:
                     if attempt:
@@ -272,8 +272,9 @@ class Ledger:
                     self._write_claims(connection, claims)
                 return result
             except DatabaseError:  # another shard won a code, or the database failed for a moment; it may all the same be written
-                if attempt == _CLAIM_ATTEMPTS - 1:
+                if wait_s is None:
                     raise
+                time.sleep(wait_s)
         raise InternalError("a claim was neither written nor refused")
 
     def _codes(self, connection: Connection, user_ids: Sequence[str], codes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:

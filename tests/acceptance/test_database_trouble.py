@@ -126,7 +126,7 @@ def test_a_lock_of_some_seconds_is_waited_out(on_postgres: World, table: str) ->
     on_postgres.check()
 
 
-def test_a_transaction_that_cannot_be_serialized_is_repeated(busy_on_postgres: World) -> None:
+def test_a_server_that_serializes_by_default_is_waited_for_and_stops_nobody(busy_on_postgres: World) -> None:
     name = make_url(busy_on_postgres.url).database
     run_sql(busy_on_postgres.url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
     process = busy_on_postgres.start("run")

@@ -1,11 +1,14 @@
 """Lease, marks, outcomes, customers and codes: the same facts on SQLite and PostgreSQL."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
+from warehouse import run_sql
 
 from rehook_sync.database import Database, open_database
 from rehook_sync.errors import LeaseHeldError, LeaseLostError, StateVersionError
@@ -302,6 +305,22 @@ def take(ledger: Ledger, *claims: Claim) -> dict[str, str]:
 def test_claims_are_durable_and_found_by_user_and_by_code(ledger: Ledger) -> None:
     assert take(ledger, Claim("X", "a", None)) == {}
     assert ledger.read_codes(["a"], []) == ledger.read_codes([], ["X"]) == {"a": "X"}
+
+
+def test_a_server_that_serializes_by_default_refuses_nobody_who_waited_for_his_turn(postgres_url: str) -> None:
+    """Claims are written by one thread and outcomes by another, both under the row of the lease."""
+    run_sql(postgres_url, f"ALTER DATABASE \"{make_url(postgres_url).database}\" SET default_transaction_isolation = 'serializable'")
+    with closing(open_database(postgres_url, "REHOOK_SYNC_STATE_URL", search_path=SCHEMA)) as database, ThreadPoolExecutor(1) as writing:
+        upgrade(database, SCHEMA)
+        ledger = Ledger(database, "run-1", 60)
+        ledger.acquire()
+        with ledger.transaction():
+            written = writing.submit(ledger.write, Batch(entries=[Entry(call("m1"), Status.SENT)]))
+            while not run_sql(postgres_url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+                assert not written.done()
+        assert written.result() == frozenset()
+        assert rows(database, "m1")[0]["status"] == "sent"
+        ledger.release()
 
 
 def test_codes_can_change_hands_within_one_step(ledger: Ledger) -> None:
