@@ -12,10 +12,15 @@ SELECT c.source_id, c.trait_hashes FROM sync_customers AS c WHERE c.source_id IN
 -- name: read_codes
 -- does: gives the referral codes of these users, and who owns these codes or has them at Rehook
 -- dialect: postgresql
-SELECT c.source_id, c.referral_code, c.accepted_code FROM sync_customers AS c
-WHERE c.source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
-    OR c.referral_code IN (SELECT jsonb_array_elements_text(CAST(:codes AS jsonb)))
-    OR c.accepted_code IN (SELECT jsonb_array_elements_text(CAST(:codes AS jsonb)));
+-- One by one in an index, which OFFSET makes sure of: without statistics of a table that has grown since the planner would read it whole.
+SELECT c.source_id, c.referral_code, c.accepted_code FROM jsonb_array_elements_text(CAST(:ids AS jsonb)) AS wanted (value)
+CROSS JOIN LATERAL (SELECT s.source_id, s.referral_code, s.accepted_code FROM sync_customers AS s WHERE s.source_id = wanted.value OFFSET 0) AS c
+UNION
+SELECT c.source_id, c.referral_code, c.accepted_code FROM jsonb_array_elements_text(CAST(:codes AS jsonb)) AS wanted (value)
+CROSS JOIN LATERAL (SELECT s.source_id, s.referral_code, s.accepted_code FROM sync_customers AS s WHERE s.referral_code = wanted.value OFFSET 0) AS c
+UNION
+SELECT c.source_id, c.referral_code, c.accepted_code FROM jsonb_array_elements_text(CAST(:codes AS jsonb)) AS wanted (value)
+CROSS JOIN LATERAL (SELECT s.source_id, s.referral_code, s.accepted_code FROM sync_customers AS s WHERE s.accepted_code = wanted.value OFFSET 0) AS c;
 
 -- name: read_codes
 -- does: gives the referral codes of these users, and who owns these codes or has them at Rehook

@@ -81,20 +81,38 @@ def test_nothing_goes_through_all_that_was_settled(sqlite_url: str, name: str, a
         assert not re.search(r"PRIMARY KEY \(stream=\?\)|by_time \(stream=\?\)|by_run \(\)", by), plan
 
 
+FILL_POSTGRES = (
+    "INSERT INTO sync_state (stream, message_id, user_id, status, run_id, first_seen_at, settled_at) "
+    "SELECT 'tracks', 'm' || i, 'u' || i, 'sent', 'r', now(), now() FROM generate_series(1, 3000) AS n (i)",
+    "INSERT INTO sync_customers (source_id, referral_code, accepted_code) SELECT user_id, user_id, user_id FROM sync_state",
+)
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_postgresql_finds_codes_by_an_index_whatever_it_knows_of_the_table(postgres_url: str, analyzed: bool) -> None:
+    """During a first run nothing is known of the table yet, and the planner takes it for full of the same few codes."""
+    queries = load_queries("state", "postgresql")
+    with closing(open_database(postgres_url, "STATE_URL", search_path="rehook_sync")) as database:
+        upgrade(database, "rehook_sync")
+        with database.transaction() as connection:
+            for each in (*FILL_POSTGRES, *(["ANALYZE sync_customers"] if analyzed else [])):
+                connection.exec_driver_sql(each)
+            values = {"ids": '["u1", "u2"]', "codes": '["u2", "u3", "u9999"]'}
+            plan = "\n".join(connection.execute(text(f"EXPLAIN {queries['read_codes'].sql}"), values).scalars())
+            found = {row.source_id for row in connection.execute(queries["read_codes"].text(connection.dialect), values)}
+    assert plan.count("Index") >= 3, plan
+    assert "Seq Scan" not in plan, plan
+    assert found == {"u1", "u2", "u3"}
+
+
 @pytest.mark.parametrize("name", ["forget_open_claims", "restore_accepted_codes", "doubt_marked", "fail_marked", "forget_marked_customers"])
 def test_postgresql_finds_what_a_dead_run_left_by_an_index(postgres_url: str, name: str) -> None:
     queries = load_queries("state", "postgresql")
     with closing(open_database(postgres_url, "STATE_URL", search_path="rehook_sync")) as database:
         upgrade(database, "rehook_sync")
         with database.transaction() as connection:
-            connection.exec_driver_sql(
-                "INSERT INTO sync_state (stream, message_id, user_id, status, run_id, first_seen_at, settled_at) "
-                "SELECT 'tracks', 'm' || i, 'u' || i, 'sent', 'r', now(), now() FROM generate_series(1, 3000) AS n (i)"
-            )
-            connection.exec_driver_sql(
-                "INSERT INTO sync_customers (source_id, referral_code, accepted_code) SELECT user_id, user_id, user_id FROM sync_state"
-            )
-            connection.exec_driver_sql("ANALYZE sync_state, sync_customers")
+            for each in (*FILL_POSTGRES, "ANALYZE sync_state, sync_customers"):
+                connection.exec_driver_sql(each)
             connection.execute(queries["prefer_indexes"].text(connection.dialect))
             explain = text(f"EXPLAIN {queries[name].sql}")
             found = connection.execute(explain, {"low_user": "", "high_user": None, "detail": ""}).scalars()
