@@ -105,7 +105,7 @@ class Bench:
     def deliver(
         self, api: Api, loads: Iterable[list[Operation]], config: DeliveryConfig = CONFIG, interrupt: Interrupt | None = None
     ) -> DeliveryReport:
-        feed: Iterator[Load] = iter([Load(each, []) for each in loads])
+        feed = (Load(each, []) for each in loads)
         client = Rehook(httpx.MockTransport(api), "http://127.0.0.1:1", "key", "secret")
         return deliver(feed, client, self.ledger, config, interrupt or Interrupt(), self._hear)
 
@@ -155,6 +155,24 @@ def test_different_users_are_served_side_by_side_up_to_concurrency(bench: Bench)
     api = Api(before=lambda _label: asyncio.sleep(0.01))
     bench.deliver(api, [operations([event(f"user-{at}", f"e{at}", at) for at in range(40)])])
     assert api.most_at_once == CONFIG.concurrency
+
+
+def test_no_more_is_read_while_enough_waits_to_be_sent(bench: Bench) -> None:
+    api = Api()
+    waiting: list[int] = []
+
+    def portions() -> Iterator[list[Operation]]:
+        for start in range(0, 3000, 250):
+            waiting.append(start - len(api.received))
+            yield operations([identify(f"user-{at}", f"i{at}", at) for at in range(start, start + 250)])
+
+    bench.deliver(api, portions())
+    assert max(waiting) <= CONFIG.queue_rows == 2000
+    assert len(bench.statuses()) == 3000
+
+
+def test_more_may_wait_where_more_is_sent_at_once() -> None:
+    assert replace(CONFIG, concurrency=1000).queue_rows == 8000
 
 
 def test_call_is_durably_marked_before_its_request_leaves_and_never_too_many_are(bench: Bench) -> None:
@@ -262,8 +280,7 @@ def test_blocked_user_stays_blocked_in_later_portions(bench: Bench) -> None:
             pass
         yield operations([event("b", "b0", 1), event("a", "a1", 2)])
 
-    client = Rehook(httpx.MockTransport(api), "http://127.0.0.1:1", "key", "secret")
-    deliver((Load(each, []) for each in portions()), client, bench.ledger, CONFIG, Interrupt(), lambda *_: None)
+    bench.deliver(api, portions())
     assert bench.statuses() == {"a0": "failed", "a1": "failed", "b0": "sent"}
 
 

@@ -1,7 +1,6 @@
 """The loop of a job: what happens when it is not to begin."""
 
 import asyncio
-import gc
 import inspect
 import sys
 from types import SimpleNamespace
@@ -31,4 +30,3 @@ def test_a_ctrl_c_before_the_loop_has_begun_leaves_nothing_behind(monkeypatch: p
     with pytest.raises(KeyboardInterrupt):
         run_loop(main)
     assert inspect.getcoroutinestate(main) == inspect.CORO_CLOSED
-    gc.collect()
