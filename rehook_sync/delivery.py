@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from operator import attrgetter
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:  # else httpx is loaded by whoever only looks
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load", "check_credentials", "deliver"]
 
 _PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.TIMEOUT})
+_PROPER = frozenset({Effect.ACCEPTED, Effect.REFUSED})
+_status = attrgetter("status")
 _jitter = Random().random  # noqa: S311 - spreads retries, keeps no secret
 
 
@@ -262,7 +265,7 @@ class _Courier:
 
     async def _handle(self, flight: Flight, answer: Answer) -> None:
         decision = decide(flight.operation.stream, answer, flight.attempts, self._config.policy, _jitter())
-        if answer.effect in {Effect.ACCEPTED, Effect.REFUSED} or answer.reason is Reason.RATE_LIMITED:
+        if answer.effect in _PROPER or answer.reason is Reason.RATE_LIMITED:
             self._breaker.succeed()
             self._failed_in_a_row.clear()
         elif answer.effect is not Effect.DENIED and self._breaker.fail():
@@ -427,8 +430,8 @@ class _Courier:
     def _committed(self, outbox: Outbox) -> None:
         for lane in outbox.lanes:
             lane.unrecorded -= 1
-        self._report.counts.update(entry.status for entry in outbox.final)
-        self._report.counts.subtract(entry.status for entry in outbox.undone)
+        self._report.counts.update(map(_status, outbox.final))
+        self._report.counts.subtract(map(_status, outbox.undone))
         self._report.rejected.update(entry.reason for entry in outbox.final if entry.status is Status.REJECTED and entry.reason)
         self._report.heed(self._throttle)
         self._listen(self._report, outbox.final)

@@ -1,6 +1,6 @@
 """One lane per user: what is queued for a user, in order, and what is on its way."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -132,7 +132,7 @@ class OpenClaims:
     def __init__(self) -> None:
         """Begin without any."""
         self._claims: dict[str, Claim] = {}
-        self._open: Counter[str] = Counter()
+        self._open: dict[str, int] = {}
         self._had: dict[str, str | None] = {}
 
     def open(self, operation: Operation) -> None:
@@ -140,7 +140,7 @@ class OpenClaims:
         claim = operation.claim
         if claim is not None:
             self._claims[operation.call.message_id] = claim
-            self._open[claim.user_id] += 1
+            self._open[claim.user_id] = self._open.get(claim.user_id, 0) + 1
             self._had.setdefault(claim.user_id, claim.replaces)
 
     def split(self, operation: Operation) -> None:

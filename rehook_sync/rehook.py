@@ -19,7 +19,7 @@ import orjson
 from rehook_sync import __version__
 from rehook_sync.errors import SettingsError
 from rehook_sync.records import Answer, Effect, Operation, Reason, Stream
-from rehook_sync.wire import SpelledRequest
+from rehook_sync.wire import Address, SpelledRequest
 
 __all__ = ["Rehook", "classify_error", "classify_status", "idempotency_key", "parse_retry_after", "redact"]
 
@@ -92,7 +92,8 @@ class Rehook:
         base = _parse_api_url(api_url)
         token = base64.b64encode(f"{api_key}:{api_secret}".encode("utf-8", "surrogateescape")).decode()
         self._secrets = (token, token.rstrip("="), api_secret, api_key)
-        self._urls = {stream: _joined(base, path) for stream, path in _PATHS.items()}
+        urls = {stream: _joined(base, path) for stream, path in _PATHS.items()}
+        self._addresses = {stream: Address(url, str(url)) for stream, url in urls.items()}
         self._check_url = _joined(base, _CHECK_PATH)
         self._headers = [
             (b"Host", base.netloc),
@@ -107,7 +108,7 @@ class Rehook:
         """Send one operation once and say what came of it."""
         body = operation.body
         lines = (self._post_lines, b"Idempotency-Key: %b" % _operation_key(operation).encode())
-        request = SpelledRequest(self._urls[operation.stream], lines, body)
+        request = SpelledRequest(self._addresses[operation.stream], lines, body)
         return await self._exchange(request, body, operation.user_id)
 
     async def check_credentials(self) -> Answer:
@@ -130,8 +131,9 @@ class Rehook:
             return answer._replace(detail=redact(answer.detail or "", body, user_id, self._secrets)[:_DETAIL_LIMIT])
         # Decided by the status line alone: whatever happens to the body afterwards changes nothing.
         status = response.status_code
-        received = b"".join(response.stream) if isinstance(response.stream, httpx.ByteStream) else await _read_body(response)
-        if 200 <= status < 300:
+        is_good = 200 <= status < 300
+        received = b"" if is_good and isinstance(response.stream, httpx.ByteStream) else await _read_body(response)
+        if is_good:
             return classify_status(status)
         text = _MOVED if 300 <= status < 400 else redact(_read_message(response, received), body, user_id, self._secrets)
         return classify_status(status, _read_retry_after(response), _build_detail(status, text))

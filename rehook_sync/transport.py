@@ -22,7 +22,7 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EofStream
 
-from rehook_sync.wire import Wire, spell
+from rehook_sync.wire import SpelledRequest, SpelledResponse, Wire, spell
 
 __all__ = ["AiohttpTransport"]
 
@@ -61,6 +61,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._timeout = aiohttp.ClientTimeout(connect=timeout_s / 2, ceil_threshold=math.inf)
         self._verify = verify
         self._connector: aiohttp.TCPConnector | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._closed = False
         self._answered_at_s = 0.0
         self._targets: dict[str, _Target] = {}
@@ -74,10 +75,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
         Raises: httpx.TransportError, whose type says whether any of the request may have left.
         """
-        loop = asyncio.get_running_loop()
-        now = loop.time()
         connector = self._connector or self._open_connector()
-        target = self._targets.get(str(request.url)) or self._read_target(request, loop)
+        now = self._loop.time()
+        address = request.address if isinstance(request, SpelledRequest) else str(request.url)
+        target = self._targets.get(address) or self._read_target(request, address)
         try:
             whole = await spell(request, target.path)
             line = self._take_warm(target, now) or await self._get_line(connector, target, now + self._timeout_s / 2)
@@ -101,7 +102,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             self._put_back(line)
         else:
             stream = _ResponseBody(line, request, self._put_back)
-        return httpx.Response(wire.status, headers=wire.headers, stream=stream, extensions={"reason_phrase": wire.reason})
+        return SpelledResponse(wire, stream)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -117,6 +118,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _open_connector(self) -> aiohttp.TCPConnector:
         if self._closed:
             raise RuntimeError("this transport is closed")
+        self._loop = asyncio.get_running_loop()  # kept, since asking for it costs a call of the system
         self._connector = aiohttp.TCPConnector(limit=0)
         return self._connector
 
@@ -138,7 +140,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             try:
                 while target.idle:
                     line = target.idle.pop()
-                    if asyncio.get_running_loop().time() - line.used_at < _KEEPALIVE_S and await line.wire.look():
+                    if self._loop.time() - line.used_at < _KEEPALIVE_S and await line.wire.look():
                         return line
                     line.opened.close()
                 return await self._open_line(connector, target)
@@ -160,14 +162,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Let a connection be used again if its last exchange came to a good end, else close it."""
         self._deadlines.forget(line.wire)
         if line.wire.complete and line.wire.is_clean and not self._closed:
-            line.used_at = self._answered_at_s = asyncio.get_running_loop().time()
+            line.used_at = self._answered_at_s = self._loop.time()
             line.idle.append(line)
         else:
             line.opened.close()
         self._leave_place()
 
     async def _wait_for_place(self) -> None:
-        turn = asyncio.get_running_loop().create_future()
+        turn = self._loop.create_future()
         self._waiting.append(turn)
         try:
             await turn
@@ -187,8 +189,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 turn.set_result(None)
                 break
 
-    def _read_target(self, request: httpx.Request, loop: asyncio.AbstractEventLoop) -> "_Target":
-        text = str(request.url)
+    def _read_target(self, request: httpx.Request, text: str) -> "_Target":
         try:
             url = yarl.URL(text, encoded=True).with_user(None)
         except ValueError as error:
@@ -207,7 +208,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             self._verify = _build_ssl_context()  # takes a while, and plain http does without
         if len(self._targets) >= _TARGETS_KEPT:
             self._targets.clear()
-        route = aiohttp.ClientRequest("GET", url, proxy=proxy, ssl=self._verify, loop=loop)
+        route = aiohttp.ClientRequest("GET", url, proxy=proxy, ssl=self._verify, loop=self._loop)
         idle = self._idle.setdefault(route.connection_key, [])
         self._targets[text] = _Target(route, url.raw_path_qs.encode("ascii"), idle)
         return self._targets[text]

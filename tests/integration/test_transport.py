@@ -565,6 +565,19 @@ def test_request_is_exactly_this(make_transport: MakeTransport) -> None:
     run(scenario())
 
 
+def test_headers_of_an_answer_are_those_the_server_sent() -> None:
+    async def scenario() -> None:
+        async with FaultyServer(answers(headers="Retry-After: 7\r\nX-Two: a\r\nX-Two: b\r\n")) as server:
+            transport = over_aiohttp(LONG_S, True)
+            response = await transport.handle_async_request(httpx.Request("GET", server.url))
+            assert response.headers["retry-after"] == "7"
+            assert response.headers.get_list("X-Two") == ["a", "b"]
+            assert (await response.aread(), response.reason_phrase) == (b'{"ok":true}', "X")
+            await transport.aclose()
+
+    run(scenario())
+
+
 def test_body_of_10_mb_arrives_whole() -> None:
     body = b'{"source_id":"u","metadata":{"x":"' + b"y" * 10_000_000 + b'"}}'
 

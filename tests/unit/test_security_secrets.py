@@ -196,12 +196,19 @@ def test_settings_show_no_secret_in_any_form_of_text() -> None:
 )
 def test_no_spelling_of_an_address_sends_the_credentials_elsewhere_in_the_clear(scheme: str, host: str) -> None:
     """Each part of the program reads addresses in its own way; whatever one lets pass, the next must see as loopback or refuse."""
+    asked: list[httpx.URL] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(200)
+
     try:
         settings = load_settings(None, {}, warehouse_url="sqlite://", api_url=f"{scheme}://{host}")
-        client = Rehook(httpx.MockTransport(lambda _: httpx.Response(200)), settings.api_url, KEY, SECRET)
+        client = Rehook(httpx.MockTransport(answer), settings.api_url, KEY, SECRET)
     except SettingsError:
         return
-    assert {yarl.URL(str(url), encoded=True).raw_host for url in client._urls.values()} <= {"localhost", "127.0.0.1", "::1"}
+    asyncio.run(client.check_credentials())
+    assert {yarl.URL(str(url), encoded=True).raw_host for url in asked} <= {"localhost", "127.0.0.1", "::1"}
 
 
 # What stays of traits.
