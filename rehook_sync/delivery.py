@@ -357,7 +357,7 @@ class _Courier:
         if status is Status.SENT:
             lane.known = {**(lane.known or {}), **operation.trait_hashes}
             code = None if operation.claim is None else operation.claim.code
-            self._scribe.outbox.batch.customers.append(Customer(lane.user_id, lane.known, operation.call.message_id, sent=True, code=code))
+            self._scribe.outbox.batch.customers.append(Customer(lane.user_id, lane.known, flight.call.message_id, sent=True, code=code))
         elif flight.uncertain:
             lane.known = None
             self._scribe.outbox.batch.customers.append(Customer(lane.user_id, None))
@@ -369,7 +369,7 @@ class _Courier:
         lane.operations.extendleft(reversed(flight.operation.parts))
         self._claims.split(flight.operation)
         self._queued += len(flight.operation.parts) - 1
-        self._scribe.outbox.batch.restores.append(flight.operation.call)
+        self._scribe.outbox.batch.restores.append(flight.call)
         lane.busy = False
         self._advance(lane)
 
@@ -386,7 +386,7 @@ class _Courier:
 
     def _unmark(self, flight: Flight) -> None:
         """Take the mark of a call back that was not sent, or not for a cause of its own."""
-        self._scribe.outbox.batch.restores.append(flight.operation.call)
+        self._scribe.outbox.batch.restores.append(flight.call)
         self._scribe.outbox.land(flight)
         self._record_customer(flight, Status.FAILED)
         self._scribe.wake()

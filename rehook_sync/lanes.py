@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from rehook_sync.records import Batch, Claim, Entry, Operation, Status, Stream
+from rehook_sync.records import Batch, Call, Claim, Entry, Operation, Status, Stream
 
 __all__ = ["Flight", "Lane", "OpenClaims", "Outbox", "Turn"]
 
@@ -34,7 +34,8 @@ class Lane:
 class Flight:
     """One operation on its way, over all its attempts.
 
-    Shape:  attempts: requests sent so far, counting earlier runs' ones only in what is recorded.
+    Shape:  call: the one whose message id the request carries.
+            attempts: requests sent so far, counting earlier runs' ones only in what is recorded.
             uncertain: an attempt may have arrived without our knowing.  parked: the record of the last failed attempt.
             marked: it is marked, or about to be, before it is sent.
     """
@@ -45,6 +46,11 @@ class Flight:
     uncertain: bool = False
     parked: Entry | None = None
     marked: bool = False
+    call: Call = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep what is asked for again and again."""
+        self.call = self.operation.call
 
     @property
     def needs_mark(self) -> bool:
@@ -53,13 +59,12 @@ class Flight:
         An event may have paid out; a customer may no longer have what we know of it; what an earlier run recorded of the call
         would stand. A customer we know nothing of is only sent again.
         """
-        operation = self.operation
-        return operation.stream is Stream.TRACKS or self.lane.known is not None or operation.call.prior is not None
+        return self.call.stream is Stream.TRACKS or self.lane.known is not None or self.call.prior is not None
 
     @property
     def total_attempts(self) -> int:
         """Return the attempts of this and earlier runs."""
-        prior = self.operation.call.prior
+        prior = self.call.prior
         return self.attempts + (prior.attempts if prior else 0)
 
 
@@ -153,7 +158,7 @@ class OpenClaims:
 
     def settle(self, operation: Operation, status: Status) -> list[Claim]:
         """Return what is to be given back after an operation ended: nothing, or its claim."""
-        claim = None if status is Status.FAILED else self._claims.pop(operation.call.message_id, None)
+        claim = None if operation.claim is None or status is Status.FAILED else self._claims.pop(operation.call.message_id, None)
         if claim is None:
             return []
         user_id = claim.user_id

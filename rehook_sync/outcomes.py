@@ -15,7 +15,7 @@ HOPELESS = frozenset({Effect.DENIED, Effect.REFUSED})
 def build_entry(flight: Flight, status: Status, reason: Reason | None, answer: Answer | None) -> Entry:
     """Return the record of the call that carries an operation."""
     detail, http_status = (answer.detail, answer.http_status) if answer else (None, None)
-    return Entry(flight.operation.call, status, reason, detail, http_status, flight.total_attempts)
+    return Entry(flight.call, status, reason, detail, http_status, flight.total_attempts)
 
 
 def spread_entry(operation: Operation, entry: Entry) -> list[Entry]:

@@ -107,7 +107,7 @@ class Rehook:
     async def send(self, operation: Operation) -> Answer:
         """Send one operation once and say what came of it."""
         body = operation.body
-        lines = (self._post_lines, b"Idempotency-Key: %b" % _operation_key(operation).encode())
+        lines = b"%b\r\nIdempotency-Key: %b" % (self._post_lines, _operation_key(operation).encode())
         request = SpelledRequest(self._addresses[operation.stream], lines, body)
         return await self._exchange(request, body, operation.user_id)
 
@@ -196,7 +196,9 @@ def redact(text: str, body: bytes, user_id: str, secrets: Sequence[str]) -> str:
 
 def _operation_key(operation: Operation) -> str:
     """Key a merged request by all it carries: its calls may have to go out one by one later, each under its own key."""
-    return idempotency_key(operation.stream, "\n".join([call.message_id for call in operation.calls]))
+    calls = operation.calls
+    ids = calls[0].message_id if len(calls) == 1 else "\n".join([call.message_id for call in calls])
+    return idempotency_key(operation.stream, ids)
 
 
 def _parse_api_url(api_url: str) -> httpx.URL:

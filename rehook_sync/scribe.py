@@ -79,7 +79,7 @@ class Scribe:
 
     def submit(self, flight: Flight) -> None:
         """Have a call sent, the oldest first: once it is durably marked, or at once if it needs no mark."""
-        turn = (flight.operation.call.occurred_at or FIRST_MOMENT, next(self._turns), flight)
+        turn = (flight.call.occurred_at or FIRST_MOMENT, next(self._turns), flight)
         flight.marked = flight.needs_mark
         if flight.marked:
             heapq.heappush(self._to_mark, turn)
@@ -144,9 +144,7 @@ class Scribe:
         outbox, self.outbox = self.outbox, Outbox()
         self._marked.subtract(outbox.landed)  # both become durable as one
         outbox.marks = self._take_marks()
-        outbox.batch.entries += [
-            Entry(flight.operation.call, Status.SENDING, attempts=flight.total_attempts) for _, _, flight in outbox.marks
-        ]
+        outbox.batch.entries += [Entry(flight.call, Status.SENDING, attempts=flight.total_attempts) for _, _, flight in outbox.marks]
         if outbox.batch:
             self._pending += 1
             self._posted.put(outbox)
@@ -159,7 +157,7 @@ class Scribe:
         left = []
         for turn in outbox.marks:
             flight = turn[2]
-            call = flight.operation.call
+            call = flight.call
             if (call.stream, call.message_id) in others:
                 self._marked[call.stream] -= 1
                 left.append(flight)
