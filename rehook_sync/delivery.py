@@ -250,7 +250,10 @@ class _Courier:
             self._scribe.in_flight -= 1
             flight.attempts += 1
             flight.uncertain = flight.uncertain or answer.effect is Effect.UNKNOWN
-            await self._handle(flight, answer)
+            decision = self._decide(flight, answer)
+            if decision.next is Next.SETTLE and decision.status is Status.FAILED:
+                await self._probe(flight)
+            self._land(flight, answer, decision)
 
     def _feel(self, answer: Answer, asked_at: float, now: float) -> None:
         """Let the API say how much it can take."""
@@ -263,7 +266,8 @@ class _Courier:
             self._pace.share = throttle.allowed / throttle.most
             self._room.set()
 
-    async def _handle(self, flight: Flight, answer: Answer) -> None:
+    def _decide(self, flight: Flight, answer: Answer) -> Decision:
+        """Say what comes of an answer, and let the run stop or pause for it."""
         decision = decide(flight.operation.stream, answer, flight.attempts, self._config.policy, _jitter())
         if answer.effect in _PROPER or answer.reason is Reason.RATE_LIMITED:
             self._breaker.succeed()
@@ -272,11 +276,9 @@ class _Courier:
             self._stop(stop_reason(answer))
         if decision.next is Next.STOP:
             self._stop(stop_reason(answer))
-        elif decision.next is Next.SETTLE and decision.status is Status.FAILED:
-            await self._probe(flight)
         elif decision.next is Next.WAIT and (answer.retry_after_s or answer.reason is Reason.RATE_LIMITED):
             self._pace.pause(time.monotonic(), decision.wait_s)
-        self._land(flight, answer, decision)
+        return decision
 
     async def _probe(self, flight: Flight) -> None:
         """Before a call is given up, ask whether the API as a whole is up: if it is not, the call is not to blame."""
@@ -295,7 +297,7 @@ class _Courier:
 
     def _land(self, flight: Flight, answer: Answer, decision: Decision) -> None:
         """Record what came of a request."""
-        systemic = isinstance(self._report.error, StoppedError) and decision.status is Status.FAILED
+        systemic = decision.status is Status.FAILED and isinstance(self._report.error, StoppedError)
         if decision.next is Next.STOP or systemic:
             self._unmark(flight)
             return
@@ -355,7 +357,7 @@ class _Courier:
         if operation.stream is not Stream.IDENTIFIES:
             return
         if status is Status.SENT:
-            lane.known = {**(lane.known or {}), **operation.trait_hashes}
+            lane.known = {**lane.known, **operation.trait_hashes} if lane.known else operation.trait_hashes
             code = None if operation.claim is None else operation.claim.code
             self._scribe.outbox.batch.customers.append(Customer(lane.user_id, lane.known, flight.call.message_id, sent=True, code=code))
         elif flight.uncertain:

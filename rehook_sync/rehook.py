@@ -6,7 +6,7 @@ import html
 import json
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -104,12 +104,12 @@ class Rehook:
         ]
         self._post_lines = b"\r\n".join([*map(b": ".join, self._headers), b"Content-Type: application/json"])
 
-    async def send(self, operation: Operation) -> Answer:
-        """Send one operation once and say what came of it."""
+    def send(self, operation: Operation) -> Coroutine[object, object, Answer]:
+        """Send one operation once and say what came of it, once this is awaited."""
         body = operation.body
         lines = b"%b\r\nIdempotency-Key: %b" % (self._post_lines, _operation_key(operation).encode())
         request = SpelledRequest(self._addresses[operation.stream], lines, body)
-        return await self._exchange(request, body, operation.user_id)
+        return self._exchange(request, body, operation.user_id)
 
     async def check_credentials(self) -> Answer:
         """Ask whether the key and secret are right; writes nothing at Rehook."""

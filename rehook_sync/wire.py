@@ -178,14 +178,11 @@ class Wire(asyncio.Protocol):
             self._error = error
             self._tell()
 
-    async def _wait(self) -> None:
+    def _wait(self) -> asyncio.Future[None]:
         if self._error is not None:
             raise self._error
         self._news = self._loop.create_future()
-        try:
-            await self._news
-        finally:
-            self._news = None
+        return self._news
 
     def _tell(self) -> None:
         if self._news is not None and not self._news.done():
