@@ -80,7 +80,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         address = request.address if isinstance(request, SpelledRequest) else str(request.url)
         target = self._targets.get(address) or self._read_target(request, address)
         try:
-            whole = await spell(request, target.path)
+            whole = request.spell(target.path) if isinstance(request, SpelledRequest) else await spell(request, target.path)
             line = self._take_warm(target, now) or await self._get_line(connector, target, now + self._timeout_s / 2)
         except _FAILURES as error:
             raise _translated(error, request) from error
@@ -180,7 +180,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def _leave_place(self) -> None:
         self._busy -= 1
-        self._call_next()
+        if self._waiting:
+            self._call_next()
 
     def _call_next(self) -> None:
         while self._waiting:

@@ -48,6 +48,10 @@ class SpelledRequest(httpx.Request):
         self.lines = b"%b\r\nContent-Length: %d" % (headers, len(body))
         self.body = body
 
+    def spell(self, path: bytes) -> bytes:
+        """Return the request as it goes over the wire."""
+        return b"POST %b HTTP/1.1\r\n%b\r\n\r\n%b" % (path, self.lines, self.body)
+
     @cached_property
     def stream(self) -> httpx.ByteStream:  # type: ignore[override]
         """The body, for those who read it as httpx gives it."""
@@ -65,7 +69,7 @@ class SpelledResponse(httpx.Response):
 
     def __init__(self, wire: "Wire", stream: httpx.AsyncByteStream) -> None:
         """Take the status and the headers of what a connection has received."""
-        super().__init__(wire.status, headers=_NO_HEADERS, stream=stream, extensions={"reason_phrase": wire.reason})
+        super().__init__(wire.status, headers=_NO_HEADERS, stream=stream)
         del self.headers  # none are there; from now on they are those of the class
         self._received = wire.headers
 
@@ -76,12 +80,10 @@ class SpelledResponse(httpx.Response):
 
 
 async def spell(request: httpx.Request, path: bytes) -> bytes:
-    """Return a request as it goes over the wire.
+    """Return any request as it goes over the wire.
 
     Raises: ValueError for a header that would end its line.
     """
-    if isinstance(request, SpelledRequest):
-        return b"POST %s HTTP/1.1\r\n%s\r\n\r\n%s" % (path, request.lines, request.body)
     headers = request.headers.raw
     if isinstance(request.stream, httpx.ByteStream):
         content = b"".join(request.stream)
@@ -97,14 +99,13 @@ async def spell(request: httpx.Request, path: bytes) -> bytes:
 class Wire(asyncio.Protocol):
     """A connection that is open, or was.
 
-    Shape:  status, reason, headers: of the answer at hand, once `send` has returned.  complete: its body is here to the end.
+    Shape:  status, headers: of the answer at hand, once `send` has returned.  complete: its body is here to the end.
             is_clean: another request may follow; False once the connection ended, was spoken to unasked or said `close`.
     """
 
     def __init__(self) -> None:
         """Begin without a connection."""
         self.status = 0
-        self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = True
         self.is_clean = True
@@ -233,13 +234,8 @@ class Wire(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Note that an answer begins; a second one was not asked for."""
-        self.reason = b""
         if self.complete:
             self.is_clean = False
-
-    def on_status(self, reason: bytes) -> None:
-        """Take the words after the status, or a piece of them."""
-        self.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header."""

