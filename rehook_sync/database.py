@@ -4,22 +4,24 @@ import logging
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from rehook_sync.errors import ConflictError, DatabaseError, RehookSyncError, SettingsError, SourceError
 
 __all__ = ["Database", "open_database", "same_database", "utc_text"]
 
+_Values = ParamSpec("_Values")
+_Result = TypeVar("_Result")
 _PASSWORD = re.compile(r"://[^@\s]*@")
 _DATA_ERRORS = ("22", "23")
 """SQLSTATE classes whose messages quote values of rows."""
@@ -139,9 +141,9 @@ class Database:
 
 
 class Writer:
-    """One connection for one writing transaction after another: none has to ask first whether it is alive, or to prepare it.
+    """Connections for one writing transaction after another: none has to ask first whether they are alive, or to prepare them.
 
-    Made by `Database.writer`. After an error it is closed, and the next transaction opens another one.
+    Made by `Database.writer`. After an error they are closed, and the next transaction opens others.
     """
 
     def __init__(self, database: Database, preparing: Sequence[TextClause]) -> None:
@@ -149,6 +151,7 @@ class Writer:
         self._database = database
         self._preparing = preparing
         self._connection: Connection | None = None
+        self._for_one: Connection | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -162,21 +165,47 @@ class Writer:
                 self.close()
                 raise
 
-    def close(self) -> None:
-        """Close the connection, if there is one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+    def execute(self, statement: TextClause, values: Mapping[str, object]) -> Sequence[Row[Any]] | None:
+        """Execute a statement that is a whole transaction, in one trip to the server; return its rows, None when it gives none.
 
-    def _open(self) -> Connection:
+        Raises: ConflictError when the statement itself refuses, by a constraint or by an error it makes of what it finds.
+        """
+        with self._database.gate():
+            self._for_one = self._for_one or self._open(for_one=True)
+            try:
+                with self._database.turn, self._for_one.begin():
+                    found = _insist(self._for_one.execute, statement, values)
+                    return found.all() if found.returns_rows else None
+            except DataError as error:
+                self.close()
+                raise ConflictError(f"a statement for the database of {self._database.setting} refused: {one_line(error)}") from error
+            except BaseException:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connections, if there are any."""
+        connections, self._connection, self._for_one = (self._connection, self._for_one), None, None
+        for connection in connections:
+            if connection is not None:
+                connection.close()
+
+    def _open(self, *, for_one: bool = False) -> Connection:
+        """Open a connection. `for_one`: its every statement is a transaction, and what SQLAlchemy begins on it reaches no database."""
         connection = self._database.open()
+        if for_one and self._database.dialect == "postgresql":
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.detach()  # what is set for it below is not for others
         with connection.begin():  # nothing of this is kept in the file, so nobody has to be waited for
             for each in self._preparing:
                 connection.execute(each)
             if self._database.dialect == "postgresql":
                 connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (_LOCK_TIMEOUT,))
-        connection.info.update(write=True, bounded=True)
+                # A statement of its own has the session's level, not the one that SQLAlchemy gives its transactions.
+                connection.exec_driver_sql("SELECT set_config('default_transaction_isolation', 'read committed', false)")
+            elif for_one:
+                connection.exec_driver_sql(_ASK_OFTEN)
+        connection.info.update(write=True, bounded=True, for_one=for_one)
         return connection
 
 
@@ -266,6 +295,8 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
+        if connection.info.get("for_one"):
+            return
         if connection.info.get("write"):
             _begin_writing(connection)
         else:
@@ -273,23 +304,27 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
 
 
 def _begin_writing(connection: Connection) -> None:
-    """Lock the file at once.
+    """Lock the file at once."""
+    connection.exec_driver_sql(_ASK_OFTEN)
+    try:
+        _insist(connection.exec_driver_sql, "BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(_BE_PATIENT)
+
+
+def _insist(execute: Callable[_Values, _Result], *values: _Values.args, **named: _Values.kwargs) -> _Result:
+    """Do what needs the lock of a SQLite file, asking for it again and again.
 
     By itself SQLite asks ever more seldom for a lock that others hold: of two that write all the time, one would hardly get it.
     """
     until = time.monotonic() + _BUSY_TIMEOUT_S
-    connection.exec_driver_sql(_ASK_OFTEN)
-    try:
-        while True:
-            try:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                return
-            except OperationalError as error:
-                is_busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-                if not is_busy or time.monotonic() > until:
-                    raise
-    finally:
-        connection.exec_driver_sql(_BE_PATIENT)
+    while True:
+        try:
+            return execute(*values, **named)
+        except OperationalError as error:
+            is_busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > until:
+                raise
 
 
 def _switch_to_wal(cursor: DBAPICursor) -> None:

@@ -167,7 +167,7 @@ INSERT INTO sync_batch (name, owner, fence, ttl_s, run_id, reopens, strict, outc
 VALUES (:name, :owner, :fence, :ttl_s, :run_id, :reopens, :strict, :outcomes, :entries, :marks, :customers);
 
 -- name: write_batch
--- does: writes a batch as one statement: proves and extends the lease, records outcomes of marked calls, other calls and customers, marks what is sent next; gives how many outcomes and marks took, no row when the lease is lost
+-- does: writes a batch as one statement: proves and extends the lease, records outcomes of marked calls, other calls and customers, marks what is sent next; being strict, it fails as a whole when not every outcome or mark took; gives no row when the lease is lost
 -- dialect: postgresql
 WITH held AS (
     UPDATE sync_lease SET expires_at = clock_timestamp() + make_interval(secs => :ttl_s)
@@ -217,7 +217,14 @@ WITH held AS (
             last_message_id = coalesce(excluded.last_message_id, sync_customers.last_message_id),
             accepted_code = coalesce(excluded.accepted_code, sync_customers.accepted_code)
 )
-SELECT (SELECT count(*) FROM told) AS outcomes, (SELECT count(*) FROM marked) AS marks FROM held;
+SELECT CASE
+    WHEN CAST(:strict AS boolean) AND (SELECT count(*) FROM told) + (SELECT count(*) FROM marked)
+        <> jsonb_array_length(CAST(:outcomes AS jsonb)) + jsonb_array_length(CAST(:marks AS jsonb))
+    -- No number: a statement has no other way to fail.
+    THEN CAST('an outcome or a mark did not take, fence ' || held.fence AS bigint)
+    ELSE held.fence
+END AS fence
+FROM held;
 
 -- name: read_marks
 -- does: tells which of these calls this run is sending for these users

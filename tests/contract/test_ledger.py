@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import event, make_url, text
 from warehouse import run_sql
 
 from rehook_sync.database import Database, open_database
@@ -202,6 +202,33 @@ def test_batch_is_written_whole_or_not_at_all(database: Database, ledger: Ledger
     with pytest.raises(Exception, match="REHOOK_SYNC_STATE_URL"):
         ledger.write(Batch(entries=[Entry(call("a"), Status.SENT), broken]))
     assert rows(database, "a") == []
+
+
+def test_a_usual_batch_is_one_trip_to_the_database(database: Database, ledger: Ledger) -> None:
+    first, second = call("m-1"), call("m-2")
+    ledger.write(Batch(entries=[Entry(first, Status.SENDING)]))
+    said: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda _connection, _cursor, statement, *_: said.append(statement))
+    batch = Batch(
+        entries=[Entry(first, Status.SENT, attempts=1), Entry(second, Status.SENDING)], customers=[Customer("user-1", {"a": "1"}, "m-0")]
+    )
+    assert ledger.write(batch) == frozenset()
+    assert len(said) == 1
+    if database.dialect == "postgresql":  # its own words for the begin and the end of a transaction pass by the listener
+        with database.connect() as connection:
+            last = (
+                connection.execute(text("SELECT query FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%sync_%'"))
+                .scalars()
+                .all()
+            )
+        assert any(each.startswith("WITH held") for each in last)
+
+
+def test_a_batch_of_which_a_part_does_not_take_is_written_once(database: Database, state: State, ledger: Ledger) -> None:
+    ledger.write(Batch(entries=[Entry(call("m-1"), Status.SENT), Entry(call("m-2"), Status.SENDING)]))
+    entries = [Entry(call("m-1"), Status.SENDING), Entry(call("m-2"), Status.SENT, attempts=1), Entry(call("m-3"), Status.SENDING)]
+    assert ledger.write(Batch(entries=entries)) == {(Stream.TRACKS, "m-1")}
+    assert state.read_known(Stream.TRACKS, ["m-1", "m-2", "m-3"]) == {"m-1": Status.SENT, "m-2": Status.SENT, "m-3": Status.SENDING}
 
 
 def test_known_ids_tell_their_status(state: State, ledger: Ledger) -> None:
