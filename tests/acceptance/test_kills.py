@@ -63,7 +63,7 @@ def before_the_first_mark(world: World) -> Forked:
 
 
 def while_marking(world: World) -> Forked:
-    """The transaction that marks the first calls is open and cannot write."""
+    """The statement that marks the first calls cannot write yet. Where it has reached a server, that may still carry it out."""
     with ExitStack() as held:
 
         def hold(_received: Received) -> None:
@@ -76,7 +76,7 @@ def while_marking(world: World) -> Forked:
         time.sleep(0.3)
         process.kill()
         process.wait()
-    assert world.count("status = 'sending'") == 0
+    assert world.count("status = 'sending'") in ({0} if world.url.startswith("sqlite") else {0, 8})
     assert world.store.log[0].method == "GET"
     assert all(each.path == "/customers" for each in world.store.log[1:]), "only customers of whom nothing is known need no mark"
     return process
@@ -157,7 +157,7 @@ def while_finishing(world: World) -> Forked:
     ("moment", "doubts", "arrived"),
     [
         (before_the_first_mark, range(1), range(1)),
-        (while_marking, range(1), range(1)),
+        (while_marking, range(9), range(1)),
         (between_mark_and_send, range(3), range(1)),
         (before_it_is_carried_out, range(4, 9), range(1)),
         (after_it_was_carried_out, range(4, 9), range(4, 5)),
