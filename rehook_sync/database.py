@@ -35,6 +35,8 @@ _BE_PATIENT = "PRAGMA busy_timeout = 15000"
 _SWITCH_WAIT_S = 0.05
 _LOCK_TIMEOUT = f"{_BUSY_TIMEOUT_S:.0f}s"
 _CONNECT_TIMEOUT_S = 10
+_SET_SESSION = "SELECT set_config('idle_in_transaction_session_timeout', %s, false), set_config('default_transaction_isolation', %s, false)"
+"""A statement that is a transaction of its own has the session's isolation, not the one that SQLAlchemy gives its transactions."""
 
 for _name in ("sqlalchemy", "psycopg"):
     # What they cannot raise they log: without a listener Python would print it, traceback and all.
@@ -200,9 +202,7 @@ class Writer:
             for each in self._preparing:
                 connection.execute(each)
             if self._database.dialect == "postgresql":
-                connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (_LOCK_TIMEOUT,))
-                # A statement of its own has the session's level, not the one that SQLAlchemy gives its transactions.
-                connection.exec_driver_sql("SELECT set_config('default_transaction_isolation', 'read committed', false)")
+                connection.exec_driver_sql(_SET_SESSION, (_LOCK_TIMEOUT, "read committed"))
             elif for_one:
                 connection.exec_driver_sql(_ASK_OFTEN)
         connection.info.update(write=True, bounded=True, for_one=for_one)
