@@ -158,14 +158,10 @@ class Writer:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction; commits at the end, rolls back on any error."""
-        with self._database.gate():
+        with self._database.gate(), self._closed_on_error():
             self._connection = self._connection or self._open()
-            try:
-                with self._database.turn, self._connection.begin():
-                    yield self._connection
-            except BaseException:
-                self.close()
-                raise
+            with self._database.turn, self._connection.begin():
+                yield self._connection
 
     def execute(self, statement: TextClause, values: Mapping[str, object]) -> Sequence[Row[Any]] | None:
         """Execute a statement that is a whole transaction, in one trip to the server; return its rows, None when it gives none.
@@ -173,17 +169,14 @@ class Writer:
         Raises: ConflictError when the statement itself refuses, by a constraint or by an error it makes of what it finds.
         """
         with self._database.gate():
-            self._for_one = self._for_one or self._open(for_one=True)
             try:
-                with self._database.turn, self._for_one.begin():
-                    found = _insist(self._for_one.execute, statement, values)
-                    return found.all() if found.returns_rows else None
+                with self._closed_on_error():
+                    self._for_one = self._for_one or self._open(for_one=True)
+                    with self._database.turn, self._for_one.begin():
+                        found = _insist(self._for_one.execute, statement, values)
+                        return found.all() if found.returns_rows else None
             except DataError as error:
-                self.close()
                 raise ConflictError(f"a statement for the database of {self._database.setting} refused: {one_line(error)}") from error
-            except BaseException:
-                self.close()
-                raise
 
     def close(self) -> None:
         """Close the connections, if there are any."""
@@ -191,6 +184,14 @@ class Writer:
         for connection in connections:
             if connection is not None:
                 connection.close()
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, *, for_one: bool = False) -> Connection:
         """Open a connection. `for_one`: its every statement is a transaction, and what SQLAlchemy begins on it reaches no database."""
