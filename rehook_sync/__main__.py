@@ -14,7 +14,7 @@ import typer
 
 from rehook_sync.cli import app
 from rehook_sync.errors import InternalError, RehookSyncError, UsageError
-from rehook_sync.tuning import tuned_interpreter
+from rehook_sync.runtime import tuned_interpreter
 
 if TYPE_CHECKING:
     from rehook_sync.console import Screen

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rehook_sync.records import OWNED_BY, Reason, Status, Stream
+from rehook_sync.models import OWNED_BY, Reason, Status, Stream
 
 __all__ = ["MEANING", "Advice", "Shell", "advise", "shell_word"]
 

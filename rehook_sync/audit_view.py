@@ -9,7 +9,7 @@ from rich.text import Text
 
 from rehook_sync.audit import AuditLine, AuditReport, StreamAudit, Unjudged
 from rehook_sync.console import visible
-from rehook_sync.records import Status
+from rehook_sync.models import Status
 from rehook_sync.views import line
 
 __all__ = ["audit_document", "audit_view"]

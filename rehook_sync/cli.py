@@ -12,11 +12,11 @@ import typer
 
 from rehook_sync import __version__
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.records import Reason, Stream
+from rehook_sync.models import Reason, Stream
 
 if TYPE_CHECKING:
     from rehook_sync.console import Screen
-    from rehook_sync.records import Selection
+    from rehook_sync.models import Selection
     from rehook_sync.reports import Request
     from rehook_sync.settings import Settings
 
@@ -130,7 +130,7 @@ def retry(
     reason: OneReason = None, stream: OneStream = None, dry_run: DryRun = False, config: Config = None, as_json: Json = False
 ) -> None:
     """Send again what failed, and nothing new."""
-    from rehook_sync.records import FAILED_REASONS, Selection, Status
+    from rehook_sync.models import FAILED_REASONS, Selection, Status
 
     selection = Selection(Status.FAILED, _reason(reason, FAILED_REASONS))
     _again(_screen(as_json=as_json), _settings(config), selection, stream, dry_run=dry_run)
@@ -144,7 +144,7 @@ def revalidate(
 
     They are judged under today's settings. What Rehook itself refused is only taken up with --reason refused_by_rehook.
     """
-    from rehook_sync.records import REJECTED_REASONS, Selection, Status
+    from rehook_sync.models import REJECTED_REASONS, Selection, Status
 
     selection = Selection(Status.REJECTED, _reason(reason, REJECTED_REASONS))
     _again(_screen(as_json=as_json), _settings(config), selection, stream, dry_run=dry_run)
@@ -163,7 +163,7 @@ def resolve(
 
     With --resend, the other failed calls of the same users go out as well, in order.
     """
-    from rehook_sync.records import Selection, Status
+    from rehook_sync.models import Selection, Status
     from rehook_sync.sync import Sync
 
     if resend == accept:
@@ -206,8 +206,8 @@ def prune(
 ) -> None:
     """Remove old settled detail; nothing is sent again for it."""
     from rehook_sync.console import interruptible
-    from rehook_sync.settings import parse_age
     from rehook_sync.sync import Sync
+    from rehook_sync.times import parse_age
 
     screen, settings, age = _screen(as_json=as_json), _settings(config), parse_age("--older-than", older_than)
     with interruptible() as interrupt, Sync(settings, read_only=dry_run) as sync:

@@ -22,9 +22,9 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.interrupt import Interrupt
-from rehook_sync.records import RunStatus, Status
+from rehook_sync.models import RunStatus, Status
 from rehook_sync.reports import Progress, RunResult
+from rehook_sync.runtime import Interrupt
 
 __all__ = ["Listener", "ProgressLog", "Screen", "error_document", "interruptible", "run_exit_code", "visible", "watched"]
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from rehook_sync.console import Screen, interruptible, run_exit_code, watched
 from rehook_sync.errors import InternalError, UsageError
-from rehook_sync.records import Status, Stream, Trigger
+from rehook_sync.models import Status, Stream, Trigger
 from rehook_sync.reports import Plan, Request, RunResult
 from rehook_sync.sandbox.admin import build_counts
 from rehook_sync.sandbox.server import Sandbox

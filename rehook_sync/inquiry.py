@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.records import SourceRow, Stream
+from rehook_sync.models import SourceRow, Stream
 from rehook_sync.reports import Explanation, Unjudged
 from rehook_sync.segment import SegmentSource
 from rehook_sync.state import State

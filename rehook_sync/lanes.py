@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from rehook_sync.records import Batch, Call, Claim, Entry, Operation, Status, Stream
+from rehook_sync.models import Batch, Call, Claim, Entry, Operation, Status, Stream
 
 __all__ = ["Flight", "Lane", "OpenClaims", "Outbox", "Turn"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rehook_sync.errors import SourceError
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 
 __all__ = [
     "JSON_PROPERTIES",

@@ -19,8 +19,8 @@ from sqlalchemy import Connection
 
 from rehook_sync.database import Database, utc_text
 from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError
+from rehook_sync.models import Batch, Call, Claim, Customer, Entry, Status, Stream
 from rehook_sync.queries import Statements
-from rehook_sync.records import Batch, Call, Claim, Customer, Entry, Status, Stream
 
 __all__ = ["Ledger"]
 

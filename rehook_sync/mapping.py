@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from rehook_sync.records import Call, Claim, Operation, Prior, SourceRow, Stream
+from rehook_sync.models import Call, Claim, Operation, Prior, SourceRow, Stream
 from rehook_sync.values import LONGEST_KEY_BYTES, is_too_long, payload_hash, to_json, to_json_value, to_text, trait_hashes
 
 if TYPE_CHECKING:

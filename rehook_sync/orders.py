@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from rehook_sync.errors import RehookSyncError
+from rehook_sync.models import Entry, Operation, Reason, Status
 from rehook_sync.pace import Throttle
-from rehook_sync.records import Entry, Operation, Reason, Status
 from rehook_sync.retry import RetryPolicy
 
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load"]

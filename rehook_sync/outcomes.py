@@ -4,7 +4,7 @@ import math
 
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, StoppedError
 from rehook_sync.lanes import Flight
-from rehook_sync.records import Answer, Effect, Entry, Operation, Reason, Status
+from rehook_sync.models import Answer, Effect, Entry, Operation, Reason, Status
 
 __all__ = ["HOPELESS", "build_entry", "spread_entry", "stop_reason"]
 

@@ -16,7 +16,7 @@ from rehook_sync.advice import Shell, advise
 from rehook_sync.charts import Chart, Series, draw_columns, draw_lines
 from rehook_sync.console import visible
 from rehook_sync.errors import UsageError
-from rehook_sync.records import Status, Stream
+from rehook_sync.models import Status, Stream
 from rehook_sync.report import SHOWN, Figures, Freshness, Period, figures_document
 from rehook_sync.views import clock, counted, meaning, span
 

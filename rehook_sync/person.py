@@ -12,8 +12,8 @@ import orjson
 from sqlalchemy import Connection
 
 from rehook_sync.database import Database
+from rehook_sync.models import OWNED_BY, Status
 from rehook_sync.queries import Statements
-from rehook_sync.records import OWNED_BY, Status
 
 __all__ = ["Note", "Person", "Traces"]
 

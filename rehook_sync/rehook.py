@@ -18,7 +18,7 @@ import orjson
 
 from rehook_sync import __version__
 from rehook_sync.errors import SettingsError
-from rehook_sync.records import Answer, Effect, Operation, Reason, Stream
+from rehook_sync.models import Answer, Effect, Operation, Reason, Stream
 from rehook_sync.wire import Address, SpelledRequest
 
 __all__ = ["Rehook", "classify_error", "classify_status", "idempotency_key", "parse_retry_after", "redact"]

@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from rehook_sync.advice import Shell, advise
-from rehook_sync.records import RunStatus, Status, Stream
-from rehook_sync.reports import Facts
+from rehook_sync.models import Facts, RunStatus, Status, Stream
 
 __all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "Period", "build_figures", "figures_document"]
 

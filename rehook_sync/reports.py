@@ -4,28 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.records import Reason, RunSummary, Selection, SourceRow, Status, Stream, Trigger, Window
-from rehook_sync.settings import parse_moment
+from rehook_sync.models import Reason, RunSummary, Selection, SourceRow, Status, Stream, Trigger, Window
+from rehook_sync.times import parse_moment
 from rehook_sync.watermark import Absence, Beginning
 
-__all__ = [
-    "Explanation",
-    "Facts",
-    "Plan",
-    "Progress",
-    "Request",
-    "RunPlan",
-    "RunResult",
-    "ShardResult",
-    "ShardStatus",
-    "StatusReport",
-    "Unjudged",
-    "read_request",
-    "read_since",
-]
+__all__ = ["Explanation", "Plan", "Progress", "Request", "RunPlan", "RunResult", "StatusReport", "Unjudged", "read_request", "read_since"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,31 +91,6 @@ class RunPlan:
     recovered: Sequence[RunSummary]
 
 
-class ShardStatus(StrEnum):
-    """How a part of a run stands or ended."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    STOPPED = "stopped"
-    INTERRUPTED = "interrupted"
-
-
-@dataclass(frozen=True, slots=True)
-class ShardResult:
-    """How one part of a run ended.
-
-    Shape:  rows: judged, by stream.  error: what stopped it.
-    """
-
-    run_id: str
-    shard: int
-    status: ShardStatus
-    rows: Mapping[Stream, int]
-    requests: int
-    error: RehookSyncError | None = None
-
-
 @dataclass(slots=True)
 class Plan:
     """What a run would do.
@@ -184,24 +144,6 @@ class Explanation:
     detached: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     looked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a report is made of: rows of the queries in `sql/state/report.sql`, all of one moment.
-
-    Shape:  calls: last decided by runs from `since` on.  runs, lags: newest first.  unsettled, attention: of all time.
-    """
-
-    now: datetime
-    since: datetime
-    calls: Sequence[Mapping[str, object]]
-    runs: Sequence[Mapping[str, object]]
-    lags: Sequence[Mapping[str, object]]
-    watermarks: Sequence[Mapping[str, object]]
-    last_success: Mapping[str, object] | None
-    unsettled: Sequence[Mapping[str, object]]
-    attention: Sequence[Mapping[str, object]]
 
 
 def read_request(since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = "") -> Request:

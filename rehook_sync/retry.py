@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rehook_sync.records import Answer, Effect, Reason, Status, Stream
+from rehook_sync.models import Answer, Effect, Reason, Status, Stream
 
 __all__ = ["Decision", "Next", "RetryPolicy", "decide"]
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rehook_sync.records import OWNED_BY, Claim, Reason, Stream
-from rehook_sync.settings import AnonymousCalls
+from rehook_sync.models import OWNED_BY, AnonymousCalls, Claim, Reason, Stream
 
 if TYPE_CHECKING:
     import pandas as pd

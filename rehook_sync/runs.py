@@ -18,10 +18,10 @@ from threading import Thread
 from rehook_sync.delivery import DeliveryReport, Load, deliver
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StoppedError, UsageError
 from rehook_sync.intake import Intake
-from rehook_sync.interrupt import Interrupt
 from rehook_sync.ledger import Ledger
-from rehook_sync.records import Entry, RunStatus, RunSummary, Selection, Status, Stream, Window
-from rehook_sync.reports import Progress, Request, RunPlan, RunResult, ShardResult, ShardStatus
+from rehook_sync.models import Entry, RunStatus, RunSummary, Selection, ShardResult, ShardStatus, Status, Stream, Window
+from rehook_sync.reports import Progress, Request, RunPlan, RunResult
+from rehook_sync.runtime import Interrupt
 from rehook_sync.shards import ShardedPlan, cut_users
 from rehook_sync.site import Site, advice, load_heavy, slowness
 from rehook_sync.state import State

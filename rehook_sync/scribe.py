@@ -19,7 +19,7 @@ from typing import Protocol
 
 from rehook_sync.errors import DatabaseError
 from rehook_sync.lanes import Flight, Outbox, Turn
-from rehook_sync.records import Batch, Entry, Status, Stream
+from rehook_sync.models import Batch, Entry, Status, Stream
 from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["Recorder", "Scribe"]

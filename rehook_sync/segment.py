@@ -27,8 +27,8 @@ from rehook_sync.layout import (
     event_table_names,
     needs_event_tables,
 )
+from rehook_sync.models import Shard, SourceRow, Stream, Window
 from rehook_sync.queries import Identifier, load_queries
-from rehook_sync.records import Shard, SourceRow, Stream, Window
 from rehook_sync.rows import (
     NAMELESS,
     RowPlan,

@@ -13,8 +13,7 @@ import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -22,79 +21,17 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from rehook_sync.errors import SettingsError, UsageError
+from rehook_sync.errors import SettingsError
+from rehook_sync.models import AnonymousCalls, CustomerUpdates, OnAmbiguousEvent, TrackProperties
 from rehook_sync.times import duration_text, read_duration, read_moment
 
-__all__ = [
-    "AnonymousCalls",
-    "CustomerUpdates",
-    "OnAmbiguousEvent",
-    "Settings",
-    "TrackProperties",
-    "load_settings",
-    "parse_age",
-    "parse_moment",
-]
+__all__ = ["Settings", "load_settings"]
 
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
 SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret"})
 # Those of Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.
 RESERVED_TRAITS = {"created_at": "createdAt", "first_name": "firstName", "last_name": "lastName"}
-
-
-class TrackProperties(StrEnum):
-    """Where the properties of tracks are."""
-
-    AUTO = "auto"
-    EVENT_TABLES = "event_tables"
-    COLUMNS = "columns"
-    JSON = "json"
-
-
-class AnonymousCalls(StrEnum):
-    """What happens to calls that carry an anonymous id."""
-
-    DROP = "drop"
-    ALLOW_WITH_USER_ID = "allow_with_user_id"
-
-
-class CustomerUpdates(StrEnum):
-    """Which Identify calls become requests."""
-
-    CHANGED = "changed"
-    EVERY = "every"
-
-
-class OnAmbiguousEvent(StrEnum):
-    """What happens to an event whose outcome is unknown."""
-
-    HOLD = "hold"
-    RESEND = "resend"
-
-
-def parse_moment(text: str, now: datetime) -> datetime:
-    """Return the time that `2026-11-01T12:00`, `2026-11-01` or an age such as `36h` means, as aware UTC; naive means UTC.
-
-    Raises: UsageError for anything else.
-    """
-    try:
-        age = read_duration(text)
-        return now.astimezone(UTC) - age if age is not None else read_moment(text)
-    except (ValueError, OverflowError):
-        message = f"{_REPR.repr(text)} is no time: give ISO-8601 (2026-11-01T12:00Z), a date (2026-11-01) or an age (36h, 7d)"
-        raise UsageError(message) from None
-
-
-def parse_age(option: str, text: str) -> timedelta:
-    """Return the age that `90d` or `36h` means. Raises UsageError, naming the option, for anything else."""
-    try:
-        age = read_duration(text)
-    except OverflowError:
-        age = None
-    if age is None or not text.strip():
-        raise UsageError(f"{option}: {_REPR.repr(text)} is no age: give a number and a unit, such as 90d or 36h")
-    return age
 
 
 def _start(value: object) -> object:

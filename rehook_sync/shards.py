@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 
 from rehook_sync.errors import StateVersionError
-from rehook_sync.records import Shard, Stream, Window
+from rehook_sync.models import Shard, Stream, Window
 
 __all__ = ["ShardedPlan", "cut_users", "holds_user", "read_plan", "write_plan"]
 

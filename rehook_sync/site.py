@@ -11,13 +11,13 @@ from rehook_sync.intake import IntakeConfig
 from rehook_sync.layout import SourceConfig
 from rehook_sync.ledger import Ledger
 from rehook_sync.mapping import Names
+from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Reason, Selection, Shard, Stream, Window
 from rehook_sync.queries import Identifier
-from rehook_sync.records import Reason, Selection, Shard, Stream, Window
 from rehook_sync.reports import Request
 from rehook_sync.retry import RetryPolicy
 from rehook_sync.rules import Policy
 from rehook_sync.segment import SegmentSource
-from rehook_sync.settings import CustomerUpdates, OnAmbiguousEvent, Settings
+from rehook_sync.settings import Settings
 from rehook_sync.state import State
 from rehook_sync.watermark import Beginning, next_window
 

@@ -14,9 +14,22 @@ from sqlalchemy import Connection
 from rehook_sync import __version__
 from rehook_sync.database import Database
 from rehook_sync.errors import UsageError
+from rehook_sync.models import (
+    Facts,
+    Prior,
+    Reason,
+    RunStatus,
+    RunSummary,
+    Selection,
+    Shard,
+    ShardResult,
+    ShardStatus,
+    Status,
+    Stream,
+    Trigger,
+    Window,
+)
 from rehook_sync.queries import Statements
-from rehook_sync.records import Prior, Reason, RunStatus, RunSummary, Selection, Shard, Status, Stream, Trigger, Window
-from rehook_sync.reports import Facts, ShardResult, ShardStatus
 from rehook_sync.shards import ShardedPlan, read_plan, write_plan
 from rehook_sync.values import to_time
 from rehook_sync.watermark import Coverage

@@ -10,14 +10,14 @@ from rehook_sync.delivery import check_credentials
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
 from rehook_sync.inquiry import read_explanation
 from rehook_sync.intake import Intake, PlannedClaims
-from rehook_sync.interrupt import Interrupt
 from rehook_sync.layout import SourceLayout
 from rehook_sync.mapping import is_unchanged
 from rehook_sync.migrations import Upgrade, check_version, upgrade
+from rehook_sync.models import Answer, Facts, Operation, ShardResult, Status, Stream, Window
 from rehook_sync.person import Person, Traces
-from rehook_sync.records import Answer, Operation, Status, Stream, Window
-from rehook_sync.reports import Explanation, Facts, Plan, Progress, Request, RunPlan, RunResult, ShardResult, StatusReport
+from rehook_sync.reports import Explanation, Plan, Progress, Request, RunPlan, RunResult, StatusReport
 from rehook_sync.runs import deliver_part, finish_parts, leased, run_whole, start_parts
+from rehook_sync.runtime import Interrupt
 from rehook_sync.segment import SegmentSource
 from rehook_sync.settings import Settings
 from rehook_sync.site import Site, advice, open_client, source_config

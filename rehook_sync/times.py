@@ -1,12 +1,18 @@
-"""Times and durations as people write them. Pure; what cannot be read is a ValueError, which the caller explains."""
+"""Times and durations as people write them. Pure."""
 
 import re
+import reprlib
 from datetime import UTC, date, datetime, timedelta
 
-__all__ = ["FIRST_MOMENT", "duration_text", "read_duration", "read_moment"]
+from rehook_sync.errors import UsageError
+
+__all__ = ["FIRST_MOMENT", "duration_text", "parse_age", "parse_moment", "read_duration", "read_moment"]
 
 FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
 """Before all others: where a time is missing and an order is needed."""
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = 40
 
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _WEEKS, _DAYS, _HOURS, _MINUTES, _SECONDS = (rf"(?:(?P<{unit}>[0-9]+(?:\.[0-9]+)?){unit[0].upper()})?" for unit in _UNITS)
@@ -39,3 +45,27 @@ def duration_text(value: timedelta) -> str:
     days, hours = divmod(hours, 24)
     parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
     return "".join(f"{number:g}{unit}" for number, unit in parts if number) or "0s"
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """Return the time that `2026-11-01T12:00`, `2026-11-01` or an age such as `36h` means, as aware UTC; naive means UTC.
+
+    Raises: UsageError for anything else.
+    """
+    try:
+        age = read_duration(text)
+        return now.astimezone(UTC) - age if age is not None else read_moment(text)
+    except (ValueError, OverflowError):
+        message = f"{_REPR.repr(text)} is no time: give ISO-8601 (2026-11-01T12:00Z), a date (2026-11-01) or an age (36h, 7d)"
+        raise UsageError(message) from None
+
+
+def parse_age(option: str, text: str) -> timedelta:
+    """Return the age that `90d` or `36h` means. Raises UsageError, naming the option, for anything else."""
+    try:
+        age = read_duration(text)
+    except OverflowError:
+        age = None
+    if age is None or not text.strip():
+        raise UsageError(f"{option}: {_REPR.repr(text)} is no age: give a number and a unit, such as 90d or 36h")
+    return age

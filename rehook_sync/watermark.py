@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from rehook_sync.errors import UsageError
-from rehook_sync.records import Window
+from rehook_sync.models import Window
 from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["Absence", "Beginning", "Coverage", "next_watermark", "next_window", "why_unjudged"]

@@ -4,7 +4,7 @@ from urllib.parse import SplitResult
 
 from airflow.sdk import Asset, AssetAlias
 
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 
 __all__ = ["ASSETS", "CUSTOMERS", "EVENTS", "SENT", "sanitize_uri"]
 

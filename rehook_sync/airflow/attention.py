@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from rehook_sync.airflow.operators import Context, RehookOperator, as_document
 from rehook_sync.errors import UsageError
-from rehook_sync.interrupt import Interrupt
+from rehook_sync.runtime import Interrupt
 
 __all__ = ["CHOICES", "RehookListAttentionOperator", "RehookResolveOperator"]
 
@@ -75,7 +75,7 @@ class RehookResolveOperator(RehookOperator):
         return done
 
     def _send_again(self, status: str, ids: tuple[str, ...]) -> dict[str, Any]:
-        from rehook_sync.records import Selection, Status, Trigger
+        from rehook_sync.models import Selection, Status, Trigger
         from rehook_sync.reports import Request
         from rehook_sync.views import run_document
 

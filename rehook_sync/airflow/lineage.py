@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rehook_sync.airflow.assets import ASSETS
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage

@@ -17,8 +17,8 @@ from rehook_sync.airflow.links import RunReportLink
 from rehook_sync.airflow.orders import Order, PlannedRun, ShardOrder, refuse_unknown
 from rehook_sync.airflow.retries import RehookRetryPolicy
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.interrupt import Interrupt
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
+from rehook_sync.runtime import Interrupt
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -257,7 +257,7 @@ class RehookFinishOperator(RehookOperator):
         return describe(self._sources, self._sent)
 
     def _tell(self, result: "RunResult") -> dict[str, Any]:
-        from rehook_sync.records import RunStatus
+        from rehook_sync.models import RunStatus
         from rehook_sync.views import run_document
 
         report = as_document(run_document(result))
@@ -280,7 +280,7 @@ class RehookFinishOperator(RehookOperator):
 
 
 def _request(order: Order) -> "Request":
-    from rehook_sync.records import Trigger
+    from rehook_sync.models import Trigger
     from rehook_sync.reports import read_request
 
     return read_request(order.since, order.until, order.stream, Trigger.AIRFLOW)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from rehook_sync.records import Reason
+from rehook_sync.models import Reason
 from rehook_sync.sandbox.catalogue import (
     BROWSERS,
     CAMPAIGN_CODES,

@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateSchema
 
 from rehook_sync.database import open_database
 from rehook_sync.errors import UsageError
-from rehook_sync.records import Reason
+from rehook_sync.models import Reason
 from rehook_sync.sandbox.draft import Draft, Person, Row, Window
 from rehook_sync.sandbox.tables import build_tables
 

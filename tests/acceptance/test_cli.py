@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from rehook_sync import __version__
-from rehook_sync.interrupt import Interrupt
 from rehook_sync.reports import Request
+from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.watermark import Beginning
 

@@ -15,9 +15,9 @@ import rehook_sync.audit
 from rehook_sync.audit import AuditReport, Unjudged, class_of
 from rehook_sync.audit_view import audit_document
 from rehook_sync.errors import UsageError
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 from rehook_sync.reports import Request
-from rehook_sync.settings import parse_moment
+from rehook_sync.times import parse_moment
 from rehook_sync.watermark import Beginning, Coverage
 
 bench = accounting.bench

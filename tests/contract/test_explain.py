@@ -6,7 +6,7 @@ import accounting
 from accounting import ALL, Bench, ago
 from warehouse import add_rows, identify, run_sql, track
 
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 from rehook_sync.reports import Explanation
 from rehook_sync.watermark import Absence
 

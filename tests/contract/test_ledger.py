@@ -14,8 +14,7 @@ from rehook_sync.database import Database, open_database
 from rehook_sync.errors import LeaseHeldError, LeaseLostError, StateVersionError
 from rehook_sync.ledger import Ledger
 from rehook_sync.migrations import check_version, upgrade
-from rehook_sync.queries import load_queries
-from rehook_sync.records import (
+from rehook_sync.models import (
     Batch,
     Call,
     Claim,
@@ -31,6 +30,7 @@ from rehook_sync.records import (
     Trigger,
     Window,
 )
+from rehook_sync.queries import load_queries
 from rehook_sync.state import State
 from rehook_sync.watermark import Coverage
 

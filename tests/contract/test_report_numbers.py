@@ -12,8 +12,8 @@ from sqlalchemy import make_url
 
 from rehook_sync.advice import Shell
 from rehook_sync.database import open_database
+from rehook_sync.models import Facts
 from rehook_sync.report import Figures, build_figures, figures_document
-from rehook_sync.reports import Facts
 from rehook_sync.runs import new_run_id
 from rehook_sync.state import State
 

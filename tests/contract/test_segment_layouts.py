@@ -9,7 +9,7 @@ import warehouse
 from sqlalchemy import make_url
 from warehouse import NOON, OpenSource, Row, at, event, identify, make_warehouse, run_sql, track
 
-from rehook_sync.records import SourceRow, Stream, Window
+from rehook_sync.models import SourceRow, Stream, Window
 from rehook_sync.segment import SegmentSource
 
 open_source = warehouse.open_source

@@ -13,7 +13,7 @@ import pytest
 from accounting import ALL, Bench, ago, open_bench
 from warehouse import NOON, Row, add_rows, event, identify, run_sql, track
 
-from rehook_sync.records import Reason
+from rehook_sync.models import Reason
 
 bench = accounting.bench
 

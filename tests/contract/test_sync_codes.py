@@ -5,7 +5,7 @@ from accounting import ALL, Bench, ago
 from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError
-from rehook_sync.records import RunStatus
+from rehook_sync.models import RunStatus
 
 bench = accounting.bench
 

@@ -8,8 +8,8 @@ from accounting import ALL, NOW, Bench, ago, open_bench
 from warehouse import Row, add_rows, identify, run_sql, track
 
 from rehook_sync.errors import UsageError
-from rehook_sync.interrupt import Interrupt
-from rehook_sync.records import RunStatus, Stream
+from rehook_sync.models import RunStatus, Stream
+from rehook_sync.runtime import Interrupt
 
 bench = accounting.bench
 ORDER = "Order Completed"

@@ -10,9 +10,9 @@ from accounting import ALL, Bench, ago
 from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.errors import ApiDownError, LeaseHeldError, LeaseLostError, RunUnfinishedError, UsageError
-from rehook_sync.interrupt import Interrupt
-from rehook_sync.records import RunStatus, Stream
-from rehook_sync.reports import Request, RunResult, ShardResult, ShardStatus
+from rehook_sync.models import RunStatus, ShardResult, ShardStatus, Stream
+from rehook_sync.reports import Request, RunResult
+from rehook_sync.runtime import Interrupt
 
 bench = accounting.bench
 USERS = [f"user{number:02d}" for number in range(23)]

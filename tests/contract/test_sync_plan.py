@@ -8,7 +8,7 @@ from accounting import ALL, Bench, ago, read_rows
 from warehouse import add_rows, identify, track
 
 from rehook_sync.errors import StateVersionError
-from rehook_sync.records import Reason
+from rehook_sync.models import Reason
 from rehook_sync.reports import Plan, RunResult
 from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, add_second_batch, build_shop
 

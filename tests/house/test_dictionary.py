@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 
 from rehook_sync.database import Database, open_database
 from rehook_sync.migrations import upgrade
-from rehook_sync.records import Reason, RunStatus, Status, Stream, Trigger
+from rehook_sync.models import Reason, RunStatus, Status, Stream, Trigger
 from rehook_sync.sandbox.warehouse import build_shop
 
 from .dictionary import DOCS_BLOCKS, Column, comment_statement, comments, docs_blocks, read_dictionary, read_section

@@ -8,7 +8,7 @@ from itertools import groupby
 import httpx
 import pytest
 
-from rehook_sync.records import Answer, Reason, Status, Stream
+from rehook_sync.models import Answer, Reason, Status, Stream
 from rehook_sync.rehook import classify_error, classify_status
 from rehook_sync.retry import Next, RetryPolicy, backoff_s, decide
 from rehook_sync.settings import Settings

@@ -17,13 +17,13 @@ from sqlalchemy import text
 from rehook_sync.database import Database, open_database
 from rehook_sync.delivery import DeliveryConfig, DeliveryReport, Load, deliver
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseLostError
-from rehook_sync.interrupt import Interrupt
 from rehook_sync.ledger import Ledger
 from rehook_sync.mapping import Names, build_operations, shape
 from rehook_sync.migrations import upgrade
-from rehook_sync.records import Batch, Claim, Customer, Entry, Operation, Prior, SourceRow, Status, Stream
+from rehook_sync.models import Batch, Claim, Customer, Entry, Operation, Prior, SourceRow, Status, Stream
 from rehook_sync.rehook import Rehook
 from rehook_sync.retry import RetryPolicy
+from rehook_sync.runtime import Interrupt
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 POLICY = RetryPolicy(max_attempts=3, patience_s=60, hold=True)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, MetaData, create_engine, inspect, select
 
 from rehook_sync.errors import UsageError
-from rehook_sync.records import Reason
+from rehook_sync.models import Reason
 from rehook_sync.sandbox.tables import EVENT_NAMES, build_tables
 from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, ShopFacts, add_second_batch, build_shop
 

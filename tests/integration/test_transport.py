@@ -35,7 +35,7 @@ from faulty_server import (
 )
 
 from rehook_sync import __version__
-from rehook_sync.records import Answer, Call, Effect, Operation, Reason, Stream
+from rehook_sync.models import Answer, Call, Effect, Operation, Reason, Stream
 from rehook_sync.rehook import Rehook, idempotency_key
 from rehook_sync.transport import AiohttpTransport
 

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 from rehook_sync.sandbox.api import CUSTOMERS, INVOKE, answer, build_incoming
 from rehook_sync.sandbox.store import Rehook
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from rehook_sync.records import Reason, Stream
+from rehook_sync.models import Reason, Stream
 
 __all__ = ["Copy", "Key", "Options", "Reach", "Row", "Span", "blank", "fold", "judge", "plain_reason"]
 

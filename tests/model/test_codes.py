@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rehook_sync import retry, scribe
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 from rehook_sync.reports import Request
 from rehook_sync.watermark import Beginning
 

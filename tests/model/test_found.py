@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 from rehook_sync.reports import Request
 from rehook_sync.watermark import Beginning
 

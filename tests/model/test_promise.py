@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from sqlalchemy import create_engine, make_url, text
 
 from rehook_sync import retry, scribe
-from rehook_sync.records import Reason, Selection, Status, Stream
+from rehook_sync.models import Reason, Selection, Status, Stream
 from rehook_sync.reports import Request
 from rehook_sync.watermark import Beginning
 

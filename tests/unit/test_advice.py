@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rehook_sync.advice import MEANING, Shell, advise, shell_word
-from rehook_sync.records import REJECTED_REASONS, Reason, Status, Stream
+from rehook_sync.models import REJECTED_REASONS, Reason, Status, Stream
 
 BASH = shutil.which("bash")
 ROW: dict[str, object] = {"stream": Stream.TRACKS, "message_id": "m-1", "user_id": "u", "event": "e", "reason": None, "detail": None}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rehook_sync import __version__
 from rehook_sync.errors import SettingsError
-from rehook_sync.records import Answer, Call, Effect, Operation, Reason, Stream
+from rehook_sync.models import Answer, Call, Effect, Operation, Reason, Stream
 from rehook_sync.rehook import Rehook, classify_error, classify_status, idempotency_key, parse_retry_after, redact
 
 ACCEPTED, REFUSED, UNPROCESSED, UNKNOWN, DENIED = Effect.ACCEPTED, Effect.REFUSED, Effect.UNPROCESSED, Effect.UNKNOWN, Effect.DENIED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rehook_sync.records import Answer, Effect, Reason, Status, Stream
+from rehook_sync.models import Answer, Effect, Reason, Status, Stream
 from rehook_sync.retry import Decision, Next, RetryPolicy, backoff_s, decide
 
 HOLD = RetryPolicy(max_attempts=3, patience_s=60, hold=True)

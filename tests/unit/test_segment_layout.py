@@ -4,7 +4,7 @@ import pytest
 
 from rehook_sync.errors import SourceError
 from rehook_sync.layout import Kind, SourceConfig, Table, build_layout, check_columns, event_table_names, find_name, similar
-from rehook_sync.records import Stream
+from rehook_sync.models import Stream
 
 COMMON = ("id", "user_id", "received_at", "timestamp")
 

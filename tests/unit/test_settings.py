@@ -14,17 +14,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from rehook_sync.errors import SettingsError, UsageError
-from rehook_sync.settings import (
-    PREFIX,
-    SECRETS,
-    AnonymousCalls,
-    CustomerUpdates,
-    OnAmbiguousEvent,
-    Settings,
-    TrackProperties,
-    load_settings,
-    parse_moment,
-)
+from rehook_sync.models import AnonymousCalls, CustomerUpdates, OnAmbiguousEvent, TrackProperties
+from rehook_sync.settings import PREFIX, SECRETS, Settings, load_settings
+from rehook_sync.times import parse_moment
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "s3cr3t-value"

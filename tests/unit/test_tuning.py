@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rehook_sync.tuning import run_loop
+from rehook_sync.runtime import run_loop
 
 
 async def answer() -> int:

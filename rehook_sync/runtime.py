@@ -1,13 +1,13 @@
-"""The interpreter set for a job of many rows and three threads, and its fastest event loop."""
+"""The process of a job: its interpreter, its event loop, and a request to stop."""
 
 import asyncio
 import gc
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
-__all__ = ["run_loop", "tuned_interpreter"]
+__all__ = ["Interrupt", "run_loop", "tuned_interpreter"]
 
 _Result = TypeVar("_Result")
 
@@ -41,3 +41,33 @@ def run_loop(main: Coroutine[object, object, _Result]) -> _Result:
             return asyncio.run(main)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(main)
+
+
+class Interrupt:
+    """Remembers the first request to stop and tells those who listen.
+
+    Shape:  signal: the number of the signal that asked, None while nobody did.
+    """
+
+    def __init__(self) -> None:
+        """Start with no request."""
+        self.signal: int | None = None
+        self._listeners: list[Callable[[], object]] = []
+
+    @property
+    def requested(self) -> bool:
+        """Tell whether somebody asked to stop."""
+        return self.signal is not None
+
+    def request(self, signal: int) -> None:
+        """Ask to stop; only the first request counts. Safe to call from a signal handler."""
+        if self.signal is None:
+            self.signal = signal
+            for listener in self._listeners:
+                listener()
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Call `listener` at the request, at once if it was made already."""
+        self._listeners.append(listener)
+        if self.requested:
+            listener()
