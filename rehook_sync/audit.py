@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 
+from rehook_sync.database.queries import Identifier
 from rehook_sync.models import Stream, Window
-from rehook_sync.queries import Identifier
 from rehook_sync.rows import read_message_id
 from rehook_sync.segment import SegmentSource
 from rehook_sync.state import Judged, State

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
 from rehook_sync.layout import SYSTEM_COLUMNS, Kind, Table, find_name, similar
-from rehook_sync.queries import Identifier, load_queries
 
 __all__ = ["Catalog"]
 

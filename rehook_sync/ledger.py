@@ -17,10 +17,10 @@ from typing import TypeVar
 import orjson
 from sqlalchemy import Connection
 
-from rehook_sync.database import Database, utc_text
+from rehook_sync.database.engine import Database, utc_text
+from rehook_sync.database.queries import Statements
 from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError
 from rehook_sync.models import Batch, Call, Claim, Customer, Entry, Status, Stream
-from rehook_sync.queries import Statements
 
 __all__ = ["Ledger"]
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from rehook_sync.database import Database
+from rehook_sync.database.engine import Database
+from rehook_sync.database.queries import Statements, load_migrations, split_statements
 from rehook_sync.errors import SettingsError, StateVersionError
-from rehook_sync.queries import Statements, load_migrations, split_statements
 
 __all__ = ["Upgrade", "check_version", "upgrade"]
 

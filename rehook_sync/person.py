@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection
 
-from rehook_sync.database import Database
+from rehook_sync.database.engine import Database
+from rehook_sync.database.queries import Statements
 from rehook_sync.models import OWNED_BY, Status
-from rehook_sync.queries import Statements
 
 __all__ = ["Note", "Person", "Traces"]
 

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, TextClause
 from sqlalchemy.exc import ProgrammingError
 
 from rehook_sync.catalog import Catalog
-from rehook_sync.cursor import fetch, keep, opened
-from rehook_sync.database import Database
+from rehook_sync.database.engine import Database
+from rehook_sync.database.fetch import fetch, keep, opened
+from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.layout import (
     Kind,
@@ -28,7 +29,6 @@ from rehook_sync.layout import (
     needs_event_tables,
 )
 from rehook_sync.models import Shard, SourceRow, Stream, Window
-from rehook_sync.queries import Identifier, load_queries
 from rehook_sync.rows import (
     NAMELESS,
     RowPlan,

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rehook_sync.database import Database
+from rehook_sync.database.engine import Database
+from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery import DeliveryConfig
 from rehook_sync.intake import IntakeConfig
 from rehook_sync.layout import SourceConfig
 from rehook_sync.ledger import Ledger
 from rehook_sync.mapping import Names
 from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Reason, Selection, Shard, Stream, Window
-from rehook_sync.queries import Identifier
 from rehook_sync.reports import Request
 from rehook_sync.retry import RetryPolicy
 from rehook_sync.rules import Policy

@@ -12,7 +12,8 @@ import orjson
 from sqlalchemy import Connection
 
 from rehook_sync import __version__
-from rehook_sync.database import Database
+from rehook_sync.database.engine import Database
+from rehook_sync.database.queries import Statements
 from rehook_sync.errors import UsageError
 from rehook_sync.models import (
     Facts,
@@ -29,7 +30,6 @@ from rehook_sync.models import (
     Trigger,
     Window,
 )
-from rehook_sync.queries import Statements
 from rehook_sync.shards import ShardedPlan, read_plan, write_plan
 from rehook_sync.values import to_time
 from rehook_sync.watermark import Coverage

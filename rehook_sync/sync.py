@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from rehook_sync.audit import AuditReport, audit_stream
-from rehook_sync.database import open_database, same_database
+from rehook_sync.database.engine import open_database, same_database
 from rehook_sync.delivery import check_credentials
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
 from rehook_sync.inquiry import read_explanation

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, make_url, text
 
-from rehook_sync.database import Database, open_database
+from rehook_sync.database.engine import Database, open_database
 from rehook_sync.reports import Request
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox

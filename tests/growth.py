@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from rehook_sync.database import Database, open_database
+from rehook_sync.database.engine import Database, open_database
 from rehook_sync.ledger import Ledger
 from rehook_sync.migrations import upgrade
 from rehook_sync.models import Batch, Call, Entry, Reason, Status, Stream

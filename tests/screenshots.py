@@ -19,7 +19,7 @@ from history import HISTORIES, NOW, make_history, write_history
 from PIL import Image, ImageChops, ImageFilter
 
 from rehook_sync.advice import Shell
-from rehook_sync.database import open_database
+from rehook_sync.database.engine import open_database
 from rehook_sync.page import render_page
 from rehook_sync.report import build_figures
 from rehook_sync.state import State

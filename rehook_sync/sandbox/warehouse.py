@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, select
 from sqlalchemy.schema import CreateSchema
 
-from rehook_sync.database import open_database
+from rehook_sync.database.engine import open_database
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Reason
 from rehook_sync.sandbox.draft import Draft, Person, Row, Window

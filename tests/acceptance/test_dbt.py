@@ -22,7 +22,7 @@ from house.dictionary import plain, read_dictionary, read_section
 from sqlalchemy import make_url
 from warehouse import run_sql
 
-from rehook_sync.database import utc_text
+from rehook_sync.database.engine import utc_text
 from rehook_sync.models import Reason, RunStatus, Status, Stream, Trigger
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, add_second_batch, build_shop

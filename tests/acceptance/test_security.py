@@ -38,7 +38,7 @@ from accounting import ago
 from sqlalchemy import make_url, text
 from warehouse import Row, add_rows, identify, make_warehouse, run_sql, track
 
-from rehook_sync.database import open_database
+from rehook_sync.database.engine import open_database
 from rehook_sync.errors import ConfigurationError, DatabaseError
 from rehook_sync.reports import Request
 from rehook_sync.runtime import Interrupt

@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 from sqlalchemy import text
 
-from rehook_sync.database import open_database
+from rehook_sync.database.engine import open_database
+from rehook_sync.database.queries import load_queries
 from rehook_sync.migrations import upgrade
-from rehook_sync.queries import load_queries
 
 EVERY_RUN = (
     "known_ids",

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import event, make_url, text
 from warehouse import run_sql
 
-from rehook_sync.database import Database, open_database
+from rehook_sync.database.engine import Database, open_database
+from rehook_sync.database.queries import load_queries
 from rehook_sync.errors import LeaseHeldError, LeaseLostError, StateVersionError
 from rehook_sync.ledger import Ledger
 from rehook_sync.migrations import check_version, upgrade
@@ -30,7 +31,6 @@ from rehook_sync.models import (
     Trigger,
     Window,
 )
-from rehook_sync.queries import load_queries
 from rehook_sync.state import State
 from rehook_sync.watermark import Coverage
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy import event as sqlalchemy_event
 from warehouse import NOON, OpenSource, Row, add_rows, at, event, identify, make_warehouse, run_sql, track
 
-from rehook_sync.database import open_database
+from rehook_sync.database.engine import open_database
 from rehook_sync.models import SourceRow, Stream, Window
 from rehook_sync.segment import SegmentSource, SourceConfig, time_order
 

@@ -8,7 +8,7 @@ import warehouse
 from sqlalchemy import make_url
 from warehouse import NOON, OpenSource, identify, make_warehouse, run_sql, track
 
-from rehook_sync.database import Database, open_database
+from rehook_sync.database.engine import Database, open_database
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.models import Stream, Window
 from rehook_sync.segment import SegmentSource, SourceConfig

@@ -9,7 +9,7 @@ import pytest
 from accounting import ALL, Bench, ago, open_bench
 from warehouse import Row, add_rows, identify, track
 
-from rehook_sync.database import open_database
+from rehook_sync.database.engine import open_database
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseHeldError, LeaseLostError
 from rehook_sync.ledger import Ledger
 from rehook_sync.models import RunStatus, Status, Stream

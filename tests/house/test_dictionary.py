@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import inspect, text
 
-from rehook_sync.database import Database, open_database
+from rehook_sync.database.engine import Database, open_database
 from rehook_sync.migrations import upgrade
 from rehook_sync.models import Reason, RunStatus, Status, Stream, Trigger
 from rehook_sync.sandbox.warehouse import build_shop

@@ -16,7 +16,7 @@ LOOK = """
 import site, sys
 [site.addsitedir(each) for each in sys.argv[1:]]
 import rehook_sync
-from rehook_sync.queries import load_migrations, load_queries, sql_folder
+from rehook_sync.database.queries import load_migrations, load_queries, sql_folder
 assert load_migrations("sqlite") and load_queries("state", "postgresql") and load_queries("segment", "sqlite")
 print(rehook_sync.__file__, sql_folder(), sep="\\n")
 """

@@ -20,7 +20,7 @@ ALLOWED_AT = {
     "aiohttp": re.compile(r"transport\.py"),
     "httptools": re.compile(r"wire\.py"),
     "sqlalchemy": re.compile(
-        r"(queries|database|cursor|migrations|state|ledger|person|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"
+        r"(database/(queries|engine|fetch)|migrations|state|ledger|person|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"
     ),
 }
 LIGHT = ("__init__.py", "settings.py", "cli.py", "__main__.py")

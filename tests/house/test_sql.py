@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rehook_sync.queries import load_migrations, load_queries, split_statements, sql_folder
+from rehook_sync.database.queries import load_migrations, load_queries, split_statements, sql_folder
 
 from .source_tree import FUNCTIONS, ROOT, parse, read_strings, rooms
 
@@ -17,10 +17,10 @@ SHOUTED = re.compile(
 )
 SPOKEN = re.compile(r"\s*(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\s+from|create\s+(table|view|index)|pragma)\s", re.DOTALL)
 EXCEPTIONS = {
-    "database.py": re.compile(
+    "database/engine.py": re.compile(
         r"PRAGMA \w+( = \w+)?|BEGIN( IMMEDIATE)?|SELECT set_config\('\w+', %s, (true|false)\)(, set_config\('\w+', %s, false\))*"
     ),  # how a connection works, not what it asks
-    "cursor.py": re.compile(r"PRAGMA (temp\.)?\w+( = \w+)?"),  # the same
+    "database/fetch.py": re.compile(r"PRAGMA (temp\.)?\w+( = \w+)?"),  # the same
     "migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
 }
 DIALECTS = ("sqlite", "postgresql")

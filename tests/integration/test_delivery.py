@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from rehook_sync.database import Database, open_database
+from rehook_sync.database.engine import Database, open_database
 from rehook_sync.delivery import DeliveryConfig, DeliveryReport, Load, deliver
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseLostError
 from rehook_sync.ledger import Ledger

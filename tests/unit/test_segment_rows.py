@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from rehook_sync.cursor import lenient_loader, text_or_bytes
+from rehook_sync.database.fetch import lenient_loader, text_or_bytes
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.rows import RowPlan, build_rows, time_order, to_boolean, to_moment
 from rehook_sync.values import exact_json

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause
 from sqlalchemy.exc import OperationalError
 
-from rehook_sync.database import Database
+from rehook_sync.database.engine import Database
 from rehook_sync.values import exact_json
 
 __all__ = ["fetch", "keep", "lenient_loader", "opened", "text_or_bytes"]

@@ -97,7 +97,7 @@ def sql_folder() -> Traversable:
     inside = files("rehook_sync") / "sql"
     if inside.is_dir():
         return inside
-    beside = Path(__file__).resolve().parent.parent / "sql"
+    beside = Path(__file__).resolve().parents[2] / "sql"
     if beside.is_dir():
         return beside
     raise InternalError("the sql/ folder is missing from this installation; install rehook-sync again")

@@ -1,0 +1,1 @@
+"""Engines, named SQL and cursors: what speaks to any database."""
