@@ -27,7 +27,7 @@ from rehook_sync.runtime import Interrupt, run_loop, tuned_interpreter
 from rehook_sync.scribe import Recorder, Scribe
 
 if TYPE_CHECKING:  # else httpx is loaded by whoever only looks
-    from rehook_sync.rehook import Rehook
+    from rehook_sync.rehook.client import Rehook
 
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load", "check_credentials", "deliver"]
 

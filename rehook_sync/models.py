@@ -17,6 +17,7 @@ __all__ = [
     "FAILED_REASONS",
     "OWNED_BY",
     "REJECTED_REASONS",
+    "REMOVED",
     "AnonymousCalls",
     "Answer",
     "Batch",
@@ -48,6 +49,8 @@ __all__ = [
 
 ELSEWHERE = "elsewhere"
 """In the place of a message id: an Identify call that another process is to deliver."""
+REMOVED = "[…]"
+"""In a text that is kept, in the place of what may not be."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 

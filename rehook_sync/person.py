@@ -13,12 +13,11 @@ from sqlalchemy import Connection
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
-from rehook_sync.models import OWNED_BY, Status
+from rehook_sync.models import OWNED_BY, REMOVED, Status
 
 __all__ = ["Note", "Person", "Traces"]
 
 _PAGE = 500
-_REMOVED = "[…]"
 _UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
 
 
@@ -94,8 +93,8 @@ class Person:
 
     def _without(self, names: re.Pattern[str], text: str) -> str:
         if text.startswith(OWNED_BY):
-            return OWNED_BY + _REMOVED if text == OWNED_BY + self.user_id else text
-        return names.sub(_REMOVED, text)
+            return OWNED_BY + REMOVED if text == OWNED_BY + self.user_id else text
+        return names.sub(REMOVED, text)
 
     def write_notes(self, connection: Connection, notes: Iterable[Note]) -> None:
         """Put the rewritten texts in the place of those that name the person."""

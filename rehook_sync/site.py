@@ -24,7 +24,7 @@ from rehook_sync.watermark import Beginning, next_window
 if TYPE_CHECKING:
     import httpx
 
-    from rehook_sync.rehook import Rehook
+    from rehook_sync.rehook.client import Rehook
 
 __all__ = ["Site", "advice", "load_heavy", "open_client", "slowness", "source_config"]
 
@@ -115,14 +115,14 @@ def load_heavy() -> None:
     """Load what only those need who judge rows and send something, so that others start in half the time."""
     import pandas  # noqa: F401, PLC0415
 
-    import rehook_sync.rehook  # noqa: PLC0415
-    import rehook_sync.transport  # noqa: F401, PLC0415
+    import rehook_sync.rehook.client  # noqa: PLC0415
+    import rehook_sync.rehook.transport  # noqa: F401, PLC0415
 
 
 def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None", parts: int = 1) -> "Rehook":
     """Return a client of Rehook. Raises SettingsError when the credentials are missing."""
-    from rehook_sync.rehook import Rehook  # noqa: PLC0415 - see `load_heavy`
-    from rehook_sync.transport import AiohttpTransport  # noqa: PLC0415
+    from rehook_sync.rehook.client import Rehook  # noqa: PLC0415 - see `load_heavy`
+    from rehook_sync.rehook.transport import AiohttpTransport  # noqa: PLC0415
 
     key, secret = settings.require_credentials()
     transport = transport or AiohttpTransport(max(settings.concurrency // parts, 1), settings.timeout)

@@ -10,7 +10,7 @@ from rehook_sync.airflow.connections import DEFAULT_REHOOK, rehook_values
 from rehook_sync.errors import RehookSyncError
 
 if TYPE_CHECKING:
-    from rehook_sync.rehook import Rehook
+    from rehook_sync.rehook.client import Rehook
 
 __all__ = ["RehookHook"]
 
@@ -30,9 +30,9 @@ class RehookHook(BaseHook):
 
     def get_conn(self) -> "Rehook":
         """Return a client for one event loop. Raises SettingsError for values that cannot be used."""
-        from rehook_sync.rehook import Rehook
+        from rehook_sync.rehook.client import Rehook
+        from rehook_sync.rehook.transport import AiohttpTransport
         from rehook_sync.settings import load_settings
-        from rehook_sync.transport import AiohttpTransport
 
         # Settings are checked as a whole, and a warehouse is none of this hook's business.
         aside: dict[str, object] = {"warehouse_url": "sqlite://"}

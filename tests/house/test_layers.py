@@ -12,13 +12,14 @@ import pytest
 from .source_tree import PACKAGE, ROOT, dotted, has_room, parse, read_imports, room_of, rooms
 
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-FLOOR_LINE = re.compile(r"^(?:floor (\d))?\s+([\w/]+\.py)(?:\s{2,}\S.*)?$")
+IMPORT_LINE = re.compile(r"^\| (\w+) \| ?([\w, ]*?) ?\|$", re.MULTILINE)
+FOR_ALL = {"errors", "models"}
 
-ASYNC_ROOMS = re.compile(r"(wire|transport|rehook|delivery|scribe)\.py|sandbox/\w+\.py")
+ASYNC_ROOMS = re.compile(r"rehook/\w+\.py|(delivery|scribe)\.py|sandbox/\w+\.py")
 ALLOWED_AT = {
     "airflow": re.compile(r"airflow/\w+\.py"),
-    "aiohttp": re.compile(r"transport\.py"),
-    "httptools": re.compile(r"wire\.py"),
+    "aiohttp": re.compile(r"rehook/transport\.py"),
+    "httptools": re.compile(r"rehook/http1\.py"),
     "sqlalchemy": re.compile(
         r"(database/(queries|engine|fetch)|migrations|state|ledger|person|segment|catalog)\.py|sandbox/(tables|warehouse)\.py"
     ),
@@ -27,23 +28,21 @@ LIGHT = ("__init__.py", "settings.py", "cli.py", "__main__.py")
 HEAVY = {"aiohttp", "airflow", "httpx", "numpy", "pandas", "sqlalchemy", "starlette", "uvicorn"}
 
 
-def read_floors() -> dict[str, tuple[int, int]]:
-    """Room -> (floor, place on it), in the order of the table."""
-    table = re.search(r"```text\n(floor 0 .*?)```", ARCHITECTURE.read_text(encoding="utf-8"), re.DOTALL)
-    assert table, "docs/architecture.md has lost its table of floors"
-    floors: dict[str, tuple[int, int]] = {}
-    floor = 0
-    for place, line in enumerate(table.group(1).splitlines()):
-        match = FLOOR_LINE.match(line)
-        assert match, f"docs/architecture.md: cannot read {line!r} in the table of floors"
-        floor = int(match.group(1) or floor)
-        assert match.group(2) not in floors, f"docs/architecture.md: {match.group(2)} stands twice in the table of floors"
-        floors[match.group(2)] = (floor, place)
-    return floors
+def read_table() -> dict[str, set[str]]:
+    """Package or top-level module -> those it may import, out of docs/architecture.md."""
+    _, _, after = ARCHITECTURE.read_text(encoding="utf-8").partition("| package | may import |\n|---|---|\n")
+    table, _, _ = after.partition("\n\n")
+    found = {name: set(filter(None, re.split(r",\s*", allowed))) for name, allowed in IMPORT_LINE.findall(table)}
+    assert len(found) == len(table.splitlines()), "docs/architecture.md: a line of the import table cannot be read, or stands twice"
+    return found
 
 
-FLOORS = read_floors()
-EDGE = max(floor for floor, _ in FLOORS.values())
+MAY_IMPORT = read_table()
+
+
+def duty_of(room: str) -> str:
+    """The folder of a room, or its own name at the top."""
+    return room.partition("/")[0].removesuffix(".py")
 
 
 def imported_rooms(room: str) -> dict[str, int]:
@@ -56,28 +55,23 @@ def imported_rooms(room: str) -> dict[str, int]:
     return found
 
 
-def is_bare(room: str) -> bool:
-    """Tell whether a room is a package file that imports none of the others: everybody may import it."""
-    return room.endswith("__init__.py") and not imported_rooms(room)
+def test_import_table_names_only_packages_above() -> None:
+    above: set[str] = set()
+    for package, allowed in MAY_IMPORT.items():
+        assert allowed <= above, f"{package} may import {sorted(allowed - above)}, which does not stand above it"
+        above.add(package)
 
 
-def test_every_room_has_a_floor() -> None:
-    without = [room for room in rooms() if room not in FLOORS and not is_bare(room)]
-    assert not without, f"give these rooms a floor in docs/architecture.md: {without}"
+YET_TO_MOVE = {duty_of(room) for room in rooms()} - MAY_IMPORT.keys()
 
 
-def test_every_floor_lists_rooms_that_exist() -> None:
-    assert [room for room in FLOORS if not has_room(room)] == []
-
-
-@pytest.mark.parametrize("room", rooms())
-def test_imports_lead_only_to_floors_below(room: str) -> None:
-    floor, place = FLOORS.get(room, (-1, -1))
-    wrong = []
-    for target, line in imported_rooms(room).items():
-        below, above_in_table = FLOORS.get(target, (-1, -1))
-        if not (below < floor or (below == floor == EDGE and above_in_table < place)):
-            wrong.append(f"rehook_sync/{room}:{line} (floor {floor}) imports {target} (floor {below})")
+@pytest.mark.parametrize("room", [room for room in rooms() if duty_of(room) not in YET_TO_MOVE])
+def test_imports_follow_the_table(room: str) -> None:
+    duty = duty_of(room)
+    allowed = {duty, "__init__", *YET_TO_MOVE, *FOR_ALL, *MAY_IMPORT[duty]}
+    wrong = [
+        f"rehook_sync/{room}:{line} imports {target}" for target, line in imported_rooms(room).items() if duty_of(target) not in allowed
+    ]
     assert not wrong, "\n".join(wrong)
 
 

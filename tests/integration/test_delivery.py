@@ -21,7 +21,7 @@ from rehook_sync.ledger import Ledger
 from rehook_sync.mapping import Names, build_operations, shape
 from rehook_sync.migrations import upgrade
 from rehook_sync.models import Batch, Claim, Customer, Entry, Operation, Prior, SourceRow, Status, Stream
-from rehook_sync.rehook import Rehook
+from rehook_sync.rehook.client import Rehook
 from rehook_sync.retry import RetryPolicy
 from rehook_sync.runtime import Interrupt
 

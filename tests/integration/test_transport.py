@@ -36,8 +36,8 @@ from faulty_server import (
 
 from rehook_sync import __version__
 from rehook_sync.models import Answer, Call, Effect, Operation, Reason, Stream
-from rehook_sync.rehook import Rehook, idempotency_key
-from rehook_sync.transport import AiohttpTransport
+from rehook_sync.rehook.client import Rehook, idempotency_key
+from rehook_sync.rehook.transport import AiohttpTransport
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 LONG_S = 20.0

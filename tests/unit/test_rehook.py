@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from rehook_sync import __version__
 from rehook_sync.errors import SettingsError
 from rehook_sync.models import Answer, Call, Effect, Operation, Reason, Stream
-from rehook_sync.rehook import Rehook, classify_error, classify_status, idempotency_key, parse_retry_after, redact
+from rehook_sync.rehook.answers import classify_error, classify_status, parse_retry_after
+from rehook_sync.rehook.client import Rehook, idempotency_key
+from rehook_sync.rehook.redaction import redact
 
 ACCEPTED, REFUSED, UNPROCESSED, UNKNOWN, DENIED = Effect.ACCEPTED, Effect.REFUSED, Effect.UNPROCESSED, Effect.UNKNOWN, Effect.DENIED
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from rehook_sync.errors import RehookSyncError, SettingsError
 from rehook_sync.models import Answer, Call, Effect, Operation, Stream
 from rehook_sync.outcomes import stop_reason
-from rehook_sync.rehook import Rehook, redact
+from rehook_sync.rehook.client import Rehook
+from rehook_sync.rehook.redaction import redact
 from rehook_sync.settings import load_settings
 from rehook_sync.values import trait_hashes
 

@@ -22,7 +22,7 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EofStream
 
-from rehook_sync.wire import SpelledRequest, SpelledResponse, Wire, spell
+from rehook_sync.rehook.http1 import SpelledRequest, SpelledResponse, Wire, spell
 
 __all__ = ["AiohttpTransport"]
 

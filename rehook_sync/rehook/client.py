@@ -1,0 +1,98 @@
+"""A client of the Rehook API: addresses, credentials, one request for one operation."""
+
+import base64
+import hashlib
+from collections.abc import Coroutine
+
+import httpx
+
+from rehook_sync import __version__
+from rehook_sync.errors import SettingsError
+from rehook_sync.models import Answer, Effect, Operation, Stream
+from rehook_sync.rehook.answers import DETAIL_LIMIT, build_detail, classify_error, classify_status, read_answer
+from rehook_sync.rehook.http1 import Address, SpelledRequest
+from rehook_sync.rehook.redaction import redact
+
+__all__ = ["Rehook", "idempotency_key"]
+
+_PATHS = {Stream.IDENTIFIES: "/customers", Stream.TRACKS: "/events/invoke"}
+_CHECK_PATH = "/events/segment/check-auth"
+_NOT_REHOOK = "the address is not Rehook's, check API_URL"
+
+
+class Rehook:
+    """Send operations to one Rehook site. Never raises for what the network or the API does: each attempt has an Answer."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, api_url: str, api_key: str, api_secret: str) -> None:
+        """Prepare addresses and headers once; nothing is sent.
+
+        Raises: SettingsError for an address that cannot be read.
+        """
+        self._transport = transport
+        base = _parse_api_url(api_url)
+        token = base64.b64encode(f"{api_key}:{api_secret}".encode("utf-8", "surrogateescape")).decode()
+        self._secrets = (token, token.rstrip("="), api_secret, api_key)
+        urls = {stream: _joined(base, path) for stream, path in _PATHS.items()}
+        self._addresses = {stream: Address(url, str(url)) for stream, url in urls.items()}
+        self._check_url = _joined(base, _CHECK_PATH)
+        self._headers = [
+            (b"Host", base.netloc),
+            (b"User-Agent", f"rehook-sync/{__version__}".encode()),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"Authorization", f"Basic {token}".encode()),
+        ]
+        self._post_lines = b"\r\n".join([*map(b": ".join, self._headers), b"Content-Type: application/json"])
+
+    def send(self, operation: Operation) -> Coroutine[object, object, Answer]:
+        """Send one operation once and say what came of it, once this is awaited."""
+        body = operation.body
+        lines = b"%b\r\nIdempotency-Key: %b" % (self._post_lines, _operation_key(operation).encode())
+        request = SpelledRequest(self._addresses[operation.stream], lines, body)
+        return self._exchange(request, body, operation.user_id)
+
+    async def check_credentials(self) -> Answer:
+        """Ask whether the key and secret are right; writes nothing at Rehook."""
+        request = httpx.Request("GET", self._check_url, headers=self._headers, stream=httpx.ByteStream(b""))
+        answer = await self._exchange(request, b"", "")
+        if answer.http_status == 404:
+            return Answer(Effect.DENIED, detail=build_detail(404, _NOT_REHOOK), http_status=404)
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+    async def _exchange(self, request: httpx.Request, body: bytes, user_id: str) -> Answer:
+        try:
+            response = await self._transport.handle_async_request(request)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            answer = classify_error(error)
+            return answer._replace(detail=redact(answer.detail or "", body, user_id, self._secrets)[:DETAIL_LIMIT])
+        if 200 <= response.status_code < 300 and isinstance(response.stream, httpx.ByteStream):
+            return classify_status(response.status_code)
+        return await read_answer(response, lambda text: redact(text, body, user_id, self._secrets))
+
+
+def idempotency_key(stream: Stream, message_id: str) -> str:
+    """Return the key that is the same for each attempt to send one Segment call: a hash, so that any id is safe in a header."""
+    return hashlib.sha256(f"{stream}:{message_id}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _operation_key(operation: Operation) -> str:
+    """Key a merged request by all it carries: its calls may have to go out one by one later, each under its own key."""
+    calls = operation.calls
+    ids = calls[0].message_id if len(calls) == 1 else "\n".join([call.message_id for call in calls])
+    return idempotency_key(operation.stream, ids)
+
+
+def _parse_api_url(api_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(api_url)
+    except httpx.InvalidURL as error:
+        raise SettingsError("API_URL is not an address, for example https://api.rehook.ai") from error
+    return url.copy_with(userinfo=b"", query=None, fragment=None)
+
+
+def _joined(base: httpx.URL, path: str) -> httpx.URL:
+    return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path.encode())
