@@ -342,7 +342,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Sync a sample shop's warehouse to a local Rehook."""
-    from rehook_sync.demo import run_demo
+    from rehook_sync.demo.demo import run_demo
 
     del config
     raise typer.Exit(run_demo(_screen(as_json=as_json), keep))

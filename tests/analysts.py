@@ -14,11 +14,11 @@ from pathlib import Path
 from sqlalchemy import Connection, create_engine, make_url, text
 
 from rehook_sync.database.engine import Database, open_database
+from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
 from rehook_sync.reports import Request
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Behaviour
-from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, add_second_batch, build_shop
 from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
 

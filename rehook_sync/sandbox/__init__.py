@@ -1,5 +1,1 @@
-"""A local Rehook for tests and trials, and a sample Segment warehouse to feed it from.
-
-`server.Sandbox` runs the receiver inside a test, `server.serve` on the command line; `warehouse.build_shop` makes the data.
-Floors: store | api, faults | admin, app | server; catalogue, tables | rows | warehouse.
-"""
+"""A local Rehook for tests and trials. `server.Sandbox` runs it inside a test, `server.serve` on the command line."""

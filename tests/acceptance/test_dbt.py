@@ -23,9 +23,9 @@ from sqlalchemy import make_url
 from warehouse import run_sql
 
 from rehook_sync.database.engine import utc_text
+from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
 from rehook_sync.models import Reason, RunStatus, Status, Stream, Trigger
 from rehook_sync.sandbox.server import Sandbox
-from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, add_second_batch, build_shop
 
 from .conftest import ROOT, Program, write_settings
 

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import pytest
 from sqlalchemy import create_engine, text
 
-from rehook_sync.sandbox.warehouse import build_shop
+from rehook_sync.demo.shop import build_shop
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

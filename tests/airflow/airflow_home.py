@@ -31,9 +31,9 @@ os.environ.update(
 
 from accounting import Audit, Books  # noqa: E402
 
+from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, build_shop  # noqa: E402
 from rehook_sync.sandbox.server import Sandbox  # noqa: E402
 from rehook_sync.sandbox.store import Behaviour  # noqa: E402
-from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, ShopFacts, build_shop  # noqa: E402
 
 __all__ = ["HOME", "ROOT", "AirflowShop", "Ended", "airflow_database", "airflow_shop", "load_dag"]
 

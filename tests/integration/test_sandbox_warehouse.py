@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, MetaData, create_engine, inspect, select
 
+from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, add_second_batch, build_shop
+from rehook_sync.demo.shop_tables import EVENT_NAMES, build_tables
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Reason
-from rehook_sync.sandbox.tables import EVENT_NAMES, build_tables
-from rehook_sync.sandbox.warehouse import CONVERSION_EVENTS, ShopFacts, add_second_batch, build_shop
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)

@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from rehook_sync.models import Reason
-from rehook_sync.sandbox.catalogue import (
+from rehook_sync.demo.shop_catalogue import (
     BROWSERS,
     CAMPAIGN_CODES,
     CITIES,
@@ -25,7 +24,8 @@ from rehook_sync.sandbox.catalogue import (
     REVIEWS,
     Product,
 )
-from rehook_sync.sandbox.tables import DRIFT_COLUMN, EVENT_NAMES, NEW_EVENT
+from rehook_sync.demo.shop_tables import DRIFT_COLUMN, EVENT_NAMES, NEW_EVENT
+from rehook_sync.models import Reason
 
 __all__ = ["Draft", "Person", "Row", "Window"]
 

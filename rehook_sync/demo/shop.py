@@ -10,10 +10,10 @@ from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, selec
 from sqlalchemy.schema import CreateSchema
 
 from rehook_sync.database.engine import open_database
+from rehook_sync.demo.shop_rows import Draft, Person, Row, Window
+from rehook_sync.demo.shop_tables import build_tables
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Reason
-from rehook_sync.sandbox.draft import Draft, Person, Row, Window
-from rehook_sync.sandbox.tables import build_tables
 
 __all__ = ["CONVERSION_EVENTS", "ShopFacts", "add_second_batch", "build_shop"]
 

@@ -1,0 +1,1 @@
+"""A sample shop synced to the local Rehook."""
