@@ -14,9 +14,9 @@ from itertools import islice
 from rehook_sync.database.queries import Identifier
 from rehook_sync.models import Stream, Window
 from rehook_sync.rows import read_message_id
+from rehook_sync.rules.watermark import Coverage
 from rehook_sync.segment import SegmentSource
 from rehook_sync.state import Judged, State
-from rehook_sync.watermark import Coverage
 
 __all__ = ["AuditLine", "AuditReport", "StreamAudit", "Unjudged", "audit_stream", "class_of"]
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from rehook_sync.errors import ApiDownError, LeaseLostError, RehookSyncError, StoppedError
 from rehook_sync.lanes import Flight, Lane, OpenClaims, Outbox
-from rehook_sync.mapping import is_unchanged
 from rehook_sync.models import ELSEWHERE, Answer, Customer, Effect, Entry, Operation, Reason, Status, Stream
 from rehook_sync.orders import DeliveryConfig, DeliveryReport, Load
 from rehook_sync.outcomes import HOPELESS, build_entry, spread_entry, stop_reason
 from rehook_sync.pace import Breaker, Pace, Throttle
 from rehook_sync.retry import Decision, Next, backoff_s, decide
+from rehook_sync.rules.bodies import is_unchanged
 from rehook_sync.runtime import Interrupt, run_loop, tuned_interpreter
 from rehook_sync.scribe import Recorder, Scribe
 

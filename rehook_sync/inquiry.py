@@ -6,9 +6,9 @@ from datetime import timedelta
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.reports import Explanation, Unjudged
+from rehook_sync.rules.watermark import why_unjudged
 from rehook_sync.segment import SegmentSource
 from rehook_sync.state import State
-from rehook_sync.watermark import why_unjudged
 
 __all__ = ["read_explanation"]
 

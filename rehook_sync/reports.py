@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import Reason, RunSummary, Selection, SourceRow, Status, Stream, Trigger, Window
+from rehook_sync.rules.watermark import Absence, Beginning
 from rehook_sync.times import parse_moment
-from rehook_sync.watermark import Absence, Beginning
 
 __all__ = ["Explanation", "Plan", "Progress", "Request", "RunPlan", "RunResult", "StatusReport", "Unjudged", "read_request", "read_since"]
 

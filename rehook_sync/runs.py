@@ -21,11 +21,11 @@ from rehook_sync.intake import Intake
 from rehook_sync.ledger import Ledger
 from rehook_sync.models import Entry, RunStatus, RunSummary, Selection, ShardResult, ShardStatus, Status, Stream, Window
 from rehook_sync.reports import Progress, Request, RunPlan, RunResult
+from rehook_sync.rules.watermark import Beginning, next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.shards import ShardedPlan, cut_users
 from rehook_sync.site import Site, advice, load_heavy, slowness
 from rehook_sync.state import State
-from rehook_sync.watermark import Beginning, next_watermark
 
 __all__ = ["deliver_part", "finish_parts", "leased", "new_run_id", "run_whole", "start_parts"]
 

@@ -30,9 +30,9 @@ from rehook_sync.models import (
     Trigger,
     Window,
 )
+from rehook_sync.rules.watermark import Coverage
 from rehook_sync.shards import ShardedPlan, read_plan, write_plan
 from rehook_sync.values import to_time
-from rehook_sync.watermark import Coverage
 
 __all__ = ["DueCall", "Judged", "ShardRecord", "State"]
 

@@ -19,12 +19,12 @@ from sqlalchemy import NullPool, create_engine, make_url
 from warehouse import Row, make_warehouse, run_sql
 
 from rehook_sync.reports import Plan, Progress, Request, RunResult
+from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Received, Rehook
 from rehook_sync.settings import Settings, load_settings
 from rehook_sync.sync import Sync
-from rehook_sync.watermark import Beginning
 
 __all__ = [
     "ALL",

@@ -17,9 +17,9 @@ import pytest
 
 from rehook_sync import __version__
 from rehook_sync.reports import Request
+from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
-from rehook_sync.watermark import Beginning
 
 from .conftest import SECRET, STATUSES, Done, Program, Shop, make_shop, stop, wait_until, write_settings
 

@@ -13,10 +13,10 @@ from airflow_home import HOME, AirflowShop, run_dag
 from rehook_sync.demo.shop import add_second_batch
 from rehook_sync.models import Selection, Status
 from rehook_sync.reports import Request
+from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
-from rehook_sync.watermark import Beginning
 
 airflow_database, airflow_shop = airflow_home.airflow_database, airflow_home.airflow_shop
 

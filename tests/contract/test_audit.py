@@ -17,8 +17,8 @@ from rehook_sync.audit_view import audit_document
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Stream
 from rehook_sync.reports import Request
+from rehook_sync.rules.watermark import Beginning, Coverage
 from rehook_sync.times import parse_moment
-from rehook_sync.watermark import Beginning, Coverage
 
 bench = accounting.bench
 KINDS = ("sent", "unchanged", "merged", "rejected", "failed", "in_doubt", "sending", "missing", "not_due", "before_start")

@@ -8,7 +8,7 @@ from warehouse import add_rows, identify, run_sql, track
 
 from rehook_sync.models import Stream
 from rehook_sync.reports import Explanation
-from rehook_sync.watermark import Absence
+from rehook_sync.rules.watermark import Absence
 
 bench = accounting.bench
 

@@ -31,8 +31,8 @@ from rehook_sync.models import (
     Trigger,
     Window,
 )
+from rehook_sync.rules.watermark import Coverage
 from rehook_sync.state import State
-from rehook_sync.watermark import Coverage
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 SCHEMA = "rehook_sync"

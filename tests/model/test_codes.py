@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rehook_sync import retry, scribe
 from rehook_sync.models import Stream
 from rehook_sync.reports import Request
-from rehook_sync.watermark import Beginning
+from rehook_sync.rules.watermark import Beginning
 
 from .receiver import Trouble
 from .reference import Row, judge

@@ -7,7 +7,7 @@ import pytest
 
 from rehook_sync.models import Stream
 from rehook_sync.reports import Request
-from rehook_sync.watermark import Beginning
+from rehook_sync.rules.watermark import Beginning
 
 from .reference import Row
 from .world import Circumstances, World

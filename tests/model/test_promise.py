@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 from rehook_sync import retry, scribe
 from rehook_sync.models import Reason, Selection, Status, Stream
 from rehook_sync.reports import Request
-from rehook_sync.watermark import Beginning
+from rehook_sync.rules.watermark import Beginning
 
 from .receiver import EFFECTS, Trouble
 from .reference import Row

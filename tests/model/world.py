@@ -17,10 +17,10 @@ from warehouse import make_warehouse
 from rehook_sync.errors import CredentialsRefusedError, DatabaseError, LeaseHeldError, RehookSyncError, StoppedError, UsageError
 from rehook_sync.models import Reason, RunStatus, Selection, Status, Stream
 from rehook_sync.reports import Plan, Request, RunResult
+from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
-from rehook_sync.watermark import Beginning
 
 from .receiver import Arrival, Killed, Receiver, Switch, Trouble
 from .reference import Copy, Key, Reach, Row, Span, fold, judge, plain_reason

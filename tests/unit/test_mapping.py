@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rehook_sync.mapping import COLUMNS, Names, build_operations, is_unchanged, shape
 from rehook_sync.models import AnonymousCalls, Claim, Operation, Prior, SourceRow, Stream
-from rehook_sync.rules import CodeBook, Policy, judge
+from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, is_unchanged, shape
+from rehook_sync.rules.validation import CodeBook, Policy, judge
 from rehook_sync.values import payload_hash, value_hash
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

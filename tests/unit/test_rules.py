@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rehook_sync.mapping import Names, shape
 from rehook_sync.models import AnonymousCalls, Claim, Reason, SourceRow, Stream
-from rehook_sync.rules import CodeBook, Judgement, Policy, judge
+from rehook_sync.rules.bodies import Names, shape
+from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DROP = Policy(AnonymousCalls.DROP, frozenset({"signup"}))

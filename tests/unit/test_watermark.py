@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Window
-from rehook_sync.watermark import Beginning, Coverage, next_watermark, next_window
+from rehook_sync.rules.watermark import Beginning, Coverage, next_watermark, next_window
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

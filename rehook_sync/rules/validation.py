@@ -61,7 +61,7 @@ def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
     Shape:  frame: columns `stream, message_id, user_id, anonymous_id, event, referral_code, problem`, dtype object, a unique index.
     The first reason that applies is given. A rejected call takes no code. Changing a code frees the old one for later rows.
     """
-    import pandas as pd  # noqa: PLC0415 - as in `mapping`
+    import pandas as pd  # noqa: PLC0415 - as in `bodies`
 
     identifies = frame["stream"] == Stream.IDENTIFIES
     has_code = frame["referral_code"].notna()

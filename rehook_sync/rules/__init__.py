@@ -1,0 +1,1 @@
+"""What decides: Rehook's rules, the bodies it gets, how far a watermark moves. Pure."""
