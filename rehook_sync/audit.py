@@ -13,10 +13,10 @@ from itertools import islice
 
 from rehook_sync.database.queries import Identifier
 from rehook_sync.models import Stream, Window
-from rehook_sync.rows import read_message_id
 from rehook_sync.rules.watermark import Coverage
-from rehook_sync.segment import SegmentSource
 from rehook_sync.state import Judged, State
+from rehook_sync.warehouse.rows import read_message_id
+from rehook_sync.warehouse.segment import SegmentSource
 
 __all__ = ["AuditLine", "AuditReport", "StreamAudit", "Unjudged", "audit_stream", "class_of"]
 

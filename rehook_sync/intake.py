@@ -19,10 +19,10 @@ from rehook_sync.errors import DatabaseError
 from rehook_sync.models import ELSEWHERE, Call, Claim, Entry, Prior, Reason, Selection, Shard, SourceRow, Status, Stream, Window
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
-from rehook_sync.segment import SegmentSource
 from rehook_sync.shards import holds_user
 from rehook_sync.state import State
 from rehook_sync.times import FIRST_MOMENT
+from rehook_sync.warehouse.segment import SegmentSource
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,6 @@ from rehook_sync.delivery import check_credentials
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
 from rehook_sync.inquiry import read_explanation
 from rehook_sync.intake import Intake, PlannedClaims
-from rehook_sync.layout import SourceLayout
 from rehook_sync.migrations import Upgrade, check_version, upgrade
 from rehook_sync.models import Answer, Facts, Operation, ShardResult, Status, Stream, Window
 from rehook_sync.person import Person, Traces
@@ -19,11 +18,12 @@ from rehook_sync.rules.bodies import is_unchanged
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runs import deliver_part, finish_parts, leased, run_whole, start_parts
 from rehook_sync.runtime import Interrupt
-from rehook_sync.segment import SegmentSource
 from rehook_sync.settings import Settings
 from rehook_sync.site import Site, advice, open_client, source_config
 from rehook_sync.state import State
 from rehook_sync.upkeep import accept_doubtful, check_forgettable, forget, prune
+from rehook_sync.warehouse.layout import SourceLayout
+from rehook_sync.warehouse.segment import SegmentSource
 
 if TYPE_CHECKING:
     import httpx

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine.interfaces import Dialect
 
 from rehook_sync.database.engine import open_database
-from rehook_sync.segment import SegmentSource, SourceConfig
+from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
 __all__ = ["NOON", "OpenSource", "Row", "add_rows", "at", "event", "identify", "make_warehouse", "open_source", "run_sql", "track"]
 

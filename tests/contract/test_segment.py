@@ -17,7 +17,7 @@ from warehouse import NOON, OpenSource, Row, add_rows, at, event, identify, make
 
 from rehook_sync.database.engine import open_database
 from rehook_sync.models import SourceRow, Stream, Window
-from rehook_sync.segment import SegmentSource, SourceConfig, time_order
+from rehook_sync.warehouse.segment import SegmentSource, SourceConfig, time_order
 
 DAY = timedelta(days=1)
 ALL = Window(None, NOON + 30 * DAY)

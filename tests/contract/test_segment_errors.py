@@ -11,7 +11,7 @@ from warehouse import NOON, OpenSource, identify, make_warehouse, run_sql, track
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.models import Stream, Window
-from rehook_sync.segment import SegmentSource, SourceConfig
+from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
 open_source = warehouse.open_source
 NASTY = [

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 from warehouse import NOON, OpenSource, Row, at, event, identify, make_warehouse, run_sql, track
 
 from rehook_sync.models import SourceRow, Stream, Window
-from rehook_sync.segment import SegmentSource
+from rehook_sync.warehouse.segment import SegmentSource
 
 open_source = warehouse.open_source
 ALL = Window(None, NOON + timedelta(days=30))

@@ -3,8 +3,8 @@
 import pytest
 
 from rehook_sync.errors import SourceError
-from rehook_sync.layout import Kind, SourceConfig, Table, build_layout, check_columns, event_table_names, find_name, similar
 from rehook_sync.models import Stream
+from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, build_layout, check_columns, event_table_names, find_name, similar
 
 COMMON = ("id", "user_id", "received_at", "timestamp")
 

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, TextClause
 from sqlalchemy.exc import ProgrammingError
 
-from rehook_sync.catalog import Catalog
 from rehook_sync.database.engine import Database
 from rehook_sync.database.fetch import fetch, keep, opened
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import DatabaseError, SourceError
-from rehook_sync.layout import (
+from rehook_sync.models import Shard, SourceRow, Stream, Window
+from rehook_sync.warehouse.catalog import Catalog
+from rehook_sync.warehouse.layout import (
     Kind,
     SourceConfig,
     SourceLayout,
@@ -28,8 +29,7 @@ from rehook_sync.layout import (
     event_table_names,
     needs_event_tables,
 )
-from rehook_sync.models import Shard, SourceRow, Stream, Window
-from rehook_sync.rows import (
+from rehook_sync.warehouse.rows import (
     NAMELESS,
     RowPlan,
     build_rows,

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
-from rehook_sync.layout import SYSTEM_COLUMNS, Kind, Table, find_name, similar
+from rehook_sync.warehouse.layout import SYSTEM_COLUMNS, Kind, Table, find_name, similar
 
 __all__ = ["Catalog"]
 

@@ -1,0 +1,1 @@
+"""Segment's tables in the warehouse: what is there, and its rows."""
