@@ -8,9 +8,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from rehook_sync.console import error_document, visible
+from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.errors import RehookSyncError, StateVersionError
 from rehook_sync.models import Answer, Effect, Stream
-from rehook_sync.outcomes import stop_reason
 from rehook_sync.settings import Settings
 from rehook_sync.sync import Sync
 from rehook_sync.warehouse.layout import SourceLayout, Table

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
-from rehook_sync.delivery import Load
+from rehook_sync.delivery.sender import Load
 from rehook_sync.errors import DatabaseError
 from rehook_sync.models import ELSEWHERE, Call, Claim, Entry, Prior, Reason, Selection, Shard, SourceRow, Status, Stream, Window
 from rehook_sync.rules.bodies import Names, build_operations, shape

@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import chain, islice
 from threading import Thread
 
-from rehook_sync.delivery import DeliveryReport, Load, deliver
+from rehook_sync.delivery.sender import DeliveryReport, Load, deliver
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StoppedError, UsageError
 from rehook_sync.intake import Intake
 from rehook_sync.ledger import Ledger

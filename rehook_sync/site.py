@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Identifier
-from rehook_sync.delivery import DeliveryConfig
+from rehook_sync.delivery.outcomes import RetryPolicy
+from rehook_sync.delivery.sender import DeliveryConfig
 from rehook_sync.intake import IntakeConfig
 from rehook_sync.ledger import Ledger
 from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Reason, Selection, Shard, Stream, Window
 from rehook_sync.reports import Request
-from rehook_sync.retry import RetryPolicy
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.validation import Policy
 from rehook_sync.rules.watermark import Beginning, next_window

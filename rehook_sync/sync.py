@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from rehook_sync.audit import AuditReport, audit_stream
 from rehook_sync.database.engine import open_database, same_database
-from rehook_sync.delivery import check_credentials
+from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
 from rehook_sync.inquiry import read_explanation
 from rehook_sync.intake import Intake, PlannedClaims

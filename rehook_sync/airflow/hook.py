@@ -43,9 +43,9 @@ class RehookHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask Rehook whether the credentials are good, for the button in the connection's form; sends nothing else."""
-        from rehook_sync.delivery import check_credentials
+        from rehook_sync.delivery.outcomes import stop_reason
+        from rehook_sync.delivery.sender import check_credentials
         from rehook_sync.models import Effect
-        from rehook_sync.outcomes import stop_reason
 
         try:
             answer = check_credentials(self.get_conn())

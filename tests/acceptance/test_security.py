@@ -359,10 +359,10 @@ def test_traits_are_kept_as_hashes_that_nobody_else_has(site: Site) -> None:
 
 BUG = """
 import sys
-import rehook_sync.__main__, rehook_sync.delivery
+import rehook_sync.__main__, rehook_sync.delivery.sender
 def raise_it(flight, *_):
     raise RuntimeError(f"a bug with {flight.operation.stream}")
-rehook_sync.delivery.build_entry = raise_it
+rehook_sync.delivery.sender.build_entry = raise_it
 sys.argv = ["rehook-sync", *sys.argv[1:]]
 rehook_sync.__main__.main()
 """

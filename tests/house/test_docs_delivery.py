@@ -8,9 +8,9 @@ from itertools import groupby
 import httpx
 import pytest
 
+from rehook_sync.delivery.outcomes import Next, RetryPolicy, backoff_s, decide
 from rehook_sync.models import Answer, Reason, Status, Stream
 from rehook_sync.rehook.answers import classify_error, classify_status
-from rehook_sync.retry import Next, RetryPolicy, backoff_s, decide
 from rehook_sync.settings import Settings
 
 from .source_tree import ROOT

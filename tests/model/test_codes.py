@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rehook_sync import retry, scribe
+from rehook_sync.delivery import batch_writer, outcomes
 from rehook_sync.models import Stream
 from rehook_sync.reports import Request
 from rehook_sync.rules.watermark import Beginning
@@ -50,8 +50,8 @@ options = st.fixed_dictionaries(
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "_FIRST_WAIT_S", 0.0005)
-    monkeypatch.setattr(scribe, "_WRITE_WAITS_S", (0.0005, 0.001))
+    monkeypatch.setattr(outcomes, "_FIRST_WAIT_S", 0.0005)
+    monkeypatch.setattr(batch_writer, "_WRITE_WAITS_S", (0.0005, 0.001))
 
 
 def play(history: list[tuple[list[tuple[str, str | None, str, bool, int]], Circumstances]], chosen: dict[str, object]) -> World:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sqlalchemy import create_engine, make_url, text
 
-from rehook_sync import retry, scribe
+from rehook_sync.delivery import batch_writer, outcomes
 from rehook_sync.models import Reason, Selection, Status, Stream
 from rehook_sync.reports import Request
 from rehook_sync.rules.watermark import Beginning
@@ -258,8 +258,8 @@ class Machine(RuleBasedStateMachine):
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between attempts are a thousand times shorter."""
-    monkeypatch.setattr(retry, "_FIRST_WAIT_S", 0.0005)
-    monkeypatch.setattr(scribe, "_WRITE_WAITS_S", (0.0005, 0.001))
+    monkeypatch.setattr(outcomes, "_FIRST_WAIT_S", 0.0005)
+    monkeypatch.setattr(batch_writer, "_WRITE_WAITS_S", (0.0005, 0.001))
 
 
 @pytest.mark.usefixtures("impatient")

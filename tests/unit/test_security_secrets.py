@@ -18,9 +18,9 @@ import yarl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.errors import RehookSyncError, SettingsError
 from rehook_sync.models import Answer, Call, Effect, Operation, Stream
-from rehook_sync.outcomes import stop_reason
 from rehook_sync.rehook.client import Rehook
 from rehook_sync.rehook.redaction import redact
 from rehook_sync.settings import load_settings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rehook_sync.pace import Breaker, Pace, Throttle
+from rehook_sync.delivery.limits import Breaker, Pace, Throttle
 
 
 def test_requests_are_spaced_to_the_rate() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from rehook_sync.delivery.outcomes import Decision, Next, RetryPolicy, backoff_s, decide
 from rehook_sync.models import Answer, Effect, Reason, Status, Stream
-from rehook_sync.retry import Decision, Next, RetryPolicy, backoff_s, decide
 
 HOLD = RetryPolicy(max_attempts=3, patience_s=60, hold=True)
 RESEND = RetryPolicy(max_attempts=3, patience_s=60, hold=False)

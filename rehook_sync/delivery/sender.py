@@ -15,16 +15,15 @@ from operator import attrgetter
 from random import Random
 from typing import TYPE_CHECKING
 
+from rehook_sync.delivery.batch_writer import Outbox, Recorder, Scribe
+from rehook_sync.delivery.lanes import Flight, Lane, OpenClaims
+from rehook_sync.delivery.limits import Breaker, Pace, Throttle
+from rehook_sync.delivery.orders import DeliveryConfig, DeliveryReport, Load
+from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, backoff_s, build_entry, decide, spread_entry, stop_reason
 from rehook_sync.errors import ApiDownError, LeaseLostError, RehookSyncError, StoppedError
-from rehook_sync.lanes import Flight, Lane, OpenClaims, Outbox
 from rehook_sync.models import ELSEWHERE, Answer, Customer, Effect, Entry, Operation, Reason, Status, Stream
-from rehook_sync.orders import DeliveryConfig, DeliveryReport, Load
-from rehook_sync.outcomes import HOPELESS, build_entry, spread_entry, stop_reason
-from rehook_sync.pace import Breaker, Pace, Throttle
-from rehook_sync.retry import Decision, Next, backoff_s, decide
 from rehook_sync.rules.bodies import is_unchanged
 from rehook_sync.runtime import Interrupt, run_loop, tuned_interpreter
-from rehook_sync.scribe import Recorder, Scribe
 
 if TYPE_CHECKING:  # else httpx is loaded by whoever only looks
     from rehook_sync.rehook.client import Rehook

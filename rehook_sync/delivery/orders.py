@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from rehook_sync.delivery.limits import Throttle
+from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.models import Entry, Operation, Reason, Status
-from rehook_sync.pace import Throttle
-from rehook_sync.retry import RetryPolicy
 
 __all__ = ["DeliveryConfig", "DeliveryReport", "Load"]
 

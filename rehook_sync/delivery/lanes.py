@@ -1,13 +1,12 @@
 """One lane per user: what is queued for a user, in order, and what is on its way."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
-from rehook_sync.models import Batch, Call, Claim, Entry, Operation, Status, Stream
+from rehook_sync.models import Call, Claim, Entry, Operation, Status, Stream
 
-__all__ = ["Flight", "Lane", "OpenClaims", "Outbox", "Turn"]
+__all__ = ["Flight", "Lane", "OpenClaims"]
 
 
 @dataclass(slots=True, eq=False)
@@ -66,65 +65,6 @@ class Flight:
         """Return the attempts of this and earlier runs."""
         prior = self.call.prior
         return self.attempts + (prior.attempts if prior else 0)
-
-
-Turn = tuple[datetime, int, Flight]
-"""A flight that waits to be marked or sent, in the order it may go in: by time, then first come."""
-
-
-@dataclass(slots=True)
-class Outbox:
-    """What the next commit takes along.
-
-    Shape:  final: entries that end a call's part in this run.  undone: final entries of earlier commits taken back.
-            lanes: one item per outcome.  landed: the stream of each marked flight whose fate this commit records;
-            the unmarked ones are only counted.  marks: those that this commit marks.  posts: how many outboxes this is made of.
-    """
-
-    batch: Batch = field(default_factory=Batch)
-    final: list[Entry] = field(default_factory=list)
-    undone: list[Entry] = field(default_factory=list)
-    lanes: list[Lane] = field(default_factory=list)
-    landed: list[Stream] = field(default_factory=list)
-    unmarked: int = 0
-    marks: list[Turn] = field(default_factory=list)
-    posts: int = 1
-
-    def join(self, later: "Outbox") -> None:
-        """Take over all that a later one holds."""
-        batch, more = self.batch, later.batch
-        batch.entries += more.entries
-        batch.restores += more.restores
-        batch.customers += more.customers
-        batch.accepted += more.accepted
-        batch.released += more.released
-        self.final += later.final
-        self.undone += later.undone
-        self.lanes += later.lanes
-        self.landed += later.landed
-        self.marks += later.marks
-        self.unmarked += later.unmarked
-        self.posts += later.posts
-
-    def land(self, flight: Flight) -> None:
-        """Say that a flight has come to an end, well or not, or waits for its next attempt."""
-        if flight.marked:
-            self.landed.append(flight.operation.stream)
-        else:
-            self.unmarked += 1
-
-    def take_back(self, entry: Entry) -> None:
-        """Undo an outcome or a park, whether it waits here or was committed before; the call is as it was before this run."""
-        self.batch.entries = [each for each in self.batch.entries if each is not entry]
-        self.batch.restores.append(entry.call)
-
-    def settle(self, lane: Lane, entries: Iterable[Entry]) -> None:
-        """Add the outcome of one operation."""
-        added = list(entries)
-        self.batch.entries.extend(added)
-        self.final.extend(added)
-        self.lanes.append(lane)
-        lane.unrecorded += 1
 
 
 class OpenClaims:

@@ -12,17 +12,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from rehook_sync.delivery.lanes import Flight, Lane
 from rehook_sync.errors import DatabaseError
-from rehook_sync.lanes import Flight, Outbox, Turn
 from rehook_sync.models import Batch, Entry, Status, Stream
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["Recorder", "Scribe"]
+__all__ = ["Outbox", "Recorder", "Scribe", "Turn"]
 
 _WRITE_WAITS_S = (0.25, 0.5, 1.0, 2.0)
 _OPEN_PER_PLACE = 16
@@ -45,6 +46,65 @@ class Recorder(Protocol):
 
     def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
         """Return what these customers last got."""
+
+
+Turn = tuple[datetime, int, Flight]
+"""A flight that waits to be marked or sent, in the order it may go in: by time, then first come."""
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What the next commit takes along.
+
+    Shape:  final: entries that end a call's part in this run.  undone: final entries of earlier commits taken back.
+            lanes: one item per outcome.  landed: the stream of each marked flight whose fate this commit records;
+            the unmarked ones are only counted.  marks: those that this commit marks.  posts: how many outboxes this is made of.
+    """
+
+    batch: Batch = field(default_factory=Batch)
+    final: list[Entry] = field(default_factory=list)
+    undone: list[Entry] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
+    landed: list[Stream] = field(default_factory=list)
+    unmarked: int = 0
+    marks: list[Turn] = field(default_factory=list)
+    posts: int = 1
+
+    def join(self, later: "Outbox") -> None:
+        """Take over all that a later one holds."""
+        batch, more = self.batch, later.batch
+        batch.entries += more.entries
+        batch.restores += more.restores
+        batch.customers += more.customers
+        batch.accepted += more.accepted
+        batch.released += more.released
+        self.final += later.final
+        self.undone += later.undone
+        self.lanes += later.lanes
+        self.landed += later.landed
+        self.marks += later.marks
+        self.unmarked += later.unmarked
+        self.posts += later.posts
+
+    def land(self, flight: Flight) -> None:
+        """Say that a flight has come to an end, well or not, or waits for its next attempt."""
+        if flight.marked:
+            self.landed.append(flight.operation.stream)
+        else:
+            self.unmarked += 1
+
+    def take_back(self, entry: Entry) -> None:
+        """Undo an outcome or a park, whether it waits here or was committed before; the call is as it was before this run."""
+        self.batch.entries = [each for each in self.batch.entries if each is not entry]
+        self.batch.restores.append(entry.call)
+
+    def settle(self, lane: Lane, entries: Iterable[Entry]) -> None:
+        """Add the outcome of one operation."""
+        added = list(entries)
+        self.batch.entries.extend(added)
+        self.final.extend(added)
+        self.lanes.append(lane)
+        lane.unrecorded += 1
 
 
 class Scribe:

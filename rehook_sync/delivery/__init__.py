@@ -1,0 +1,1 @@
+"""Sending: operations in, outcomes out."""
