@@ -14,7 +14,7 @@ from itertools import islice
 from rehook_sync.database.queries import Identifier
 from rehook_sync.models import Stream, Window
 from rehook_sync.rules.watermark import Coverage
-from rehook_sync.state import Judged, State
+from rehook_sync.state.state import Judged, State
 from rehook_sync.warehouse.rows import read_message_id
 from rehook_sync.warehouse.segment import SegmentSource
 

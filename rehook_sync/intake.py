@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.sender import Load
 from rehook_sync.errors import DatabaseError
+from rehook_sync.jobs.shards import holds_user
 from rehook_sync.models import ELSEWHERE, Call, Claim, Entry, Prior, Reason, Selection, Shard, SourceRow, Status, Stream, Window
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
-from rehook_sync.shards import holds_user
-from rehook_sync.state import State
+from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.segment import SegmentSource
 

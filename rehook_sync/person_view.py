@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from rehook_sync.models import Status
-from rehook_sync.person import Traces
+from rehook_sync.state.person import Traces
 from rehook_sync.views import line
 
 __all__ = ["forget_document", "forget_view"]

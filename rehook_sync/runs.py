@@ -18,14 +18,14 @@ from threading import Thread
 from rehook_sync.delivery.sender import DeliveryReport, Load, deliver
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StoppedError, UsageError
 from rehook_sync.intake import Intake
-from rehook_sync.ledger import Ledger
+from rehook_sync.jobs.shards import ShardedPlan, cut_users, read_plan, write_plan
 from rehook_sync.models import Entry, RunStatus, RunSummary, Selection, ShardResult, ShardStatus, Status, Stream, Window
 from rehook_sync.reports import Progress, Request, RunPlan, RunResult
 from rehook_sync.rules.watermark import Beginning, next_watermark
 from rehook_sync.runtime import Interrupt
-from rehook_sync.shards import ShardedPlan, cut_users
 from rehook_sync.site import Site, advice, load_heavy, slowness
-from rehook_sync.state import State
+from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.state import State
 
 __all__ = ["deliver_part", "finish_parts", "leased", "new_run_id", "run_whole", "start_parts"]
 
@@ -116,7 +116,7 @@ def start_parts(site: Site, request: Request, parts: int) -> RunPlan:
             since = None if isinstance(request.since, Beginning) else request.since
             state.record_start(connection, ledger.run_id, request.trigger, since, request.until)
             status = ShardStatus.WAITING if due else ShardStatus.DONE
-            state.record_shards(connection, ledger.run_id, plan, shards, status)
+            state.record_shards(connection, ledger.run_id, write_plan(plan), shards, status)
     except BaseException:
         ledger.release()
         raise
@@ -130,7 +130,8 @@ def deliver_part(site: Site, run_id: str, number: int, interrupt: Interrupt, lis
     settled first. Raises LeaseLostError when another run has taken over, UsageError when there is no such part.
     """
     state = site.state
-    plan, shards = state.read_shards(run_id)
+    text, shards = state.read_shards(run_id)
+    plan = read_plan(text)
     part = next((each for each in shards if each.shard.number == number), None)
     if part is None:
         raise UsageError(f"run {run_id} has no part {number}")
@@ -173,7 +174,8 @@ def finish_parts(site: Site, run_id: str, error: RehookSyncError | None = None, 
     state = site.state
     ledger = site.ledger(run_id)
     ledger.resume()
-    plan, shards = state.read_shards(run_id)
+    text, shards = state.read_shards(run_id)
+    plan = read_plan(text)
     missing = [each.shard.number for each in shards if each.status in {ShardStatus.WAITING, ShardStatus.RUNNING}]
     if missing and not (error or interrupted):
         ledger.let_go()

@@ -10,14 +10,14 @@ from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig
 from rehook_sync.intake import IntakeConfig
-from rehook_sync.ledger import Ledger
 from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Reason, Selection, Shard, Stream, Window
 from rehook_sync.reports import Request
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.validation import Policy
 from rehook_sync.rules.watermark import Beginning, next_window
 from rehook_sync.settings import Settings
-from rehook_sync.state import State
+from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.state import State
 from rehook_sync.warehouse.layout import SourceConfig
 from rehook_sync.warehouse.segment import SegmentSource
 

@@ -10,9 +10,7 @@ from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
 from rehook_sync.inquiry import read_explanation
 from rehook_sync.intake import Intake, PlannedClaims
-from rehook_sync.migrations import Upgrade, check_version, upgrade
 from rehook_sync.models import Answer, Facts, Operation, ShardResult, Status, Stream, Window
-from rehook_sync.person import Person, Traces
 from rehook_sync.reports import Explanation, Plan, Progress, Request, RunPlan, RunResult, StatusReport
 from rehook_sync.rules.bodies import is_unchanged
 from rehook_sync.rules.watermark import Beginning
@@ -20,7 +18,9 @@ from rehook_sync.runs import deliver_part, finish_parts, leased, run_whole, star
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings
 from rehook_sync.site import Site, advice, open_client, source_config
-from rehook_sync.state import State
+from rehook_sync.state.migrations import Upgrade, check_version, upgrade
+from rehook_sync.state.person import Person, Traces
+from rehook_sync.state.state import State
 from rehook_sync.upkeep import accept_doubtful, check_forgettable, forget, prune
 from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.segment import SegmentSource

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from rehook_sync.errors import UsageError
-from rehook_sync.ledger import Ledger
 from rehook_sync.models import RunStatus, RunSummary, Status, Trigger
-from rehook_sync.person import Person, Traces
 from rehook_sync.runtime import Interrupt
-from rehook_sync.state import State
+from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.person import Person, Traces
+from rehook_sync.state.state import State
 
 __all__ = ["accept_doubtful", "check_forgettable", "forget", "prune"]
 

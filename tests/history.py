@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, create_engine, text
 
 from rehook_sync.database.engine import open_database, utc_text
-from rehook_sync.migrations import upgrade
+from rehook_sync.state.migrations import upgrade
 
 __all__ = ["HISTORIES", "NOW", "History", "make_history", "write_history"]
 

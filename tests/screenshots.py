@@ -22,7 +22,7 @@ from rehook_sync.advice import Shell
 from rehook_sync.database.engine import open_database
 from rehook_sync.page import render_page
 from rehook_sync.report import build_figures
-from rehook_sync.state import State
+from rehook_sync.state.state import State
 
 __all__ = ["KEPT", "LOOKS", "Shot", "difference", "make_page", "read_kept", "take"]
 

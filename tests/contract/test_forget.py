@@ -15,9 +15,9 @@ from warehouse import add_rows, identify, track
 import rehook_sync.upkeep
 from rehook_sync.errors import LeaseHeldError, UsageError
 from rehook_sync.models import Selection, Status
-from rehook_sync.person import Person, Traces
 from rehook_sync.reports import Request
 from rehook_sync.runtime import Interrupt
+from rehook_sync.state.person import Person, Traces
 
 bench = accounting.bench
 ADA = "ada-lovelace-1815"

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from rehook_sync.database.engine import open_database
 from rehook_sync.database.queries import load_queries
-from rehook_sync.migrations import upgrade
+from rehook_sync.state.migrations import upgrade
 
 EVERY_RUN = (
     "known_ids",

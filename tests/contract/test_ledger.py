@@ -13,8 +13,6 @@ from warehouse import run_sql
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.database.queries import load_queries
 from rehook_sync.errors import LeaseHeldError, LeaseLostError, StateVersionError
-from rehook_sync.ledger import Ledger
-from rehook_sync.migrations import check_version, upgrade
 from rehook_sync.models import (
     Batch,
     Call,
@@ -32,7 +30,9 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.watermark import Coverage
-from rehook_sync.state import State
+from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.migrations import check_version, upgrade
+from rehook_sync.state.state import State
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 SCHEMA = "rehook_sync"

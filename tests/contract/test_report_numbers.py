@@ -15,7 +15,7 @@ from rehook_sync.database.engine import open_database
 from rehook_sync.models import Facts
 from rehook_sync.report import Figures, build_figures, figures_document
 from rehook_sync.runs import new_run_id
-from rehook_sync.state import State
+from rehook_sync.state.state import State
 
 
 def read_facts(url: str, since: datetime) -> Facts:

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, Table, insert, text
 
 from rehook_sync.database.engine import Database, open_database, utc_text
 from rehook_sync.database.queries import load_migrations, split_statements
-from rehook_sync.migrations import upgrade
+from rehook_sync.state.migrations import upgrade
 
 SHAPE = Path(__file__).resolve().parents[2] / "sql" / "v1_shape.txt"
 VIEWS = ("v1_runs", "v1_rejections", "v1_attention", "v1_customer_timeline", "v1_freshness", "v1_unsettled_by_day")

@@ -10,8 +10,8 @@ from sqlalchemy import inspect, text
 
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.demo.shop import build_shop
-from rehook_sync.migrations import upgrade
 from rehook_sync.models import Reason, RunStatus, Status, Stream, Trigger
+from rehook_sync.state.migrations import upgrade
 
 from .dictionary import DOCS_BLOCKS, Column, comment_statement, comments, docs_blocks, read_dictionary, read_section
 from .source_tree import ROOT

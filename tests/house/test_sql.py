@@ -21,7 +21,7 @@ EXCEPTIONS = {
         r"PRAGMA \w+( = \w+)?|BEGIN( IMMEDIATE)?|SELECT set_config\('\w+', %s, (true|false)\)(, set_config\('\w+', %s, false\))*"
     ),  # how a connection works, not what it asks
     "database/fetch.py": re.compile(r"PRAGMA (temp\.)?\w+( = \w+)?"),  # the same
-    "migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
+    "state/migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
 }
 DIALECTS = ("sqlite", "postgresql")
 OTHERS = {"migrations", "dbt", "."}
@@ -102,8 +102,8 @@ def test_every_query_named_in_python_exists() -> None:
 
 
 def test_query_names_are_found_in_the_ways_they_are_written() -> None:
-    assert any(name == "create_schema" for _, name in query_names("migrations.py")), "fill() on a parameter"
-    assert any(name == "acquire_lease" for _, name in query_names("ledger.py")), "[] on an attribute"
+    assert any(name == "create_schema" for _, name in query_names("state/migrations.py")), "fill() on a parameter"
+    assert any(name == "acquire_lease" for _, name in query_names("state/ledger.py")), "[] on an attribute"
 
 
 def query_names(room: str) -> Iterator[tuple[int, str]]:

@@ -18,12 +18,12 @@ from rehook_sync.database.engine import Database, open_database
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig, DeliveryReport, Load, deliver
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseLostError
-from rehook_sync.ledger import Ledger
-from rehook_sync.migrations import upgrade
 from rehook_sync.models import Batch, Claim, Customer, Entry, Operation, Prior, SourceRow, Status, Stream
 from rehook_sync.rehook.client import Rehook
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.runtime import Interrupt
+from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.migrations import upgrade
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 POLICY = RetryPolicy(max_attempts=3, patience_s=60, hold=True)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rehook_sync.errors import StateVersionError
+from rehook_sync.jobs.shards import ShardedPlan, cut_users, holds_user, read_plan, write_plan
 from rehook_sync.models import Shard, Stream, Window
-from rehook_sync.shards import ShardedPlan, cut_users, holds_user, read_plan, write_plan
 
 TILES = st.lists(st.tuples(st.text(max_size=4), st.integers(1, 50)), max_size=40)
 

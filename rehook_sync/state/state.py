@@ -31,7 +31,6 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.watermark import Coverage
-from rehook_sync.shards import ShardedPlan, read_plan, write_plan
 from rehook_sync.values import to_time
 
 __all__ = ["DueCall", "Judged", "ShardRecord", "State"]
@@ -231,12 +230,12 @@ class State:
         """Return calls that failed or are in doubt, at most so many, as rows of `v1_attention`."""
         return self._rows("read_attention", {"rows": rows})
 
-    def record_shards(self, connection: Connection, run_id: str, plan: ShardedPlan, shards: Sequence[Shard], status: ShardStatus) -> None:
-        """Write down the parts of a run that has begun."""
+    def record_shards(self, connection: Connection, run_id: str, bounds: str, shards: Sequence[Shard], status: ShardStatus) -> None:
+        """Write down the shards of a run that has begun, and the text that all of them share."""
         rows = orjson.dumps([{"shard": each.number, "low_user": each.low, "high_user": each.high} for each in shards]).decode()
-        connection.execute(self._sql["insert_shards"], {"run_id": run_id, "plan": write_plan(plan), "rows": rows, "status": status})
+        connection.execute(self._sql["insert_shards"], {"run_id": run_id, "plan": bounds, "rows": rows, "status": status})
 
-    def read_shards(self, run_id: str) -> tuple[ShardedPlan, list[ShardRecord]]:
+    def read_shards(self, run_id: str) -> tuple[str, list[ShardRecord]]:
         """Return what the parts of a run share, and the parts in order. Raises UsageError for a run that is not in parts."""
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["read_shards"], {"run_id": run_id}).all()
@@ -252,7 +251,7 @@ class State:
             )
             for row in rows
         ]
-        return read_plan(rows[0].plan), parts
+        return rows[0].plan, parts
 
     def begin_shard(self, connection: Connection, run_id: str, number: int) -> None:
         """Note that a part is at work."""

@@ -1,0 +1,1 @@
+"""What the job does: runs, plans, audits, explanations, upkeep."""
