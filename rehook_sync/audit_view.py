@@ -7,8 +7,8 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.audit import AuditLine, AuditReport, StreamAudit, Unjudged
 from rehook_sync.console import visible
+from rehook_sync.jobs.audit import AuditLine, AuditReport, StreamAudit, Unjudged
 from rehook_sync.models import Status
 from rehook_sync.views import line
 

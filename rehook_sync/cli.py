@@ -16,8 +16,8 @@ from rehook_sync.models import Reason, Stream
 
 if TYPE_CHECKING:
     from rehook_sync.console import Screen
+    from rehook_sync.jobs.results import Request
     from rehook_sync.models import Selection
-    from rehook_sync.reports import Request
     from rehook_sync.settings import Settings
 
 __all__ = ["app"]
@@ -284,9 +284,9 @@ def report(
 ) -> None:
     """Write one HTML page of numbers and charts."""
     from rehook_sync.advice import Shell
+    from rehook_sync.jobs.results import read_since
     from rehook_sync.page import publish
     from rehook_sync.report import build_figures
-    from rehook_sync.reports import read_since
     from rehook_sync.sync import Sync
 
     screen, shell = _screen(as_json=as_json), Shell(None if config is None else str(config))
@@ -370,7 +370,7 @@ def _id(text: str, name: str) -> str:
 
 
 def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "Request":
-    from rehook_sync.reports import read_request
+    from rehook_sync.jobs.results import read_request
 
     return replace(read_request(since, until, stream, marks="--"), limit=limit)
 
@@ -384,7 +384,7 @@ def _reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:
 
 def _again(screen: "Screen", settings: "Settings", selection: "Selection", stream: Stream | None, *, dry_run: bool) -> NoReturn:
     """Take recorded calls up again, and exit."""
-    from rehook_sync.reports import Request
+    from rehook_sync.jobs.results import Request
 
     request = Request(stream=stream, only=selection)
     if dry_run:

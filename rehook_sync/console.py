@@ -22,8 +22,8 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from rehook_sync.errors import RehookSyncError
+from rehook_sync.jobs.results import Progress, RunResult
 from rehook_sync.models import RunStatus, Status
-from rehook_sync.reports import Progress, RunResult
 from rehook_sync.runtime import Interrupt
 
 __all__ = ["Listener", "ProgressLog", "Screen", "error_document", "interruptible", "run_exit_code", "visible", "watched"]

@@ -161,6 +161,11 @@ class Shard:
     low: str
     high: str | None
 
+    def holds(self, user_id: str | None) -> bool:
+        """Tell whether a user belongs to it; a call without a user belongs to the first."""
+        key = _bytes(user_id or "")
+        return _bytes(self.low) <= key and (self.high is None or key < _bytes(self.high))
+
 
 @dataclass(slots=True)
 class SourceRow:
@@ -406,3 +411,7 @@ class Facts:
     last_success: Mapping[str, object] | None
     unsettled: Sequence[Mapping[str, object]]
     attention: Sequence[Mapping[str, object]]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

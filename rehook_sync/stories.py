@@ -12,8 +12,8 @@ from rich.text import Text
 
 from rehook_sync.advice import Advice, Shell, advise
 from rehook_sync.console import visible
+from rehook_sync.jobs.results import Explanation, Unjudged
 from rehook_sync.models import Reason, Status, Stream
-from rehook_sync.reports import Explanation, Unjudged
 from rehook_sync.rules.watermark import Absence
 from rehook_sync.views import clock, counted, line, meaning, status_text
 

@@ -1,27 +1,27 @@
 """What the job can do: the one face that the command line and Airflow see."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from rehook_sync.audit import AuditReport, audit_stream
 from rehook_sync.database.engine import open_database, same_database
 from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
-from rehook_sync.inquiry import read_explanation
-from rehook_sync.intake import Intake, PlannedClaims
-from rehook_sync.models import Answer, Facts, Operation, ShardResult, Status, Stream, Window
-from rehook_sync.reports import Explanation, Plan, Progress, Request, RunPlan, RunResult, StatusReport
-from rehook_sync.rules.bodies import is_unchanged
+from rehook_sync.jobs.audit import AuditReport, audit_stream
+from rehook_sync.jobs.context import Site, open_client, source_config
+from rehook_sync.jobs.explain import read_explanation
+from rehook_sync.jobs.maintenance import accept_doubtful, check_forgettable, forget, prune
+from rehook_sync.jobs.plan import plan_run
+from rehook_sync.jobs.results import Explanation, Plan, Progress, Request, RunPlan, RunResult, StatusReport
+from rehook_sync.jobs.run import leased, run_whole
+from rehook_sync.jobs.shards import deliver_part, finish_parts, start_parts
+from rehook_sync.models import Answer, Facts, ShardResult, Status, Stream, Window
 from rehook_sync.rules.watermark import Beginning
-from rehook_sync.runs import deliver_part, finish_parts, leased, run_whole, start_parts
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings
-from rehook_sync.site import Site, advice, open_client, source_config
 from rehook_sync.state.migrations import Upgrade, check_version, upgrade
 from rehook_sync.state.person import Person, Traces
 from rehook_sync.state.state import State
-from rehook_sync.upkeep import accept_doubtful, check_forgettable, forget, prune
 from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.segment import SegmentSource
 
@@ -82,22 +82,7 @@ class Sync:
 
     def plan(self, request: Request, samples: int = 0) -> Plan:
         """Return what a run would do; sends nothing and writes nothing."""
-        site = self._site()
-        windows = {} if request.only else site.windows(request)
-        ledger = site.ledger("plan")
-        intake = Intake(site.source, site.state, PlannedClaims(ledger.read_codes), site.intake_config("plan", request))
-        plan = Plan(windows)
-        known: dict[str, Mapping[str, str] | None] = {}
-        for load in intake.read_loads(windows, request.streams):
-            users = {operation.user_id for operation in load.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
-            known.update(dict.fromkeys(users) | ledger.read_customers(users))
-            for operation in load.operations:
-                _plan_operation(plan, operation, known, sample=len(plan.samples) < samples, changes_only=site.changes_only)
-        plan.rejected.update(intake.rejected)
-        plan.actions["rejected"] = intake.rejected.total()
-        plan.rows = intake.rows.total()
-        plan.notes.extend(advice(intake.rejected, plan.rows))
-        return plan
+        return plan_run(self._site(), request, samples)
 
     def run(self, request: Request, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
         """Do one run and say how it ended.
@@ -221,20 +206,3 @@ def _holder(state: State) -> str | None:
 
 def _ignore(_progress: Progress) -> None:
     """Hear of progress and do nothing."""
-
-
-def _plan_operation(
-    plan: Plan, operation: Operation, known: dict[str, Mapping[str, str] | None], *, sample: bool, changes_only: bool
-) -> None:
-    plan.retried += sum(call.prior is not None for call in operation.calls)
-    if operation.stream is Stream.TRACKS:
-        plan.actions["events"] += 1
-    elif changes_only and is_unchanged(operation, known.get(operation.user_id)):
-        plan.actions["unchanged"] += len(operation.calls)
-        return
-    else:
-        known[operation.user_id] = {**(known.get(operation.user_id) or {}), **operation.trait_hashes}
-        plan.actions["customer upserts"] += 1
-        plan.actions["merged"] += len(operation.calls) - 1
-    if sample:
-        plan.samples.append(operation.body.decode())

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from rehook_sync.advice import MEANING
 from rehook_sync.console import error_document, visible
+from rehook_sync.jobs.results import Plan, RunResult, StatusReport
 from rehook_sync.models import Reason, RunStatus, RunSummary, Status
-from rehook_sync.reports import Plan, RunResult, StatusReport
 
 __all__ = [
     "clock",

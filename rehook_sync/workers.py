@@ -15,11 +15,10 @@ from multiprocessing.process import BaseProcess
 from typing import cast
 
 from rehook_sync.errors import RehookSyncError
+from rehook_sync.jobs.results import Progress, Request, RunResult, slowness
 from rehook_sync.models import ShardResult, ShardStatus, Status
-from rehook_sync.reports import Progress, Request, RunResult
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings
-from rehook_sync.site import slowness
 from rehook_sync.sync import Sync
 
 __all__ = ["run_in_processes"]

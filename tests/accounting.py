@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url
 from warehouse import Row, make_warehouse, run_sql
 
-from rehook_sync.reports import Plan, Progress, Request, RunResult
+from rehook_sync.jobs.results import Plan, Progress, Request, RunResult
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
-from rehook_sync.reports import Request
+from rehook_sync.jobs.results import Request
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Behaviour

@@ -20,12 +20,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from rehook_sync.database.engine import Database, open_database
+from rehook_sync.jobs.maintenance import prune
 from rehook_sync.models import Batch, Call, Entry, Reason, Status, Stream
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.migrations import upgrade
 from rehook_sync.state.state import State
-from rehook_sync.upkeep import prune
 
 __all__ = ["Sizes", "measure"]
 

@@ -75,8 +75,8 @@ class RehookResolveOperator(RehookOperator):
         return done
 
     def _send_again(self, status: str, ids: tuple[str, ...]) -> dict[str, Any]:
+        from rehook_sync.jobs.results import Request
         from rehook_sync.models import Selection, Status, Trigger
-        from rehook_sync.reports import Request
         from rehook_sync.views import run_document
 
         with self.opened() as sync:

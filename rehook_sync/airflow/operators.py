@@ -23,7 +23,7 @@ from rehook_sync.runtime import Interrupt
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from rehook_sync.reports import Progress, Request, RunResult
+    from rehook_sync.jobs.results import Progress, Request, RunResult
     from rehook_sync.settings import Settings
     from rehook_sync.sync import Sync
 
@@ -280,8 +280,8 @@ class RehookFinishOperator(RehookOperator):
 
 
 def _request(order: Order) -> "Request":
+    from rehook_sync.jobs.results import read_request
     from rehook_sync.models import Trigger
-    from rehook_sync.reports import read_request
 
     return read_request(order.since, order.until, order.stream, Trigger.AIRFLOW)
 

@@ -18,8 +18,8 @@ from rich.text import Text
 from rehook_sync.console import Screen, interruptible, run_exit_code, watched
 from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, add_second_batch, build_shop
 from rehook_sync.errors import InternalError, UsageError
+from rehook_sync.jobs.results import Plan, Request, RunResult
 from rehook_sync.models import Status, Stream, Trigger
-from rehook_sync.reports import Plan, Request, RunResult
 from rehook_sync.sandbox.admin import build_counts
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Behaviour, Rehook

@@ -1,29 +1,39 @@
-"""Cutting the users of a run into parts of like size, and what is written down of such a run: pure."""
+"""A run in shards: its users are cut into ranges, which several processes deliver.
 
+`start_parts` takes the lease, cuts the users into ranges and writes them down; `deliver_part` does one of them,
+in whichever process, and may be repeated; `finish_parts` finds all of them done and moves the watermark.
+"""
+
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
+from threading import Thread
 
 import orjson
 
-from rehook_sync.errors import StateVersionError
-from rehook_sync.models import Shard, Stream, Window
+from rehook_sync.delivery.sender import DeliveryReport
+from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
+from rehook_sync.jobs.context import Site, load_heavy
+from rehook_sync.jobs.pipeline import Intake
+from rehook_sync.jobs.results import Request, RunPlan, RunResult, advice
+from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, record_end, run_status
+from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Status, Stream, Window
+from rehook_sync.rules.watermark import Beginning
+from rehook_sync.runtime import Interrupt
+from rehook_sync.state.ledger import Ledger
 
-__all__ = ["ShardedPlan", "cut_users", "holds_user", "read_plan", "write_plan"]
+__all__ = [
+    "cut_users",
+    "deliver_part",
+    "finish_parts",
+    "read_bounds",
+    "start_parts",
+    "write_bounds",
+]
 
 _FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ShardedPlan:
-    """What all parts of one run share.
-
-    Shape:  newest: stream -> time of its newest row when the run began, None for a stream without rows.
-    """
-
-    windows: Mapping[Stream, Window]
-    newest: Mapping[Stream, datetime | None]
 
 
 def cut_users(tiles: Iterable[tuple[str, int]], parts: int) -> list[Shard]:
@@ -44,24 +54,18 @@ def cut_users(tiles: Iterable[tuple[str, int]], parts: int) -> list[Shard]:
     return [Shard(number, low, high) for number, (low, high) in enumerate(zip(cuts, [*cuts[1:], None], strict=True))]
 
 
-def holds_user(shard: Shard, user_id: str | None) -> bool:
-    """Tell whether a user belongs to a shard; a call without a user belongs to the first."""
-    key = _bytes(user_id or "")
-    return _bytes(shard.low) <= key and (shard.high is None or key < _bytes(shard.high))
-
-
-def write_plan(plan: ShardedPlan) -> str:
-    """Return a plan as JSON."""
+def write_bounds(bounds: RunBounds) -> str:
+    """Return what all shards of a run share as JSON."""
     windows = {
-        stream.value: [_text(window.low), _text(window.high), _text(plan.newest.get(stream))] for stream, window in plan.windows.items()
+        stream.value: [_text(window.low), _text(window.high), _text(bounds.newest.get(stream))] for stream, window in bounds.windows.items()
     }
     return orjson.dumps({"format": _FORMAT, "windows": windows}).decode()
 
 
-def read_plan(text: str) -> ShardedPlan:
-    """Return the plan that `write_plan` wrote.
+def read_bounds(text: str) -> RunBounds:
+    """Return what `write_bounds` wrote.
 
-    Raises: StateVersionError when another version of this program wrote it: plan and parts may run different code after a deployment.
+    Raises: StateVersionError when another version of this program wrote it, as after a deployment between a run's start and its shards.
     """
     document = orjson.loads(text)
     if document.get("format") != _FORMAT:
@@ -70,7 +74,7 @@ def read_plan(text: str) -> ShardedPlan:
     for name, (low, high, last) in document["windows"].items():
         windows[Stream(name)] = Window(_time(low), datetime.fromisoformat(high))
         newest[Stream(name)] = _time(last)
-    return ShardedPlan(windows, newest)
+    return RunBounds(windows, newest)
 
 
 def _bytes(text: str) -> bytes:
@@ -83,3 +87,126 @@ def _text(moment: datetime | None) -> str | None:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+_POLL_S = 0.25
+
+
+def start_parts(site: Site, request: Request, parts: int) -> RunPlan:
+    """Take the lease, begin a run and cut its users into at most `parts` ranges; the lease stays with the run.
+
+    Raises: UsageError for what cannot be done in parts, LeaseHeldError while another run is at work.
+    """
+    if request.only is not None or request.limit is not None:
+        raise UsageError("a run in parts takes neither --limit nor a choice of rows: use one worker")
+    state, source = site.state, site.source
+    ledger = site.ledger(new_run_id(state.now()))
+    ledger.acquire()
+    try:
+        with ledger.transaction() as connection:
+            recovered = state.recover(connection, ledger.run_id, hold=site.holds)
+        windows = site.windows(request)
+        plan = RunBounds(windows, {stream: source.newest(stream, window) for stream, window in windows.items()})
+        tiles = [tile for stream, window in windows.items() for tile in source.read_user_tiles(stream, window, site.known_in)]
+        due = sum(number for _, number in tiles) + state.count_unsettled().get(Status.FAILED, 0)
+        parts = min(parts, site.settings.concurrency) if source.can_split_users() else 1
+        shards = cut_users(tiles, parts if due else 1)
+        with ledger.transaction() as connection:
+            since = None if isinstance(request.since, Beginning) else request.since
+            state.record_start(connection, ledger.run_id, request.trigger, since, request.until)
+            status = ShardStatus.WAITING if due else ShardStatus.DONE
+            state.record_shards(connection, ledger.run_id, write_bounds(plan), shards, status)
+    except BaseException:
+        ledger.release()
+        raise
+    return RunPlan(ledger.run_id, tuple(shard.number for shard in shards) if due else (), due, recovered)
+
+
+def deliver_part(site: Site, run_id: str, number: int, interrupt: Interrupt, listen: Listener) -> ShardResult:
+    """Deliver one part of a run and record how it ended; one that is done already is left alone.
+
+    Waits for the lease of an earlier attempt that does not give it back to run out; what that one left in flight is
+    settled first. Raises LeaseLostError when another run has taken over, UsageError when there is no such part.
+    """
+    state = site.state
+    text, shards = state.read_shards(run_id)
+    plan = read_bounds(text)
+    part = next((each for each in shards if each.shard.number == number), None)
+    if part is None:
+        raise UsageError(f"run {run_id} has no part {number}")
+    if part.status is ShardStatus.DONE:
+        return ShardResult(run_id, number, part.status, part.rows, part.requests)
+    ledger = site.ledger(run_id, number)
+    if not _acquire_patiently(ledger, interrupt):
+        return ShardResult(run_id, number, ShardStatus.INTERRUPTED, {}, 0)
+    try:
+        with ledger.transaction() as connection:
+            state.begin_shard(connection, run_id, number)
+            state.recover_users(connection, part.shard, hold=site.holds)
+        request = Request(stream=next(iter(plan.windows)) if len(plan.windows) == 1 else None)
+        intake = Intake(site.source, state, ledger, site.intake_config(run_id, request, part.shard))
+        report = DeliveryReport()
+        Thread(target=load_heavy).start()
+        try:
+            work = Work(ledger, intake, intake.read_loads(plan.windows, request.streams))
+            report = deliver_work(site, work, interrupt, listen, parts=len(shards))
+        except RehookSyncError as error:
+            report.error = error
+        status = ShardStatus.DONE if intake.complete else ShardStatus.INTERRUPTED
+        status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
+        result = ShardResult(run_id, number, status, intake.rows, report.requests, report.error)
+        with ledger.transaction() as connection:
+            state.finish_shard(connection, result)
+    finally:
+        ledger.release()
+    return result
+
+
+def finish_parts(site: Site, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
+    """End a run in parts: record its counts and, when all parts are done, its watermarks.
+
+    Shape:  error: what stopped a part, if the caller knows; else what that part wrote down.
+    Raises: RunUnfinishedError naming the parts of which nobody knows how they ended, LeaseLostError when another run has
+            taken over. A run with parts that stopped ends as stopped; until another run begins, these can be delivered
+            and the run be finished again.
+    """
+    state = site.state
+    ledger = site.ledger(run_id)
+    ledger.resume()
+    text, shards = state.read_shards(run_id)
+    plan = read_bounds(text)
+    missing = [each.shard.number for each in shards if each.status in {ShardStatus.WAITING, ShardStatus.RUNNING}]
+    if missing and not (error or interrupted):
+        ledger.let_go()
+        names = ", ".join(str(each) for each in missing)
+        raise RunUnfinishedError(
+            f"run {run_id} is not finished: nothing is known of the end of part {names} of {len(shards)}; deliver it again"
+        )
+    stopped = next((each.error for each in shards if each.error), None)
+    if error is None and stopped is not None:
+        error = StoppedError(stopped)
+    done = all(each.status is ShardStatus.DONE for each in shards)
+    rows: Counter[Stream] = Counter()
+    for each in shards:
+        rows.update(each.rows)
+    counted, rejected = state.count_run(run_id)
+    unsettled = state.count_unsettled()
+    status = run_status(error, unsettled, interrupted=interrupted or not (done or error))
+    requests = sum(each.requests for each in shards)
+    summary = RunSummary(run_id, status, sum(counted.values()), requests=requests, error=str(error) if error else None, **counted)
+    watermarks = record_end(state, ledger, summary, plan, rows, complete=done and error is None)
+    if done:
+        ledger.release()
+    else:
+        ledger.let_go()
+    return RunResult(summary, watermarks, rejected, error, (), unsettled, advice(rejected, summary.rows_read))
+
+
+def _acquire_patiently(ledger: Ledger, interrupt: Interrupt) -> bool:
+    """Wait until an earlier attempt has given its lease back or lost it; tells whether it is ours now."""
+    while not interrupt.requested:
+        with suppress(LeaseHeldError):
+            ledger.acquire()
+            return True
+        time.sleep(_POLL_S)
+    return False

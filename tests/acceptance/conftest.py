@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, build_shop
-from rehook_sync.reports import StatusReport
+from rehook_sync.jobs.results import StatusReport
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Behaviour
 from rehook_sync.settings import load_settings

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rehook_sync import __version__
-from rehook_sync.reports import Request
+from rehook_sync.jobs.results import Request
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox

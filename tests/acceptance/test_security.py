@@ -40,7 +40,7 @@ from warehouse import Row, add_rows, identify, make_warehouse, run_sql, track
 
 from rehook_sync.database.engine import open_database
 from rehook_sync.errors import ConfigurationError, DatabaseError
-from rehook_sync.reports import Request
+from rehook_sync.jobs.results import Request
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Credentials

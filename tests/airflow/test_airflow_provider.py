@@ -105,7 +105,7 @@ def test_the_dag_begins_with_a_cron_schedule_or_an_event_of_the_warehouse_and_no
 def test_times_pass_the_form_and_the_task(value: str) -> None:
     from airflow.sdk import ParamsDict
 
-    from rehook_sync.reports import read_request
+    from rehook_sync.jobs.results import read_request
 
     params = ParamsDict({**load_dag("rehook_sync").params, "since": load_dag("rehook_sync").params.get_param("since")})
     params["since"] = value

@@ -11,8 +11,8 @@ from accounting import read_rows
 from airflow_home import HOME, AirflowShop, run_dag
 
 from rehook_sync.demo.shop import add_second_batch
+from rehook_sync.jobs.results import Request
 from rehook_sync.models import Selection, Status
-from rehook_sync.reports import Request
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import load_settings

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warehouse import add_rows, identify, run_sql, track
 
-import rehook_sync.audit
-from rehook_sync.audit import AuditReport, Unjudged, class_of
+import rehook_sync.jobs.audit
 from rehook_sync.audit_view import audit_document
 from rehook_sync.errors import UsageError
+from rehook_sync.jobs.audit import AuditReport, Unjudged, class_of
+from rehook_sync.jobs.results import Request
 from rehook_sync.models import Stream
-from rehook_sync.reports import Request
 from rehook_sync.rules.watermark import Beginning, Coverage
 from rehook_sync.times import parse_moment
 
@@ -27,7 +27,7 @@ KINDS = ("sent", "unchanged", "merged", "rejected", "failed", "in_doubt", "sendi
 @pytest.fixture(autouse=True)
 def small_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask the sync-state a few ids at a time, a number that no count of rows here is a multiple of."""
-    monkeypatch.setattr(rehook_sync.audit, "_LOOKED_UP", 3)
+    monkeypatch.setattr(rehook_sync.jobs.audit, "_LOOKED_UP", 3)
 
 
 def look(bench: Bench, since: datetime | Beginning = ALL, until: datetime | None = None, **changes: object) -> AuditReport:

@@ -6,8 +6,8 @@ import accounting
 from accounting import ALL, Bench, ago
 from warehouse import add_rows, identify, run_sql, track
 
+from rehook_sync.jobs.results import Explanation
 from rehook_sync.models import Stream
-from rehook_sync.reports import Explanation
 from rehook_sync.rules.watermark import Absence
 
 bench = accounting.bench

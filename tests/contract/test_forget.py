@@ -12,10 +12,10 @@ from sqlalchemy import inspect
 from sqlalchemy.engine import create_engine, make_url
 from warehouse import add_rows, identify, track
 
-import rehook_sync.upkeep
+import rehook_sync.jobs.maintenance
 from rehook_sync.errors import LeaseHeldError, UsageError
+from rehook_sync.jobs.results import Request
 from rehook_sync.models import Selection, Status
-from rehook_sync.reports import Request
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.person import Person, Traces
 
@@ -25,7 +25,7 @@ ADA = "ada-lovelace-1815"
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehook_sync.upkeep, "_PAGE", 3)
+    monkeypatch.setattr(rehook_sync.jobs.maintenance, "_PAGE", 3)
 
 
 def forget(bench: Bench, user_id: str = ADA, *, give_up: bool = False, dry_run: bool = False, interrupt: Interrupt | None = None) -> Traces:

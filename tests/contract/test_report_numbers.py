@@ -12,9 +12,9 @@ from sqlalchemy import make_url
 
 from rehook_sync.advice import Shell
 from rehook_sync.database.engine import open_database
+from rehook_sync.jobs.run import new_run_id
 from rehook_sync.models import Facts
 from rehook_sync.report import Figures, build_figures, figures_document
-from rehook_sync.runs import new_run_id
 from rehook_sync.state.state import State
 
 

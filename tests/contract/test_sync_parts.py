@@ -10,8 +10,8 @@ from accounting import ALL, Bench, ago
 from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.errors import ApiDownError, LeaseHeldError, LeaseLostError, RunUnfinishedError, UsageError
+from rehook_sync.jobs.results import Request, RunResult
 from rehook_sync.models import RunStatus, ShardResult, ShardStatus, Stream
-from rehook_sync.reports import Request, RunResult
 from rehook_sync.runtime import Interrupt
 
 bench = accounting.bench

@@ -9,8 +9,8 @@ from warehouse import add_rows, identify, track
 
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
 from rehook_sync.errors import StateVersionError
+from rehook_sync.jobs.results import Plan, RunResult
 from rehook_sync.models import Reason
-from rehook_sync.reports import Plan, RunResult
 
 bench = accounting.bench
 TABLES = ("sync_runs", "sync_watermarks", "sync_state", "sync_customers", "sync_lease", "sync_migrations")

@@ -11,8 +11,8 @@ from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.database.engine import open_database
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseHeldError, LeaseLostError
+from rehook_sync.jobs.results import Progress
 from rehook_sync.models import RunStatus, Status, Stream
-from rehook_sync.reports import Progress
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 

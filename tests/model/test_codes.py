@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rehook_sync.delivery import batch_writer, outcomes
+from rehook_sync.jobs.results import Request
 from rehook_sync.models import Stream
-from rehook_sync.reports import Request
 from rehook_sync.rules.watermark import Beginning
 
 from .receiver import Trouble

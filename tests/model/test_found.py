@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rehook_sync.jobs.results import Request
 from rehook_sync.models import Stream
-from rehook_sync.reports import Request
 from rehook_sync.rules.watermark import Beginning
 
 from .reference import Row

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from sqlalchemy import create_engine, make_url, text
 
 from rehook_sync.delivery import batch_writer, outcomes
+from rehook_sync.jobs.results import Request
 from rehook_sync.models import Reason, Selection, Status, Stream
-from rehook_sync.reports import Request
 from rehook_sync.rules.watermark import Beginning
 
 from .receiver import EFFECTS, Trouble

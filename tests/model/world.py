@@ -15,8 +15,8 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 from warehouse import make_warehouse
 
 from rehook_sync.errors import CredentialsRefusedError, DatabaseError, LeaseHeldError, RehookSyncError, StoppedError, UsageError
+from rehook_sync.jobs.results import Plan, Request, RunResult
 from rehook_sync.models import Reason, RunStatus, Selection, Status, Stream
-from rehook_sync.reports import Plan, Request, RunResult
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import load_settings

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from rehook_sync.advice import Shell
 from rehook_sync.console import to_json, visible
+from rehook_sync.jobs.results import Explanation
 from rehook_sync.models import Reason, Status, Stream
-from rehook_sync.reports import Explanation
 from rehook_sync.stories import explanation_view
 from rehook_sync.views import line
 

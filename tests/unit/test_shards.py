@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rehook_sync.errors import StateVersionError
-from rehook_sync.jobs.shards import ShardedPlan, cut_users, holds_user, read_plan, write_plan
+from rehook_sync.jobs.run import RunBounds
+from rehook_sync.jobs.shards import cut_users, read_bounds, write_bounds
 from rehook_sync.models import Shard, Stream, Window
 
 TILES = st.lists(st.tuples(st.text(max_size=4), st.integers(1, 50)), max_size=40)
@@ -16,13 +17,13 @@ def test_every_user_belongs_to_exactly_one_part(tiles: list[tuple[str, int]], pa
     shards = cut_users(tiles, parts)
     assert 1 <= len(shards) <= parts
     assert [shard.number for shard in shards] == list(range(len(shards)))
-    assert sum(holds_user(shard, user) for shard in shards) == 1
+    assert sum(shard.holds(user) for shard in shards) == 1
 
 
 def test_parts_are_of_like_size() -> None:
     tiles = [(f"u{number:03d}", 10) for number in range(100)]
     shards = cut_users([*tiles, *tiles], 4)
-    sizes = [sum(calls for first, calls in tiles if holds_user(shard, first)) for shard in shards]
+    sizes = [sum(calls for first, calls in tiles if shard.holds(first)) for shard in shards]
     assert sizes == [250, 250, 250, 250]
 
 
@@ -34,24 +35,24 @@ def test_a_user_with_most_of_the_calls_fills_a_part_alone() -> None:
 def test_users_are_ordered_by_their_bytes() -> None:
     """UTF-16 and some collations put this letter before the other; bytes do not."""
     shard = Shard(0, "\uffff", None)
-    assert holds_user(shard, "\U00010000")
-    assert not holds_user(shard, "z")
+    assert shard.holds("\U00010000")
+    assert not shard.holds("z")
 
 
 def test_calls_without_a_user_belong_to_the_first_part() -> None:
     first, second = cut_users([("a", 1), ("b", 1)], 2)
-    assert holds_user(first, None)
-    assert not holds_user(second, None)
+    assert first.holds(None)
+    assert not second.holds(None)
 
 
 def test_a_plan_is_read_as_it_was_written() -> None:
     moment = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
-    plan = ShardedPlan(
+    plan = RunBounds(
         {Stream.TRACKS: Window(None, moment), Stream.IDENTIFIES: Window(moment, moment)}, {Stream.TRACKS: moment, Stream.IDENTIFIES: None}
     )
-    assert read_plan(write_plan(plan)) == plan
+    assert read_bounds(write_bounds(plan)) == plan
 
 
 def test_a_plan_of_another_version_is_refused() -> None:
     with pytest.raises(StateVersionError, match="start a new one"):
-        read_plan('{"format": 0, "windows": {}}')
+        read_bounds('{"format": 0, "windows": {}}')

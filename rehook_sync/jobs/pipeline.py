@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.sender import Load
 from rehook_sync.errors import DatabaseError
-from rehook_sync.jobs.shards import holds_user
 from rehook_sync.models import ELSEWHERE, Call, Claim, Entry, Prior, Reason, Selection, Shard, SourceRow, Status, Stream, Window
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
@@ -27,7 +26,7 @@ from rehook_sync.warehouse.segment import SegmentSource
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ClaimDesk", "Intake", "IntakeConfig", "PlannedClaims"]
+__all__ = ["ClaimDesk", "Intake", "IntakeConfig"]
 
 _Result = TypeVar("_Result")
 _FIRST_ROWS = 250
@@ -49,35 +48,6 @@ class ClaimDesk(Protocol):
 
         judge: user id -> code of all concerned, and code -> user id of those about to be given up; to result and claims.
         """
-
-
-class PlannedClaims:
-    """A desk that remembers claims in memory and writes nothing: what a plan needs."""
-
-    def __init__(self, read_codes: Callable[[Iterable[str], Iterable[str]], dict[str, str]]) -> None:
-        """Look codes up with `read_codes`: user ids and codes to user id -> code."""
-        self._read_codes = read_codes
-        self._planned: dict[str, str] = {}
-        self._owners: dict[str, str] = {}
-
-    def claim(
-        self,
-        user_ids: Sequence[str],
-        codes: Sequence[str],
-        judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
-    ) -> _Result:
-        """Judge claims against the state and the claims planned so far."""
-        stored = self._read_codes(user_ids, codes)
-        owned = {user_id: code for user_id, code in stored.items() if user_id not in self._planned}
-        concerned = {*user_ids, *(self._owners[code] for code in codes if code in self._owners)}
-        owned.update((user_id, self._planned[user_id]) for user_id in concerned if user_id in self._planned)
-        result, claims = judge(owned, {})
-        for claim in claims:
-            if self._owners.get(claim.replaces or "") == claim.user_id:
-                del self._owners[claim.replaces or ""]
-            self._planned[claim.user_id] = claim.code
-            self._owners[claim.code] = claim.user_id
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +133,7 @@ class Intake:
             rows = {row.message_id: row for row in self._source.read_ids(stream, [call.message_id for call in page])}
             for call in page:
                 row = rows.get(call.message_id)
-                if row is not None and (self._config.shard is None or holds_user(self._config.shard, row.user_id)):
+                if row is not None and (self._config.shard is None or self._config.shard.holds(row.user_id)):
                     self._priors[stream, call.message_id] = call.prior
                     yield row
 

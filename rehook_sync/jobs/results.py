@@ -6,11 +6,33 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.models import Reason, RunSummary, Selection, SourceRow, Status, Stream, Trigger, Window
+from rehook_sync.models import (
+    Reason,
+    RunSummary,
+    Selection,
+    SourceRow,
+    Status,
+    Stream,
+    Trigger,
+    Window,
+)
 from rehook_sync.rules.watermark import Absence, Beginning
 from rehook_sync.times import parse_moment
 
-__all__ = ["Explanation", "Plan", "Progress", "Request", "RunPlan", "RunResult", "StatusReport", "Unjudged", "read_request", "read_since"]
+__all__ = [
+    "Explanation",
+    "Plan",
+    "Progress",
+    "Request",
+    "RunPlan",
+    "RunResult",
+    "StatusReport",
+    "Unjudged",
+    "advice",
+    "read_request",
+    "read_since",
+    "slowness",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +191,28 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
         return parse_moment(text, now)
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+_MANY_ANONYMOUS = 0.2
+
+
+def advice(rejected: Mapping[Reason, int], rows: int) -> list[str]:
+    """Return what the user should know of what was rejected, one line each."""
+    dropped = rejected.get(Reason.ANONYMOUS_ID_PRESENT, 0)
+    if dropped <= _MANY_ANONYMOUS * rows:
+        return []
+    return [
+        f"{dropped} of {rows} rows carry an anonymous_id and were rejected for it; if they also carry a user_id and should go "
+        "out, set REHOOK_SYNC_ANONYMOUS_CALLS=allow_with_user_id"
+    ]
+
+
+def slowness(slowed: int, lowest: int, most: int) -> list[str]:
+    """Return what the user should know of an API under pressure."""
+    if not slowed:
+        return []
+    times = "once" if slowed == 1 else f"{slowed} times"
+    return [
+        f"Rehook asked for fewer requests or became slow: slowed down {times}, to {lowest} of {most} requests at once at the least; "
+        "if that is usual, lower REHOOK_SYNC_CONCURRENCY or set REHOOK_SYNC_RATE_LIMIT"
+    ]

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from rehook_sync.errors import RehookSyncError
+from rehook_sync.jobs.results import Explanation, Unjudged
 from rehook_sync.models import SourceRow, Stream
-from rehook_sync.reports import Explanation, Unjudged
 from rehook_sync.rules.watermark import why_unjudged
 from rehook_sync.state.state import State
 from rehook_sync.warehouse.segment import SegmentSource

@@ -1,6 +1,5 @@
 """One warehouse, one set of sync-state tables and one Rehook, and the settings as each room wants them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -9,9 +8,9 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig
-from rehook_sync.intake import IntakeConfig
-from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Reason, Selection, Shard, Stream, Window
-from rehook_sync.reports import Request
+from rehook_sync.jobs.pipeline import IntakeConfig
+from rehook_sync.jobs.results import Request
+from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Selection, Shard, Stream, Window
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.validation import Policy
 from rehook_sync.rules.watermark import Beginning, next_window
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
 
     from rehook_sync.rehook.client import Rehook
 
-__all__ = ["Site", "advice", "load_heavy", "open_client", "slowness", "source_config"]
-
-_MANY_ANONYMOUS = 0.2
+__all__ = ["Site", "load_heavy", "open_client", "source_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,28 +124,6 @@ def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None"
     key, secret = settings.require_credentials()
     transport = transport or AiohttpTransport(max(settings.concurrency // parts, 1), settings.timeout)
     return Rehook(transport, settings.api_url, key.get_secret_value(), secret.get_secret_value())
-
-
-def advice(rejected: Mapping[Reason, int], rows: int) -> list[str]:
-    """Return what the user should know of what was rejected, one line each."""
-    dropped = rejected.get(Reason.ANONYMOUS_ID_PRESENT, 0)
-    if dropped <= _MANY_ANONYMOUS * rows:
-        return []
-    return [
-        f"{dropped} of {rows} rows carry an anonymous_id and were rejected for it; if they also carry a user_id and should go "
-        "out, set REHOOK_SYNC_ANONYMOUS_CALLS=allow_with_user_id"
-    ]
-
-
-def slowness(slowed: int, lowest: int, most: int) -> list[str]:
-    """Return what the user should know of an API under pressure."""
-    if not slowed:
-        return []
-    times = "once" if slowed == 1 else f"{slowed} times"
-    return [
-        f"Rehook asked for fewer requests or became slow: slowed down {times}, to {lowest} of {most} requests at once at the least; "
-        "if that is usual, lower REHOOK_SYNC_CONCURRENCY or set REHOOK_SYNC_RATE_LIMIT"
-    ]
 
 
 def source_config(settings: Settings) -> SourceConfig:

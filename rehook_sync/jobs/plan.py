@@ -1,0 +1,79 @@
+"""What a run would do: the same rows, rules and bodies, with nothing sent and nothing written."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from rehook_sync.jobs.context import Site
+from rehook_sync.jobs.pipeline import Intake
+from rehook_sync.jobs.results import Plan, Request, advice
+from rehook_sync.models import Claim, Operation, Stream
+from rehook_sync.rules.bodies import is_unchanged
+
+__all__ = ["PlannedClaims", "plan_run"]
+
+_Result = TypeVar("_Result")
+
+
+def plan_run(site: Site, request: Request, samples: int) -> Plan:
+    """Return what a run would do, with at most so many bodies as samples."""
+    windows = {} if request.only else site.windows(request)
+    ledger = site.ledger("plan")
+    intake = Intake(site.source, site.state, PlannedClaims(ledger.read_codes), site.intake_config("plan", request))
+    plan = Plan(windows)
+    known: dict[str, Mapping[str, str] | None] = {}
+    for load in intake.read_loads(windows, request.streams):
+        users = {operation.user_id for operation in load.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
+        known.update(dict.fromkeys(users) | ledger.read_customers(users))
+        for operation in load.operations:
+            _plan_operation(plan, operation, known, sample=len(plan.samples) < samples, changes_only=site.changes_only)
+    plan.rejected.update(intake.rejected)
+    plan.actions["rejected"] = intake.rejected.total()
+    plan.rows = intake.rows.total()
+    plan.notes.extend(advice(intake.rejected, plan.rows))
+    return plan
+
+
+class PlannedClaims:
+    """A desk that remembers claims in memory and writes nothing: what a plan needs."""
+
+    def __init__(self, read_codes: Callable[[Iterable[str], Iterable[str]], dict[str, str]]) -> None:
+        """Look codes up with `read_codes`: user ids and codes to user id -> code."""
+        self._read_codes = read_codes
+        self._planned: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
+
+    def claim(
+        self,
+        user_ids: Sequence[str],
+        codes: Sequence[str],
+        judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
+    ) -> _Result:
+        """Judge claims against the state and the claims planned so far."""
+        stored = self._read_codes(user_ids, codes)
+        owned = {user_id: code for user_id, code in stored.items() if user_id not in self._planned}
+        concerned = {*user_ids, *(self._owners[code] for code in codes if code in self._owners)}
+        owned.update((user_id, self._planned[user_id]) for user_id in concerned if user_id in self._planned)
+        result, claims = judge(owned, {})
+        for claim in claims:
+            if self._owners.get(claim.replaces or "") == claim.user_id:
+                del self._owners[claim.replaces or ""]
+            self._planned[claim.user_id] = claim.code
+            self._owners[claim.code] = claim.user_id
+        return result
+
+
+def _plan_operation(
+    plan: Plan, operation: Operation, known: dict[str, Mapping[str, str] | None], *, sample: bool, changes_only: bool
+) -> None:
+    plan.retried += sum(call.prior is not None for call in operation.calls)
+    if operation.stream is Stream.TRACKS:
+        plan.actions["events"] += 1
+    elif changes_only and is_unchanged(operation, known.get(operation.user_id)):
+        plan.actions["unchanged"] += len(operation.calls)
+        return
+    else:
+        known[operation.user_id] = {**(known.get(operation.user_id) or {}), **operation.trait_hashes}
+        plan.actions["customer upserts"] += 1
+        plan.actions["merged"] += len(operation.calls) - 1
+    if sample:
+        plan.samples.append(operation.body.decode())
