@@ -17,7 +17,7 @@ from rehook_sync.errors import InternalError, RehookSyncError, UsageError
 from rehook_sync.runtime import tuned_interpreter
 
 if TYPE_CHECKING:
-    from rehook_sync.console import Screen
+    from rehook_sync.render.console import Screen
 
 __all__ = ["main"]
 
@@ -63,7 +63,7 @@ def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
 
 
 def _screen(*, as_json: bool) -> "Screen":
-    from rehook_sync.console import Screen  # noqa: PLC0415 - what goes well needs none here
+    from rehook_sync.render.console import Screen  # noqa: PLC0415 - what goes well needs none here
 
     return Screen(as_json=as_json)
 

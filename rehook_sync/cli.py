@@ -15,9 +15,9 @@ from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import Reason, Stream
 
 if TYPE_CHECKING:
-    from rehook_sync.console import Screen
     from rehook_sync.jobs.results import Request
     from rehook_sync.models import Selection
+    from rehook_sync.render.console import Screen
     from rehook_sync.settings import Settings
 
 __all__ = ["app"]
@@ -82,14 +82,16 @@ def init(config: Config = None, as_json: Json = False) -> None:
 @app.command()
 def check(config: Config = None, as_json: Json = False) -> None:
     """Check settings, warehouse, state and credentials."""
-    from rehook_sync.examination import Examination, examination_document, examination_view, examine
+    from rehook_sync.jobs.check import CheckResult
+    from rehook_sync.render.check import check_document, check_view
+    from rehook_sync.sync import Sync
 
     screen = _screen(as_json=as_json)
     try:
-        found = examine(_settings(config))
+        found = Sync.check(_settings(config))
     except RehookSyncError as error:
-        found = Examination(errors={"settings": error})
-    screen.result(examination_document(found), *examination_view(found))
+        found = CheckResult(errors={"settings": error})
+    screen.result(check_document(found), *check_view(found))
     raise typer.Exit(found.first_error.exit_code if found.first_error else 0)
 
 
@@ -187,7 +189,7 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Compare warehouse and state; exit 3 if rows are missing."""
-    from rehook_sync.audit_view import audit_document, audit_view
+    from rehook_sync.render.audit import audit_document, audit_view
     from rehook_sync.sync import Sync
 
     screen, settings, request = _screen(as_json=as_json), _settings(config), _request(since, until, stream)
@@ -205,7 +207,7 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Remove old settled detail; nothing is sent again for it."""
-    from rehook_sync.console import interruptible
+    from rehook_sync.render.console import interruptible
     from rehook_sync.sync import Sync
     from rehook_sync.times import parse_age
 
@@ -229,8 +231,8 @@ def forget(
 
     Calls that failed or are in doubt must be settled first.
     """
-    from rehook_sync.console import interruptible
-    from rehook_sync.person_view import forget_document, forget_view
+    from rehook_sync.render.console import interruptible
+    from rehook_sync.render.forget import forget_document, forget_view
     from rehook_sync.sync import Sync
 
     screen, settings, user_id = _screen(as_json=as_json), _settings(config), _id(user_id, "USER_ID")
@@ -248,8 +250,8 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show runs, watermarks, lag, counts and the lease."""
+    from rehook_sync.render.status import status_document, status_view
     from rehook_sync.sync import Sync
-    from rehook_sync.views import status_document, status_view
 
     screen = _screen(as_json=as_json)
     with Sync(_settings(config), read_only=True) as sync:
@@ -265,8 +267,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Tell all that is known about a user or a message id."""
-    from rehook_sync.advice import Shell
-    from rehook_sync.stories import explanation_document, explanation_view
+    from rehook_sync.render.advice import Shell
+    from rehook_sync.render.explain import explanation_document, explanation_view
     from rehook_sync.sync import Sync
 
     screen, key, shell = _screen(as_json=as_json), _id(key, "ID"), Shell(None if config is None else str(config))
@@ -283,10 +285,10 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one HTML page of numbers and charts."""
-    from rehook_sync.advice import Shell
     from rehook_sync.jobs.results import read_since
-    from rehook_sync.page import publish
-    from rehook_sync.report import build_figures
+    from rehook_sync.render.advice import Shell
+    from rehook_sync.report.figures import build_figures
+    from rehook_sync.report.page import publish
     from rehook_sync.sync import Sync
 
     screen, shell = _screen(as_json=as_json), Shell(None if config is None else str(config))
@@ -349,7 +351,7 @@ def demo(
 
 
 def _screen(*, as_json: bool) -> "Screen":
-    from rehook_sync.console import Screen
+    from rehook_sync.render.console import Screen
 
     return Screen(as_json=as_json)
 
@@ -394,8 +396,8 @@ def _again(screen: "Screen", settings: "Settings", selection: "Selection", strea
 
 
 def _plan(screen: "Screen", settings: "Settings", request: "Request", samples: int) -> None:
+    from rehook_sync.render.plan import plan_document, plan_view
     from rehook_sync.sync import Sync
-    from rehook_sync.views import plan_document, plan_view
 
     with Sync(settings, read_only=True) as sync:
         plan = sync.plan(request, samples)
@@ -403,8 +405,8 @@ def _plan(screen: "Screen", settings: "Settings", request: "Request", samples: i
 
 
 def _run(screen: "Screen", settings: "Settings", request: "Request", workers: int = 1) -> int:
-    from rehook_sync.console import interruptible, run_exit_code, watched
-    from rehook_sync.views import run_document, run_view
+    from rehook_sync.render.console import interruptible, run_exit_code, watched
+    from rehook_sync.render.run import run_document, run_view
 
     with interruptible() as interrupt:
         with watched(screen, interrupt) as listen:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Self
 
 from rehook_sync.database.engine import open_database, same_database
 from rehook_sync.delivery.sender import check_credentials
-from rehook_sync.errors import RehookSyncError, StateVersionError, UsageError
+from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.jobs.audit import AuditReport, audit_stream
+from rehook_sync.jobs.check import CheckResult, check_each
 from rehook_sync.jobs.context import Site, open_client, source_config
 from rehook_sync.jobs.explain import read_explanation
 from rehook_sync.jobs.maintenance import accept_doubtful, check_forgettable, forget, prune
@@ -19,7 +20,7 @@ from rehook_sync.models import Answer, Facts, ShardResult, Status, Stream, Windo
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings
-from rehook_sync.state.migrations import Upgrade, check_version, upgrade
+from rehook_sync.state.migrations import Upgrade, require_version, upgrade
 from rehook_sync.state.person import Person, Traces
 from rehook_sync.state.state import State
 from rehook_sync.warehouse.layout import SourceLayout
@@ -72,9 +73,20 @@ class Sync:
         """Return what the Segment source looks like."""
         return self._source.discover()
 
-    def read_version(self) -> int | None:
-        """Return the version of the sync-state tables, None when they do not exist."""
-        return check_version(self._state_database, self.settings.state_schema_name)
+    @classmethod
+    def check(cls, settings: Settings) -> CheckResult:
+        """Look at settings, warehouse, state and credentials; what is wrong is in the result. Writes nothing."""
+        found = CheckResult(settings.describe())
+        try:
+            with cls(settings, read_only=True) as sync:
+                check_each(sync, found)
+        except RehookSyncError as error:
+            found.errors["warehouse"] = error
+        return found
+
+    def read_version(self) -> int:
+        """Return the version of the sync-state tables. Raises StateVersionError when they do not exist, or are not of this version."""
+        return require_version(self._state_database, self.settings.state_schema_name)
 
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
@@ -185,8 +197,7 @@ class Sync:
         return read_explanation(self._state(), self._source if warehouse else None, key, self.settings.lookback)
 
     def _state(self) -> State:
-        if self.read_version() is None:
-            raise StateVersionError("the sync-state tables do not exist yet: run `python -m rehook_sync init` once")
+        self.read_version()
         return State(self._state_database)
 
     def _site(self, *, discover: bool = True) -> Site:

@@ -18,10 +18,10 @@ from browser import Browser, Look, Page, find_chromium
 from history import HISTORIES, NOW, make_history, write_history
 from PIL import Image, ImageChops, ImageFilter
 
-from rehook_sync.advice import Shell
 from rehook_sync.database.engine import open_database
-from rehook_sync.page import render_page
-from rehook_sync.report import build_figures
+from rehook_sync.render.advice import Shell
+from rehook_sync.report.figures import build_figures
+from rehook_sync.report.page import render_page
 from rehook_sync.state.state import State
 
 __all__ = ["KEPT", "LOOKS", "Shot", "difference", "make_page", "read_kept", "take"]

@@ -77,7 +77,7 @@ class RehookResolveOperator(RehookOperator):
     def _send_again(self, status: str, ids: tuple[str, ...]) -> dict[str, Any]:
         from rehook_sync.jobs.results import Request
         from rehook_sync.models import Selection, Status, Trigger
-        from rehook_sync.views import run_document
+        from rehook_sync.render.run import run_document
 
         with self.opened() as sync:
             request = Request(only=Selection(Status(status), ids=ids), trigger=Trigger.AIRFLOW)

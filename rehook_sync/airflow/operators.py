@@ -93,7 +93,7 @@ class RehookOperator(BaseOperator):
 
     def listener(self) -> "Callable[[Progress], None]":
         """Return what logs progress now and then."""
-        from rehook_sync.console import ProgressLog
+        from rehook_sync.render.console import ProgressLog
 
         return ProgressLog(self.log).listen
 
@@ -111,14 +111,14 @@ class RehookCheckOperator(RehookOperator):
 
     def execute(self, context: Context) -> None:
         """Check; raises what stands in the way first."""
-        from rehook_sync.examination import examine
+        from rehook_sync.sync import Sync
 
         del context
         if self.prepare_tables:
             with self.opened() as sync:
                 done = sync.init()
             self.log.info("sync-state tables: version %s%s", done.version, f", applied {', '.join(done.applied)}" if done.applied else "")
-        found = examine(self.read_settings())
+        found = Sync.check(self.read_settings())
         for name, value in (found.settings or {}).items():
             self.log.info("%s = %s", name, value)
         for name, error in found.errors.items():
@@ -170,7 +170,7 @@ class RehookPlanOperator(RehookOperator):
         return [ShardOrder(plan.run_id, shard).document() for shard in plan.shards]
 
     def _plan_only(self, context: Context, order: Order) -> list[dict[str, object]]:
-        from rehook_sync.views import plan_document
+        from rehook_sync.render.plan import plan_document
 
         with self.opened() as sync:
             plan = sync.plan(_request(order))
@@ -258,7 +258,7 @@ class RehookFinishOperator(RehookOperator):
 
     def _tell(self, result: "RunResult") -> dict[str, Any]:
         from rehook_sync.models import RunStatus
-        from rehook_sync.views import run_document
+        from rehook_sync.render.run import run_document
 
         report = as_document(run_document(result))
         self.log.info("%s", json.dumps(report))
@@ -288,6 +288,6 @@ def _request(order: Order) -> "Request":
 
 def as_document(document: Mapping[str, object]) -> dict[str, Any]:
     """Return a document as XCom and JSON can hold it: times and enums as text."""
-    from rehook_sync.console import to_json
+    from rehook_sync.render.console import to_json
 
     return dict(json.loads(to_json(document)))

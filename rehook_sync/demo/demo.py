@@ -15,17 +15,18 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.console import Screen, interruptible, run_exit_code, watched
 from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, add_second_batch, build_shop
 from rehook_sync.errors import InternalError, UsageError
 from rehook_sync.jobs.results import Plan, Request, RunResult
 from rehook_sync.models import Status, Stream, Trigger
+from rehook_sync.render.console import Screen, interruptible, run_exit_code, watched
+from rehook_sync.render.run import run_document, run_view
+from rehook_sync.render.text import line
 from rehook_sync.sandbox.admin import build_counts
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Behaviour, Rehook
 from rehook_sync.settings import PREFIX, load_settings
 from rehook_sync.sync import Sync
-from rehook_sync.views import line, run_document, run_view
 
 __all__ = ["run_demo"]
 

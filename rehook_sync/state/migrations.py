@@ -9,7 +9,7 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements, load_migrations, split_statements
 from rehook_sync.errors import SettingsError, StateVersionError
 
-__all__ = ["Upgrade", "check_version", "upgrade"]
+__all__ = ["Upgrade", "check_version", "require_version", "upgrade"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,17 @@ def check_version(database: Database, schema: str | None) -> int | None:
     if have < want:
         raise StateVersionError(f"the sync-state tables have version {have}, this code needs {want}: run `python -m rehook_sync init`")
     return have
+
+
+def require_version(database: Database, schema: str | None) -> int:
+    """Return the version of the sync-state tables; writes nothing.
+
+    Raises: StateVersionError when they do not exist, or are older or newer than this code.
+    """
+    version = check_version(database, schema)
+    if version is None:
+        raise StateVersionError("the sync-state tables do not exist yet: run `python -m rehook_sync init` once")
+    return version
 
 
 def _newest(connection: Connection, queries: Statements) -> int:

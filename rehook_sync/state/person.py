@@ -59,7 +59,7 @@ class Person:
     """One user in the sync-state tables of one database."""
 
     def __init__(self, database: Database, user_id: str) -> None:
-        """Wrap a database that `migrations.check_version` accepted."""
+        """Wrap a database that `migrations.require_version` accepted."""
         self.user_id = user_id
         self._database = database
         self._sql = Statements("state", database.engine.dialect)

@@ -78,7 +78,7 @@ class State:
     """The sync-state tables of one database; they exist and have the right version."""
 
     def __init__(self, database: Database) -> None:
-        """Wrap a database that `migrations.check_version` accepted."""
+        """Wrap a database that `migrations.require_version` accepted."""
         self.database = database
         self._sql = Statements("state", database.engine.dialect)
 

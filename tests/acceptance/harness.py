@@ -144,10 +144,6 @@ def forks() -> Iterator[Forks]:
 
 def serve_forks() -> bool:
     """Fork for each order on stdin, in the parent until the end of stdin; returns True in a child, ready to be the command."""
-    import rehook_sync.__main__
-    import rehook_sync.console
-    import rehook_sync.sync
-    import rehook_sync.views  # noqa: F401 - what a command would import
 
     for dialect in ("sqlite", "postgresql"):
         create_engine(f"{dialect}://")

@@ -5,9 +5,9 @@ import shlex
 
 import pytest
 
-from rehook_sync.advice import Shell
-from rehook_sync.console import Screen
-from rehook_sync.stories import explanation_view
+from rehook_sync.render.advice import Shell
+from rehook_sync.render.console import Screen
+from rehook_sync.render.explain import explanation_view
 
 from .conftest import Done, Shop
 

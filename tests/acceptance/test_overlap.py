@@ -26,7 +26,7 @@ LOST = re.compile(r"error: (run \S+ lost its lease|the lease could not be renewe
 ENDED = re.compile(r"error: the database of REHOOK_SYNC_WAREHOUSE_URL failed: [^\n]+\n")
 SHIFTED_CLOCK = """
 import datetime, sys, time
-import rehook_sync.__main__, rehook_sync.console, rehook_sync.sync, rehook_sync.views
+import rehook_sync.__main__, rehook_sync.render.console, rehook_sync.sync, rehook_sync.render.text
 
 shift_s, real, real_time = float(sys.argv.pop(1)), datetime.datetime, time.time
 class Kind(type):

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from warehouse import add_rows, identify, run_sql, track
 
 import rehook_sync.jobs.audit
-from rehook_sync.audit_view import audit_document
 from rehook_sync.errors import UsageError
 from rehook_sync.jobs.audit import AuditReport, Unjudged, class_of
 from rehook_sync.jobs.results import Request
 from rehook_sync.models import Stream
+from rehook_sync.render.audit import audit_document
 from rehook_sync.rules.watermark import Beginning, Coverage
 from rehook_sync.times import parse_moment
 

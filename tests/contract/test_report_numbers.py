@@ -10,11 +10,11 @@ import pytest
 from history import HISTORIES, NOW, History, make_history, write_history
 from sqlalchemy import make_url
 
-from rehook_sync.advice import Shell
 from rehook_sync.database.engine import open_database
 from rehook_sync.jobs.run import new_run_id
 from rehook_sync.models import Facts
-from rehook_sync.report import Figures, build_figures, figures_document
+from rehook_sync.render.advice import Shell
+from rehook_sync.report.figures import Figures, build_figures, figures_document
 from rehook_sync.state.state import State
 
 

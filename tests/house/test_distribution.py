@@ -81,7 +81,7 @@ def test_wheel_holds_the_package_its_sql_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     sql = {f"rehook_sync/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "sql").rglob("*") if path.is_file()}
     assert sql <= names
-    assert "rehook_sync/report.html.jinja" in names
+    assert "rehook_sync/report/page.html.jinja" in names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"rehook_sync"}
     assert {"rehook_sync/sql/dbt/dbt_project.yml", "rehook_sync/sql/v1_shape.txt"} <= sql
     assert [name for name in names if ("test" in name and name not in sql) or name.endswith((".db", ".pyc"))] == []

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rehook_sync.advice import MEANING, Shell, advise, shell_word
 from rehook_sync.models import REJECTED_REASONS, Reason, Status, Stream
+from rehook_sync.render.advice import MEANING, Shell, advise, shell_word
 
 BASH = shutil.which("bash")
 ROW: dict[str, object] = {"stream": Stream.TRACKS, "message_id": "m-1", "user_id": "u", "event": "e", "reason": None, "detail": None}

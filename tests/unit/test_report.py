@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rehook_sync.advice import Shell
 from rehook_sync.errors import UsageError
 from rehook_sync.models import FAILED_REASONS, REJECTED_REASONS, Facts, Status, Stream
-from rehook_sync.page import render_page, write_page
-from rehook_sync.report import OTHER, build_figures, figures_document
+from rehook_sync.render.advice import Shell
+from rehook_sync.report.figures import OTHER, build_figures, figures_document
+from rehook_sync.report.page import render_page, write_page
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BOUNDS = ("within_15m", "within_1h", "within_6h", "within_1d", "within_3d")

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from rehook_sync.advice import Shell
-from rehook_sync.console import to_json, visible
 from rehook_sync.jobs.results import Explanation
 from rehook_sync.models import Reason, Status, Stream
-from rehook_sync.stories import explanation_view
-from rehook_sync.views import line
+from rehook_sync.render.advice import Shell
+from rehook_sync.render.console import to_json, visible
+from rehook_sync.render.explain import explanation_view
+from rehook_sync.render.text import line
 
 TEXT = st.text(st.characters(codec=None)) | st.sampled_from(
     ["\x1b[2J", "\x9b31m", "\r\n", "\u202e", "[red]x[/red]", ":smile:", "\u2028", "\ud83d"]

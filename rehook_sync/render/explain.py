@@ -10,12 +10,12 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.advice import Advice, Shell, advise
-from rehook_sync.console import visible
 from rehook_sync.jobs.results import Explanation, Unjudged
 from rehook_sync.models import Reason, Status, Stream
+from rehook_sync.render.advice import Advice, Shell, advise
+from rehook_sync.render.console import visible
+from rehook_sync.render.text import clock, counted, line, meaning, status_text
 from rehook_sync.rules.watermark import Absence
-from rehook_sync.views import clock, counted, line, meaning, status_text
 
 __all__ = ["explanation_document", "explanation_view"]
 

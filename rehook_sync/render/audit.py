@@ -7,10 +7,10 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.console import visible
 from rehook_sync.jobs.audit import AuditLine, AuditReport, StreamAudit, Unjudged
 from rehook_sync.models import Status
-from rehook_sync.views import line
+from rehook_sync.render.console import visible
+from rehook_sync.render.text import line
 
 __all__ = ["audit_document", "audit_view"]
 

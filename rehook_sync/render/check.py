@@ -1,86 +1,22 @@
-"""What `check` looks at, one item after another, and how it says what it found."""
+"""What `check` found: a document for programs, lines for people."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.console import error_document, visible
-from rehook_sync.delivery.outcomes import stop_reason
-from rehook_sync.errors import RehookSyncError, StateVersionError
-from rehook_sync.models import Answer, Effect, Stream
-from rehook_sync.settings import Settings
-from rehook_sync.sync import Sync
+from rehook_sync.jobs.check import CheckResult
+from rehook_sync.models import Stream
+from rehook_sync.render.console import error_document, visible
 from rehook_sync.warehouse.layout import SourceLayout, Table
 
-__all__ = ["Examination", "examination_document", "examination_view", "examine"]
+__all__ = ["check_document", "check_view"]
 
 _SHOWN_NAMES = 12
 
 
-@dataclass(slots=True)
-class Examination:
-    """What `check` found; an item that was not reached has neither a finding nor an error.
-
-    Shape:  errors: settings, warehouse, state or rehook -> what is wrong with it.
-    """
-
-    settings: Mapping[str, str] | None = None
-    layout: SourceLayout | None = None
-    version: int | None = None
-    answer: Answer | None = None
-    errors: dict[str, RehookSyncError] = field(default_factory=dict)
-
-    @property
-    def first_error(self) -> RehookSyncError | None:
-        """The first problem, None when all is well."""
-        return next(iter(self.errors.values()), None)
-
-    def note(self, name: str, look: Callable[[], None]) -> None:
-        """Look at one item and keep what is wrong with it."""
-        try:
-            look()
-        except RehookSyncError as error:
-            self.errors[name] = error
-
-    def is_good(self, name: str) -> bool | None:
-        """Tell whether an item is in order; None when it was not looked at."""
-        found = {"settings": self.settings, "warehouse": self.layout, "state": self.version, "rehook": self.answer}[name]
-        return False if name in self.errors else None if found is None else True
-
-
-def examine(settings: Settings) -> Examination:
-    """Look at warehouse, state and credentials, each even if another one is not in order; writes nothing."""
-    found = Examination(settings.describe())
-    try:
-        with Sync(settings, read_only=True) as sync:
-            found.note("warehouse", lambda: _look_at_warehouse(sync, found))
-            found.note("state", lambda: _look_at_state(sync, found))
-            found.note("rehook", lambda: _look_at_rehook(sync, found))
-    except RehookSyncError as error:
-        found.errors["warehouse"] = error
-    return found
-
-
-def _look_at_warehouse(sync: Sync, found: Examination) -> None:
-    found.layout = sync.discover()
-
-
-def _look_at_state(sync: Sync, found: Examination) -> None:
-    found.version = sync.read_version()
-    if found.version is None:
-        raise StateVersionError("the sync-state tables do not exist yet: run `python -m rehook_sync init` once")
-
-
-def _look_at_rehook(sync: Sync, found: Examination) -> None:
-    found.answer = sync.check_credentials()
-    if found.answer.effect is not Effect.ACCEPTED:
-        raise stop_reason(found.answer)
-
-
-def examination_document(found: Examination) -> dict[str, object]:
+def check_document(found: CheckResult) -> dict[str, object]:
     """Return what `check` found."""
     details: dict[str, dict[str, object]] = {
         "settings": {"values": found.settings},
@@ -94,7 +30,7 @@ def examination_document(found: Examination) -> dict[str, object]:
     return {"ok": not found.errors, **items, "error": error_document(found.first_error)}
 
 
-def examination_view(found: Examination) -> Iterator[RenderableType]:
+def check_view(found: CheckResult) -> Iterator[RenderableType]:
     """Give what `check` found: the settings, then a line and details for each item."""
     rows = Grid.grid(padding=(0, 2))
     rows.add_column(no_wrap=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from rehook_sync.models import Status
+from rehook_sync.render.text import line
 from rehook_sync.state.person import Traces
-from rehook_sync.views import line
 
 __all__ = ["forget_document", "forget_view"]
 

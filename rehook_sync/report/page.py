@@ -12,13 +12,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from rehook_sync import __version__
-from rehook_sync.advice import Shell, advise
-from rehook_sync.charts import Chart, Series, draw_columns, draw_lines
-from rehook_sync.console import visible
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Status, Stream
-from rehook_sync.report import SHOWN, Figures, Freshness, Period, figures_document
-from rehook_sync.views import clock, counted, meaning, span
+from rehook_sync.render.advice import Shell, advise
+from rehook_sync.render.console import visible
+from rehook_sync.render.text import clock, counted, meaning, span
+from rehook_sync.report.charts import Chart, Series, draw_columns, draw_lines
+from rehook_sync.report.figures import SHOWN, Figures, Freshness, Period, figures_document
 
 __all__ = ["publish", "render_page", "write_page"]
 
@@ -66,7 +66,7 @@ def render_page(figures: Figures, shell: Shell) -> str:
         "meaning": _meaning,
         "counted": counted,
     }
-    template = environment.from_string(files("rehook_sync").joinpath("report.html.jinja").read_text(encoding="utf-8"))
+    template = environment.from_string(files("rehook_sync.report").joinpath("page.html.jinja").read_text(encoding="utf-8"))
     labels = _labels(figures.step, figures.periods)
     return template.render(
         figures=figures,

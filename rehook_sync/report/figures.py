@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from rehook_sync.advice import Shell, advise
 from rehook_sync.models import Facts, RunStatus, Status, Stream
+from rehook_sync.render.advice import Shell, advise
 
 __all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "Period", "build_figures", "figures_document"]
 

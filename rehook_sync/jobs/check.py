@@ -1,0 +1,75 @@
+"""Settings, warehouse, state and credentials, looked at one after another: what `check` finds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rehook_sync.delivery.outcomes import stop_reason
+from rehook_sync.errors import RehookSyncError
+from rehook_sync.models import Answer, Effect
+from rehook_sync.warehouse.layout import SourceLayout
+
+__all__ = ["CheckResult", "check_each"]
+
+
+class Checkable(Protocol):
+    """A job that can be asked about what it works on."""
+
+    def discover(self) -> SourceLayout:
+        """Return what the Segment source looks like."""
+
+    def read_version(self) -> int:
+        """Return the version of the sync-state tables. Raises StateVersionError when they do not exist."""
+
+    def check_credentials(self) -> Answer:
+        """Ask Rehook whether the credentials are good."""
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """What `check` found; an item that was not reached has neither a finding nor an error.
+
+    Shape:  errors: settings, warehouse, state or rehook -> what is wrong with it.
+    """
+
+    settings: Mapping[str, str] | None = None
+    layout: SourceLayout | None = None
+    version: int | None = None
+    answer: Answer | None = None
+    errors: dict[str, RehookSyncError] = field(default_factory=dict)
+
+    @property
+    def first_error(self) -> RehookSyncError | None:
+        """The first problem, None when all is well."""
+        return next(iter(self.errors.values()), None)
+
+    def look_at(self, name: str, look: Callable[[], None]) -> None:
+        """Look at one item and keep what is wrong with it."""
+        try:
+            look()
+        except RehookSyncError as error:
+            self.errors[name] = error
+
+    def is_good(self, name: str) -> bool | None:
+        """Tell whether an item is in order; None when it was not looked at."""
+        found = {"settings": self.settings, "warehouse": self.layout, "state": self.version, "rehook": self.answer}[name]
+        return False if name in self.errors else None if found is None else True
+
+
+def check_each(job: Checkable, found: CheckResult) -> None:
+    """Look at warehouse, state and credentials, each even if another one is not in order; writes nothing."""
+
+    def look_at_warehouse() -> None:
+        found.layout = job.discover()
+
+    def look_at_state() -> None:
+        found.version = job.read_version()
+
+    def look_at_rehook() -> None:
+        found.answer = job.check_credentials()
+        if found.answer.effect is not Effect.ACCEPTED:
+            raise stop_reason(found.answer)
+
+    found.look_at("warehouse", look_at_warehouse)
+    found.look_at("state", look_at_state)
+    found.look_at("rehook", look_at_rehook)

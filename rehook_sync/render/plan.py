@@ -1,0 +1,52 @@
+"""What a plan looks like: a document for programs, tables for people."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from rich.console import RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from rehook_sync.jobs.results import Plan
+from rehook_sync.models import Status
+from rehook_sync.render.text import NOTES, add_reasons, clock, largest, line, number_text
+
+__all__ = ["plan_document", "plan_view"]
+
+
+def plan_document(plan: Plan) -> dict[str, object]:
+    """Return what a run would do. Samples stay text: the exact bodies."""
+    names = ("events", "customer upserts", "merged", "unchanged", "rejected")
+    return {
+        "rows": plan.rows,
+        "retried": plan.retried,
+        "actions": {name.replace(" ", "_"): plan.actions[name] for name in names},
+        "rejected_by_reason": dict(largest(plan.rejected)),
+        "windows": {stream: asdict(window) for stream, window in plan.windows.items()},
+        "samples": list(plan.samples),
+        "notes": list(plan.notes),
+    }
+
+
+def plan_view(plan: Plan) -> Iterator[RenderableType]:
+    """Give what a run would do."""
+    yield line(("a run would do this", "bold"), "; nothing was sent, nothing was written")
+    rows = Grid.grid(padding=(0, 2))
+    rows.add_column(justify="right", min_width=9)
+    rows.add_column(no_wrap=True)
+    rows.add_column(style="dim")
+    rows.add_row(number_text(plan.rows), "rows", f"{plan.retried:,} of them failed before" if plan.retried else "")
+    rows.add_row(number_text(plan.actions["events"]), "  events", "one request each")
+    rows.add_row(number_text(plan.actions["customer upserts"]), "  customer upserts", "one request each")
+    for status in (Status.MERGED, Status.UNCHANGED):
+        rows.add_row(number_text(plan.actions[status]), f"  {status}", NOTES[status])
+    rows.add_row(number_text(plan.actions["rejected"]), Text("  rejected", "yellow" if plan.actions["rejected"] else ""), "")
+    add_reasons(rows, plan.rejected)
+    yield rows
+    for stream, window in plan.windows.items():
+        low = "the beginning" if window.low is None else clock(window.low)
+        yield line(f"{stream:<10} from {low} until {clock(window.high)} UTC")
+    for note in plan.notes:
+        yield line("note: ", note, style="yellow")
+    for number, body in enumerate(plan.samples, 1):
+        yield line((f"sample {number}  ", "dim"), body)

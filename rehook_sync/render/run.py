@@ -1,0 +1,72 @@
+"""What the end of a run looks like: a document for programs, tables for people."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from rich.console import RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from rehook_sync.jobs.results import RunResult
+from rehook_sync.models import RunStatus, RunSummary, Status
+from rehook_sync.render.console import error_document
+from rehook_sync.render.text import COLOURS, NOTES, OUTCOMES, add_reasons, clock, counted, largest, line, number_text, status_text
+
+__all__ = ["run_document", "run_view"]
+
+
+def run_document(result: RunResult) -> dict[str, object]:
+    """Return how a run ended."""
+    return {
+        **asdict(result.summary),
+        "rejected_by_reason": dict(largest(result.rejected)),
+        "watermarks": result.watermarks,
+        "unsettled": {status: result.unsettled.get(status, 0) for status in (Status.FAILED, Status.IN_DOUBT)},
+        "recovered": [asdict(each) for each in result.recovered],
+        "notes": list(result.notes),
+        "error": error_document(result.error),
+    }
+
+
+def run_view(result: RunResult) -> Iterator[RenderableType]:
+    """Give the summary of a run: counts that add up, watermarks, what is left to do."""
+    summary = result.summary
+    yield line("run ", (summary.run_id, "bold"), " ", status_text(summary.status))
+    rows = Grid.grid(padding=(0, 2))
+    rows.add_column(justify="right", min_width=9)
+    rows.add_column(no_wrap=True)
+    rows.add_column(style="dim")
+    rows.add_row(number_text(summary.rows_read), "rows", counted(summary.requests, "request"))
+    for status in OUTCOMES:
+        count = getattr(summary, status)
+        style = COLOURS.get(status) if count else "dim"
+        rows.add_row(number_text(count), Text(f"  {status.replace('_', ' ')}", style or ""), NOTES.get(status, "") if count else "")
+        if status is Status.REJECTED:
+            add_reasons(rows, result.rejected)
+    yield rows
+    marks = " · ".join(f"{stream} {clock(at)}" for stream, at in result.watermarks.items())
+    if result.watermarks:
+        yield line("watermark  ", f"{marks} UTC" if any(result.watermarks.values()) else clock(None))
+    for each in result.recovered:
+        yield line(f"cleaned up after run {each.run_id}, which died: {_counts_text(each)}")
+    for status in (Status.FAILED, Status.IN_DOUBT):
+        earlier = result.unsettled.get(status, 0) - getattr(summary, status)
+        if earlier > 0:
+            yield line(f"{earlier:,} {status.replace('_', ' ')} from earlier runs", style="yellow")
+    for note in result.notes:
+        yield line("note: ", note, style="yellow")
+    if result.error is None and (advice := _advice(summary)):
+        yield line("next: ", advice, style="bold")
+
+
+def _advice(summary: RunSummary) -> str:
+    if summary.status is RunStatus.INTERRUPTED:
+        return "run again to go on; requests in flight were settled, nothing is sent twice"
+    if summary.status is not RunStatus.ATTENTION:
+        return ""
+    return "`explain ID` tells the story of one user or call; the next run retries what failed, `resolve` settles what is in doubt"
+
+
+def _counts_text(summary: RunSummary) -> str:
+    counts = [(status.replace("_", " "), getattr(summary, status)) for status in OUTCOMES]
+    return ", ".join(f"{count:,} {name}" for name, count in counts if count) or "nothing was recorded"

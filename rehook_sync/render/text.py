@@ -1,0 +1,124 @@
+"""What each answer of the job looks like: a document for scripts, and lines and tables for people who have 80 columns."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from rich.table import Table as Grid
+from rich.text import Text
+
+from rehook_sync.models import Reason, Status
+from rehook_sync.render.advice import MEANING
+from rehook_sync.render.console import visible
+
+__all__ = [
+    "COLOURS",
+    "NOTES",
+    "OUTCOMES",
+    "add_reasons",
+    "clock",
+    "counted",
+    "headed",
+    "largest",
+    "line",
+    "meaning",
+    "number_text",
+    "seconds_between",
+    "span",
+    "status_text",
+    "whole",
+]
+
+COLOURS = {
+    "succeeded": "green",
+    "attention": "yellow",
+    "interrupted": "yellow",
+    "stopped": "red",
+    "crashed": "red",
+    "sent": "green",
+    "rejected": "yellow",
+    "failed": "red",
+    "in_doubt": "red",
+}
+NOTES = {
+    Status.UNCHANGED: "the customer has it all already",
+    Status.MERGED: "carried by the user's next Identify call",
+    Status.FAILED: "the next run sends them again",
+    Status.IN_DOUBT: "may have arrived; not sent again by themselves",
+}
+OUTCOMES = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.FAILED, Status.IN_DOUBT)
+
+
+def add_reasons(rows: Grid, reasons: Mapping[Reason, int]) -> None:
+    """Add one line for each reason, the most frequent first."""
+    for reason, count in largest(reasons):
+        rows.add_row(number_text(count), Text(f"    {reason}", "dim"), meaning(reason))
+
+
+def largest(reasons: Mapping[Reason, int]) -> list[tuple[Reason, int]]:
+    """Return the reasons that occur, the most frequent first."""
+    return sorted(((each, count) for each, count in reasons.items() if count), key=lambda pair: (-pair[1], pair[0]))
+
+
+def meaning(reason: str) -> str:
+    """Return a reason in words; nothing for one that this version does not know."""
+    return MEANING[Reason(reason)] if reason in set(Reason) else ""
+
+
+def headed(*heads: str, numbers: bool = False) -> Grid:
+    """Return an empty table with these heads; `numbers`: all columns but the first hold numbers."""
+    grid = Grid(box=None, pad_edge=False, padding=(0, 2 if not numbers else 1, 0, 0), header_style="dim")
+    for place, head in enumerate(heads):
+        grid.add_column(head, justify="right" if numbers and place else "left", overflow="fold")
+    return grid
+
+
+def line(*parts: str | Text | tuple[str, str], style: str = "") -> Text:
+    """Return one line made of parts, each with its style or without one; what does not print is escaped."""
+    made = [
+        part if isinstance(part, Text) else (visible(part), "") if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts
+    ]
+    return Text.assemble(*made, style=style)
+
+
+def status_text(status: str) -> Text:
+    """Return a status in its colour."""
+    return Text(visible(status).replace("_", " "), COLOURS.get(status, ""))
+
+
+def number_text(value: object) -> str:
+    """Return a whole number with commas."""
+    return f"{whole(value):,}"
+
+
+def whole(value: object) -> int:
+    """Return a whole number out of a row of the state, 0 for anything else."""
+    return value if isinstance(value, int) else 0
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def clock(value: object) -> str:
+    """Return a time as people read it, in UTC."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else "none yet"
+
+
+def seconds_between(start: object, end: object) -> float | None:
+    """Return the seconds from one time to another, None when one of them is missing."""
+    return (end - start).total_seconds() if isinstance(start, datetime) and isinstance(end, datetime) else None
+
+
+def span(seconds: float | None) -> str:
+    """Return a length of time with its two largest units."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units: Iterable[tuple[int, str]] = ((days, "d"), (hours, "h"), (minutes, "m"), (whole, "s"))
+    parts = [f"{number}{unit}" for number, unit in units if number]
+    return " ".join(parts[:2])

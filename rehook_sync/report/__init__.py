@@ -1,0 +1,1 @@
+"""The report: figures, charts, one HTML page."""
