@@ -14,8 +14,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from rehook_sync.airflow.assets import ASSETS, SENT
 from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_settings
 from rehook_sync.airflow.links import RunReportLink
-from rehook_sync.airflow.orders import Order, PlannedRun, ShardOrder, refuse_unknown
 from rehook_sync.airflow.retries import RehookRetryPolicy
+from rehook_sync.airflow.xcom import Order, PlannedRun, ShardOrder, refuse_unknown
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.models import Stream
 from rehook_sync.runtime import Interrupt

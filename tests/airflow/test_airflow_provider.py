@@ -15,7 +15,7 @@ import airflow_home
 import pytest
 from airflow_home import ROOT, load_dag
 
-from rehook_sync.airflow.orders import Order, PlannedRun, ShardOrder
+from rehook_sync.airflow.xcom import Order, PlannedRun, ShardOrder
 from rehook_sync.errors import (
     ApiDownError,
     CredentialsRefusedError,
