@@ -15,7 +15,7 @@ from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import Reason, Stream
 
 if TYPE_CHECKING:
-    from rehook_sync.jobs.results import Request
+    from rehook_sync.jobs.results import RunOptions
     from rehook_sync.models import Selection
     from rehook_sync.render.console import Screen
     from rehook_sync.settings import Settings
@@ -120,11 +120,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: Json = False,
 ) -> None:
     """Deliver what is new, what came late and what failed before."""
-    screen, settings, request = _screen(as_json=as_json), _settings(config), _request(since, until, stream, limit)
+    screen, settings, options = _screen(as_json=as_json), _settings(config), _request(since, until, stream, limit)
     if dry_run:
-        _plan(screen, settings, request, 0)
+        _plan(screen, settings, options, 0)
     else:
-        raise typer.Exit(_run(screen, settings, request, workers))
+        raise typer.Exit(_run(screen, settings, options, workers))
 
 
 @app.command()
@@ -192,9 +192,9 @@ def audit(
     from rehook_sync.render.audit import audit_document, audit_view
     from rehook_sync.sync import Sync
 
-    screen, settings, request = _screen(as_json=as_json), _settings(config), _request(since, until, stream)
+    screen, settings, options = _screen(as_json=as_json), _settings(config), _request(since, until, stream)
     with Sync(settings, read_only=True) as sync:
-        report = sync.audit(request)
+        report = sync.audit(options)
     screen.result(audit_document(report), *audit_view(report))
     raise typer.Exit(3 if report.missing else 0)
 
@@ -371,10 +371,10 @@ def _id(text: str, name: str) -> str:
     return text
 
 
-def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "Request":
-    from rehook_sync.jobs.results import read_request
+def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "RunOptions":
+    from rehook_sync.jobs.results import read_options
 
-    return replace(read_request(since, until, stream, marks="--"), limit=limit)
+    return replace(read_options(since, until, stream, marks="--"), limit=limit)
 
 
 def _reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:
@@ -386,25 +386,25 @@ def _reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:
 
 def _again(screen: "Screen", settings: "Settings", selection: "Selection", stream: Stream | None, *, dry_run: bool) -> NoReturn:
     """Take recorded calls up again, and exit."""
-    from rehook_sync.jobs.results import Request
+    from rehook_sync.jobs.results import RunOptions
 
-    request = Request(stream=stream, only=selection)
+    options = RunOptions(stream=stream, only=selection)
     if dry_run:
-        _plan(screen, settings, request, 0)
+        _plan(screen, settings, options, 0)
         raise typer.Exit(0)
-    raise typer.Exit(_run(screen, settings, request))
+    raise typer.Exit(_run(screen, settings, options))
 
 
-def _plan(screen: "Screen", settings: "Settings", request: "Request", samples: int) -> None:
+def _plan(screen: "Screen", settings: "Settings", options: "RunOptions", samples: int) -> None:
     from rehook_sync.render.plan import plan_document, plan_view
     from rehook_sync.sync import Sync
 
     with Sync(settings, read_only=True) as sync:
-        plan = sync.plan(request, samples)
+        plan = sync.plan(options, samples)
     screen.result(plan_document(plan), *plan_view(plan))
 
 
-def _run(screen: "Screen", settings: "Settings", request: "Request", workers: int = 1) -> int:
+def _run(screen: "Screen", settings: "Settings", options: "RunOptions", workers: int = 1) -> int:
     from rehook_sync.render.console import interruptible, run_exit_code, watched
     from rehook_sync.render.run import run_document, run_view
 
@@ -413,12 +413,12 @@ def _run(screen: "Screen", settings: "Settings", request: "Request", workers: in
             if workers > 1:
                 from rehook_sync.workers import run_in_processes
 
-                result = run_in_processes(settings, request, workers, interrupt, listen)
+                result = run_in_processes(settings, options, workers, interrupt, listen)
             else:
                 from rehook_sync.sync import Sync
 
                 with Sync(settings) as sync:
-                    result = sync.run(request, interrupt, listen)
+                    result = sync.run(options, interrupt, listen)
         screen.result(run_document(result), *run_view(result))
         if result.error is not None:
             screen.complain(result.error)

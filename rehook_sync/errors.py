@@ -14,7 +14,7 @@ RehookSyncError
     ├── DatabaseError         a statement failed: connection lost, disk full, locked
     │   └── ConflictError     another writer was there first; read again and decide anew
     ├── LeaseLostError        another run took over; this one may record nothing
-    ├── RunUnfinishedError    a run in parts of which some have not ended; deliver these again
+    ├── RunUnfinishedError    a run in shards of which some have not ended; deliver these again
     └── InternalError         a bug of ours
 
 Each message is one line: what, where, what to do. None carries a secret or a row's values.

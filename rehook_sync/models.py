@@ -26,11 +26,11 @@ __all__ = [
     "Customer",
     "CustomerUpdates",
     "Effect",
-    "Entry",
     "Facts",
     "OnAmbiguousEvent",
     "Operation",
-    "Prior",
+    "Outcome",
+    "PreviousOutcome",
     "Reason",
     "RunStatus",
     "RunSummary",
@@ -190,7 +190,7 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
+class PreviousOutcome:
     """What `sync_state` said of a failed or rejected row before this run took it up again."""
 
     reason: str | None
@@ -224,7 +224,7 @@ class Call(NamedTuple):
     received_at: datetime | None
     occurred_at: datetime | None
     payload_hash: str | None = None
-    prior: Prior | None = None
+    previous: PreviousOutcome | None = None
 
 
 class Answer(NamedTuple):
@@ -276,7 +276,7 @@ class Operation(NamedTuple):
         return self.calls[-1]
 
 
-class Entry(NamedTuple):
+class Outcome(NamedTuple):
     """What became of one call: one row of `sync_state`."""
 
     call: Call
@@ -307,12 +307,12 @@ class Customer:
 class Batch:
     """What one commit writes, all or nothing: first what is taken back, then what is new.
 
-    Shape:  entries: marks and outcomes, newest last.  restores: calls marked or parked in this run, to be as they were.
+    Shape:  outcomes: marks and outcomes, newest last.  restores: calls marked or parked in this run, to be as they were.
             customers: newest last.  accepted: codes that Rehook has, without a new record of the customer.
             released: claims whose calls did not arrive.
     """
 
-    entries: list[Entry] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     restores: list[Call] = field(default_factory=list)
     customers: list[Customer] = field(default_factory=list)
     accepted: list[Claim] = field(default_factory=list)
@@ -320,7 +320,7 @@ class Batch:
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to write."""
-        return bool(self.entries or self.restores or self.customers or self.accepted or self.released)
+        return bool(self.outcomes or self.restores or self.customers or self.accepted or self.released)
 
 
 @dataclass(frozen=True, slots=True)

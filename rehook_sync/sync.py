@@ -9,13 +9,13 @@ from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.jobs.audit import AuditReport, audit_stream
 from rehook_sync.jobs.check import CheckResult, check_each
-from rehook_sync.jobs.context import Site, open_client, source_config
+from rehook_sync.jobs.context import JobContext, open_client, source_config
 from rehook_sync.jobs.explain import read_explanation
 from rehook_sync.jobs.maintenance import accept_doubtful, check_forgettable, forget, prune
 from rehook_sync.jobs.plan import plan_run
-from rehook_sync.jobs.results import Explanation, Plan, Progress, Request, RunPlan, RunResult, StatusReport
+from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
 from rehook_sync.jobs.run import leased, run_whole
-from rehook_sync.jobs.shards import deliver_part, finish_parts, start_parts
+from rehook_sync.jobs.shards import deliver_shard, finish_shards, start_shards
 from rehook_sync.models import Answer, Facts, ShardResult, Status, Stream, Window
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
@@ -92,40 +92,40 @@ class Sync:
         """Ask Rehook whether the credentials are good."""
         return check_credentials(open_client(self.settings, self._transport))
 
-    def plan(self, request: Request, samples: int = 0) -> Plan:
+    def plan(self, options: RunOptions, samples: int = 0) -> Plan:
         """Return what a run would do; sends nothing and writes nothing."""
-        return plan_run(self._site(), request, samples)
+        return plan_run(self._context(), options, samples)
 
-    def run(self, request: Request, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
+    def run(self, options: RunOptions, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
         """Do one run and say how it ended.
 
         Raises: ConfigurationError and LeaseHeldError, before anything was done. What stops a run later is in the result.
         """
         self.settings.require_credentials()
-        return run_whole(self._site(), request, interrupt, listen or _ignore)
+        return run_whole(self._context(), options, interrupt, listen or _ignore)
 
-    def start(self, request: Request, shards: int) -> RunPlan:
-        """Begin a run in at most so many parts, which several processes may then deliver; the lease stays with the run.
+    def start(self, options: RunOptions, shards: int) -> StartedRun:
+        """Begin a run in at most so many shards, which several processes may then deliver; the lease stays with the run.
 
         Raises: ConfigurationError and LeaseHeldError, before anything was done.
         """
         self.settings.require_credentials()
-        return start_parts(self._site(), request, shards)
+        return start_shards(self._context(), options, shards)
 
     def deliver_shard(self, run_id: str, shard: int, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> ShardResult:
-        """Deliver one part of a run that `start` began. What stops it later is in the result; see `runs.deliver_part`."""
-        return deliver_part(self._site(), run_id, shard, interrupt, listen or _ignore)
+        """Deliver one shard of a run that `start` began. What stops it later is in the result; see `shards.deliver_shard`."""
+        return deliver_shard(self._context(), run_id, shard, interrupt, listen or _ignore)
 
     def finish(self, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
-        """End a run in parts; see `runs.finish_parts`."""
-        return finish_parts(self._site(), run_id, error, interrupted=interrupted)
+        """End a run in shards; see `shards.finish_shards`."""
+        return finish_shards(self._context(), run_id, error, interrupted=interrupted)
 
     def accept(self, ids: Sequence[str] | None, *, dry_run: bool = False) -> int:
         """Take calls in doubt as arrived, of these message or user ids, or all; returns how many."""
         state = self._state()
         if dry_run:
             return state.count_doubtful(ids)
-        with leased(self._site(discover=False), "accept") as (ledger, _):
+        with leased(self._context(discover=False), "accept") as (ledger, _):
             return accept_doubtful(state, ledger, ids).sent
 
     def prune(
@@ -142,7 +142,7 @@ class Sync:
         before = now - min(older_than, now - datetime.min.replace(tzinfo=UTC))
         if dry_run:
             return state.count_prunable(before)
-        with leased(self._site(discover=False), "prune") as (ledger, _):
+        with leased(self._context(discover=False), "prune") as (ledger, _):
             return prune(state, ledger, before, interrupt, listen or (lambda _pruned: None))
 
     def forget(self, user_id: str, interrupt: Interrupt, *, give_up: bool, dry_run: bool) -> Traces:
@@ -157,20 +157,20 @@ class Sync:
         if not traces or dry_run:
             check_forgettable(user_id, traces, give_up=give_up)
             return traces
-        with leased(self._site(discover=False), "forget") as (ledger, _):
+        with leased(self._context(discover=False), "forget") as (ledger, _):
             return forget(person, state, ledger, interrupt, give_up=give_up)
 
-    def audit(self, request: Request) -> AuditReport:
+    def audit(self, options: RunOptions) -> AuditReport:
         """Compare warehouse and state for the period of a request with a `since`; writes nothing.
 
         Raises: UsageError when the period ends before it begins.
         """
         state = self._state()
-        window = Window(None if isinstance(request.since, Beginning) else request.since, request.until or state.now())
+        window = Window(None if isinstance(options.since, Beginning) else options.since, options.until or state.now())
         if window.low is not None and window.low >= window.high:
             raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
-        site = self._site()
-        found = [audit_stream(site.source, state, each, window, site.known_in, self.settings.lookback) for each in request.streams]
+        context = self._context()
+        found = [audit_stream(context.source, state, each, window, context.known_in, self.settings.lookback) for each in options.streams]
         return AuditReport(found, _holder(state))
 
     def read_status(self, runs: int) -> StatusReport:
@@ -200,12 +200,12 @@ class Sync:
         self.read_version()
         return State(self._state_database)
 
-    def _site(self, *, discover: bool = True) -> Site:
+    def _context(self, *, discover: bool = True) -> JobContext:
         """Return all that a run works on, once the tables on both sides have been looked at."""
         state = self._state()
         if discover:
             self.discover()
-        return Site(self.settings, self._source, self._state_database, state, self._transport, self._is_one_database)
+        return JobContext(self.settings, self._source, self._state_database, state, self._transport, self._is_one_database)
 
 
 def _holder(state: State) -> str | None:

@@ -1,4 +1,4 @@
-"""The parts of a run in processes of their own, one for each; this process begins the run, watches and ends it."""
+"""The shards of a run in processes of their own, one for each; this process begins the run, watches and ends it."""
 
 import multiprocessing
 import signal
@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import cast
 
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.jobs.results import Progress, Request, RunResult, slowness
+from rehook_sync.jobs.results import Progress, RunOptions, RunResult, slowness_notes
 from rehook_sync.models import ShardResult, ShardStatus, Status
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings
@@ -28,23 +28,23 @@ _LOADED = ["rehook_sync.workers", "rehook_sync.rehook.client", "rehook_sync.reho
 
 
 def run_in_processes(
-    settings: Settings, request: Request, workers: int, interrupt: Interrupt, listen: Callable[[Progress], None]
+    settings: Settings, options: RunOptions, workers: int, interrupt: Interrupt, listen: Callable[[Progress], None]
 ) -> RunResult:
     """Do one run in so many processes and say how it ended.
 
-    Raises: as `Sync.run`; RunUnfinishedError when a process died before it could say how its part ended.
+    Raises: as `Sync.run`; RunUnfinishedError when a process died before it could say how its shard ended.
     """
     # A fresh interpreter is forked many times: it has loaded what all need, and holds no thread and no connection yet.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_LOADED)
     forkserver.ensure_running()  # it loads while this process plans
     with Sync(settings) as sync:
-        plan = sync.start(request, workers)
+        plan = sync.start(options, workers)
         listen(Progress(plan.run_id, plan.rows))
         team = _Team(context, settings, plan.run_id, plan.shards)
         error = team.watch(plan.rows, interrupt, listen)
         result = sync.finish(plan.run_id, error, interrupted=interrupt.requested)
-        notes = [*result.notes, *slowness(team.progress.slowed, team.progress.lowest, settings.concurrency)]
+        notes = [*result.notes, *slowness_notes(team.progress.slowed, team.progress.lowest, settings.concurrency)]
         return replace(result, recovered=plan.recovered, notes=notes)
 
 
@@ -112,7 +112,7 @@ class _Team:
 
 
 def _deliver(settings: Settings, run_id: str, shard: int, parent: Connection) -> None:
-    """Do one part; the body of each process."""
+    """Deliver one shard; the body of each process."""
     interrupt = Interrupt()
     # Ctrl-C reaches all processes of a terminal; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

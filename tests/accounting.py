@@ -18,11 +18,11 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url
 from warehouse import Row, make_warehouse, run_sql
 
-from rehook_sync.jobs.results import Plan, Progress, Request, RunResult
+from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
-from rehook_sync.sandbox.store import Received, Rehook
+from rehook_sync.sandbox.store import FakeRehook, Received
 from rehook_sync.settings import Settings, load_settings
 from rehook_sync.sync import Sync
 
@@ -77,7 +77,7 @@ class Books:
 
 
 def assert_numbers_add_up(
-    warehouse_url: str, state_url: str | None = None, *, schema: str | None = None, received: Rehook | None = None, **options: Any
+    warehouse_url: str, state_url: str | None = None, *, schema: str | None = None, received: FakeRehook | None = None, **options: Any
 ) -> Books:
     """Audit a finished run once; `options` are those of `Audit.check`."""
     return Audit(warehouse_url, state_url, schema=schema, received=received).check(**options)
@@ -93,7 +93,7 @@ class Audit:
     warehouse_url: str
     state_url: str | None = None
     schema: str | None = None
-    received: Rehook | None = None
+    received: FakeRehook | None = None
     _settled: dict[Key, Found] = field(default_factory=dict)
     _seen: int = 0
 
@@ -176,7 +176,7 @@ class Bench:
         audited = {name: more.pop(name) for name in ("complete", "uncertain", "ordered", "customers") if name in more}
         looks = more.pop("check", True)
         with self.sync(**more) as sync:
-            result = sync.run(Request(since=since, **asked), interrupt, listen)
+            result = sync.run(RunOptions(since=since, **asked), interrupt, listen)
         if not looks:
             return result
         self.check(**{"complete": asked.get("limit") is None, **audited})
@@ -186,7 +186,7 @@ class Bench:
     def plan(self, since: datetime | Beginning | None = None, samples: int = 0, **settings: object) -> Plan:
         """Plan the whole of both streams."""
         with self.sync(**settings) as sync:
-            return sync.plan(Request(since=since), samples)
+            return sync.plan(RunOptions(since=since), samples)
 
     def check(self, **options: Any) -> Books:
         """Audit now."""
@@ -351,7 +351,7 @@ def check_watermarks(marks: Iterable[Found]) -> None:
         assert before["high_at"] <= after["high_at"]
 
 
-def check_events(books: Books, received: Rehook, *, uncertain: bool) -> None:
+def check_events(books: Books, received: FakeRehook, *, uncertain: bool) -> None:
     """Each sent event arrived once, as it was recorded; one in doubt at most once; no other ever."""
     arrived: dict[str | None, list[bytes]] = defaultdict(list)
     for event in received.events:
@@ -368,7 +368,7 @@ def check_events(books: Books, received: Rehook, *, uncertain: bool) -> None:
     assert not arrived, f"events of nobody: {list(arrived)}"
 
 
-def check_customers(books: Books, received: Rehook, *, uncertain: bool) -> dict[str, tuple[datetime, int]]:
+def check_customers(books: Books, received: FakeRehook, *, uncertain: bool) -> dict[str, tuple[datetime, int]]:
     """Each sent Identify call arrived, with those merged into it; the books of referral codes agree.
 
     Returns the time and rank of what each idempotency key stands for, tracks included.

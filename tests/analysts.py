@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Behaviour
@@ -68,7 +68,7 @@ def make_sample(url: str) -> None:
 
 
 def _run(sync: Sync, url: str, started_at: datetime) -> None:
-    run_id = sync.run(Request(), Interrupt()).summary.run_id
+    run_id = sync.run(RunOptions(), Interrupt()).summary.run_id
     with opened(url) as database, database.transaction() as connection:
         _relabel(database, connection, run_id, started_at)
 

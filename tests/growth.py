@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.jobs.maintenance import prune
-from rehook_sync.models import Batch, Call, Entry, Reason, Status, Stream
+from rehook_sync.models import Batch, Call, Outcome, Reason, Status, Stream
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.migrations import upgrade
@@ -62,7 +62,7 @@ def measure(url: str, calls: int) -> Sizes:
         ledger.acquire()
         rng = random.Random(1)
         for start in range(0, calls, _PER_COMMIT):
-            ledger.write(Batch(entries=[_entry(rng, start + place) for place in range(min(_PER_COMMIT, calls - start))]))
+            ledger.write(Batch(outcomes=[_outcome(rng, start + place) for place in range(min(_PER_COMMIT, calls - start))]))
         filled = _look(database)
         began = time.monotonic()
         assert prune(state, ledger, state.now() + timedelta(hours=1), Interrupt(), lambda _pruned: None) == calls
@@ -74,7 +74,7 @@ def measure(url: str, calls: int) -> Sizes:
         database.close()
 
 
-def _entry(rng: random.Random, number: int) -> Entry:
+def _outcome(rng: random.Random, number: int) -> Outcome:
     """One call of a shop with one user for each twelve calls."""
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
     stream = Stream.IDENTIFIES if number % 4 == 0 else Stream.TRACKS
@@ -82,8 +82,8 @@ def _entry(rng: random.Random, number: int) -> Entry:
     message_id, user_id = str(UUID(int=rng.getrandbits(128), version=4)), f"user_{rng.randrange(number // 12 + 1):08d}"
     call = Call(stream, message_id, user_id, event, at, at, f"{rng.getrandbits(128):032x}")
     if number % 10 == 0:
-        return Entry(call, Status.REJECTED, Reason.ANONYMOUS_ID_PRESENT)
-    return Entry(call, Status.SENT, http_status=200, attempts=1)
+        return Outcome(call, Status.REJECTED, Reason.ANONYMOUS_ID_PRESENT)
+    return Outcome(call, Status.SENT, http_status=200, attempts=1)
 
 
 def _compact(url: str, dialect: str) -> None:

@@ -75,13 +75,13 @@ class RehookResolveOperator(RehookOperator):
         return done
 
     def _send_again(self, status: str, ids: tuple[str, ...]) -> dict[str, Any]:
-        from rehook_sync.jobs.results import Request
+        from rehook_sync.jobs.results import RunOptions
         from rehook_sync.models import Selection, Status, Trigger
         from rehook_sync.render.run import run_document
 
         with self.opened() as sync:
-            request = Request(only=Selection(Status(status), ids=ids), trigger=Trigger.AIRFLOW)
-            result = sync.run(request, self._interrupt, self.listener())
+            options = RunOptions(only=Selection(Status(status), ids=ids), trigger=Trigger.AIRFLOW)
+            result = sync.run(options, self._interrupt, self.listener())
         if result.error is not None:
             raise result.error
         if self._interrupt.requested:

@@ -23,7 +23,7 @@ from rehook_sync.runtime import Interrupt
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from rehook_sync.jobs.results import Progress, Request, RunResult
+    from rehook_sync.jobs.results import Progress, RunOptions, RunResult
     from rehook_sync.settings import Settings
     from rehook_sync.sync import Sync
 
@@ -279,15 +279,15 @@ class RehookFinishOperator(RehookOperator):
                     context["outlet_events"][alias].add(asset, extra={"run_id": run_id, "sent": count})
 
 
-def _request(order: Order) -> "Request":
-    from rehook_sync.jobs.results import read_request
+def _request(order: Order) -> "RunOptions":
+    from rehook_sync.jobs.results import read_options
     from rehook_sync.models import Trigger
 
-    return read_request(order.since, order.until, order.stream, Trigger.AIRFLOW)
+    return read_options(order.since, order.until, order.stream, Trigger.AIRFLOW)
 
 
 def as_document(document: Mapping[str, object]) -> dict[str, Any]:
     """Return a document as XCom and JSON can hold it: times and enums as text."""
-    from rehook_sync.render.console import to_json
+    from rehook_sync.render.console import document_json
 
-    return dict(json.loads(to_json(document)))
+    return dict(json.loads(document_json(document)))

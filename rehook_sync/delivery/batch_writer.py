@@ -18,12 +18,12 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from rehook_sync.delivery.lanes import Flight, Lane
+from rehook_sync.delivery.lanes import InFlight, Lane
 from rehook_sync.errors import DatabaseError
-from rehook_sync.models import Batch, Entry, Status, Stream
+from rehook_sync.models import Batch, Outcome, Status, Stream
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["Outbox", "Recorder", "Scribe", "Turn"]
+__all__ = ["BatchWriter", "Outbox", "Recorder", "Turn"]
 
 _WRITE_WAITS_S = (0.25, 0.5, 1.0, 2.0)
 _OPEN_PER_PLACE = 16
@@ -48,7 +48,7 @@ class Recorder(Protocol):
         """Return what these customers last got."""
 
 
-Turn = tuple[datetime, int, Flight]
+Turn = tuple[datetime, int, InFlight]
 """A flight that waits to be marked or sent, in the order it may go in: by time, then first come."""
 
 
@@ -62,8 +62,8 @@ class Outbox:
     """
 
     batch: Batch = field(default_factory=Batch)
-    final: list[Entry] = field(default_factory=list)
-    undone: list[Entry] = field(default_factory=list)
+    final: list[Outcome] = field(default_factory=list)
+    undone: list[Outcome] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
     landed: list[Stream] = field(default_factory=list)
     unmarked: int = 0
@@ -73,7 +73,7 @@ class Outbox:
     def join(self, later: "Outbox") -> None:
         """Take over all that a later one holds."""
         batch, more = self.batch, later.batch
-        batch.entries += more.entries
+        batch.outcomes += more.outcomes
         batch.restores += more.restores
         batch.customers += more.customers
         batch.accepted += more.accepted
@@ -86,28 +86,28 @@ class Outbox:
         self.unmarked += later.unmarked
         self.posts += later.posts
 
-    def land(self, flight: Flight) -> None:
+    def land(self, flight: InFlight) -> None:
         """Say that a flight has come to an end, well or not, or waits for its next attempt."""
         if flight.marked:
             self.landed.append(flight.operation.stream)
         else:
             self.unmarked += 1
 
-    def take_back(self, entry: Entry) -> None:
+    def take_back(self, outcome: Outcome) -> None:
         """Undo an outcome or a park, whether it waits here or was committed before; the call is as it was before this run."""
-        self.batch.entries = [each for each in self.batch.entries if each is not entry]
-        self.batch.restores.append(entry.call)
+        self.batch.outcomes = [each for each in self.batch.outcomes if each is not outcome]
+        self.batch.restores.append(outcome.call)
 
-    def settle(self, lane: Lane, entries: Iterable[Entry]) -> None:
+    def settle(self, lane: Lane, outcomes: Iterable[Outcome]) -> None:
         """Add the outcome of one operation."""
-        added = list(entries)
-        self.batch.entries.extend(added)
+        added = list(outcomes)
+        self.batch.outcomes.extend(added)
         self.final.extend(added)
         self.lanes.append(lane)
         lane.unrecorded += 1
 
 
-class Scribe:
+class BatchWriter:
     """Marks calls before they are sent and records their outcomes; the only writer of one delivery.
 
     Shape:  outbox: what the next commit takes along.  sendable: flights durably marked, or in no need of it, the oldest first;
@@ -134,10 +134,10 @@ class Scribe:
         self._dropping = False
         self._closing = False
         self.outbox = Outbox()
-        self.sendable: asyncio.PriorityQueue[tuple[datetime, int, Flight | None]] = asyncio.PriorityQueue()
+        self.sendable: asyncio.PriorityQueue[tuple[datetime, int, InFlight | None]] = asyncio.PriorityQueue()
         self.in_flight = 0
 
-    def submit(self, flight: Flight) -> None:
+    def submit(self, flight: InFlight) -> None:
         """Have a call sent, the oldest first: once it is durably marked, or at once if it needs no mark."""
         turn = (flight.call.occurred_at or FIRST_MOMENT, next(self._turns), flight)
         flight.marked = flight.needs_mark
@@ -148,7 +148,7 @@ class Scribe:
             heapq.heappush(self._unmarked, turn)
             self._release()
 
-    def drop(self) -> list[Flight]:
+    def drop(self) -> list[InFlight]:
         """Make nothing sendable any more: take back what is being marked, forget and return what waits for it."""
         self._dropping = True
         waiting = [flight for _, _, flight in sorted([*self._to_mark, *self._unmarked])]
@@ -173,13 +173,13 @@ class Scribe:
         self._closing = True
         self.wake()
 
-    async def run(self, thread: ThreadPoolExecutor, committed: Callable[[Outbox], None], refused: Callable[[Flight], None]) -> None:
+    async def run(self, thread: ThreadPoolExecutor, committed: Callable[[Outbox], None], refused: Callable[[InFlight], None]) -> None:
         """Write until closed. Raises what the recorder raises once repeating no longer helps.
 
         refused: hears of flights whose mark did not take; they are not made sendable.
         """
         loop = asyncio.get_running_loop()
-        news: asyncio.Queue[tuple[Outbox, list[Flight]] | None] = asyncio.Queue()
+        news: asyncio.Queue[tuple[Outbox, list[InFlight]] | None] = asyncio.Queue()
 
         def learn(outbox: Outbox, others: Collection[_Key]) -> None:
             news.put_nowait((outbox, self._learn(outbox, others)))
@@ -204,14 +204,14 @@ class Scribe:
         outbox, self.outbox = self.outbox, Outbox()
         self._marked.subtract(outbox.landed)  # both become durable as one
         outbox.marks = self._take_marks()
-        outbox.batch.entries += [Entry(flight.call, Status.SENDING, attempts=flight.total_attempts) for _, _, flight in outbox.marks]
+        outbox.batch.outcomes += [Outcome(flight.call, Status.SENDING, attempts=flight.total_attempts) for _, _, flight in outbox.marks]
         if outbox.batch:
             self._pending += 1
             self._posted.put(outbox)
         elif self._closing and not self._pending:
             self._posted.put(None)
 
-    def _learn(self, outbox: Outbox, others: Collection[_Key]) -> list[Flight]:
+    def _learn(self, outbox: Outbox, others: Collection[_Key]) -> list[InFlight]:
         """Make sendable what is marked now; return what somebody else sends."""
         self._pending -= outbox.posts
         left = []

@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from rehook_sync.models import Call, Claim, Entry, Operation, Status, Stream
+from rehook_sync.models import Call, Claim, Operation, Outcome, Status, Stream
 
-__all__ = ["Flight", "Lane", "OpenClaims"]
+__all__ = ["InFlight", "Lane", "OpenClaims"]
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +30,7 @@ class Lane:
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
+class InFlight:
     """One operation on its way, over all its attempts.
 
     Shape:  call: the one whose message id the request carries.
@@ -43,7 +43,7 @@ class Flight:
     lane: Lane
     attempts: int = 0
     uncertain: bool = False
-    parked: Entry | None = None
+    parked: Outcome | None = None
     marked: bool = False
     call: Call = field(init=False)
 
@@ -58,13 +58,13 @@ class Flight:
         An event may have paid out; a customer may no longer have what we know of it; what an earlier run recorded of the call
         would stand. A customer we know nothing of is only sent again.
         """
-        return self.call.stream is Stream.TRACKS or self.lane.known is not None or self.call.prior is not None
+        return self.call.stream is Stream.TRACKS or self.lane.known is not None or self.call.previous is not None
 
     @property
     def total_attempts(self) -> int:
         """Return the attempts of this and earlier runs."""
-        prior = self.call.prior
-        return self.attempts + (prior.attempts if prior else 0)
+        previous = self.call.previous
+        return self.attempts + (previous.attempts if previous else 0)
 
 
 class OpenClaims:

@@ -1,6 +1,6 @@
 """When the next request may leave, how many at once, and when the API counts as down. No clock inside: times are passed in."""
 
-__all__ = ["Breaker", "Pace", "Throttle"]
+__all__ = ["AdaptiveConcurrency", "CircuitBreaker", "RateLimiter"]
 
 _CALM_S = 1.0
 _SMOOTHING = 0.05
@@ -9,7 +9,7 @@ _SLOWER = 4.0
 _SLOW_S = 0.5
 
 
-class Pace:
+class RateLimiter:
     """Spaces requests to a rate and keeps the pauses the API asks for.
 
     Units:  rate_limit: requests per second or None; all times are seconds of one monotonic clock.
@@ -38,7 +38,7 @@ class Pace:
         self._paused_until = max(self._paused_until, now + seconds)
 
 
-class Throttle:
+class AdaptiveConcurrency:
     """How many requests may be open at once: one more after as many good answers, half of them after a sign of pressure.
 
     A sign is an answer that asks for fewer requests, or answers that take far longer than they took before. One burst
@@ -81,7 +81,7 @@ class Throttle:
         self.lowest = min(self.lowest, self.allowed)
 
 
-class Breaker:
+class CircuitBreaker:
     """Counts failed requests in a row, over all users; any proper answer of the API starts it anew."""
 
     def __init__(self, threshold: int) -> None:

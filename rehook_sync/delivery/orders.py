@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rehook_sync.delivery.limits import Throttle
+from rehook_sync.delivery.limits import AdaptiveConcurrency
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.models import Entry, Operation, Reason, Status
+from rehook_sync.models import Operation, Outcome, Reason, Status
 
-__all__ = ["DeliveryConfig", "DeliveryReport", "Load"]
+__all__ = ["Chunk", "DeliveryConfig", "DeliveryReport"]
 
 _QUEUED_ROWS = 2000
 _QUEUED_PER_PLACE = 8
@@ -38,11 +38,11 @@ class DeliveryConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Chunk:
     """One portion of work: operations in time order, and rows that were settled without a request."""
 
     operations: list[Operation]
-    entries: list[Entry]
+    outcomes: list[Outcome]
 
 
 @dataclass(slots=True)
@@ -61,6 +61,6 @@ class DeliveryReport:
     slowed: int = 0
     lowest: int = 0
 
-    def heed(self, throttle: Throttle) -> None:
+    def heed(self, adaptive: AdaptiveConcurrency) -> None:
         """Take over what a throttle says now."""
-        self.at_once, self.slowed, self.lowest = throttle.allowed, throttle.slowed, throttle.lowest
+        self.at_once, self.slowed, self.lowest = adaptive.allowed, adaptive.slowed, adaptive.lowest

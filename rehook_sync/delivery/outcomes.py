@@ -4,18 +4,18 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rehook_sync.delivery.lanes import Flight
+from rehook_sync.delivery.lanes import InFlight
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, StoppedError
-from rehook_sync.models import Answer, Effect, Entry, Operation, Reason, Status, Stream
+from rehook_sync.models import Answer, Effect, Operation, Outcome, Reason, Status, Stream
 
 __all__ = [
     "HOPELESS",
     "Decision",
     "Next",
     "RetryPolicy",
-    "build_entry",
+    "build_outcome",
     "decide",
-    "spread_entry",
+    "spread_outcome",
     "stop_reason",
 ]
 
@@ -23,20 +23,20 @@ HOPELESS = frozenset({Effect.DENIED, Effect.REFUSED})
 """What the credentials check may answer that no repetition mends."""
 
 
-def build_entry(flight: Flight, status: Status, reason: Reason | None, answer: Answer | None) -> Entry:
+def build_outcome(flight: InFlight, status: Status, reason: Reason | None, answer: Answer | None) -> Outcome:
     """Return the record of the call that carries an operation."""
     detail, http_status = (answer.detail, answer.http_status) if answer else (None, None)
-    return Entry(flight.call, status, reason, detail, http_status, flight.total_attempts)
+    return Outcome(flight.call, status, reason, detail, http_status, flight.total_attempts)
 
 
-def spread_entry(operation: Operation, entry: Entry) -> list[Entry]:
+def spread_outcome(operation: Operation, outcome: Outcome) -> list[Outcome]:
     """Return the records of all calls of an operation: those that its last call carried are merged, or share its fate."""
     if len(operation.calls) == 1:
-        return [entry]
+        return [outcome]
     others = operation.calls[:-1]
-    if entry.status is Status.SENT:
-        return [*(Entry(call, Status.MERGED, sent_as=entry.call.message_id) for call in others), entry]
-    return [*(entry._replace(call=call) for call in others), entry]
+    if outcome.status is Status.SENT:
+        return [*(Outcome(call, Status.MERGED, sent_as=outcome.call.message_id) for call in others), outcome]
+    return [*(outcome._replace(call=call) for call in others), outcome]
 
 
 def stop_reason(answer: Answer) -> StoppedError:

@@ -15,20 +15,20 @@ from operator import attrgetter
 from random import Random
 from typing import TYPE_CHECKING
 
-from rehook_sync.delivery.batch_writer import Outbox, Recorder, Scribe
-from rehook_sync.delivery.lanes import Flight, Lane, OpenClaims
-from rehook_sync.delivery.limits import Breaker, Pace, Throttle
-from rehook_sync.delivery.orders import DeliveryConfig, DeliveryReport, Load
-from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, backoff_s, build_entry, decide, spread_entry, stop_reason
+from rehook_sync.delivery.batch_writer import BatchWriter, Outbox, Recorder
+from rehook_sync.delivery.lanes import InFlight, Lane, OpenClaims
+from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, RateLimiter
+from rehook_sync.delivery.orders import Chunk, DeliveryConfig, DeliveryReport
+from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, backoff_s, build_outcome, decide, spread_outcome, stop_reason
 from rehook_sync.errors import ApiDownError, LeaseLostError, RehookSyncError, StoppedError
-from rehook_sync.models import ELSEWHERE, Answer, Customer, Effect, Entry, Operation, Reason, Status, Stream
+from rehook_sync.models import ELSEWHERE, Answer, Customer, Effect, Operation, Outcome, Reason, Status, Stream
 from rehook_sync.rules.bodies import is_unchanged
 from rehook_sync.runtime import Interrupt, run_loop, tuned_interpreter
 
 if TYPE_CHECKING:  # else httpx is loaded by whoever only looks
     from rehook_sync.rehook.client import Rehook
 
-__all__ = ["DeliveryConfig", "DeliveryReport", "Load", "check_credentials", "deliver"]
+__all__ = ["Chunk", "DeliveryConfig", "DeliveryReport", "check_credentials", "deliver"]
 
 _PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.TIMEOUT})
 _PROPER = frozenset({Effect.ACCEPTED, Effect.REFUSED})
@@ -37,12 +37,12 @@ _jitter = Random().random  # noqa: S311 - spreads retries, keeps no secret
 
 
 def deliver(
-    feed: Iterator[Load],
+    feed: Iterator[Chunk],
     client: "Rehook",
     recorder: Recorder,
     config: DeliveryConfig,
     interrupt: Interrupt,
-    listen: Callable[[DeliveryReport, Sequence[Entry]], None],
+    listen: Callable[[DeliveryReport, Sequence[Outcome]], None],
 ) -> DeliveryReport:
     """Send everything the feed gives and record what became of it.
 
@@ -50,8 +50,8 @@ def deliver(
     and the outcomes that have just become durable.
     """
     with ThreadPoolExecutor(1, "reader") as reading, ThreadPoolExecutor(1, "writer") as writing, tuned_interpreter():
-        courier = _Courier(client, recorder, config, (reading, writing), listen)
-        return run_loop(courier.run(feed, interrupt))
+        sender = Sender(client, recorder, config, (reading, writing), listen)
+        return run_loop(sender.run(feed, interrupt))
 
 
 def check_credentials(client: "Rehook") -> Answer:
@@ -64,7 +64,7 @@ def check_credentials(client: "Rehook") -> Answer:
     return run_loop(ask())
 
 
-class _Courier:
+class Sender:
     """The engine of one delivery; lives in one event loop."""
 
     def __init__(
@@ -73,7 +73,7 @@ class _Courier:
         recorder: Recorder,
         config: DeliveryConfig,
         threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
-        listen: Callable[[DeliveryReport, Sequence[Entry]], None],
+        listen: Callable[[DeliveryReport, Sequence[Outcome]], None],
     ) -> None:
         self._client = client
         self._recorder = recorder
@@ -81,18 +81,18 @@ class _Courier:
         self._reading, self._writing = threads
         self._listen = listen
         self._report = DeliveryReport()
-        self._pace = Pace(config.rate_limit)
-        self._breaker = Breaker(config.api_down_after)
-        self._throttle = Throttle(config.concurrency)
+        self._limiter = RateLimiter(config.rate_limit)
+        self._breaker = CircuitBreaker(config.api_down_after)
+        self._adaptive = AdaptiveConcurrency(config.concurrency)
         self._room = asyncio.Event()
         self._lanes: dict[str, Lane] = {}
         self._blocked_users: set[str] = set()
         self._freeing: dict[str, list[Lane]] = {}
         self._unfreed = {ELSEWHERE}
         self._claims = OpenClaims()
-        self._scribe = Scribe(recorder, config.concurrency, config.rate_limit, config.renew_s)
-        self._parked: dict[Flight, asyncio.TimerHandle] = {}
-        self._failed_in_a_row: list[Entry] = []
+        self._writer = BatchWriter(recorder, config.concurrency, config.rate_limit, config.renew_s)
+        self._parked: dict[InFlight, asyncio.TimerHandle] = {}
+        self._failed_in_a_row: list[Outcome] = []
         self._progressed = asyncio.Event()
         self._stopped = asyncio.Event()
         self._probing = asyncio.Lock()
@@ -101,7 +101,7 @@ class _Courier:
         self._greeted = False
         self._closing = False
 
-    async def run(self, feed: Iterator[Load], interrupt: Interrupt) -> DeliveryReport:
+    async def run(self, feed: Iterator[Chunk], interrupt: Interrupt) -> DeliveryReport:
         """Send until the feed ends or something stops the run; what is in flight is always settled."""
         loop = asyncio.get_running_loop()
 
@@ -117,10 +117,10 @@ class _Courier:
             await self._until(lambda: self._queued == 0)
             self._closing = True
             self._room.set()
-            self._scribe.end(len(workers))
+            self._writer.end(len(workers))
             await asyncio.wait(workers)
-            self._scribe.outbox.batch.released.extend(self._claims.give_up())
-            self._scribe.close()
+            self._writer.outbox.batch.released.extend(self._claims.give_up())
+            self._writer.close()
             await writer
         return self._report
 
@@ -138,18 +138,18 @@ class _Courier:
 
     # From the feed into the lanes.
 
-    async def _read(self, feed: Iterator[Load]) -> None:
+    async def _read(self, feed: Iterator[Chunk]) -> None:
         loop = asyncio.get_running_loop()
         try:
             while not self._stopped.is_set():
-                load = await loop.run_in_executor(self._reading, next, feed, None)
-                if load is None:
+                chunk = await loop.run_in_executor(self._reading, next, feed, None)
+                if chunk is None:
                     return
-                for operation in load.operations:
+                for operation in chunk.operations:
                     self._claims.open(operation)
-                if load.operations and not self._greeted:
+                if chunk.operations and not self._greeted:
                     await self._greet()
-                await self._admit(load)
+                await self._admit(chunk)
                 await self._until(lambda: self._queued <= self._most_queued)
         except RehookSyncError as error:
             self._stop(error)
@@ -167,14 +167,14 @@ class _Courier:
                 raise stop_reason(answer)
             await self._sleep(wait_s)
 
-    async def _admit(self, load: Load) -> None:
-        await self._open_lanes(load.operations)
+    async def _admit(self, chunk: Chunk) -> None:
+        await self._open_lanes(chunk.operations)
         if self._stopped.is_set():
             return
-        self._scribe.outbox.batch.entries.extend(load.entries)
-        self._scribe.outbox.final.extend(load.entries)
-        self._scribe.wake()
-        for operation in load.operations:
+        self._writer.outbox.batch.outcomes.extend(chunk.outcomes)
+        self._writer.outbox.final.extend(chunk.outcomes)
+        self._writer.wake()
+        for operation in chunk.operations:
             lane = self._lanes[operation.user_id]
             lane.operations.append(operation)
             self._queued += 1
@@ -201,12 +201,12 @@ class _Courier:
         while lane.operations and not lane.busy and not self._stopped.is_set():
             operation = lane.operations[0]
             if lane.blocked or operation.waits_for in self._unfreed:
-                self._settle(Flight(operation, lane), Status.FAILED, Reason.BLOCKED_BY_EARLIER)
+                self._settle(InFlight(operation, lane), Status.FAILED, Reason.BLOCKED_BY_EARLIER)
             elif self._config.skip_unchanged and operation.stream is Stream.IDENTIFIES and is_unchanged(operation, lane.known):
-                self._settle(Flight(operation, lane), Status.UNCHANGED)
+                self._settle(InFlight(operation, lane), Status.UNCHANGED)
             elif not self._waits(operation, lane):
                 lane.busy = True
-                self._scribe.submit(Flight(operation, lane))
+                self._writer.submit(InFlight(operation, lane))
 
     def _waits(self, operation: Operation, lane: Lane) -> bool:
         """Tell whether the code wanted here is about to be freed by another user's call, and wait for it then.
@@ -225,27 +225,27 @@ class _Courier:
     async def _work(self, place: int) -> None:
         """Send one call after another, unless fewer than `place` are to be open at once."""
         while True:
-            while place >= self._throttle.allowed and not self._closing:
+            while place >= self._adaptive.allowed and not self._closing:
                 self._room.clear()
                 await self._room.wait()
-            _, _, flight = await self._scribe.sendable.get()
+            _, _, flight = await self._writer.sendable.get()
             if flight is None:
                 return
-            wait_s = self._pace.reserve(time.monotonic())
+            wait_s = self._limiter.reserve(time.monotonic())
             while wait_s > 0 and not self._stopped.is_set():
                 await self._sleep(wait_s)
-                wait_s = self._pace.pause_left(time.monotonic())
+                wait_s = self._limiter.pause_left(time.monotonic())
             if not self._recorder.is_valid:
                 self._stop(LeaseLostError("the lease could not be renewed in time; nothing more was sent"))
             if self._stopped.is_set():
                 self._unmark(flight)
                 continue
-            self._scribe.in_flight += 1
+            self._writer.in_flight += 1
             self._report.requests += 1
             asked_at = time.monotonic()
             answer = await self._client.send(flight.operation)
             self._feel(answer, asked_at, time.monotonic())
-            self._scribe.in_flight -= 1
+            self._writer.in_flight -= 1
             flight.attempts += 1
             flight.uncertain = flight.uncertain or answer.effect is Effect.UNKNOWN
             decision = self._decide(flight, answer)
@@ -255,16 +255,16 @@ class _Courier:
 
     def _feel(self, answer: Answer, asked_at: float, now: float) -> None:
         """Let the API say how much it can take."""
-        throttle, before = self._throttle, self._throttle.allowed
+        adaptive, before = self._adaptive, self._adaptive.allowed
         if answer.reason in _PRESSURE:
-            throttle.pressed(now)
+            adaptive.pressed(now)
         elif answer.effect is Effect.ACCEPTED:
-            throttle.answered(now, now - asked_at)
-        if throttle.allowed != before:
-            self._pace.share = throttle.allowed / throttle.most
+            adaptive.answered(now, now - asked_at)
+        if adaptive.allowed != before:
+            self._limiter.share = adaptive.allowed / adaptive.most
             self._room.set()
 
-    def _decide(self, flight: Flight, answer: Answer) -> Decision:
+    def _decide(self, flight: InFlight, answer: Answer) -> Decision:
         """Say what comes of an answer, and let the run stop or pause for it."""
         decision = decide(flight.operation.stream, answer, flight.attempts, self._config.policy, _jitter())
         if answer.effect in _PROPER or answer.reason is Reason.RATE_LIMITED:
@@ -275,10 +275,10 @@ class _Courier:
         if decision.next is Next.STOP:
             self._stop(stop_reason(answer))
         elif decision.next is Next.WAIT and (answer.retry_after_s or answer.reason is Reason.RATE_LIMITED):
-            self._pace.pause(time.monotonic(), decision.wait_s)
+            self._limiter.pause(time.monotonic(), decision.wait_s)
         return decision
 
-    async def _probe(self, flight: Flight) -> None:
+    async def _probe(self, flight: InFlight) -> None:
         """Before a call is given up, ask whether the API as a whole is up: if it is not, the call is not to blame."""
         async with self._probing:
             if self._stopped.is_set() or self._breaker.failures < flight.attempts:
@@ -293,39 +293,39 @@ class _Courier:
 
     # What came of it.
 
-    def _land(self, flight: Flight, answer: Answer, decision: Decision) -> None:
+    def _land(self, flight: InFlight, answer: Answer, decision: Decision) -> None:
         """Record what came of a request."""
         systemic = decision.status is Status.FAILED and isinstance(self._report.error, StoppedError)
         if decision.next is Next.STOP or systemic:
             self._unmark(flight)
             return
-        self._scribe.outbox.land(flight)
+        self._writer.outbox.land(flight)
         if decision.next is Next.WAIT and not self._stopped.is_set():
-            self._park(flight, build_entry(flight, decision.status, decision.reason, answer), decision.wait_s)
+            self._park(flight, build_outcome(flight, decision.status, decision.reason, answer), decision.wait_s)
         elif decision.status is Status.REJECTED and flight.operation.parts:
             self._take_apart(flight)
         else:
             self._settle(flight, decision.status, decision.reason, answer)
             self._advance(flight.lane)
-        self._scribe.wake()
+        self._writer.wake()
 
-    def _settle(self, flight: Flight, status: Status, reason: Reason | None = None, answer: Answer | None = None) -> None:
+    def _settle(self, flight: InFlight, status: Status, reason: Reason | None = None, answer: Answer | None = None) -> None:
         """End an operation's part in this run; its lane may go on."""
         operation, lane = flight.operation, flight.lane
-        entry = build_entry(flight, status, reason, answer)
-        entries = spread_entry(operation, entry)
-        self._scribe.outbox.settle(lane, entries)
+        outcome = build_outcome(flight, status, reason, answer)
+        outcomes = spread_outcome(operation, outcome)
+        self._writer.outbox.settle(lane, outcomes)
         self._record_customer(flight, status)
-        self._scribe.outbox.batch.released.extend(self._claims.settle(operation, status))
+        self._writer.outbox.batch.released.extend(self._claims.settle(operation, status))
         if operation.claim is not None and status is Status.UNCHANGED:
-            self._scribe.outbox.batch.accepted.append(operation.claim)
+            self._writer.outbox.batch.accepted.append(operation.claim)
         if status is Status.FAILED:
             lane.blocked = True
             self._unfreed.update(call.message_id for call in operation.calls if call.message_id in self._freeing)
             self._blocked_users.add(lane.user_id)
-            self._failed_in_a_row.extend(entries)
+            self._failed_in_a_row.extend(outcomes)
         self._take_off(lane)
-        self._scribe.wake()
+        self._writer.wake()
         if self._freeing:
             self._let_go_on(operation, status)
 
@@ -344,58 +344,58 @@ class _Courier:
             waiting.blocked = waiting.blocked or status is Status.FAILED
             self._advance(waiting)
 
-    def _leave(self, flight: Flight) -> None:
+    def _leave(self, flight: InFlight) -> None:
         """Let go of a call that somebody else sends or has sent: a second row of its id, under another user."""
         self._take_off(flight.lane)
-        self._scribe.outbox.batch.released.extend(self._claims.settle(flight.operation, Status.REJECTED))
+        self._writer.outbox.batch.released.extend(self._claims.settle(flight.operation, Status.REJECTED))
         self._advance(flight.lane)
 
-    def _record_customer(self, flight: Flight, status: Status) -> None:
+    def _record_customer(self, flight: InFlight, status: Status) -> None:
         operation, lane = flight.operation, flight.lane
         if operation.stream is not Stream.IDENTIFIES:
             return
         if status is Status.SENT:
             lane.known = {**lane.known, **operation.trait_hashes} if lane.known else operation.trait_hashes
             code = None if operation.claim is None else operation.claim.code
-            self._scribe.outbox.batch.customers.append(Customer(lane.user_id, lane.known, flight.call.message_id, sent=True, code=code))
+            self._writer.outbox.batch.customers.append(Customer(lane.user_id, lane.known, flight.call.message_id, sent=True, code=code))
         elif flight.uncertain:
             lane.known = None
-            self._scribe.outbox.batch.customers.append(Customer(lane.user_id, None))
+            self._writer.outbox.batch.customers.append(Customer(lane.user_id, None))
 
-    def _take_apart(self, flight: Flight) -> None:
+    def _take_apart(self, flight: InFlight) -> None:
         """Send the calls of a refused merged request one by one: only the guilty one is rejected."""
         lane = flight.lane
         lane.operations.popleft()
         lane.operations.extendleft(reversed(flight.operation.parts))
         self._claims.split(flight.operation)
         self._queued += len(flight.operation.parts) - 1
-        self._scribe.outbox.batch.restores.append(flight.call)
+        self._writer.outbox.batch.restores.append(flight.call)
         lane.busy = False
         self._advance(lane)
 
-    def _park(self, flight: Flight, entry: Entry, wait_s: float) -> None:
+    def _park(self, flight: InFlight, outcome: Outcome, wait_s: float) -> None:
         """Record a failed attempt and send again after a wait; meanwhile the call is not marked."""
-        flight.parked = entry
+        flight.parked = outcome
         self._record_customer(flight, Status.FAILED)
-        self._scribe.outbox.batch.entries.append(entry)
+        self._writer.outbox.batch.outcomes.append(outcome)
         self._parked[flight] = asyncio.get_running_loop().call_later(wait_s, self._unpark, flight)
 
-    def _unpark(self, flight: Flight) -> None:
+    def _unpark(self, flight: InFlight) -> None:
         del self._parked[flight]
-        self._scribe.submit(flight)
+        self._writer.submit(flight)
 
-    def _unmark(self, flight: Flight) -> None:
+    def _unmark(self, flight: InFlight) -> None:
         """Take the mark of a call back that was not sent, or not for a cause of its own."""
-        self._scribe.outbox.batch.restores.append(flight.call)
-        self._scribe.outbox.land(flight)
+        self._writer.outbox.batch.restores.append(flight.call)
+        self._writer.outbox.land(flight)
         self._record_customer(flight, Status.FAILED)
-        self._scribe.wake()
+        self._writer.wake()
 
     # Writing and stopping.
 
     async def _write(self) -> None:
         try:
-            await self._scribe.run(self._writing, self._committed, self._leave)
+            await self._writer.run(self._writing, self._committed, self._leave)
         except RehookSyncError as error:
             self._stop(error)
             self._report.error = error
@@ -412,19 +412,19 @@ class _Courier:
         self._stopped.set()
         for timer in self._parked.values():
             timer.cancel()
-        for flight in [*self._parked, *self._scribe.drop()]:
+        for flight in [*self._parked, *self._writer.drop()]:
             if flight.parked is None:
                 continue
             if isinstance(error, StoppedError):
-                self._scribe.outbox.take_back(flight.parked)
+                self._writer.outbox.take_back(flight.parked)
             else:
-                self._scribe.outbox.settle(flight.lane, [flight.parked])
+                self._writer.outbox.settle(flight.lane, [flight.parked])
         self._parked.clear()
         if isinstance(error, ApiDownError):
-            for entry in self._failed_in_a_row:
-                self._scribe.outbox.take_back(entry)
-                self._scribe.outbox.undone.append(entry)
-        self._scribe.wake()
+            for outcome in self._failed_in_a_row:
+                self._writer.outbox.take_back(outcome)
+                self._writer.outbox.undone.append(outcome)
+        self._writer.wake()
         self._progressed.set()
 
     def _committed(self, outbox: Outbox) -> None:
@@ -432,8 +432,8 @@ class _Courier:
             lane.unrecorded -= 1
         self._report.counts.update(map(_status, outbox.final))
         self._report.counts.subtract(map(_status, outbox.undone))
-        self._report.rejected.update(entry.reason for entry in outbox.final if entry.status is Status.REJECTED and entry.reason)
-        self._report.heed(self._throttle)
+        self._report.rejected.update(outcome.reason for outcome in outbox.final if outcome.status is Status.REJECTED and outcome.reason)
+        self._report.heed(self._adaptive)
         self._listen(self._report, outbox.final)
 
 

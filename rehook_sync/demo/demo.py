@@ -17,14 +17,14 @@ from rich.text import Text
 
 from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, add_second_batch, build_shop
 from rehook_sync.errors import InternalError, UsageError
-from rehook_sync.jobs.results import Plan, Request, RunResult
+from rehook_sync.jobs.results import Plan, RunOptions, RunResult
 from rehook_sync.models import Status, Stream, Trigger
 from rehook_sync.render.console import Screen, interruptible, run_exit_code, watched
 from rehook_sync.render.run import run_document, run_view
 from rehook_sync.render.text import line
 from rehook_sync.sandbox.admin import build_counts
 from rehook_sync.sandbox.server import Sandbox
-from rehook_sync.sandbox.store import Behaviour, Rehook
+from rehook_sync.sandbox.store import Behaviour, FakeRehook
 from rehook_sync.settings import PREFIX, load_settings
 from rehook_sync.sync import Sync
 
@@ -89,7 +89,7 @@ def _play(demo: _Demo, now: datetime) -> int:
     with demo.open() as sync:
         sync.init()
         screen.say(_step(3, "init", "the sync-state tables stand beside the shop's"))
-        screen.say(_step(4, "plan", "what a run would do; sends and writes nothing"), _plan_view(sync.plan(Request())))
+        screen.say(_step(4, "plan", "what a run would do; sends and writes nothing"), _plan_view(sync.plan(RunOptions())))
         screen.say(_step(5, "run", "do it"))
         code = _deliver(demo, sync)
         screen.say(*_sides_view(demo))
@@ -109,7 +109,7 @@ def _deliver(demo: _Demo, sync: Sync) -> int:
     """Do one run, show it, and compare both sides."""
     with interruptible() as interrupt:
         with watched(demo.screen, interrupt) as listen:
-            result = sync.run(Request(trigger=Trigger.DEMO), interrupt, listen)
+            result = sync.run(RunOptions(trigger=Trigger.DEMO), interrupt, listen)
         demo.results.append(result)
         demo.screen.say(*run_view(result))
         if result.error is not None:
@@ -149,7 +149,7 @@ def _check(demo: _Demo) -> None:
         raise InternalError(f"the demo's two sides differ: {'; '.join(wrong)}; its files are in {demo.folder}")
 
 
-def _repeated(store: Rehook) -> int:
+def _repeated(store: FakeRehook) -> int:
     return _whole(build_counts(store)["idempotency_keys_repeated"])
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, selec
 from sqlalchemy.schema import CreateSchema
 
 from rehook_sync.database.engine import open_database
-from rehook_sync.demo.shop_rows import Draft, Person, Row, Window
+from rehook_sync.demo.shop_rows import Draft, Period, Person, Row
 from rehook_sync.demo.shop_tables import build_tables
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Reason
@@ -63,7 +63,7 @@ def build_shop(url: str, *, seed: int = 7, users: int = 300, now: datetime, sche
         if taken:
             raise UsageError(f"there is a table '{taken[0]}' already; build the sample shop in an empty database or schema")
         draft = Draft(random.Random(seed), loaded_at, connection.dialect.name)  # noqa: S311 - sample data
-        _draft_two_weeks(draft, users, Window(loaded_at - timedelta(days=_DAYS), loaded_at - timedelta(seconds=5)))
+        _draft_two_weeks(draft, users, Period(loaded_at - timedelta(days=_DAYS), loaded_at - timedelta(seconds=5)))
         if schema is not None:
             connection.execute(CreateSchema(schema, if_not_exists=True))
         metadata.create_all(connection)
@@ -89,7 +89,7 @@ def add_second_batch(url: str, now: datetime, *, seed: int = 8, schema: str | No
         people = _read_people(connection, before)
         rng = random.Random(seed)  # noqa: S311 - sample data
         draft = Draft(rng, loaded_at, connection.dialect.name, loads_from=loaded_at, newest=newest)
-        _draft_since(draft, people, Window(newest, loaded_at))
+        _draft_since(draft, people, Period(newest, loaded_at))
         _draft_reloads(draft, connection, before)
         after = build_tables(schema, second_batch=True)
         _upgrade(connection, before, after)
@@ -97,12 +97,12 @@ def add_second_batch(url: str, now: datetime, *, seed: int = 8, schema: str | No
     return _facts(draft, known=frozenset(each.user_id for each in people))
 
 
-def _draft_two_weeks(draft: Draft, users: int, window: Window) -> None:
+def _draft_two_weeks(draft: Draft, users: int, window: Period) -> None:
     rng, known, new = draft.rng, [], []
     for number in range(1, users + 1):
         if number % 20 < 13:
             created_at = window.start - timedelta(days=rng.randrange(5, 500), seconds=rng.randrange(86400))
-            first_at = draft.moment(Window(window.start, window.start + timedelta(hours=36)))
+            first_at = draft.moment(Period(window.start, window.start + timedelta(hours=36)))
             known.append((draft.person(number, created_at), first_at))
         else:
             first_at = draft.moment(window)
@@ -130,7 +130,7 @@ def _draft_two_weeks(draft: Draft, users: int, window: Window) -> None:
         draft.repeat("identifies", None, row)
 
 
-def _draft_life(draft: Draft, person: Person, window: Window) -> None:
+def _draft_life(draft: Draft, person: Person, window: Period) -> None:
     """Write what one customer does after the first Identify call: visits, and Identify calls that change little or nothing."""
     rng = draft.rng
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
@@ -144,10 +144,10 @@ def _draft_life(draft: Draft, person: Person, window: Window) -> None:
             draft.identify(person.user_id, person.traits(), at + timedelta(seconds=20))
 
 
-def _draft_since(draft: Draft, people: list[Person], window: Window) -> None:
+def _draft_since(draft: Draft, people: list[Person], window: Period) -> None:
     rng = draft.rng
     numbers = [int(each.user_id.removeprefix("user_")) for each in people]
-    late = Window(window.start - _LATE_BY, window.start - timedelta(hours=1))
+    late = Period(window.start - _LATE_BY, window.start - timedelta(hours=1))
     for place in range(max(len(people) // 12, 6)):
         at = draft.moment(late if place < 3 else window)
         person = draft.person(max(numbers) + 1 + place, at)

@@ -27,7 +27,7 @@ from rehook_sync.demo.shop_catalogue import (
 from rehook_sync.demo.shop_tables import DRIFT_COLUMN, EVENT_NAMES, NEW_EVENT
 from rehook_sync.models import Reason
 
-__all__ = ["Draft", "Person", "Row", "Window"]
+__all__ = ["Draft", "Period", "Person", "Row"]
 
 Row = dict[str, Any]
 _HOURS = (1, 1, 1, 1, 1, 2, 3, 5, 7, 8, 8, 8, 9, 8, 7, 7, 7, 8, 9, 10, 10, 8, 5, 2)
@@ -37,15 +37,15 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Period:
     """The time the rows of a batch fall into, aware UTC."""
 
     start: datetime
     end: datetime
 
-    def since(self, moment: datetime) -> "Window":
+    def since(self, moment: datetime) -> "Period":
         """Return the part from a moment on."""
-        return Window(min(max(self.start, moment), self.end), self.end)
+        return Period(min(max(self.start, moment), self.end), self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Draft:
             referral_code=f"{_ascii(first).upper()[:6]}{number:04d}",
         )
 
-    def moment(self, window: Window) -> datetime:
+    def moment(self, window: Period) -> datetime:
         """Draw a time from a window: busy evenings, quiet nights and weekends."""
         span_s = (window.end - window.start).total_seconds()
         for _ in range(50):
@@ -185,7 +185,7 @@ class Draft:
             return replace(person, plan=self.rng.choice([each for each in PLANS if each != person.plan]))
         return replace(person, lifetime_value=round(person.lifetime_value + self.rng.choice(PRODUCTS).price, 2))
 
-    def break_rules(self, people: list[Person], window: Window) -> None:
+    def break_rules(self, people: list[Person], window: Period) -> None:
         """Write one or more rows for each reason that visits and signups do not cover."""
         rng, late = self.rng, window.since(window.end - (window.end - window.start) / 4)
         for owner, taker in zip(people[:3], people[3:6], strict=True):

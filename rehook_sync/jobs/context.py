@@ -8,8 +8,8 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig
-from rehook_sync.jobs.pipeline import IntakeConfig
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.pipeline import PipelineConfig
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Selection, Shard, Stream, Window
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.validation import Policy
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from rehook_sync.rehook.client import Rehook
 
-__all__ = ["Site", "load_heavy", "open_client", "source_config"]
+__all__ = ["JobContext", "load_heavy", "open_client", "source_config"]
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class JobContext:
     """What a run works on; its sync-state tables exist and have the right version.
 
     Shape:  transport: replaces the network in tests.  is_one_database: the warehouse can join the sync-state tables.
@@ -61,51 +61,51 @@ class Site:
         return ("sync_state",) if schema is None else (schema, "sync_state")
 
     def ledger(self, run_id: str, shard: int | None = None) -> Ledger:
-        """Return the writer of a run or of a part of it; it holds nothing yet."""
+        """Return the writer of a run or of a shard of it; it holds nothing yet."""
         return Ledger(self.database, run_id, self.settings.lease_ttl.total_seconds(), shard)
 
-    def windows(self, request: Request) -> dict[Stream, Window]:
+    def windows(self, options: RunOptions) -> dict[Stream, Window]:
         """Return what a run has to read of each stream. Raises UsageError when there is no lower bound."""
         now = self.state.now()
         windows = {}
-        for stream in request.streams:
+        for stream in options.streams:
             coverage = self.state.read_coverage(stream)
-            since = request.since if coverage.watermark is not None else request.since or _start(self.settings)
-            windows[stream] = next_window(coverage, self.settings.lookback, now, since, request.until)
+            since = options.since if coverage.watermark is not None else options.since or _start(self.settings)
+            windows[stream] = next_window(coverage, self.settings.lookback, now, since, options.until)
         return windows
 
-    def intake_config(self, run_id: str, request: Request, shard: Shard | None = None) -> IntakeConfig:
+    def pipeline_config(self, run_id: str, options: RunOptions, shard: Shard | None = None) -> PipelineConfig:
         """Return how rows are judged and shaped."""
         settings = self.settings
         names = Names(settings.trait_names, settings.property_names, settings.exclude)
         policy = Policy(settings.anonymous_calls, settings.conversion_events)
-        return IntakeConfig(
+        return PipelineConfig(
             run_id=run_id,
             names=names,
             policy=policy,
             merge=self.changes_only,
             chunk_rows=settings.chunk_rows,
             known_in=self.known_in,
-            limit=request.limit,
-            selection=request.only or Selection(),
+            limit=options.limit,
+            selection=options.only or Selection(),
             shard=shard,
         )
 
-    def delivery_config(self, parts: int = 1) -> DeliveryConfig:
-        """Return how to send, for one of several parts that work at the same time."""
+    def delivery_config(self, shards: int = 1) -> DeliveryConfig:
+        """Return how to send, for one of several shards that are delivered at the same time."""
         settings = self.settings
         return DeliveryConfig(
-            concurrency=max(settings.concurrency // parts, 1),
-            rate_limit=settings.rate_limit and settings.rate_limit / parts,
+            concurrency=max(settings.concurrency // shards, 1),
+            rate_limit=settings.rate_limit and settings.rate_limit / shards,
             policy=RetryPolicy(settings.max_attempts, settings.patience.total_seconds(), self.holds),
             api_down_after=settings.api_down_after,
             skip_unchanged=self.changes_only,
             renew_s=settings.lease_ttl.total_seconds() / 3,
         )
 
-    def client(self, parts: int = 1) -> "Rehook":
-        """Return a client of Rehook, for one of several parts that work at the same time."""
-        return open_client(self.settings, self.transport, parts)
+    def client(self, shards: int = 1) -> "Rehook":
+        """Return a client of Rehook, for one of several shards that are delivered at the same time."""
+        return open_client(self.settings, self.transport, shards)
 
 
 def load_heavy() -> None:
@@ -116,13 +116,13 @@ def load_heavy() -> None:
     import rehook_sync.rehook.transport  # noqa: F401, PLC0415
 
 
-def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None", parts: int = 1) -> "Rehook":
+def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None", shards: int = 1) -> "Rehook":
     """Return a client of Rehook. Raises SettingsError when the credentials are missing."""
     from rehook_sync.rehook.client import Rehook  # noqa: PLC0415 - see `load_heavy`
     from rehook_sync.rehook.transport import AiohttpTransport  # noqa: PLC0415
 
     key, secret = settings.require_credentials()
-    transport = transport or AiohttpTransport(max(settings.concurrency // parts, 1), settings.timeout)
+    transport = transport or AiohttpTransport(max(settings.concurrency // shards, 1), settings.timeout)
     return Rehook(transport, settings.api_url, key.get_secret_value(), secret.get_secret_value())
 
 

@@ -14,9 +14,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
-from rehook_sync.delivery.sender import Load
+from rehook_sync.delivery.sender import Chunk
 from rehook_sync.errors import DatabaseError
-from rehook_sync.models import ELSEWHERE, Call, Claim, Entry, Prior, Reason, Selection, Shard, SourceRow, Status, Stream, Window
+from rehook_sync.models import ELSEWHERE, Call, Claim, Outcome, PreviousOutcome, Reason, Selection, Shard, SourceRow, Status, Stream, Window
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 from rehook_sync.state.state import State
@@ -26,7 +26,7 @@ from rehook_sync.warehouse.segment import SegmentSource
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ClaimDesk", "Intake", "IntakeConfig"]
+__all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
 
 _Result = TypeVar("_Result")
 _FIRST_ROWS = 250
@@ -51,7 +51,7 @@ class ClaimDesk(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class IntakeConfig:
+class PipelineConfig:
     """How rows are judged and shaped, and how many are taken.
 
     Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.  limit: rows of this run.
@@ -69,19 +69,19 @@ class IntakeConfig:
     shard: Shard | None = None
 
 
-class Intake:
+class Pipeline:
     """The rows of one run, read once.
 
     Shape:  seen: rows gone through.  rows: judged so far, by stream.  rejected: by reason.  complete: the windows were read to their end.
     """
 
-    def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: IntakeConfig) -> None:
-        """Prepare; nothing is read before `read_loads`."""
+    def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
+        """Prepare; nothing is read before `read_chunks`."""
         self._source = source
         self._state = state
         self._desk = desk
         self._config = config
-        self._priors: dict[Key, Prior] = {}
+        self._previous: dict[Key, PreviousOutcome] = {}
         self._pending: set[Key] = set()
         self._freed: dict[str, str] = {}
         self.seen = 0
@@ -89,18 +89,18 @@ class Intake:
         self.rejected: Counter[Reason] = Counter()
         self.complete = False
 
-    def read_loads(self, windows: Mapping[Stream, Window], streams: Iterable[Stream]) -> Generator[Load, None, None]:
+    def read_chunks(self, windows: Mapping[Stream, Window], streams: Iterable[Stream]) -> Generator[Chunk, None, None]:
         """Yield the work of the windows and the selected calls of the streams, oldest first, a chunk at a time."""
         iterators = [self._read_stream(stream, window) for stream, window in windows.items()]
         iterators += [self._read_again(stream) for stream in streams]
-        rows = heapq.merge(*iterators, key=_order)
+        merged = heapq.merge(*iterators, key=_order)
         try:
             left = self._config.limit
             taken = min(_FIRST_ROWS, self._config.chunk_rows)
-            while chunk := list(islice(rows, taken)):
+            while rows := list(islice(merged, taken)):
                 taken = self._config.chunk_rows
-                fresh = self._fresh(chunk)
-                self.seen += len(chunk)
+                fresh = self._fresh(rows)
+                self.seen += len(rows)
                 if left is not None:
                     if len(fresh) > left:
                         fresh, left = fresh[:left], 0
@@ -121,9 +121,9 @@ class Intake:
         """Return how many of the rows judged so far have a durable outcome."""
         return self.rows.total() - len(self._pending)
 
-    def note_recorded(self, entries: Iterable[Entry]) -> None:
+    def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
         """Hear which outcomes have become durable; safe from another thread."""
-        self._pending.difference_update((entry.call.stream, entry.call.message_id) for entry in entries)
+        self._pending.difference_update((outcome.call.stream, outcome.call.message_id) for outcome in outcomes)
 
     def _read_stream(self, stream: Stream, window: Window) -> Generator[SourceRow, None, None]:
         yield from self._source.read_window(stream, window, self._config.known_in, self._config.shard)
@@ -134,47 +134,43 @@ class Intake:
             for call in page:
                 row = rows.get(call.message_id)
                 if row is not None and (self._config.shard is None or self._config.shard.holds(row.user_id)):
-                    self._priors[stream, call.message_id] = call.prior
+                    self._previous[stream, call.message_id] = call.previous
                     yield row
 
-    def _fresh(self, chunk: Iterable[SourceRow]) -> list[SourceRow]:
+    def _fresh(self, rows: Iterable[SourceRow]) -> list[SourceRow]:
         """Leave out duplicates, rows that are at work, and rows that were judged before, unless they are selected.
 
         Rows at work are looked up before the recorded ones: a row that becomes durable in between is found there.
         """
-        rows: dict[Key, SourceRow] = {}
-        for row in chunk:
+        first: dict[Key, SourceRow] = {}
+        for row in rows:
             key = (row.stream, row.message_id)
             if key not in self._pending:
-                rows.setdefault(key, row)
+                first.setdefault(key, row)
         known: dict[Key, Status] = {}
         for stream in Stream:
-            ids = [message_id for own, message_id in rows if own is stream]
+            ids = [message_id for own, message_id in first if own is stream]
             if ids:
                 known.update(((stream, message_id), status) for message_id, status in self._state.read_known(stream, ids).items())
-        return [row for key, row in rows.items() if self._is_due(key, known.get(key))]
+        return [row for key, row in first.items() if self._is_due(key, known.get(key))]
 
     def _is_due(self, key: Key, status: Status | None) -> bool:
-        return status is None if key not in self._priors else status is self._priors[key].status
+        return status is None if key not in self._previous else status is self._previous[key].status
 
-    def _judge(self, rows: Sequence[SourceRow]) -> Load:
+    def _judge(self, rows: Sequence[SourceRow]) -> Chunk:
         self._source.fill_properties([row for row in rows if row.stream is Stream.TRACKS])
         frame = shape(rows, self._config.names)
         judgement = self._judge_claims(frame)
-        priors = {key: self._priors.pop(key) for key in [(row.stream, row.message_id) for row in rows] if key in self._priors}
+        previous = {key: self._previous.pop(key) for key in [(row.stream, row.message_id) for row in rows] if key in self._previous}
         operations = build_operations(
-            judgement.accepted, claims=judgement.claims, priors=priors, waits=judgement.waits, merge=self._config.merge
+            judgement.accepted, claims=judgement.claims, previous=previous, waits=judgement.waits, merge=self._config.merge
         )
-        entries = [
-            Entry(_call(row, priors), Status.REJECTED, reason, detail, attempts=prior.attempts if (prior := _prior(row, priors)) else 0)
-            for row, reason, detail in zip(
-                judgement.rejected["row"], judgement.rejected["reason"], judgement.rejected["detail"], strict=True
-            )
-        ]
+        rejected = zip(*(judgement.rejected[name] for name in ("row", "reason", "detail")), strict=True)
+        outcomes = [_rejection(row, reason, detail, previous.get((row.stream, row.message_id))) for row, reason, detail in rejected]
         self.rows.update(row.stream for row in rows)
-        self.rejected.update(entry.reason for entry in entries if entry.reason)
+        self.rejected.update(outcome.reason for outcome in outcomes if outcome.reason)
         self._pending.update((row.stream, row.message_id) for row in rows)
-        return Load(operations, entries)
+        return Chunk(operations, outcomes)
 
     def _judge_claims(self, frame: "pd.DataFrame") -> Judgement:
         """Judge a frame; referral codes are looked up and taken in one step, so that nobody else can take them between."""
@@ -206,9 +202,6 @@ def _order(row: SourceRow) -> tuple[datetime, int, str]:
     return (row.occurred_at or row.received_at or FIRST_MOMENT, _RANK[row.stream], row.message_id)
 
 
-def _prior(row: SourceRow, priors: Mapping[Key, Prior]) -> Prior | None:
-    return priors.get((row.stream, row.message_id))
-
-
-def _call(row: SourceRow, priors: Mapping[Key, Prior]) -> Call:
-    return Call(row.stream, row.message_id, row.user_id, row.event, row.received_at, row.occurred_at, prior=_prior(row, priors))
+def _rejection(row: SourceRow, reason: Reason, detail: str | None, previous: PreviousOutcome | None) -> Outcome:
+    call = Call(row.stream, row.message_id, row.user_id, row.event, row.received_at, row.occurred_at, previous=previous)
+    return Outcome(call, Status.REJECTED, reason, detail, attempts=previous.attempts if previous else 0)

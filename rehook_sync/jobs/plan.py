@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from rehook_sync.jobs.context import Site
-from rehook_sync.jobs.pipeline import Intake
-from rehook_sync.jobs.results import Plan, Request, advice
+from rehook_sync.jobs.context import JobContext
+from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.results import Plan, RunOptions, rejection_notes
 from rehook_sync.models import Claim, Operation, Stream
 from rehook_sync.rules.bodies import is_unchanged
 
@@ -14,22 +14,22 @@ __all__ = ["PlannedClaims", "plan_run"]
 _Result = TypeVar("_Result")
 
 
-def plan_run(site: Site, request: Request, samples: int) -> Plan:
+def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     """Return what a run would do, with at most so many bodies as samples."""
-    windows = {} if request.only else site.windows(request)
-    ledger = site.ledger("plan")
-    intake = Intake(site.source, site.state, PlannedClaims(ledger.read_codes), site.intake_config("plan", request))
+    windows = {} if options.only else context.windows(options)
+    ledger = context.ledger("plan")
+    pipeline = Pipeline(context.source, context.state, PlannedClaims(ledger.read_codes), context.pipeline_config("plan", options))
     plan = Plan(windows)
     known: dict[str, Mapping[str, str] | None] = {}
-    for load in intake.read_loads(windows, request.streams):
-        users = {operation.user_id for operation in load.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
+    for chunk in pipeline.read_chunks(windows, options.streams):
+        users = {operation.user_id for operation in chunk.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
         known.update(dict.fromkeys(users) | ledger.read_customers(users))
-        for operation in load.operations:
-            _plan_operation(plan, operation, known, sample=len(plan.samples) < samples, changes_only=site.changes_only)
-    plan.rejected.update(intake.rejected)
-    plan.actions["rejected"] = intake.rejected.total()
-    plan.rows = intake.rows.total()
-    plan.notes.extend(advice(intake.rejected, plan.rows))
+        for operation in chunk.operations:
+            _plan_operation(plan, operation, known, sample=len(plan.samples) < samples, changes_only=context.changes_only)
+    plan.rejected.update(pipeline.rejected)
+    plan.actions["rejected"] = pipeline.rejected.total()
+    plan.rows = pipeline.rows.total()
+    plan.notes.extend(rejection_notes(pipeline.rejected, plan.rows))
     return plan
 
 
@@ -65,7 +65,7 @@ class PlannedClaims:
 def _plan_operation(
     plan: Plan, operation: Operation, known: dict[str, Mapping[str, str] | None], *, sample: bool, changes_only: bool
 ) -> None:
-    plan.retried += sum(call.prior is not None for call in operation.calls)
+    plan.retried += sum(call.previous is not None for call in operation.calls)
     if operation.stream is Stream.TRACKS:
         plan.actions["events"] += 1
     elif changes_only and is_unchanged(operation, known.get(operation.user_id)):

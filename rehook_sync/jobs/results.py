@@ -23,20 +23,20 @@ __all__ = [
     "Explanation",
     "Plan",
     "Progress",
-    "Request",
-    "RunPlan",
+    "RunOptions",
     "RunResult",
+    "StartedRun",
     "StatusReport",
     "Unjudged",
-    "advice",
-    "read_request",
+    "read_options",
     "read_since",
-    "slowness",
+    "rejection_notes",
+    "slowness_notes",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RunOptions:
     """What a caller asks of a run or a plan.
 
     Shape:  since: lower bound instead of the watermark.  stream: None for both.  limit: rows judged at most.
@@ -100,10 +100,10 @@ class RunResult:
 
 
 @dataclass(frozen=True, slots=True)
-class RunPlan:
-    """A run in parts that has begun.
+class StartedRun:
+    """A run in shards that has begun.
 
-    Shape:  shards: numbers of its parts; empty when there is nothing to do.  rows: due, as far as is known.
+    Shape:  shards: their numbers; empty when there is nothing to do.  rows: due, as far as is known.
             recovered: dead runs that this one cleaned up after.
     """
 
@@ -168,7 +168,9 @@ class Explanation:
     looked: bool = False
 
 
-def read_request(since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = "") -> Request:
+def read_options(
+    since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = ""
+) -> RunOptions:
     """Return what was asked for as text: times as people write them, `beginning`, the name of a stream.
 
     marks: what stands before an option's name, in errors. Raises UsageError naming the option.
@@ -178,7 +180,7 @@ def read_request(since: str | None, until: str | None, stream: str | None, trigg
     if stream is not None and stream not in set(Stream):
         raise UsageError(f"{marks}stream: {stream!r} is not one of {', '.join(Stream)}")
     high = None if until is None else _moment(f"{marks}until", until, now)
-    return Request(low, high, None if stream is None else Stream(stream), trigger=trigger)
+    return RunOptions(low, high, None if stream is None else Stream(stream), trigger=trigger)
 
 
 def read_since(text: str, now: datetime, *, marks: str = "") -> datetime | Beginning:
@@ -196,7 +198,7 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 _MANY_ANONYMOUS = 0.2
 
 
-def advice(rejected: Mapping[Reason, int], rows: int) -> list[str]:
+def rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
     """Return what the user should know of what was rejected, one line each."""
     dropped = rejected.get(Reason.ANONYMOUS_ID_PRESENT, 0)
     if dropped <= _MANY_ANONYMOUS * rows:
@@ -207,7 +209,7 @@ def advice(rejected: Mapping[Reason, int], rows: int) -> list[str]:
     ]
 
 
-def slowness(slowed: int, lowest: int, most: int) -> list[str]:
+def slowness_notes(slowed: int, lowest: int, most: int) -> list[str]:
     """Return what the user should know of an API under pressure."""
     if not slowed:
         return []

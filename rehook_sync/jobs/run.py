@@ -9,12 +9,12 @@ from datetime import datetime
 from itertools import chain, islice
 from threading import Thread
 
-from rehook_sync.delivery.sender import DeliveryReport, Load, deliver
+from rehook_sync.delivery.sender import Chunk, DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.jobs.context import Site, load_heavy
-from rehook_sync.jobs.pipeline import Intake
-from rehook_sync.jobs.results import Progress, Request, RunResult, advice, slowness
-from rehook_sync.models import Entry, RunStatus, RunSummary, Selection, Status, Stream, Window
+from rehook_sync.jobs.context import JobContext, load_heavy
+from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.results import Progress, RunOptions, RunResult, rejection_notes, slowness_notes
+from rehook_sync.models import Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rules.watermark import Beginning, next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -36,22 +36,22 @@ class RunBounds:
     newest: Mapping[Stream, datetime | None]
 
 
-def run_whole(site: Site, request: Request, interrupt: Interrupt, listen: Listener) -> RunResult:
+def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, listen: Listener) -> RunResult:
     """Do one run in one piece and say how it ended. Raises LeaseHeldError, before anything was done."""
-    state = site.state
-    with leased(site, _verb(request)) as (ledger, recovered):
-        windows = {} if request.only else site.windows(request)
+    state = context.state
+    with leased(context, _verb(options)) as (ledger, recovered):
+        windows = {} if options.only else context.windows(options)
         with ledger.transaction() as connection:
-            since = None if isinstance(request.since, Beginning) else request.since
-            state.record_start(connection, ledger.run_id, request.trigger, since, request.until)
-            if request.only and request.only.status is Status.IN_DOUBT:
+            since = None if isinstance(options.since, Beginning) else options.since
+            state.record_start(connection, ledger.run_id, options.trigger, since, options.until)
+            if options.only and options.only.status is Status.IN_DOUBT:
                 # Whoever has something in doubt may have failed calls as well; all go out, in order.
-                user_ids = state.release_doubtful(connection, request.only.ids)
-                request = Request(
-                    stream=request.stream, limit=request.limit, only=Selection(Status.FAILED, ids=tuple(user_ids)), trigger=request.trigger
+                user_ids = state.release_doubtful(connection, options.only.ids)
+                options = RunOptions(
+                    stream=options.stream, limit=options.limit, only=Selection(Status.FAILED, ids=tuple(user_ids)), trigger=options.trigger
                 )
-        ledger.reopens = request.only.status if request.only else Status.FAILED
-        intake = Intake(site.source, state, ledger, site.intake_config(ledger.run_id, request))
+        ledger.reopens = options.only.status if options.only else Status.FAILED
+        pipeline = Pipeline(context.source, state, ledger, context.pipeline_config(ledger.run_id, options))
         newest: dict[Stream, datetime | None] = {}
         report = DeliveryReport()
         try:
@@ -60,11 +60,11 @@ def run_whole(site: Site, request: Request, interrupt: Interrupt, listen: Listen
             loading = Thread(target=load_heavy)
             if None in watermarks.values():
                 loading.start()
-            newest = {stream: site.source.newest(stream, window) for stream, window in windows.items()}
+            newest = {stream: context.source.newest(stream, window) for stream, window in windows.items()}
             if not loading.ident and any(moment > (watermarks[stream] or moment) for stream, moment in newest.items() if moment):
                 loading.start()
-            work = Work(ledger, intake, intake.read_loads(windows, request.streams), windows)
-            report = deliver_work(site, work, interrupt, listen)
+            work = Work(ledger, pipeline, pipeline.read_chunks(windows, options.streams), windows)
+            report = deliver_work(context, work, interrupt, listen)
         except RehookSyncError as error:
             report.error = error
         unsettled = state.count_unsettled()
@@ -72,20 +72,22 @@ def run_whole(site: Site, request: Request, interrupt: Interrupt, listen: Listen
         status = run_status(report.error, unsettled, interrupted=report.interrupted)
         message = str(report.error) if report.error else None
         summary = RunSummary(ledger.run_id, status, sum(counts.values()), requests=report.requests, error=message, **counts)
-        complete = intake.complete and report.error is None and not report.interrupted
-        watermarks = record_end(state, ledger, summary, RunBounds(windows, newest), intake.rows, complete=complete)
-        notes = advice(intake.rejected, intake.rows.total()) + slowness(report.slowed, report.lowest, site.settings.concurrency)
+        complete = pipeline.complete and report.error is None and not report.interrupted
+        watermarks = record_end(state, ledger, summary, RunBounds(windows, newest), pipeline.rows, complete=complete)
+        notes = rejection_notes(pipeline.rejected, pipeline.rows.total()) + slowness_notes(
+            report.slowed, report.lowest, context.settings.concurrency
+        )
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
 
 
 @contextmanager
-def leased(site: Site, verb: str) -> Iterator[tuple[Ledger, list[RunSummary]]]:
+def leased(context: JobContext, verb: str) -> Iterator[tuple[Ledger, list[RunSummary]]]:
     """Hold the lease for one run, and first settle what dead runs left; gives their summaries as well."""
-    ledger = site.ledger(new_run_id(site.state.now(), verb))
+    ledger = context.ledger(new_run_id(context.state.now(), verb))
     ledger.acquire()
     try:
         with ledger.transaction() as connection:
-            recovered = site.state.recover(connection, ledger.run_id, hold=site.holds)
+            recovered = context.state.recover(connection, ledger.run_id, hold=context.holds)
         yield ledger, recovered
     finally:
         ledger.release()
@@ -104,46 +106,46 @@ class Work:
     """
 
     ledger: Ledger
-    intake: Intake
-    loads: Generator[Load, None, None]
+    pipeline: Pipeline
+    chunks: Generator[Chunk, None, None]
     counted: Mapping[Stream, Window] | None = None
 
 
-def deliver_work(site: Site, work: Work, interrupt: Interrupt, listen: Listener, *, parts: int = 1) -> DeliveryReport:
+def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
     """Send what is read, record what became of it, and tell how far it is."""
-    intake = work.intake
+    pipeline = work.pipeline
     total = 0
 
-    def begin(loads: Iterator[Load]) -> Iterator[Load]:
+    def begin(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         """Count while something is being sent, and only if there is more: what little there is is then looked through once, not twice."""
         nonlocal total
-        yield from islice(loads, 2)
+        yield from islice(chunks, 2)
         if work.counted is not None:
-            if intake.complete:
-                total = intake.rows.total()
-            elif intake.seen:
-                due = sum(site.source.count(stream, window, site.known_in) for stream, window in work.counted.items())
-                total = due + intake.recorded
+            if pipeline.complete:
+                total = pipeline.rows.total()
+            elif pipeline.seen:
+                due = sum(context.source.count(stream, window, context.known_in) for stream, window in work.counted.items())
+                total = due + pipeline.recorded
             listen(Progress(work.ledger.run_id, total))
-        yield from loads
+        yield from chunks
 
-    def committed(latest: DeliveryReport, entries: Sequence[Entry]) -> None:
-        intake.note_recorded(entries)
-        due = max(total, intake.seen)
+    def committed(latest: DeliveryReport, entries: Sequence[Outcome]) -> None:
+        pipeline.note_recorded(entries)
+        due = max(total, pipeline.seen)
         pressure = latest.at_once, latest.slowed, latest.lowest
-        listen(Progress(work.ledger.run_id, due, intake.seen, intake.rows.total(), dict(latest.counts), latest.requests, *pressure))
+        listen(Progress(work.ledger.run_id, due, pipeline.seen, pipeline.rows.total(), dict(latest.counts), latest.requests, *pressure))
 
-    with closing(work.loads) as loads, ThreadPoolExecutor(1, "first") as thread:
-        first = thread.submit(next, loads, None)
-        client = site.client(parts)  # what it needs is loaded while the first rows are read
-        feed = begin(chain(_one(first), loads))
-        return deliver(feed, client, work.ledger, site.delivery_config(parts), interrupt, committed)
+    with closing(work.chunks) as chunks, ThreadPoolExecutor(1, "first") as thread:
+        first = thread.submit(next, chunks, None)
+        client = context.client(shards)  # what it needs is loaded while the first rows are read
+        feed = begin(chain(_one(first), chunks))
+        return deliver(feed, client, work.ledger, context.delivery_config(shards), interrupt, committed)
 
 
-def _one(first: Future[Load | None]) -> Iterator[Load]:
-    load = first.result()
-    if load is not None:
-        yield load
+def _one(first: Future[Chunk | None]) -> Iterator[Chunk]:
+    chunk = first.result()
+    if chunk is not None:
+        yield chunk
 
 
 def record_end(
@@ -160,10 +162,10 @@ def record_end(
     return watermarks
 
 
-def _verb(request: Request) -> str:
-    if request.only is None:
+def _verb(options: RunOptions) -> str:
+    if options.only is None:
         return ""
-    return {Status.REJECTED: "revalidate", Status.IN_DOUBT: "resend"}.get(request.only.status, "retry")
+    return {Status.REJECTED: "revalidate", Status.IN_DOUBT: "resend"}.get(options.only.status, "retry")
 
 
 def run_status(error: RehookSyncError | None, unsettled: Mapping[Status, int], *, interrupted: bool) -> RunStatus:

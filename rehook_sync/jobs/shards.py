@@ -1,7 +1,7 @@
 """A run in shards: its users are cut into ranges, which several processes deliver.
 
-`start_parts` takes the lease, cuts the users into ranges and writes them down; `deliver_part` does one of them,
-in whichever process, and may be repeated; `finish_parts` finds all of them done and moves the watermark.
+`start_shards` takes the lease, cuts the users into ranges and writes them down; `deliver_shard` does one of them,
+in whichever process, and may be repeated; `finish_shards` finds all of them done and moves the watermark.
 """
 
 import time
@@ -15,9 +15,9 @@ import orjson
 
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
-from rehook_sync.jobs.context import Site, load_heavy
-from rehook_sync.jobs.pipeline import Intake
-from rehook_sync.jobs.results import Request, RunPlan, RunResult, advice
+from rehook_sync.jobs.context import JobContext, load_heavy
+from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes
 from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, record_end, run_status
 from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Status, Stream, Window
 from rehook_sync.rules.watermark import Beginning
@@ -26,18 +26,18 @@ from rehook_sync.state.ledger import Ledger
 
 __all__ = [
     "cut_users",
-    "deliver_part",
-    "finish_parts",
+    "deliver_shard",
+    "finish_shards",
     "read_bounds",
-    "start_parts",
+    "start_shards",
     "write_bounds",
 ]
 
 _FORMAT = 1
 
 
-def cut_users(tiles: Iterable[tuple[str, int]], parts: int) -> list[Shard]:
-    """Return at most `parts` ranges of users with about as many calls each; together they hold every user there is.
+def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
+    """Return at most `most` ranges of users with about as many calls each; together they hold every user there is.
 
     Shape:  tiles: first user id of a tile and the calls in it, in any order, of both streams.
     """
@@ -45,10 +45,10 @@ def cut_users(tiles: Iterable[tuple[str, int]], parts: int) -> list[Shard]:
     for first, number in tiles:
         calls[first] += number
     starts = sorted(calls, key=_bytes)
-    share = calls.total() / max(parts, 1)
+    share = calls.total() / max(most, 1)
     cuts, passed = [""], 0
     for place, first in enumerate(starts):
-        if place and len(cuts) < parts and passed >= share * len(cuts):
+        if place and len(cuts) < most and passed >= share * len(cuts):
             cuts.append(first)
         passed += calls[first]
     return [Shard(number, low, high) for number, (low, high) in enumerate(zip(cuts, [*cuts[1:], None], strict=True))]
@@ -92,69 +92,69 @@ def _time(text: str | None) -> datetime | None:
 _POLL_S = 0.25
 
 
-def start_parts(site: Site, request: Request, parts: int) -> RunPlan:
-    """Take the lease, begin a run and cut its users into at most `parts` ranges; the lease stays with the run.
+def start_shards(context: JobContext, options: RunOptions, most: int) -> StartedRun:
+    """Take the lease, begin a run and cut its users into at most `most` ranges; the lease stays with the run.
 
-    Raises: UsageError for what cannot be done in parts, LeaseHeldError while another run is at work.
+    Raises: UsageError for what cannot be done in shards, LeaseHeldError while another run is at work.
     """
-    if request.only is not None or request.limit is not None:
+    if options.only is not None or options.limit is not None:
         raise UsageError("a run in parts takes neither --limit nor a choice of rows: use one worker")
-    state, source = site.state, site.source
-    ledger = site.ledger(new_run_id(state.now()))
+    state, source = context.state, context.source
+    ledger = context.ledger(new_run_id(state.now()))
     ledger.acquire()
     try:
         with ledger.transaction() as connection:
-            recovered = state.recover(connection, ledger.run_id, hold=site.holds)
-        windows = site.windows(request)
-        plan = RunBounds(windows, {stream: source.newest(stream, window) for stream, window in windows.items()})
-        tiles = [tile for stream, window in windows.items() for tile in source.read_user_tiles(stream, window, site.known_in)]
+            recovered = state.recover(connection, ledger.run_id, hold=context.holds)
+        windows = context.windows(options)
+        bounds = RunBounds(windows, {stream: source.newest(stream, window) for stream, window in windows.items()})
+        tiles = [tile for stream, window in windows.items() for tile in source.read_user_tiles(stream, window, context.known_in)]
         due = sum(number for _, number in tiles) + state.count_unsettled().get(Status.FAILED, 0)
-        parts = min(parts, site.settings.concurrency) if source.can_split_users() else 1
-        shards = cut_users(tiles, parts if due else 1)
+        most = min(most, context.settings.concurrency) if source.can_split_users() else 1
+        shards = cut_users(tiles, most if due else 1)
         with ledger.transaction() as connection:
-            since = None if isinstance(request.since, Beginning) else request.since
-            state.record_start(connection, ledger.run_id, request.trigger, since, request.until)
+            since = None if isinstance(options.since, Beginning) else options.since
+            state.record_start(connection, ledger.run_id, options.trigger, since, options.until)
             status = ShardStatus.WAITING if due else ShardStatus.DONE
-            state.record_shards(connection, ledger.run_id, write_bounds(plan), shards, status)
+            state.record_shards(connection, ledger.run_id, write_bounds(bounds), shards, status)
     except BaseException:
         ledger.release()
         raise
-    return RunPlan(ledger.run_id, tuple(shard.number for shard in shards) if due else (), due, recovered)
+    return StartedRun(ledger.run_id, tuple(shard.number for shard in shards) if due else (), due, recovered)
 
 
-def deliver_part(site: Site, run_id: str, number: int, interrupt: Interrupt, listen: Listener) -> ShardResult:
-    """Deliver one part of a run and record how it ended; one that is done already is left alone.
+def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Interrupt, listen: Listener) -> ShardResult:
+    """Deliver one shard of a run and record how it ended; one that is done already is left alone.
 
     Waits for the lease of an earlier attempt that does not give it back to run out; what that one left in flight is
-    settled first. Raises LeaseLostError when another run has taken over, UsageError when there is no such part.
+    settled first. Raises LeaseLostError when another run has taken over, UsageError when there is no such shard.
     """
-    state = site.state
+    state = context.state
     text, shards = state.read_shards(run_id)
-    plan = read_bounds(text)
-    part = next((each for each in shards if each.shard.number == number), None)
-    if part is None:
+    bounds = read_bounds(text)
+    found = next((each for each in shards if each.shard.number == number), None)
+    if found is None:
         raise UsageError(f"run {run_id} has no part {number}")
-    if part.status is ShardStatus.DONE:
-        return ShardResult(run_id, number, part.status, part.rows, part.requests)
-    ledger = site.ledger(run_id, number)
+    if found.status is ShardStatus.DONE:
+        return ShardResult(run_id, number, found.status, found.rows, found.requests)
+    ledger = context.ledger(run_id, number)
     if not _acquire_patiently(ledger, interrupt):
         return ShardResult(run_id, number, ShardStatus.INTERRUPTED, {}, 0)
     try:
         with ledger.transaction() as connection:
             state.begin_shard(connection, run_id, number)
-            state.recover_users(connection, part.shard, hold=site.holds)
-        request = Request(stream=next(iter(plan.windows)) if len(plan.windows) == 1 else None)
-        intake = Intake(site.source, state, ledger, site.intake_config(run_id, request, part.shard))
+            state.recover_users(connection, found.shard, hold=context.holds)
+        options = RunOptions(stream=next(iter(bounds.windows)) if len(bounds.windows) == 1 else None)
+        pipeline = Pipeline(context.source, state, ledger, context.pipeline_config(run_id, options, found.shard))
         report = DeliveryReport()
         Thread(target=load_heavy).start()
         try:
-            work = Work(ledger, intake, intake.read_loads(plan.windows, request.streams))
-            report = deliver_work(site, work, interrupt, listen, parts=len(shards))
+            work = Work(ledger, pipeline, pipeline.read_chunks(bounds.windows, options.streams))
+            report = deliver_work(context, work, interrupt, listen, shards=len(shards))
         except RehookSyncError as error:
             report.error = error
-        status = ShardStatus.DONE if intake.complete else ShardStatus.INTERRUPTED
+        status = ShardStatus.DONE if pipeline.complete else ShardStatus.INTERRUPTED
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
-        result = ShardResult(run_id, number, status, intake.rows, report.requests, report.error)
+        result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error)
         with ledger.transaction() as connection:
             state.finish_shard(connection, result)
     finally:
@@ -162,19 +162,19 @@ def deliver_part(site: Site, run_id: str, number: int, interrupt: Interrupt, lis
     return result
 
 
-def finish_parts(site: Site, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
-    """End a run in parts: record its counts and, when all parts are done, its watermarks.
+def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
+    """End a run in shards: record its counts and, when all shards are done, its watermarks.
 
-    Shape:  error: what stopped a part, if the caller knows; else what that part wrote down.
-    Raises: RunUnfinishedError naming the parts of which nobody knows how they ended, LeaseLostError when another run has
-            taken over. A run with parts that stopped ends as stopped; until another run begins, these can be delivered
+    Shape:  error: what stopped a shard, if the caller knows; else what that shard wrote down.
+    Raises: RunUnfinishedError naming the shards of which nobody knows how they ended, LeaseLostError when another run has
+            taken over. A run with shards that stopped ends as stopped; until another run begins, these can be delivered
             and the run be finished again.
     """
-    state = site.state
-    ledger = site.ledger(run_id)
+    state = context.state
+    ledger = context.ledger(run_id)
     ledger.resume()
     text, shards = state.read_shards(run_id)
-    plan = read_bounds(text)
+    bounds = read_bounds(text)
     missing = [each.shard.number for each in shards if each.status in {ShardStatus.WAITING, ShardStatus.RUNNING}]
     if missing and not (error or interrupted):
         ledger.let_go()
@@ -194,12 +194,12 @@ def finish_parts(site: Site, run_id: str, error: RehookSyncError | None = None, 
     status = run_status(error, unsettled, interrupted=interrupted or not (done or error))
     requests = sum(each.requests for each in shards)
     summary = RunSummary(run_id, status, sum(counted.values()), requests=requests, error=str(error) if error else None, **counted)
-    watermarks = record_end(state, ledger, summary, plan, rows, complete=done and error is None)
+    watermarks = record_end(state, ledger, summary, bounds, rows, complete=done and error is None)
     if done:
         ledger.release()
     else:
         ledger.let_go()
-    return RunResult(summary, watermarks, rejected, error, (), unsettled, advice(rejected, summary.rows_read))
+    return RunResult(summary, watermarks, rejected, error, (), unsettled, rejection_notes(rejected, summary.rows_read))
 
 
 def _acquire_patiently(ledger: Ledger, interrupt: Interrupt) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ["Address", "SpelledRequest", "SpelledResponse", "Wire", "spell"]
+__all__ = ["Address", "Http1Connection", "SpelledRequest", "SpelledResponse", "spell"]
 
 _LONGEST_HEAD_BYTES = 131_072
 _MOST_UNREAD_BYTES = 65_536
@@ -67,7 +67,7 @@ class SpelledRequest(httpx.Request):
 class SpelledResponse(httpx.Response):
     """An answer whose headers are as they came, and are only looked into when somebody asks: of a good one nobody does."""
 
-    def __init__(self, wire: "Wire", stream: httpx.AsyncByteStream) -> None:
+    def __init__(self, wire: "Http1Connection", stream: httpx.AsyncByteStream) -> None:
         """Take the status and the headers of what a connection has received."""
         super().__init__(wire.status, headers=_NO_HEADERS, stream=stream)
         del self.headers  # none are there; from now on they are those of the class
@@ -96,7 +96,7 @@ async def spell(request: httpx.Request, path: bytes) -> bytes:
     return b"%s\r\n\r\n%s" % (head, content)
 
 
-class Wire(asyncio.Protocol):
+class Http1Connection(asyncio.Protocol):
     """A connection that is open, or was.
 
     Shape:  status, headers: of the answer at hand, once `send` has returned.  complete: its body is here to the end.

@@ -22,7 +22,7 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EofStream
 
-from rehook_sync.rehook.http1 import SpelledRequest, SpelledResponse, Wire, spell
+from rehook_sync.rehook.http1 import Http1Connection, SpelledRequest, SpelledResponse, spell
 
 __all__ = ["AiohttpTransport"]
 
@@ -47,7 +47,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     """Send requests over connections that aiohttp opens: no redirects, no cookies, no repeated request, no decompression.
 
     aiohttp finds the way: names, TLS, proxies. What it does for each request costs three times as much as the exchange itself
-    and is not needed here, so an open connection speaks our `Wire`, which also tells exactly whether a request may have left.
+    and is not needed here, so an open connection speaks our `Http1Connection`, which also tells exactly whether a request may have left.
     Units:  timeout_s covers the whole exchange, to the last byte of the answer; getting a connection may take half of it.
     Shape:  verify: False trusts any certificate; a context is used as it is; True trusts what the system and certifi trust.
     Proxies come from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY); loopback is never reached through one.
@@ -154,7 +154,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
             opened.close()
             raise aiohttp.ClientConnectionResetError("the connection was closed, or spoken to, at once")
-        wire = Wire()
+        wire = Http1Connection()
         wire.take_over(transport, protocol.connection_lost)
         return _Line(opened, wire, target.idle)
 
@@ -233,7 +233,7 @@ class _Line:
     """An open connection: what aiohttp knows of it, what is spoken over it, and where it waits for its next request."""
 
     opened: Connection
-    wire: Wire
+    wire: Http1Connection
     idle: "list[_Line]"
     used_at: float = 0.0
 
@@ -242,17 +242,17 @@ class _Deadlines:
     """Ends the exchanges that take too long, all with one timer: one of its own for each costs a tenth of the whole request."""
 
     def __init__(self) -> None:
-        self._kept: dict[Wire, float] = {}
+        self._kept: dict[Http1Connection, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = math.inf
 
-    def keep(self, wire: Wire, deadline: float) -> None:
+    def keep(self, wire: Http1Connection, deadline: float) -> None:
         """Have the exchange at hand fail once its time is over."""
         self._kept[wire] = deadline
         if deadline < self._due_at:
             self._set(deadline)
 
-    def forget(self, wire: Wire) -> None:
+    def forget(self, wire: Http1Connection) -> None:
         """Leave a connection alone from now on."""
         self._kept.pop(wire, None)
 

@@ -46,7 +46,7 @@ def _escape(character: str) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def to_json(document: Mapping[str, object], indent: int | None = None) -> str:
+def document_json(document: Mapping[str, object], indent: int | None = None) -> str:
     """Return a document as JSON: times as ISO-8601 UTC, enums as text, unprintable characters escaped."""
     text = json.dumps(_plain(document), ensure_ascii=False, indent=indent)
     return text if text.isprintable() else "".join(each if each.isprintable() or each == "\n" else _json_escape(each) for each in text)
@@ -134,7 +134,7 @@ class Screen:
 
     def _write_json(self, document: Mapping[str, object]) -> None:
         try:
-            sys.stdout.write(to_json(document, indent=2 if sys.stdout.isatty() else None) + "\n")
+            sys.stdout.write(document_json(document, indent=2 if sys.stdout.isatty() else None) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
             _leave(sys.stdout.fileno())

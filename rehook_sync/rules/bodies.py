@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from rehook_sync.models import Call, Claim, Operation, Prior, SourceRow, Stream
+from rehook_sync.models import Call, Claim, Operation, PreviousOutcome, SourceRow, Stream
 from rehook_sync.values import LONGEST_KEY_BYTES, is_too_long, payload_hash, to_json, to_json_value, to_text, trait_hashes
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _code_text(value: object) -> str | None:
 def build_operations(
     accepted: "pd.DataFrame",
     claims: Mapping[str, Claim],
-    priors: Mapping[tuple[Stream, str], Prior],
+    previous: Mapping[tuple[Stream, str], PreviousOutcome],
     *,
     waits: Mapping[str, str],
     merge: bool,
@@ -169,7 +169,7 @@ def build_operations(
     """Return the requests for one frame of accepted rows, in its order.
 
     Shape:  accepted: columns as `COLUMNS`, oldest first.  claims: message id -> the code it takes.
-            priors: (stream, message id) -> what an earlier run said.  waits: message id -> message id of the other
+            previous: (stream, message id) -> what an earlier run said.  waits: message id -> message id of the other
             user's Identify call that frees the code it takes.
     With `merge`, neighbouring Identify calls of a user become one request where the first of them stood: traits are
     united and the later value wins. Neighbouring means: no event of that user between them. A call that waits for
@@ -178,7 +178,7 @@ def build_operations(
     identities = zip(*(accepted[name].tolist() for name in _IDENTITY), strict=True)
     metadata, codes = accepted["metadata"].tolist(), accepted["referral_code"].tolist()
     operations = [
-        _operation(identity, sent, code, priors.get(identity[:2]) if priors else None, claims, waits)
+        _operation(identity, sent, code, previous.get(identity[:2]) if previous else None, claims, waits)
         for identity, sent, code in zip(identities, metadata, codes, strict=True)
     ]
     if not merge:
@@ -200,14 +200,19 @@ _IDENTITY = ("stream", "message_id", "user_id", "event", "received_at", "occurre
 
 
 def _operation(
-    identity: _Identity, metadata: _Metadata, code: str | None, prior: Prior | None, claims: Mapping[str, Claim], waits: Mapping[str, str]
+    identity: _Identity,
+    metadata: _Metadata,
+    code: str | None,
+    previous: PreviousOutcome | None,
+    claims: Mapping[str, Claim],
+    waits: Mapping[str, str],
 ) -> Operation:
     stream, message_id, user_id, event, _, _ = identity
     if stream is Stream.TRACKS:
         body = to_json({"event_name": event, "source_id": user_id, "metadata": metadata})
-        return Operation(stream, user_id, (Call(*identity, payload_hash(body), prior),), body)
+        return Operation(stream, user_id, (Call(*identity, payload_hash(body), previous),), body)
     body = _customer_body(user_id, metadata, code)
-    call = Call(*identity, payload_hash(body), prior)
+    call = Call(*identity, payload_hash(body), previous)
     hashes = trait_hashes(user_id, metadata)
     return Operation(stream, user_id, (call,), body, hashes, claims.get(message_id), (), waits.get(message_id))
 

@@ -12,14 +12,14 @@ from starlette.routing import Route
 
 from rehook_sync.sandbox.api import route_of
 from rehook_sync.sandbox.faults import Fault, FaultBoard
-from rehook_sync.sandbox.store import Behaviour, Received, Rehook
+from rehook_sync.sandbox.store import Behaviour, FakeRehook, Received
 
 __all__ = ["build_admin", "build_counts"]
 
 _FAULTS: TypeAdapter[list[Fault]] = TypeAdapter(list[Fault])
 
 
-def build_admin(store: Rehook, faults: FaultBoard) -> Starlette:
+def build_admin(store: FakeRehook, faults: FaultBoard) -> Starlette:
     """Return the application that serves `/_sandbox/` for one store and its faults."""
     admin = _Admin(store, faults)
     return Starlette(
@@ -39,7 +39,7 @@ def build_admin(store: Rehook, faults: FaultBoard) -> Starlette:
     )
 
 
-def build_counts(store: Rehook) -> dict[str, Any]:
+def build_counts(store: FakeRehook) -> dict[str, Any]:
     """Return the sums over everything received."""
     with store.lock:
         by_path = Counter((*_line(each), "no answer" if each.status is None else str(each.status)) for each in store.log)
@@ -70,7 +70,7 @@ def _nested(by_path: Counter[tuple[str, str, str]]) -> dict[str, dict[str, int]]
 
 
 class _Admin:
-    def __init__(self, store: Rehook, faults: FaultBoard) -> None:
+    def __init__(self, store: FakeRehook, faults: FaultBoard) -> None:
         self.store = store
         self.faults = faults
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from rehook_sync.sandbox.store import Credentials, Incoming, Received, Rehook, Reply, refusal
+from rehook_sync.sandbox.store import Credentials, FakeRehook, Incoming, Received, Reply, refusal
 
 __all__ = ["CUSTOMERS", "INVOKE", "answer", "build_incoming", "route_of"]
 
@@ -38,7 +38,7 @@ def build_incoming(method: str, path: str, headers: Iterable[tuple[bytes, bytes]
     return incoming
 
 
-def answer(store: Rehook, incoming: Incoming, received: Received) -> Reply:
+def answer(store: FakeRehook, incoming: Incoming, received: Received) -> Reply:
     """Carry a request out and return what Rehook says to it."""
     if not is_authorised(store.credentials, incoming.authorization):
         reply = refusal(401, "unauthorized", "API key or secret is wrong")
@@ -75,7 +75,7 @@ def route_of(path: str) -> tuple[str, str] | None:
     return None
 
 
-def _read(store: Rehook, incoming: Incoming) -> Reply:
+def _read(store: FakeRehook, incoming: Incoming) -> Reply:
     found = route_of(incoming.path)
     if found is None:
         return refusal(404, "not_found", "there is nothing at this path")
@@ -89,7 +89,7 @@ def _read(store: Rehook, incoming: Incoming) -> Reply:
     return store.read_referrals(value) if route == REFERRALS else store.read_customer(value)
 
 
-def _write(store: Rehook, incoming: Incoming, received: Received) -> Reply:
+def _write(store: FakeRehook, incoming: Incoming, received: Received) -> Reply:
     refused = _refused_envelope(store, incoming) or _refused_fields(store, incoming)
     if refused is not None:
         return refused
@@ -103,7 +103,7 @@ def _write(store: Rehook, incoming: Incoming, received: Received) -> Reply:
     return reply
 
 
-def _refused_envelope(store: Rehook, incoming: Incoming) -> Reply | None:
+def _refused_envelope(store: FakeRehook, incoming: Incoming) -> Reply | None:
     if incoming.method != "POST":
         return _wrong_method("POST")
     if incoming.content_type.partition(b";")[0].strip().lower() != b"application/json":
@@ -113,7 +113,7 @@ def _refused_envelope(store: Rehook, incoming: Incoming) -> Reply | None:
     return None if isinstance(incoming.payload, dict) else refusal(400, "invalid_json", "the body is not a JSON object")
 
 
-def _refused_fields(store: Rehook, incoming: Incoming) -> Reply | None:
+def _refused_fields(store: FakeRehook, incoming: Incoming) -> Reply | None:
     body: dict[str, Any] = incoming.payload
     keys = ["source_id"] if incoming.path == CUSTOMERS else ["event_name", "source_id"]
     if incoming.path == CUSTOMERS and body.get("referral_code") is not None:

@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from rehook_sync.sandbox.admin import build_admin
 from rehook_sync.sandbox.api import answer, build_incoming
 from rehook_sync.sandbox.faults import Fault, FaultBoard
-from rehook_sync.sandbox.store import Incoming, Received, Rehook, Reply, refusal
+from rehook_sync.sandbox.store import FakeRehook, Incoming, Received, Reply, refusal
 
 __all__ = ["SandboxApp"]
 
@@ -32,7 +32,7 @@ _GARBAGE = b"\x00\x01 this is not HTTP \xff\xfe\r\n\r\n"
 class SandboxApp:
     """One local Rehook behind ASGI."""
 
-    def __init__(self, store: Rehook, faults: FaultBoard) -> None:
+    def __init__(self, store: FakeRehook, faults: FaultBoard) -> None:
         """Serve this memory under these fault switches."""
         self.store = store
         self.faults = faults

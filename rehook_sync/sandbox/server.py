@@ -16,7 +16,7 @@ import uvicorn
 from rehook_sync.errors import InternalError, UsageError
 from rehook_sync.sandbox.app import SandboxApp
 from rehook_sync.sandbox.faults import FaultBoard
-from rehook_sync.sandbox.store import DEFAULT_CREDENTIALS, Behaviour, Credentials, Rehook
+from rehook_sync.sandbox.store import DEFAULT_CREDENTIALS, Behaviour, Credentials, FakeRehook
 
 __all__ = ["Sandbox", "serve"]
 
@@ -45,7 +45,7 @@ class Sandbox:
         self.host = loopback_address(host)
         self.port = port
         self.credentials = credentials
-        self.store = Rehook(behaviour or Behaviour(), credentials)
+        self.store = FakeRehook(behaviour or Behaviour(), credentials)
         self.faults = FaultBoard()
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -100,7 +100,7 @@ def serve(
     address = loopback_address(host)
     listener = open_listener(address, port)
     url = base_url(address, listener.getsockname()[1])
-    app = SandboxApp(Rehook(behaviour or Behaviour(), credentials), FaultBoard())
+    app = SandboxApp(FakeRehook(behaviour or Behaviour(), credentials), FaultBoard())
     _Server(app, listener, on_start=None if on_start is None else lambda: on_start(url)).run_to_end()
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["DEFAULT_CREDENTIALS", "Behaviour", "Credentials", "Customer", "Event", "Incoming", "Received", "Rehook", "Reply", "refusal"]
+__all__ = ["DEFAULT_CREDENTIALS", "Behaviour", "Credentials", "Customer", "Event", "FakeRehook", "Incoming", "Received", "Reply", "refusal"]
 
 
 class Credentials(NamedTuple):
@@ -144,7 +144,7 @@ def refusal(status: int, code: str, message: str) -> Reply:
 
 
 @dataclass(slots=True)
-class Rehook:
+class FakeRehook:
     """The memory of the local Rehook. Every method is safe to call from any thread.
 
     Shape:  customers: by source_id.  owners: referral code -> source_id.  events, log: in order of arrival.

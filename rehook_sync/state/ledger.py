@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from rehook_sync.database.engine import Database, utc_text
 from rehook_sync.database.queries import Statements
 from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError
-from rehook_sync.models import Batch, Call, Claim, Customer, Entry, Status, Stream
+from rehook_sync.models import Batch, Call, Claim, Customer, Outcome, Status, Stream
 
 __all__ = ["Ledger"]
 
@@ -32,11 +32,11 @@ Key = tuple[Stream, str]
 
 
 class Ledger:
-    """One holder of one lease, writing for one run or for one part of its users.
+    """One holder of one lease, writing for one run or for one shard of its users.
 
-    Shape:  reopens: status of the rows this run may take up again, beside new ones.  shard: number of the part, None for a whole run.
+    Shape:  reopens: status of the rows this run may take up again, beside new ones.  shard: number of the shard, None for a whole run.
     Units:  ttl_s: seconds the lease lasts after each write; the database's clock decides.
-    A part has a lease of its own under the run's, which it renews as well: whoever takes the run over retires all its parts.
+    A shard has a lease of its own under the run's, which it renews as well: whoever takes the run over retires all its shards.
     """
 
     def __init__(self, database: Database, run_id: str, ttl_s: float, shard: int | None = None) -> None:
@@ -47,7 +47,7 @@ class Ledger:
         self._sql = Statements("state", database.engine.dialect)
         self._writer = database.writer([self._sql[name] for name in ("batch_view", "batch_trigger") if database.dialect == "sqlite"])
         self._ttl_s = ttl_s
-        self._is_part = shard is not None
+        self._is_shard = shard is not None
         name = "run" if shard is None else f"shard {shard}"
         self._holder: dict[str, object] = {"name": name, "owner": owner_name(), "ttl_s": ttl_s, "fence": 0}
         self._valid_until = 0.0
@@ -55,7 +55,7 @@ class Ledger:
         self._marked: set[Key] = set()
 
     def acquire(self) -> None:
-        """Take the lease. Raises LeaseHeldError, naming the holder, while another run, or another attempt of this part, has it."""
+        """Take the lease. Raises LeaseHeldError, naming the holder, while another run, or another attempt of this shard, has it."""
         asked_at = time.monotonic()
         with self._database.transaction() as connection:
             self._renew_run(connection, asked_at)
@@ -66,7 +66,7 @@ class Ledger:
                     f"run {held.run_id} holds the lease until {held.expires_at} (owner {held.owner}); "
                     "wait for it, or see `python -m rehook_sync status`"
                 )
-            if not self._is_part:
+            if not self._is_shard:
                 connection.execute(self._sql["retire_shards"])
         self._holder["fence"] = int(fence)
         self._valid_until = asked_at + self._ttl_s
@@ -86,7 +86,7 @@ class Ledger:
         self._give_up("release_lease")
 
     def let_go(self) -> None:
-        """Let any other run begin, while parts of this one may still be taken up again as long as none has begun."""
+        """Let any other run begin, while shards of this one may still be taken up again as long as none has begun."""
         self._give_up("let_go_of_run")
 
     def _give_up(self, how: str) -> None:
@@ -96,7 +96,7 @@ class Ledger:
         self._valid_until = 0.0
 
     def _renew_run(self, connection: Connection, now: float) -> None:
-        """Extend the lease of the whole run, now and then, while a part of it is at work; always before the part's own.
+        """Extend the lease of the whole run, now and then, while a shard of it is at work; always before the shard's own.
 
         Whoever takes a run over locks the rows in the same order, so that the two cannot wait for each other.
         """
@@ -106,7 +106,7 @@ class Ledger:
             self._run_renewed_at = now
 
     def _run_is_due(self, now: float) -> bool:
-        return self._is_part and now - self._run_renewed_at >= self._ttl_s / 3
+        return self._is_shard and now - self._run_renewed_at >= self._ttl_s / 3
 
     def _lost(self) -> LeaseLostError:
         self._valid_until = 0.0
@@ -137,32 +137,32 @@ class Ledger:
     def write(self, batch: Batch) -> frozenset[Key]:
         """Write one batch, all or nothing; an empty one renews the lease. Safe to repeat.
 
-        Returns the calls whose mark did not take, because they are settled or another part of the run is sending them:
+        Returns the calls whose mark did not take, because they are settled or another shard of the run is sending them:
         these must not be sent.
         """
-        entries = {(entry.call.stream, entry.call.message_id): entry for entry in batch.entries}
+        newest = {(outcome.call.stream, outcome.call.message_id): outcome for outcome in batch.outcomes}
         is_plain = not (batch.restores or batch.accepted or batch.released or self._run_is_due(time.monotonic()))
-        refused = self._write_at_once(entries, batch.customers) if is_plain else None
+        refused = self._write_at_once(newest, batch.customers) if is_plain else None
         if refused is None:
-            refused = self._write_step_by_step(batch, entries)
-        for key, entry in entries.items():
-            if entry.status is Status.SENDING and key not in refused:
+            refused = self._write_step_by_step(batch, newest)
+        for key, outcome in newest.items():
+            if outcome.status is Status.SENDING and key not in refused:
                 self._marked.add(key)
             else:
                 self._marked.discard(key)
         return refused
 
-    def _write_at_once(self, newest: Mapping[Key, Entry], customers: Sequence[Customer]) -> frozenset[Key] | None:
+    def _write_at_once(self, newest: Mapping[Key, Outcome], customers: Sequence[Customer]) -> frozenset[Key] | None:
         """Write what a batch usually holds as one statement. When anything is not as expected nothing is written and None returned.
 
         What is marked needs no more than its outcome: half the work.
         """
-        marks = [entry for entry in newest.values() if entry.status is Status.SENDING]
-        others = [(key, entry) for key, entry in newest.items() if entry.status is not Status.SENDING]
-        outcomes = [entry for key, entry in others if key in self._marked]
-        entries = [entry for key, entry in others if key not in self._marked]
+        marks = [outcome for outcome in newest.values() if outcome.status is Status.SENDING]
+        others = [(key, outcome) for key, outcome in newest.items() if outcome.status is not Status.SENDING]
+        updates = [outcome for key, outcome in others if key in self._marked]
+        inserts = [outcome for key, outcome in others if key not in self._marked]
         asked_at = time.monotonic()
-        values = self._batch_values(outcomes, entries, marks, customers)
+        values = self._batch_values(updates, inserts, marks, customers)
         try:
             written = self._writer.execute(self._sql["write_batch"], {**values, "strict": True})
         except ConflictError:
@@ -172,13 +172,13 @@ class Ledger:
         self._valid_until = asked_at + self._ttl_s
         return frozenset()
 
-    def _write_step_by_step(self, batch: Batch, newest: Mapping[Key, Entry]) -> frozenset[Key]:
+    def _write_step_by_step(self, batch: Batch, newest: Mapping[Key, Outcome]) -> frozenset[Key]:
         """Write any batch. Should a mark be gone, its outcome is written all the same."""
-        marks = {key: entry for key, entry in newest.items() if entry.status is Status.SENDING}
-        entries = [entry for entry in newest.values() if entry.status is not Status.SENDING]
+        marks = {key: outcome for key, outcome in newest.items() if outcome.status is Status.SENDING}
+        inserts = [outcome for outcome in newest.values() if outcome.status is not Status.SENDING]
         with self._holding(self._writer.transaction()) as connection:
             self._write_restores(connection, batch.restores)
-            values = self._batch_values([], entries, list(marks.values()), batch.customers)
+            values = self._batch_values([], inserts, list(marks.values()), batch.customers)
             connection.execute(self._sql["write_batch"], {**values, "strict": False})
             refused = self._find_refused(connection, marks) if marks else frozenset()
             self._write_accepted(connection, batch.accepted)
@@ -186,19 +186,19 @@ class Ledger:
         return refused
 
     def _batch_values(
-        self, outcomes: Sequence[Entry], entries: Sequence[Entry], marks: Sequence[Entry], customers: Sequence[Customer]
+        self, updates: Sequence[Outcome], inserts: Sequence[Outcome], marks: Sequence[Outcome], customers: Sequence[Customer]
     ) -> dict[str, object]:
         return {
             **self._holder,
             "run_id": self.run_id,
             "reopens": self.reopens,
-            "outcomes": _json([_outcome_row(entry) for entry in outcomes]),
-            "entries": _json([_entry_row(entry) for entry in entries]),
-            "marks": _json([_mark_row(entry) for entry in marks]),
+            "outcomes": _json([_update_row(outcome) for outcome in updates]),
+            "entries": _json([_insert_row(outcome) for outcome in inserts]),
+            "marks": _json([_mark_row(outcome) for outcome in marks]),
             "customers": _json([_customer_row(customer) for customer in _newest(customers)]),
         }
 
-    def _find_refused(self, connection: Connection, marks: Mapping[Key, Entry]) -> frozenset[Key]:
+    def _find_refused(self, connection: Connection, marks: Mapping[Key, Outcome]) -> frozenset[Key]:
         """Return the calls whose mark did not take."""
         rows = _json(
             [{"stream": stream, "message_id": message_id, "user_id": mark.call.user_id} for (stream, message_id), mark in marks.items()]
@@ -208,10 +208,10 @@ class Ledger:
         return frozenset(key for key in marks if (key[0], _stored(key[1])) not in mine)
 
     def _write_restores(self, connection: Connection, calls: Sequence[Call]) -> None:
-        fresh = [{"stream": call.stream, "message_id": call.message_id} for call in calls if call.prior is None]
+        fresh = [{"stream": call.stream, "message_id": call.message_id} for call in calls if call.previous is None]
         if fresh:
             connection.execute(self._sql["forget_marks"], {"rows": _json(fresh), "run_id": self.run_id})
-        earlier = [_prior_row(call) for call in calls if call.prior is not None]
+        earlier = [_previous_row(call) for call in calls if call.previous is not None]
         if earlier:
             connection.execute(self._sql["restore_prior"], {"rows": _json(earlier)})
 
@@ -301,15 +301,15 @@ def _json(value: object) -> str:
     return _ESCAPE.sub(lambda found: "\\ufffd" if found[0] == _NUL else found[0], text) if _NUL in text else text
 
 
-def _outcome_row(entry: Entry) -> Sequence[object]:
-    call, status, reason, detail, http_status, attempts, sent_as = entry
+def _update_row(outcome: Outcome) -> Sequence[object]:
+    call, status, reason, detail, http_status, attempts, sent_as = outcome
     return call.stream, call.message_id, status, reason, detail, http_status, attempts, sent_as
 
 
-def _mark_row(entry: Entry) -> Sequence[object]:
-    call = entry.call
+def _mark_row(outcome: Outcome) -> Sequence[object]:
+    call = outcome.call
     received_at, occurred_at = _time(call.received_at), _time(call.occurred_at)
-    return call.stream, call.message_id, call.user_id, call.event, received_at, occurred_at, entry.attempts, call.payload_hash
+    return call.stream, call.message_id, call.user_id, call.event, received_at, occurred_at, outcome.attempts, call.payload_hash
 
 
 def _stored(message_id: str) -> str:
@@ -320,23 +320,23 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else utc_text(moment)
 
 
-def _entry_row(entry: Entry) -> Sequence[object]:
-    return *_mark_row(entry), entry.status, entry.reason, entry.detail, entry.http_status, entry.sent_as
+def _insert_row(outcome: Outcome) -> Sequence[object]:
+    return *_mark_row(outcome), outcome.status, outcome.reason, outcome.detail, outcome.http_status, outcome.sent_as
 
 
-def _prior_row(call: Call) -> dict[str, object]:
-    prior = call.prior
-    if prior is None:
+def _previous_row(call: Call) -> dict[str, object]:
+    previous = call.previous
+    if previous is None:
         raise InternalError("a call without an earlier record cannot get it back")
     return {
         "stream": call.stream,
         "message_id": call.message_id,
-        "status": prior.status,
-        "reason": prior.reason,
-        "detail": prior.detail,
-        "http_status": prior.http_status,
-        "attempts": prior.attempts,
-        "run_id": prior.run_id,
+        "status": previous.status,
+        "reason": previous.reason,
+        "detail": previous.detail,
+        "http_status": previous.http_status,
+        "attempts": previous.attempts,
+        "run_id": previous.run_id,
     }
 
 

@@ -17,7 +17,7 @@ from rehook_sync.database.queries import Statements
 from rehook_sync.errors import UsageError
 from rehook_sync.models import (
     Facts,
-    Prior,
+    PreviousOutcome,
     Reason,
     RunStatus,
     RunSummary,
@@ -51,7 +51,7 @@ class DueCall:
     """A recorded call that is taken up again."""
 
     message_id: str
-    prior: Prior
+    previous: PreviousOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """A part of a run, as it is written down; rows and requests of all attempts."""
+    """A shard of a run, as it is written down; rows and requests of all attempts."""
 
     shard: Shard
     status: ShardStatus
@@ -123,7 +123,7 @@ class State:
                 yield [
                     DueCall(
                         row.message_id,
-                        Prior(row.reason, row.detail, row.http_status, row.attempts, row.run_id, Status(row.status)),
+                        PreviousOutcome(row.reason, row.detail, row.http_status, row.attempts, row.run_id, Status(row.status)),
                     )
                     for row in page
                 ]
@@ -236,12 +236,12 @@ class State:
         connection.execute(self._sql["insert_shards"], {"run_id": run_id, "plan": bounds, "rows": rows, "status": status})
 
     def read_shards(self, run_id: str) -> tuple[str, list[ShardRecord]]:
-        """Return what the parts of a run share, and the parts in order. Raises UsageError for a run that is not in parts."""
+        """Return what the shards of a run share, and the shards in order. Raises UsageError for a run that is not in shards."""
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["read_shards"], {"run_id": run_id}).all()
         if not rows:
             raise UsageError(f"there is no run {run_id} in parts")
-        parts = [
+        shards = [
             ShardRecord(
                 Shard(row.shard, row.low_user, row.high_user),
                 ShardStatus(row.status),
@@ -251,14 +251,14 @@ class State:
             )
             for row in rows
         ]
-        return rows[0].plan, parts
+        return rows[0].plan, shards
 
     def begin_shard(self, connection: Connection, run_id: str, number: int) -> None:
-        """Note that a part is at work."""
+        """Note that a shard is at work."""
         connection.execute(self._sql["begin_shard"], {"run_id": run_id, "shard": number})
 
     def finish_shard(self, connection: Connection, result: ShardResult) -> None:
-        """Note how an attempt at a part ended; what attempts did adds up."""
+        """Note how an attempt at a shard ended; what attempts did adds up."""
         values = {"run_id": result.run_id, "shard": result.shard, "status": result.status, "requests": result.requests}
         rows = {f"rows_{stream}": result.rows.get(stream, 0) for stream in Stream}
         error = str(result.error) if result.error else None

@@ -30,7 +30,7 @@ from sqlalchemy import create_engine, make_url
 from warehouse import Row, add_rows, identify, make_warehouse, run_sql, track
 
 from rehook_sync.sandbox.server import Sandbox
-from rehook_sync.sandbox.store import Behaviour, Incoming, Received, Rehook
+from rehook_sync.sandbox.store import Behaviour, FakeRehook, Incoming, Received
 
 from .conftest import ROOT, Done, wait_until, write_settings
 
@@ -183,7 +183,7 @@ def _become(order: Mapping[str, Any]) -> None:
     sys.argv = ["__main__.py", *order["arguments"]]
 
 
-class Watched(Rehook):
+class Watched(FakeRehook):
     """A Rehook that tells when a request has arrived, before anything comes of it, and when it has been answered."""
 
     def __init__(self, behaviour: Behaviour | None = None) -> None:

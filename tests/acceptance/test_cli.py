@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rehook_sync import __version__
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
@@ -527,7 +527,7 @@ def test_status_shows_so_many_runs(shop: Shop) -> None:
     assert "no run yet" in shop("status").out
     with shop.opened() as sync:
         for _ in range(3):
-            sync.run(Request(Beginning.BEGINNING, limit=1), Interrupt())
+            sync.run(RunOptions(Beginning.BEGINNING, limit=1), Interrupt())
     assert len(shop("status", "--json").json["runs"]) == 3
     assert len(shop("status", "--json", "--runs", "2").json["runs"]) == 2
 
@@ -569,7 +569,7 @@ def test_what_comes_from_data_cannot_drive_the_terminal(shop: Shop) -> None:
     columns, times = "(id, user_id, event, event_text, received_at, timestamp)", "(SELECT min(received_at) FROM tracks)"
     shop.execute(f"INSERT INTO tracks {columns} VALUES ('evil-1', ?, 'evil', ?, {times}, {times})", user_id, event)
     with shop.opened() as sync:
-        sync.run(Request(Beginning.BEGINNING), Interrupt())
+        sync.run(RunOptions(Beginning.BEGINNING), Interrupt())
     by_message, by_user, document = shop("explain", "evil-1"), shop("explain", user_id), shop("explain", "evil-1", "--json")
     for done in (by_message, by_user, document):
         assert done.code == 0

@@ -105,12 +105,12 @@ def test_the_dag_begins_with_a_cron_schedule_or_an_event_of_the_warehouse_and_no
 def test_times_pass_the_form_and_the_task(value: str) -> None:
     from airflow.sdk import ParamsDict
 
-    from rehook_sync.jobs.results import read_request
+    from rehook_sync.jobs.results import read_options
 
     params = ParamsDict({**load_dag("rehook_sync").params, "since": load_dag("rehook_sync").params.get_param("since")})
     params["since"] = value
     params.validate()
-    assert read_request(value, None, None).since is not None
+    assert read_options(value, None, None).since is not None
 
 
 @pytest.mark.parametrize("value", ["yesterday", "2026-1-1", "12", "2026-11-01; rm"])

@@ -11,7 +11,7 @@ from accounting import read_rows
 from airflow_home import HOME, AirflowShop, run_dag
 
 from rehook_sync.demo.shop import add_second_batch
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Selection, Status
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
@@ -150,7 +150,7 @@ def test_rows_in_doubt_end_red_and_wait_for_a_human(airflow_shop: AirflowShop) -
 def test_a_run_of_the_command_line_keeps_the_dag_out(airflow_shop: AirflowShop) -> None:
     with Sync(load_settings(None, {}, **direct_settings(airflow_shop))) as sync:
         sync.init()
-        sync.start(Request(since=Beginning.BEGINNING), 1)
+        sync.start(RunOptions(since=Beginning.BEGINNING), 1)
         ended = airflow_shop.run(shards=2)
     assert ended.state == "failed"
     assert ended.tasks["plan", -1] == "failed"
@@ -210,4 +210,4 @@ def test_nothing_to_decide_is_green(airflow_shop: AirflowShop) -> None:
     assert ended.state == "success"
     assert set(ended.tasks.values()) == {"skipped"}
     with Sync(load_settings(None, {}, **direct_settings(airflow_shop))) as sync:
-        assert sync.plan(Request(only=Selection(Status.FAILED))).rows == 0
+        assert sync.plan(RunOptions(only=Selection(Status.FAILED))).rows == 0

@@ -14,7 +14,7 @@ from warehouse import add_rows, identify, run_sql, track
 import rehook_sync.jobs.audit
 from rehook_sync.errors import UsageError
 from rehook_sync.jobs.audit import AuditReport, Unjudged, class_of
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Stream
 from rehook_sync.render.audit import audit_document
 from rehook_sync.rules.watermark import Beginning, Coverage
@@ -35,7 +35,7 @@ def look(bench: Bench, since: datetime | Beginning = ALL, until: datetime | None
     tables = ("sync_runs", "sync_watermarks", "sync_state", "sync_customers", "sync_lease")
     before = {table: bench.read_state(table) for table in tables}
     with bench.sync(**changes) as sync:
-        report = sync.audit(Request(since=since, until=until))
+        report = sync.audit(RunOptions(since=since, until=until))
     assert {table: bench.read_state(table) for table in tables} == before
     check_sums(bench, report)
     return report
@@ -182,9 +182,9 @@ def test_pruned_rows_still_count(bench: Bench) -> None:
 def test_one_stream_and_a_period_that_ends_before_it_begins(bench: Bench) -> None:
     bench.fill(tracks=[track("a", "ada", when=ago(days=1))])
     with bench.sync() as sync:
-        assert [each.stream for each in sync.audit(Request(since=ALL, stream=Stream.TRACKS)).streams] == [Stream.TRACKS]
+        assert [each.stream for each in sync.audit(RunOptions(since=ALL, stream=Stream.TRACKS)).streams] == [Stream.TRACKS]
         with pytest.raises(UsageError, match="is not before the end of the period"):
-            sync.audit(Request(since=ago(days=1), until=ago(days=2)))
+            sync.audit(RunOptions(since=ago(days=1), until=ago(days=2)))
 
 
 def test_what_a_run_at_work_holds_is_said(bench: Bench) -> None:

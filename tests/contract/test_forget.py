@@ -14,7 +14,7 @@ from warehouse import add_rows, identify, track
 
 import rehook_sync.jobs.maintenance
 from rehook_sync.errors import LeaseHeldError, UsageError
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Selection, Status
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.person import Person, Traces
@@ -93,7 +93,7 @@ def test_person_is_gone_and_counts_stay_and_nothing_is_sent_again(bench: Bench) 
     for since in (None, ALL):
         assert bench.run(since, check=False).summary.rows_read == 0
     with bench.sync(anonymous_calls="allow_with_user_id") as sync:
-        again = sync.run(Request(only=Selection(Status.REJECTED)), Interrupt()).summary
+        again = sync.run(RunOptions(only=Selection(Status.REJECTED)), Interrupt()).summary
         assert (again.rows_read, again.requests) == (1, 2), "bob's call with the code that is free here, and none of ada's"
         assert sync.explain(ADA).rows == []
     assert ADA not in {each.source_id for each in bench.sandbox.store.log[requests:]}
@@ -154,7 +154,7 @@ def test_failed_calls_are_refused_or_given_up_and_never_sent(bench: Bench) -> No
     assert bench.run(ALL, check=False).summary.rows_read == 0
     with bench.sync() as sync:
         for status in (Status.FAILED, Status.REJECTED):
-            sync.run(Request(only=Selection(status)), Interrupt())
+            sync.run(RunOptions(only=Selection(status)), Interrupt())
     assert ADA not in {each.source_id for each in bench.sandbox.store.log[requests:]}
 
 
@@ -222,7 +222,7 @@ def test_pruned_calls_are_not_judged_again(bench: Bench) -> None:
     fill(bench)
     bench.change_state("UPDATE {sync_state} SET user_id = NULL, event = NULL, detail = NULL, payload_hash = NULL")
     with bench.sync(anonymous_calls="allow_with_user_id") as sync:
-        assert sync.run(Request(only=Selection(Status.REJECTED)), Interrupt()).summary.rows_read == 0
+        assert sync.run(RunOptions(only=Selection(Status.REJECTED)), Interrupt()).summary.rows_read == 0
 
 
 def test_sqlite_file_does_not_keep_the_bytes(request: pytest.FixtureRequest) -> None:

@@ -18,8 +18,8 @@ from rehook_sync.models import (
     Call,
     Claim,
     Customer,
-    Entry,
-    Prior,
+    Outcome,
+    PreviousOutcome,
     Reason,
     RunStatus,
     RunSummary,
@@ -112,14 +112,14 @@ def test_expired_holder_can_record_nothing_after_a_takeover(database: Database, 
     expire(database)
     Ledger(database, "run-2", 60).acquire()
     with pytest.raises(LeaseLostError, match="run-1 lost its lease"):
-        ledger.write(Batch(entries=[Entry(call("a"), Status.SENT)]))
+        ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENT)]))
     assert rows(database, "a") == []
     assert not ledger.is_valid
 
 
 def test_expired_holder_goes_on_when_nobody_took_over(database: Database, ledger: Ledger) -> None:
     expire(database)
-    ledger.write(Batch(entries=[Entry(call("a"), Status.SENT)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENT)]))
     assert ledger.is_valid
     with pytest.raises(LeaseHeldError):
         Ledger(database, "run-2", 60).acquire()
@@ -134,9 +134,9 @@ def test_late_release_does_not_take_the_lease_from_its_new_holder(database: Data
 
 
 def test_mark_becomes_an_outcome_and_keeps_when_it_was_first_seen(database: Database, state: State, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), Status.SENDING)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENDING)]))
     [marked] = rows(database, "a")
-    ledger.write(Batch(entries=[Entry(call("a"), Status.SENT, http_status=200, attempts=1)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENT, http_status=200, attempts=1)]))
     [sent] = rows(database, "a")
     assert (marked["status"], marked["settled_at"]) == ("sending", None)
     assert (sent["status"], sent["http_status"], sent["attempts"]) == ("sent", 200, 1)
@@ -145,7 +145,7 @@ def test_mark_becomes_an_outcome_and_keeps_when_it_was_first_seen(database: Data
 
 
 def test_times_come_back_to_the_microsecond(state: State, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), Status.SENT)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENT)]))
     [row], _ = state.explain("a")
     assert row["received_at"] == NOW
     assert row["occurred_at"] == NOW - timedelta(seconds=1)
@@ -153,33 +153,33 @@ def test_times_come_back_to_the_microsecond(state: State, ledger: Ledger) -> Non
 
 @pytest.mark.parametrize("settled", [Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.IN_DOUBT])
 def test_settled_row_is_never_touched_again(database: Database, ledger: Ledger, settled: Status) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), settled)]))
-    ledger.write(Batch(entries=[Entry(call("a"), Status.FAILED, Reason.NETWORK_ERROR)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), settled)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.FAILED, Reason.NETWORK_ERROR)]))
     assert [row["status"] for row in rows(database, "a")] == [settled]
 
 
 def test_same_message_id_in_both_streams_is_two_rows(database: Database, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), Status.SENT), Entry(call("a", Stream.IDENTIFIES), Status.REJECTED)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENT), Outcome(call("a", Stream.IDENTIFIES), Status.REJECTED)]))
     assert {row["stream"]: row["status"] for row in rows(database, "a")} == {"tracks": "sent", "identifies": "rejected"}
 
 
 def test_last_entry_of_a_call_in_one_batch_counts(database: Database, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), Status.FAILED, Reason.NETWORK_ERROR), Entry(call("a"), Status.SENDING)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.FAILED, Reason.NETWORK_ERROR), Outcome(call("a"), Status.SENDING)]))
     assert [row["status"] for row in rows(database, "a")] == ["sending"]
 
 
 def test_taken_back_mark_of_a_new_call_leaves_no_trace(database: Database, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), Status.SENDING)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENDING)]))
     ledger.write(Batch(restores=[call("a")]))
     assert rows(database, "a") == []
 
 
 def test_taken_back_mark_of_a_failed_call_gets_its_record_back(database: Database, ledger: Ledger) -> None:
-    prior = Prior("server_error", "500", 500, 5, "run-0")
-    failed = Entry(call("a"), Status.FAILED, Reason.SERVER_ERROR, "500", 500, 5)
-    ledger.write(Batch(entries=[failed]))
-    ledger.write(Batch(entries=[Entry(call("a", prior=prior), Status.SENDING)]))
-    ledger.write(Batch(restores=[call("a", prior=prior)]))
+    previous = PreviousOutcome("server_error", "500", 500, 5, "run-0")
+    failed = Outcome(call("a"), Status.FAILED, Reason.SERVER_ERROR, "500", 500, 5)
+    ledger.write(Batch(outcomes=[failed]))
+    ledger.write(Batch(outcomes=[Outcome(call("a", previous=previous), Status.SENDING)]))
+    ledger.write(Batch(restores=[call("a", previous=previous)]))
     [row] = rows(database, "a")
     assert {key: row[key] for key in ("status", "reason", "detail", "http_status", "attempts", "run_id")} == {
         "status": "failed",
@@ -192,25 +192,26 @@ def test_taken_back_mark_of_a_failed_call_gets_its_record_back(database: Databas
 
 
 def test_taking_back_never_touches_a_settled_row(database: Database, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), Status.SENT)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENT)]))
     ledger.write(Batch(restores=[call("a")]))
     assert [row["status"] for row in rows(database, "a")] == ["sent"]
 
 
 def test_batch_is_written_whole_or_not_at_all(database: Database, ledger: Ledger) -> None:
-    broken = Entry(call("b"), "nonsense")  # type: ignore[arg-type]
+    broken = Outcome(call("b"), "nonsense")  # type: ignore[arg-type]
     with pytest.raises(Exception, match="REHOOK_SYNC_STATE_URL"):
-        ledger.write(Batch(entries=[Entry(call("a"), Status.SENT), broken]))
+        ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENT), broken]))
     assert rows(database, "a") == []
 
 
 def test_a_usual_batch_is_one_trip_to_the_database(database: Database, ledger: Ledger) -> None:
     first, second = call("m-1"), call("m-2")
-    ledger.write(Batch(entries=[Entry(first, Status.SENDING)]))
+    ledger.write(Batch(outcomes=[Outcome(first, Status.SENDING)]))
     said: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda _connection, _cursor, statement, *_: said.append(statement))
     batch = Batch(
-        entries=[Entry(first, Status.SENT, attempts=1), Entry(second, Status.SENDING)], customers=[Customer("user-1", {"a": "1"}, "m-0")]
+        outcomes=[Outcome(first, Status.SENT, attempts=1), Outcome(second, Status.SENDING)],
+        customers=[Customer("user-1", {"a": "1"}, "m-0")],
     )
     assert ledger.write(batch) == frozenset()
     assert len(said) == 1
@@ -222,45 +223,45 @@ def test_a_usual_batch_is_one_trip_to_the_database(database: Database, ledger: L
 
 
 def test_a_batch_of_which_a_part_does_not_take_is_written_once(database: Database, state: State, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("m-1"), Status.SENT), Entry(call("m-2"), Status.SENDING)]))
-    entries = [Entry(call("m-1"), Status.SENDING), Entry(call("m-2"), Status.SENT, attempts=1), Entry(call("m-3"), Status.SENDING)]
-    assert ledger.write(Batch(entries=entries)) == {(Stream.TRACKS, "m-1")}
+    ledger.write(Batch(outcomes=[Outcome(call("m-1"), Status.SENT), Outcome(call("m-2"), Status.SENDING)]))
+    outcomes = [Outcome(call("m-1"), Status.SENDING), Outcome(call("m-2"), Status.SENT, attempts=1), Outcome(call("m-3"), Status.SENDING)]
+    assert ledger.write(Batch(outcomes=outcomes)) == {(Stream.TRACKS, "m-1")}
     assert state.read_known(Stream.TRACKS, ["m-1", "m-2", "m-3"]) == {"m-1": Status.SENT, "m-2": Status.SENT, "m-3": Status.SENDING}
 
 
 def test_known_ids_tell_their_status(state: State, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), Status.SENT), Entry(call("b\x00b"), Status.REJECTED)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENT), Outcome(call("b\x00b"), Status.REJECTED)]))
     assert state.read_known(Stream.TRACKS, ["a", "b\x00b", "c"]) == {"a": Status.SENT, "b\x00b": Status.REJECTED}
     assert state.read_known(Stream.IDENTIFIES, ["a"]) == {}
 
 
 def test_failed_calls_come_in_time_order_page_by_page(state: State, ledger: Ledger) -> None:
     moments = {f"m{at}": NOW + timedelta(microseconds=(37 * at) % 1201) for at in range(1201)}
-    failed = [Entry(call(name, occurred_at=moment), Status.FAILED, Reason.NETWORK_ERROR) for name, moment in moments.items()]
-    ledger.write(Batch(entries=failed))
+    failed = [Outcome(call(name, occurred_at=moment), Status.FAILED, Reason.NETWORK_ERROR) for name, moment in moments.items()]
+    ledger.write(Batch(outcomes=failed))
     pages = list(state.read_again(Stream.TRACKS, Selection()))
     assert [len(page) for page in pages] == [500, 500, 201]
     assert [moments[each.message_id] for page in pages for each in page] == sorted(moments.values())
-    assert pages[0][0].prior == Prior("network_error", None, None, 0, "run-1")
+    assert pages[0][0].previous == PreviousOutcome("network_error", None, None, 0, "run-1")
 
 
 def test_call_that_fails_while_the_failed_are_read_does_not_come_again(state: State, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call(f"m{at}"), Status.FAILED, Reason.NETWORK_ERROR) for at in range(501)]))
+    ledger.write(Batch(outcomes=[Outcome(call(f"m{at}"), Status.FAILED, Reason.NETWORK_ERROR) for at in range(501)]))
     seen: list[str] = []
     for page in state.read_again(Stream.TRACKS, Selection()):
         seen.extend(each.message_id for each in page)
-        ledger.write(Batch(entries=[Entry(call("z"), Status.FAILED, Reason.NETWORK_ERROR)]))
+        ledger.write(Batch(outcomes=[Outcome(call("z"), Status.FAILED, Reason.NETWORK_ERROR)]))
     assert len(seen) == 501
     assert "z" not in seen
 
 
 def test_failed_calls_of_one_reason_bring_all_failed_calls_of_their_users(state: State, ledger: Ledger) -> None:
-    entries = [
-        Entry(call("a1", user_id="a"), Status.FAILED, Reason.SERVER_ERROR),
-        Entry(call("a2", user_id="a"), Status.FAILED, Reason.BLOCKED_BY_EARLIER),
-        Entry(call("b1", user_id="b"), Status.FAILED, Reason.RATE_LIMITED),
+    outcomes = [
+        Outcome(call("a1", user_id="a"), Status.FAILED, Reason.SERVER_ERROR),
+        Outcome(call("a2", user_id="a"), Status.FAILED, Reason.BLOCKED_BY_EARLIER),
+        Outcome(call("b1", user_id="b"), Status.FAILED, Reason.RATE_LIMITED),
     ]
-    ledger.write(Batch(entries=entries))
+    ledger.write(Batch(outcomes=outcomes))
 
     def found(selection: Selection) -> set[str]:
         return {each.message_id for page in state.read_again(Stream.TRACKS, selection) for each in page}
@@ -271,8 +272,10 @@ def test_failed_calls_of_one_reason_bring_all_failed_calls_of_their_users(state:
 
 
 def test_rejected_calls_are_found_by_reason_and_those_that_rehook_refused_only_when_named(state: State, ledger: Ledger) -> None:
-    entries = [Entry(call(reason, occurred_at=None), Status.REJECTED, reason) for reason in (Reason.INVALID_ROW, Reason.REFUSED_BY_REHOOK)]
-    ledger.write(Batch(entries=entries))
+    outcomes = [
+        Outcome(call(reason, occurred_at=None), Status.REJECTED, reason) for reason in (Reason.INVALID_ROW, Reason.REFUSED_BY_REHOOK)
+    ]
+    ledger.write(Batch(outcomes=outcomes))
 
     def found(reason: Reason | None) -> set[str]:
         selection = Selection(Status.REJECTED, reason)
@@ -283,21 +286,21 @@ def test_rejected_calls_are_found_by_reason_and_those_that_rehook_refused_only_w
 
 
 def test_rejected_call_is_only_reopened_by_a_run_that_says_so(database: Database, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call("a"), Status.REJECTED, Reason.INVALID_ROW)]))
-    prior = Prior("invalid_row", None, None, 0, "run-1", Status.REJECTED)
-    ledger.write(Batch(entries=[Entry(call("a", prior=prior), Status.SENDING)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.REJECTED, Reason.INVALID_ROW)]))
+    previous = PreviousOutcome("invalid_row", None, None, 0, "run-1", Status.REJECTED)
+    ledger.write(Batch(outcomes=[Outcome(call("a", previous=previous), Status.SENDING)]))
     assert [row["status"] for row in rows(database, "a")] == ["rejected"]
     ledger.reopens = Status.REJECTED
-    ledger.write(Batch(entries=[Entry(call("a", prior=prior), Status.SENDING)]))
+    ledger.write(Batch(outcomes=[Outcome(call("a", previous=previous), Status.SENDING)]))
     assert [row["status"] for row in rows(database, "a")] == ["sending"]
-    ledger.write(Batch(restores=[call("a", prior=prior)]))
+    ledger.write(Batch(restores=[call("a", previous=previous)]))
     [row] = rows(database, "a")
     assert (row["status"], row["reason"]) == ("rejected", "invalid_row")
     assert row["settled_at"] is not None
 
 
 def test_calls_in_doubt_are_accepted_or_released_by_message_or_user_id(database: Database, state: State, ledger: Ledger) -> None:
-    ledger.write(Batch(entries=[Entry(call(name, user_id=f"user-{name}"), Status.IN_DOUBT, Reason.TIMEOUT) for name in "abc"]))
+    ledger.write(Batch(outcomes=[Outcome(call(name, user_id=f"user-{name}"), Status.IN_DOUBT, Reason.TIMEOUT) for name in "abc"]))
     with ledger.transaction() as connection:
         assert state.accept_doubtful(connection, "run-1", ["a", "nobody"]) == 1
         assert state.release_doubtful(connection, ["user-b"]) == ["user-b"]
@@ -339,7 +342,7 @@ def test_a_server_that_serializes_by_default_refuses_nobody_who_waited_for_his_t
         ledger = Ledger(database, "run-1", 60)
         ledger.acquire()
         with ledger.transaction():
-            written = writing.submit(ledger.write, Batch(entries=[Entry(call("m1"), Status.SENT)]))
+            written = writing.submit(ledger.write, Batch(outcomes=[Outcome(call("m1"), Status.SENT)]))
             while not run_sql(postgres_url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
                 assert not written.done()
         assert written.result() == frozenset()
@@ -420,7 +423,11 @@ def test_dead_run_leaves_counts_that_add_up(database: Database, state: State, le
     start(state, ledger)
     ledger.write(
         Batch(
-            entries=[Entry(call("a"), Status.SENT), Entry(call("b"), Status.SENDING), Entry(call("c", Stream.IDENTIFIES), Status.SENDING)],
+            outcomes=[
+                Outcome(call("a"), Status.SENT),
+                Outcome(call("b"), Status.SENDING),
+                Outcome(call("c", Stream.IDENTIFIES), Status.SENDING),
+            ],
             customers=[Customer("user-1", {"a": "1"}, "m", sent=True)],
         )
     )

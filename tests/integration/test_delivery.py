@@ -16,9 +16,9 @@ from sqlalchemy import text
 
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.delivery.outcomes import RetryPolicy
-from rehook_sync.delivery.sender import DeliveryConfig, DeliveryReport, Load, deliver
+from rehook_sync.delivery.sender import Chunk, DeliveryConfig, DeliveryReport, deliver
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseLostError
-from rehook_sync.models import Batch, Claim, Customer, Entry, Operation, Prior, SourceRow, Status, Stream
+from rehook_sync.models import Batch, Claim, Customer, Operation, Outcome, PreviousOutcome, SourceRow, Status, Stream
 from rehook_sync.rehook.client import Rehook
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.runtime import Interrupt
@@ -90,7 +90,7 @@ def _row(stream: Stream, user: str, label: str, at: int, fields: dict[str, objec
 def operations(
     rows: Iterable[SourceRow], *, merge: bool = True, claims: dict[str, Claim] | None = None, waits: dict[str, str] | None = None
 ) -> list[Operation]:
-    return build_operations(shape(list(rows), Names()), claims=claims or {}, priors={}, waits=waits or {}, merge=merge)
+    return build_operations(shape(list(rows), Names()), claims=claims or {}, previous={}, waits=waits or {}, merge=merge)
 
 
 class Bench:
@@ -100,17 +100,17 @@ class Bench:
         self.database = database
         self.ledger = Ledger(database, "run-1", 60)
         self.ledger.acquire()
-        self.recorded: list[Entry] = []
+        self.recorded: list[Outcome] = []
 
     def deliver(
         self, api: Api, loads: Iterable[list[Operation]], config: DeliveryConfig = CONFIG, interrupt: Interrupt | None = None
     ) -> DeliveryReport:
-        feed = (Load(each, []) for each in loads)
+        feed = (Chunk(each, []) for each in loads)
         client = Rehook(httpx.MockTransport(api), "http://127.0.0.1:1", "key", "secret")
         return deliver(feed, client, self.ledger, config, interrupt or Interrupt(), self._hear)
 
-    def _hear(self, _report: DeliveryReport, entries: Iterable[Entry]) -> None:
-        self.recorded.extend(entries)
+    def _hear(self, _report: DeliveryReport, outcomes: Iterable[Outcome]) -> None:
+        self.recorded.extend(outcomes)
 
     def statuses(self) -> dict[str, str]:
         with self.database.connect() as connection:
@@ -137,7 +137,7 @@ def test_everything_is_sent_once_and_recorded(bench: Bench) -> None:
     assert report.counts == Counter({Status.SENT: 999})
     assert set(bench.statuses().values()) == {"sent"}
     assert len(bench.statuses()) == 999
-    assert sorted(entry.call.message_id for entry in bench.recorded) == sorted(api.received)
+    assert sorted(outcome.call.message_id for outcome in bench.recorded) == sorted(api.received)
 
 
 def test_a_user_is_served_in_order_one_request_at_a_time(bench: Bench) -> None:
@@ -427,10 +427,10 @@ def test_longer_wait_than_patience_stops_the_run_and_says_when_to_come_back(benc
 
 
 def test_row_that_failed_before_gets_its_record_back_when_the_run_stops(bench: Bench) -> None:
-    prior = Prior("server_error", "503", 503, 3, "run-0")
+    previous = PreviousOutcome("server_error", "503", 503, 3, "run-0")
     [operation] = operations([event("u", "e", 0)])
-    failed = operation._replace(calls=tuple(call._replace(prior=prior) for call in operation.calls))
-    bench.ledger.write(Batch(entries=[Entry(operation.call, Status.FAILED, None, "503", 503, 3)]))
+    failed = operation._replace(calls=tuple(call._replace(previous=previous) for call in operation.calls))
+    bench.ledger.write(Batch(outcomes=[Outcome(operation.call, Status.FAILED, None, "503", 503, 3)]))
     bench.deliver(Api({"e": [401]}), [[failed]])
     assert bench.statuses() == {"e": "failed"}
     assert bench.column("run_id") == {"e": "run-0"}
@@ -494,7 +494,7 @@ def test_an_api_that_asks_for_fewer_requests_gets_fewer_and_then_more_again(benc
     api = Api({f"e{number}": [429] for number in range(CONFIG.concurrency)})
     seen: list[tuple[int, int]] = []
     client = Rehook(httpx.MockTransport(api), "http://127.0.0.1:1", "key", "secret")
-    feed = iter([Load(operations(rows), [])])
+    feed = iter([Chunk(operations(rows), [])])
     report = deliver(feed, client, bench.ledger, CONFIG, Interrupt(), lambda report, _entries: seen.append((report.at_once, report.slowed)))
     assert set(bench.statuses().values()) == {"sent"}
     assert (report.slowed, report.lowest) == (1, CONFIG.concurrency // 2)

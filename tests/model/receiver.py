@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from rehook_sync.models import Stream
 from rehook_sync.sandbox.api import CUSTOMERS, INVOKE, answer, build_incoming
-from rehook_sync.sandbox.store import Rehook
+from rehook_sync.sandbox.store import FakeRehook
 
 from .reference import Row
 
@@ -153,7 +153,7 @@ class Receiver:
     """
 
     def __init__(self, resolve: Callable[[Stream, str, str], tuple[Row, ...]], watch: Callable[[Arrival], None]) -> None:
-        self.store = Rehook()
+        self.store = FakeRehook()
         self.transport = httpx.MockTransport(self._handle)
         self.switch = Switch()
         self.troubles: list[Trouble] = []

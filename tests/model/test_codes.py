@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rehook_sync.delivery import batch_writer, outcomes
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Stream
 from rehook_sync.rules.watermark import Beginning
 
@@ -70,7 +70,7 @@ def play(history: list[tuple[list[tuple[str, str | None, str, bool, int]], Circu
                 fields = {"plan": plan} | ({"referral_code": code} if code else {})
                 event = ("Order", "order") if is_event else (None, None)
                 world.add(Row(stream, f"m{number}", user_id, None, event, received_at + min(step, 0) * MINUTE, fields), received_at)
-            world.run(Request(since=Beginning.BEGINNING), around)
+            world.run(RunOptions(since=Beginning.BEGINNING), around)
         world.finish(resend=True)
         world.close()
         return world

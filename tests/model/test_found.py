@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Stream
 from rehook_sync.rules.watermark import Beginning
 
 from .reference import Row
 from .world import Circumstances, World
 
-ALL = Request(since=Beginning.BEGINNING)
+ALL = RunOptions(since=Beginning.BEGINNING)
 
 
 @pytest.fixture

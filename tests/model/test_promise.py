@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from sqlalchemy import create_engine, make_url, text
 
 from rehook_sync.delivery import batch_writer, outcomes
-from rehook_sync.jobs.results import Request
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Reason, Selection, Status, Stream
 from rehook_sync.rules.watermark import Beginning
 
@@ -146,27 +146,27 @@ class Machine(RuleBasedStateMachine):
 
     @rule(around=calm)
     def run_calmly(self, around: Circumstances) -> None:
-        self.world.run(Request(since=self._first()), around)
+        self.world.run(RunOptions(since=self._first()), around)
 
     @rule(count=st.integers(2, 8), around=trouble, data=st.data())
     def run_in_trouble(self, count: int, around: Circumstances, data: st.DataObject) -> None:
         self._arrive_on_time(count, data)
-        self.world.run(Request(since=self._first()), around)
+        self.world.run(RunOptions(since=self._first()), around)
 
     @rule(count=st.integers(2, 8), around=st.one_of(death, mixed), data=st.data())
     def run_and_die(self, count: int, around: Circumstances, data: st.DataObject) -> None:
         self._arrive_on_time(count, data)
-        self.world.run(Request(since=self._first()), around)
+        self.world.run(RunOptions(since=self._first()), around)
 
     @rule(count=st.integers(2, 8), around=st.one_of(failing, stopping), data=st.data())
     def run_and_break_off(self, count: int, around: Circumstances, data: st.DataObject) -> None:
         self._arrive_on_time(count, data)
-        self.world.run(Request(since=self._first()), around)
+        self.world.run(RunOptions(since=self._first()), around)
 
     def _first(self) -> Beginning | None:
         return Beginning.BEGINNING if any(reach.watermark is None for reach in self.world.reach.values()) else None
 
-    def _request(self, data: st.DataObject) -> Request:
+    def _request(self, data: st.DataObject) -> RunOptions:
         world = self.world
         minute = st.integers(900, 1000 + world.tick + 20).map(world.at)
         since = data.draw(
@@ -175,7 +175,7 @@ class Machine(RuleBasedStateMachine):
         until = data.draw(st.one_of(st.none(), st.none(), st.none(), minute, st.just(world.now + timedelta(days=9))), "until")
         stream = data.draw(st.one_of(st.none(), st.none(), st.sampled_from(Stream)), "stream")
         limit = data.draw(st.one_of(st.none(), st.none(), st.integers(1, 8)), "limit")
-        return Request(since=since, until=until, stream=stream, limit=limit)
+        return RunOptions(since=since, until=until, stream=stream, limit=limit)
 
     @rule(data=st.data())
     def plan_then_run(self, data: st.DataObject) -> None:
@@ -195,9 +195,9 @@ class Machine(RuleBasedStateMachine):
     def _again(self, selection: Selection, around: Circumstances, *statuses: str) -> None:
         """Take recorded calls up again; where there are none to take up, go on with the others."""
         if any(row["status"] in statuses for row in self.world.books.state.values()):
-            self.world.run(Request(only=selection), around)
+            self.world.run(RunOptions(only=selection), around)
         else:
-            self.world.run(Request(since=self._first()), around)
+            self.world.run(RunOptions(since=self._first()), around)
 
     @rule(reason=st.sampled_from((None, None, Reason.SERVER_ERROR, Reason.NETWORK_ERROR, Reason.RATE_LIMITED)), around=anything)
     def retry(self, reason: Reason | None, around: Circumstances) -> None:

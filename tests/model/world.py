@@ -15,7 +15,7 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 from warehouse import make_warehouse
 
 from rehook_sync.errors import CredentialsRefusedError, DatabaseError, LeaseHeldError, RehookSyncError, StoppedError, UsageError
-from rehook_sync.jobs.results import Plan, Request, RunResult
+from rehook_sync.jobs.results import Plan, RunOptions, RunResult
 from rehook_sync.models import Reason, RunStatus, Selection, Status, Stream
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
@@ -199,7 +199,7 @@ class World:
         place = {**self._place, "api_url": "http://localhost", "api_key": key, "api_secret": secret}
         return Sync(load_settings(None, {}, **place, **self.options), self.receiver.transport, read_only=read_only)
 
-    def plan(self, request: Request) -> Plan:
+    def plan(self, request: RunOptions) -> Plan:
         """Plan; nothing changes and nothing is sent."""
         self.receiver.prepare([], Switch())
         with self.sync(read_only=True) as sync:
@@ -208,7 +208,7 @@ class World:
         assert self.read_books() == self.books, "a plan wrote something"
         return plan
 
-    def run(self, request: Request, around: Circumstances) -> Outcome:
+    def run(self, request: RunOptions, around: Circumstances) -> Outcome:
         """Run, and check all that must hold."""
         wrong = self._refusal(request)
         outcome = self._step(lambda sync, interrupt: sync.run(request, interrupt), request, around)
@@ -235,7 +235,7 @@ class World:
         outcome = self._step(lambda sync, interrupt: sync.prune(older_than, interrupt), "prune", around)
         assert isinstance(outcome.error, UsageError) == (older_than < self.options["lookback"])  # type: ignore[operator]
 
-    def _refusal(self, request: Request) -> bool:
+    def _refusal(self, request: RunOptions) -> bool:
         """Whether a request cannot be meant."""
         if request.only is not None:
             return False
@@ -247,7 +247,7 @@ class World:
                 return True
         return False
 
-    def _bounds(self, stream: Stream, request: Request) -> tuple[datetime | None, datetime | None]:
+    def _bounds(self, stream: Stream, request: RunOptions) -> tuple[datetime | None, datetime | None]:
         """Where the window of a run begins at the latest, and at the earliest."""
         reach = self.reach[stream]
         if request.since is not None or reach.watermark is None:
@@ -259,7 +259,7 @@ class World:
         latest, earliest = (reach.begun_at(certain=certain) for certain in (True, False))
         return (low if latest is None else max(low, latest)), (low if earliest is None else max(low, earliest))
 
-    def _step(self, act: Callable[[Sync, Interrupt], RunResult | int], request: Request | str, around: Circumstances) -> Outcome:
+    def _step(self, act: Callable[[Sync, Interrupt], RunResult | int], request: RunOptions | str, around: Circumstances) -> Outcome:
         """Do one thing in one process, then hold what changed against what may change."""
         self.healthy = False
         before, self._complaints = self.books, []
@@ -307,11 +307,11 @@ class World:
         became = {"tracks": doubt, "identifies": "failed"}
         return {key: {**row, "status": became[row["stream"]]} if row["status"] == "sending" else row for key, row in state.items()}
 
-    def _license_repeats(self, request: Request | str) -> None:
+    def _license_repeats(self, request: RunOptions | str) -> None:
         """Note which events may be sent again although they may have arrived: somebody chose so."""
         if self.options["on_ambiguous_event"] == "resend":
             self._may_repeat |= {key for key, row in self.books.state.items() if row["status"] == "sending"}
-        if isinstance(request, Request) and request.only is not None:
+        if isinstance(request, RunOptions) and request.only is not None:
             if request.only.status is Status.IN_DOUBT:
                 self._may_repeat |= {
                     key for key, row in self._recovered().items() if row["status"] == "in_doubt" and _is_meant(row, request.only.ids)
@@ -388,7 +388,7 @@ class World:
 
     # What must hold after each step.
 
-    def _check(self, request: Request | str, around: Circumstances, before: Books, outcome: Outcome) -> None:
+    def _check(self, request: RunOptions | str, around: Circumstances, before: Books, outcome: Outcome) -> None:
         arrivals = self.receiver.arrivals
         changed = {key: row for key, row in self.books.state.items() if before.state.get(key) != row}
         if isinstance(outcome.error, UsageError | LeaseHeldError):
@@ -406,7 +406,7 @@ class World:
         self._check_customers()
         marked = Counter(str(row["stream"]) for row in self.books.state.values() if row["status"] == "sending")
         assert all(count <= 2 * int(str(self.options["concurrency"])) for count in marked.values())
-        if outcome.result is not None and isinstance(request, Request):
+        if outcome.result is not None and isinstance(request, RunOptions):
             assert not marked
             self._check_result(outcome.result, request, around, before)
         if not isinstance(request, str) and request.only is None:
@@ -422,9 +422,9 @@ class World:
         """Whether a request with a code was carried out, and the call that it stood for rejected after all."""
         return any("code" in unsure for unsure in self._unsure.values())
 
-    def _check_settled(self, request: Request | str, before: Books) -> None:
+    def _check_settled(self, request: RunOptions | str, before: Books) -> None:
         """What is settled stays as it is; only what a verb is for changes."""
-        selection = request.only if isinstance(request, Request) else None
+        selection = request.only if isinstance(request, RunOptions) else None
         for key, old in before.state.items():
             new = self.books.state[key]
             if old["status"] not in SETTLED or new == old:
@@ -466,7 +466,7 @@ class World:
                 for rows in merged:
                     assert rows[0].user_id != event.user_id or not rows[0].order < event.order < rows[-1].order, "merged over an event"
 
-    def _check_status(self, key: Key, row: Found, old: Found | None, request: Request | str) -> None:
+    def _check_status(self, key: Key, row: Found, old: Found | None, request: RunOptions | str) -> None:
         """A status is explained by the rules, or by what the receiver saw."""
         call = self.rows[key]
         requests = [arrival for arrival in self.receiver.arrivals if call in arrival.rows]
@@ -538,7 +538,7 @@ class World:
             if "code" not in unsure:
                 assert customer.referral_code == code, f"{user_id} has another code than was sent"
 
-    def _check_result(self, result: RunResult, request: Request, around: Circumstances, before: Books) -> None:
+    def _check_result(self, result: RunResult, request: RunOptions, around: Circumstances, before: Books) -> None:
         summary = result.summary
         assert summary.requests == self.receiver.calls
         own = [row for row in self.books.state.values() if row["run_id"] == summary.run_id]
@@ -565,7 +565,7 @@ class World:
         if around.troubles and None not in users and around.fail_at is None and around.interrupt_at is None and not result.error:
             self._check_bystanders(own, users)
 
-    def _check_calm(self, result: RunResult, request: Request, own: Sequence[Found], before: Books) -> None:
+    def _check_calm(self, result: RunResult, request: RunOptions, own: Sequence[Found], before: Books) -> None:
         """Nothing went wrong: every row that is due is judged, by the rules alone, and settled."""
         assert result.error is None
         assert {row["status"] for row in own} <= SETTLED, [row for row in own if row["status"] not in SETTLED]
@@ -605,7 +605,7 @@ class World:
         users = {rows[key]["user_id"] for key in chosen}
         return {key for key, row in rows.items() if key in chosen or (row["status"] == "failed" and row["user_id"] in users)}
 
-    def _due(self, request: Request, before: Books) -> tuple[set[Key], set[Key]]:
+    def _due(self, request: RunOptions, before: Books) -> tuple[set[Key], set[Key]]:
         """Rows that a run must take up, and those it may."""
         high = self.now if request.until is None else min(request.until, self.now)
         must: set[Key] = set()
@@ -636,7 +636,7 @@ class World:
             first = min(calls, key=lambda each: each.order)
             assert any(each.code for each in calls if each.stream is Stream.IDENTIFIES), f"{user_id} is held up at {first.key}"
 
-    def _check_reach(self, request: Request, around: Circumstances, before: Books, outcome: Outcome) -> None:
+    def _check_reach(self, request: RunOptions, around: Circumstances, before: Books, outcome: Outcome) -> None:
         """The watermark moves forward only, never beyond now, and over nothing that is not recorded."""
         high = self.now if request.until is None else min(request.until, self.now)
         marks = self.books.watermarks[len(before.watermarks) :]
@@ -687,10 +687,10 @@ class World:
     def finish(self, *, resend: bool) -> None:
         """Let everything come right: nothing goes wrong any more, doubts are resolved, all history is read."""
         calm = Circumstances
-        beginning = Request(since=Beginning.BEGINNING)
+        beginning = RunOptions(since=Beginning.BEGINNING)
         self.run(beginning, calm())
         if resend:
-            self.run(Request(only=Selection(Status.IN_DOUBT)), calm())
+            self.run(RunOptions(only=Selection(Status.IN_DOUBT)), calm())
         else:
             self.accept(None, calm())
         last = self.run(beginning, calm())
@@ -707,7 +707,7 @@ class World:
         if not self._codes_are_unsure:
             owners = {user_id: code for code, user_id in self.receiver.store.owners.items()}
             assert self.books.codes == owners, "the books of referral codes differ"
-        quiet = self.run(Request(), calm())
+        quiet = self.run(RunOptions(), calm())
         assert quiet.result is not None
         assert (quiet.result.summary.rows_read, self.receiver.calls) == (0, 0)
 

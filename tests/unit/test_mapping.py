@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rehook_sync.models import AnonymousCalls, Claim, Operation, Prior, SourceRow, Stream
+from rehook_sync.models import AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream
 from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, is_unchanged, shape
 from rehook_sync.rules.validation import CodeBook, Policy, judge
 from rehook_sync.values import payload_hash, value_hash
@@ -170,13 +170,13 @@ def test_what_can_be_sent_of_a_broken_row_is_still_judged() -> None:
     assert frame["referral_code"][0] == "X"
 
 
-def test_an_operation_carries_its_call_hashes_claim_and_prior() -> None:
-    prior = Prior("server_error", None, 500, 3, "run-1")
+def test_an_operation_carries_its_call_hashes_claim_and_previous_outcome() -> None:
+    previous = PreviousOutcome("server_error", None, 500, 3, "run-1")
     frame = shape([identify(email="a", referral_code=7)], RESERVED)
     claims = {"m1": Claim("7", "userId12345", None)}
-    [operation] = build_operations(frame, claims, {(Stream.IDENTIFIES, "m1"): prior}, waits={"m1": "m0"}, merge=True)
+    [operation] = build_operations(frame, claims, {(Stream.IDENTIFIES, "m1"): previous}, waits={"m1": "m0"}, merge=True)
     assert operation.call.payload_hash == payload_hash(operation.body)
-    assert operation.call.prior is prior
+    assert operation.call.previous is previous
     assert (operation.call.message_id, operation.call.received_at, operation.call.occurred_at) == ("m1", NOON, NOON)
     assert operation.claim == claims["m1"]
     assert operation.waits_for == "m0"

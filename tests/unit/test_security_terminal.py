@@ -10,7 +10,7 @@ from rich.console import Console
 from rehook_sync.jobs.results import Explanation
 from rehook_sync.models import Reason, Status, Stream
 from rehook_sync.render.advice import Shell
-from rehook_sync.render.console import to_json, visible
+from rehook_sync.render.console import document_json, visible
 from rehook_sync.render.explain import explanation_view
 from rehook_sync.render.text import line
 
@@ -29,7 +29,7 @@ def test_shown_text_prints_and_is_one_line(text: str) -> None:
 
 @given(TEXT, TEXT)
 def test_documents_print_and_say_the_same(key: str, value: str) -> None:
-    written = to_json({key: [value]})
+    written = document_json({key: [value]})
     assert written.isprintable()
     assert json.loads(written) == {key: [value]}
 

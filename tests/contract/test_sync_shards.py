@@ -10,7 +10,7 @@ from accounting import ALL, Bench, ago
 from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.errors import ApiDownError, LeaseHeldError, LeaseLostError, RunUnfinishedError, UsageError
-from rehook_sync.jobs.results import Request, RunResult
+from rehook_sync.jobs.results import RunOptions, RunResult
 from rehook_sync.models import RunStatus, ShardResult, ShardStatus, Stream
 from rehook_sync.runtime import Interrupt
 
@@ -38,9 +38,9 @@ def finish(bench: Bench, run_id: str) -> RunResult:
         return sync.finish(run_id)
 
 
-def start(bench: Bench, shards: int, request: Request | None = None) -> tuple[str, tuple[int, ...]]:
+def start(bench: Bench, shards: int, request: RunOptions | None = None) -> tuple[str, tuple[int, ...]]:
     with bench.sync() as sync:
-        plan = sync.start(request or Request(since=ALL), shards)
+        plan = sync.start(request or RunOptions(since=ALL), shards)
     return plan.run_id, plan.shards
 
 
@@ -66,7 +66,7 @@ def test_a_run_with_nothing_to_do_has_no_parts_and_moves_the_watermark(bench: Be
     bench.fill([identify("i1", "ada", ago(hours=5))])
     bench.run(ALL)
     asked = len(bench.sandbox.store.log)
-    run_id, shards = start(bench, 4, Request())
+    run_id, shards = start(bench, 4, RunOptions())
     assert shards == () or bench.state_url is not None  # only one database can leave out by itself what is known
     deliver(bench, run_id, *shards)
     assert finish(bench, run_id).summary.status is RunStatus.SUCCEEDED
@@ -200,7 +200,7 @@ def test_a_code_that_another_part_is_to_free_waits_for_the_next_run(bench: Bench
     change = [identify("a2", "ada", ago(hours=20), referral_code="Y"), identify("z1", "zoe", ago(hours=10), referral_code="X")]
     add_rows(bench.warehouse_url, "identifies", change)
     bench.sandbox.faults.add("delay", delay_s=3, source_id="ada", path="/customers")
-    run_id, (first, second) = start(bench, 2, Request())
+    run_id, (first, second) = start(bench, 2, RunOptions())
     with ThreadPoolExecutor(1) as other:
         meanwhile = other.submit(deliver, bench, run_id, first, timeout=30)
         wait_until(lambda: any(row["referral_code"] == "Y" for row in bench.read_state("sync_customers")))
@@ -220,7 +220,7 @@ def test_failed_rows_go_to_the_part_of_their_user(bench: Bench) -> None:
     bench.run(ALL, max_attempts=1, api_down_after=50)
     assert sum(status.startswith("failed") for status in bench.statuses().values()) == 4
     bench.sandbox.faults.clear()
-    run_id, shards = start(bench, 2, Request())
+    run_id, shards = start(bench, 2, RunOptions())
     deliver(bench, run_id, *shards)
     result = finish(bench, run_id)
     assert (result.summary.sent, result.summary.failed) == (4, 0)
@@ -241,14 +241,14 @@ def test_an_interrupted_part_is_done_by_its_next_attempt(bench: Bench) -> None:
 
 def test_one_stream_in_parts(bench: Bench) -> None:
     bench.fill(*crowd())
-    run_id, shards = start(bench, 2, Request(since=ALL, stream=Stream.TRACKS))
+    run_id, shards = start(bench, 2, RunOptions(since=ALL, stream=Stream.TRACKS))
     deliver(bench, run_id, *shards)
     result = finish(bench, run_id)
     assert (result.summary.sent, set(result.watermarks)) == (46, {Stream.TRACKS})
 
 
-@pytest.mark.parametrize("request_", [Request(since=ALL, limit=5)])
-def test_what_cannot_be_done_in_parts_is_refused_before_anything_is_done(bench: Bench, request_: Request) -> None:
+@pytest.mark.parametrize("request_", [RunOptions(since=ALL, limit=5)])
+def test_what_cannot_be_done_in_parts_is_refused_before_anything_is_done(bench: Bench, request_: RunOptions) -> None:
     bench.fill(*crowd())
     with pytest.raises(UsageError, match="--limit"):
         start(bench, 2, request_)
