@@ -26,6 +26,8 @@ __all__ = ["PAGE", "make_sample", "opened", "read_queries", "render", "with_resu
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "analysts.md"
 _QUERY = re.compile(r"```sql\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:T([\d:]+)\.\d+Z| ([\d:]+)\.\d+)")
+"""UTC in SQLite, as text: in the sync-state tables, and in the shop's."""
 _STATE_SCHEMA, _SHOP = "rehook_sync", "shop"
 _FIRST = datetime(2024, 10, 29, 22, tzinfo=UTC)
 _SECOND = _FIRST + timedelta(days=1)
@@ -119,8 +121,8 @@ def with_results(page: str, results: Sequence[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", value):
-        value = datetime.fromisoformat(value)
+    if isinstance(value, str) and (found := _TIME.fullmatch(value)):
+        return f"{found[1]} {found[2] or found[3]}"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     return "" if value is None else str(value)

@@ -1,23 +1,19 @@
-"""The data dictionary of sql/README.md is held against migrated databases, and the queries of docs/tables.md run."""
+"""The data dictionary of sql/README.md is held against migrated databases."""
 
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import inspect, text
 
 from rehook_sync.database.engine import Database, open_database
-from rehook_sync.demo.shop import build_shop
 from rehook_sync.models import Reason, RunStatus, Status, Stream, Trigger
 from rehook_sync.state.migrations import upgrade
 
 from .dictionary import DOCS_BLOCKS, Column, comment_statement, comments, docs_blocks, read_dictionary, read_section
-from .source_tree import ROOT
 
 DICTIONARY = read_dictionary()
-QUERIES = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.DOTALL)
 SCHEMA = "rehook_sync"
 TYPES: Mapping[str, Mapping[str, set[str]]] = {
     "postgresql": {"text": {"TEXT"}, "integer": {"BIGINT", "INTEGER"}, "time": {"TIMESTAMP"}, "date": {"DATE"}, "number": {"DOUBLE"}},
@@ -147,27 +143,3 @@ def test_statuses_and_reasons_are_all_there() -> None:
 def test_values_of_a_column_are_all_there(table: str, column: str, values: type[Trigger] | type[RunStatus] | type[Stream]) -> None:
     (holds,) = [each.holds for each in documented("Table")[table] if each.name == column]
     assert set(re.findall(r"`(\w+)`", holds)) == set(values)
-
-
-def test_example_queries_run_on_postgresql(postgres_url: str) -> None:
-    build_shop(postgres_url, users=50, now=datetime.now(UTC), schema="shop")
-    database = open_database(postgres_url, "STATE_URL", search_path=SCHEMA)
-    with closing(database):
-        upgrade(database, SCHEMA)
-        run_queries(database, QUERIES)
-
-
-def test_example_queries_run_on_sqlite(sqlite_url: str) -> None:
-    build_shop(sqlite_url, users=50, now=datetime.now(UTC))
-    database = open_database(sqlite_url, "STATE_URL")
-    with closing(database):
-        upgrade(database, None)
-        run_queries(database, [query.replace("shop.", "") for query in QUERIES])
-
-
-def run_queries(database: Database, queries: list[str]) -> None:
-    assert len(queries) > 4
-    with database.connect() as connection:
-        found = {query: connection.execute(text(query)).all() for query in queries}
-    (never_judged,) = [rows for query, rows in found.items() if "IS NULL" in query]
-    assert never_judged, "nothing was judged yet"
