@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import shlex
+import signal
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import rehook_sync
+import rehook_sync.errors
 from rehook_sync.settings import PREFIX, SECRETS, Settings
 
 from .source_tree import DOCS, PACKAGE, ROOT, has_room, parse
@@ -71,6 +73,32 @@ def test_version_is_the_newest_of_the_changelog() -> None:
     assert versions[0] == rehook_sync.__version__
     assert f'\nversion: "{versions[0]}"\n' in read(ROOT / "sql" / "dbt" / "dbt_project.yml")
     assert versions == sorted(versions, key=lambda each: [int(part) for part in each.split(".")], reverse=True)
+
+
+def test_exit_codes_stand_in_the_readme_and_nowhere_else() -> None:
+    rows = re.findall(
+        r"^\| ([\d, ]+) \| .+ \|$", read(ROOT / "README.md").partition("\n## Exit codes\n")[2].partition("\n## ")[0], re.MULTILINE
+    )
+    errors = {
+        each.exit_code
+        for each in vars(rehook_sync.errors).values()
+        if isinstance(each, type) and issubclass(each, rehook_sync.errors.RehookSyncError)
+    }
+    by_signal = {128 + signal.SIGINT, 128 + signal.SIGTERM}
+    assert [int(code) for row in rows for code in row.split(",")] == sorted({0, 3, *errors, *by_signal})
+    assert [names_of(doc) for doc in DOCS if re.search(r"^\| (?:exit )?code \|", read(doc), re.MULTILINE)] == ["README.md"]
+
+
+def test_readme_lists_the_promises_that_the_page_on_delivery_explains() -> None:
+    explained = re.findall(r"^### (\d)\. (.+)$", read(ROOT / "docs" / "delivery.md"), re.MULTILINE)
+    assert re.findall(r"^(\d)\. \[(.+?)\]\(docs/delivery\.md#", read(ROOT / "README.md"), re.MULTILINE) == explained
+    assert [number for number, _ in explained] == [str(number) for number in range(1, len(explained) + 1)] != []
+
+
+def test_readme_is_read_in_two_minutes() -> None:
+    """At 250 words a minute, without what a screen shows; the list of pages at its end is looked up, not read."""
+    prose = FENCE.sub("", read(ROOT / "README.md").partition("\n## More\n")[0])
+    assert 200 < len(re.findall(r"[^\s|]*\w[^\s|]*", prose)) <= 500
 
 
 @each_document
