@@ -155,6 +155,7 @@ def test_a_count_that_nobody_checks_is_noticed() -> None:
     assert unchecked("Fourteen questions, the same on both databases.\n") == []
 
 
+LONG_RUN = re.compile(r"^\| (SQLite|PostgreSQL) \| \d+ \| (\d+) \(([^)]+)\) \| (\d+) \|", re.MULTILINE)
 COUNT = re.compile(r"^( +[\d,]+ +)([a-z][a-z ]*?)(?:  .*)?$", re.MULTILINE)
 
 
@@ -167,3 +168,25 @@ def test_counts_that_the_readme_shows_add_up() -> None:
         parts = [count for at, _, count in lines if at == column + 2]
         assert len(parts) > 3
         assert sum(parts) == rows, block
+
+
+def test_room_that_the_tables_take_adds_up() -> None:
+    page = pages()["docs/operating.md"]
+    rows = re.findall(r"^\| (SQLite|PostgreSQL), [^|]+((?:\| \d+ \+ \d+ = \d+ )+)\|$", page, re.MULTILINE)
+    sums = {name: [tuple(map(int, each)) for each in re.findall(r"(\d+) \+ (\d+) = (\d+)", cells)] for name, cells in rows}
+    assert {name: len(each) for name, each in sums.items()} == {"SQLite": 3, "PostgreSQL": 3}
+    assert [each for some in sums.values() for each in some if abs(each[0] + each[1] - each[2]) > 1] == []
+    (told,) = re.findall(r"about (\d+) MiB in SQLite and (\d+) MiB in PostgreSQL; pruned and compacted, (\d+) and (\d+) MiB", page)
+    true = [sums[name][column][2] * 1_000_000 / 2**20 for column in (0, 2) for name in ("SQLite", "PostgreSQL")]
+    assert [float(text) for text in told] == pytest.approx(true, rel=0.01)
+
+
+def test_counts_of_the_long_run_add_up() -> None:
+    page = pages()["docs/delivery.md"]
+    runs = {name: (int(kills), parts, int(faults)) for name, kills, parts, faults in LONG_RUN.findall(page)}
+    assert set(runs) == {"SQLite", "PostgreSQL"}
+    by_fault = page.partition("\n| fault | SQLite | PostgreSQL |\n")[2].partition("\n\n")[0]
+    columns = list(zip(*re.findall(r"^\| [\w ]+ \| (\d+) \| (\d+) \|$", by_fault, re.MULTILINE), strict=True))
+    for (kills, parts, faults), column in zip(runs.values(), columns, strict=True):
+        assert sum(map(int, re.findall(r"(\d+) in", parts))) == kills
+        assert sum(map(int, column)) == faults
