@@ -22,6 +22,7 @@ __all__ = [
     "Answer",
     "Batch",
     "Call",
+    "Chunk",
     "Claim",
     "Customer",
     "CustomerUpdates",
@@ -286,6 +287,14 @@ class Outcome(NamedTuple):
     http_status: int | None = None
     attempts: int = 0
     sent_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One portion of work: operations in time order, and rows that were settled without a request."""
+
+    operations: list[Operation]
+    outcomes: list[Outcome]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,22 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
-from rehook_sync.delivery.sender import Chunk
 from rehook_sync.errors import DatabaseError
-from rehook_sync.models import ELSEWHERE, Call, Claim, Outcome, PreviousOutcome, Reason, Selection, Shard, SourceRow, Status, Stream, Window
+from rehook_sync.models import (
+    ELSEWHERE,
+    Call,
+    Chunk,
+    Claim,
+    Outcome,
+    PreviousOutcome,
+    Reason,
+    Selection,
+    Shard,
+    SourceRow,
+    Status,
+    Stream,
+    Window,
+)
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 from rehook_sync.state.state import State

@@ -9,12 +9,12 @@ from datetime import datetime
 from itertools import chain, islice
 from threading import Thread
 
-from rehook_sync.delivery.sender import Chunk, DeliveryReport, deliver
+from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, rejection_notes, slowness_notes
-from rehook_sync.models import Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
+from rehook_sync.models import Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rules.watermark import Beginning, next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger

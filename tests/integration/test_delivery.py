@@ -16,9 +16,9 @@ from sqlalchemy import text
 
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.delivery.outcomes import RetryPolicy
-from rehook_sync.delivery.sender import Chunk, DeliveryConfig, DeliveryReport, deliver
+from rehook_sync.delivery.sender import DeliveryConfig, DeliveryReport, deliver
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseLostError
-from rehook_sync.models import Batch, Claim, Customer, Operation, Outcome, PreviousOutcome, SourceRow, Status, Stream
+from rehook_sync.models import Batch, Chunk, Claim, Customer, Operation, Outcome, PreviousOutcome, SourceRow, Status, Stream
 from rehook_sync.rehook.client import Rehook
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.runtime import Interrupt
