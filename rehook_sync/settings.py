@@ -5,7 +5,6 @@ The table for people is `docs/settings.md`.
 """
 
 import difflib
-import ipaddress
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from rehook_sync.errors import SettingsError
 from rehook_sync.models import AnonymousCalls, CustomerUpdates, OnAmbiguousEvent, TrackProperties
+from rehook_sync.rehook.addresses import is_loopback
 from rehook_sync.times import duration_text, read_duration, read_moment
 
 __all__ = ["Settings", "load_settings"]
@@ -107,16 +107,9 @@ def _api_url(value: str) -> str:
         raise ValueError("must not hold a user or password; they are REHOOK_SYNC_API_KEY and REHOOK_SYNC_API_SECRET")
     if "?" in value or "#" in value:
         raise ValueError("must not hold a query or fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must use https; plain http is only for a loopback host such as http://127.0.0.1:8080")
     return value.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _api_key(value: SecretStr) -> SecretStr:

@@ -23,6 +23,7 @@ from rehook_sync.settings import Settings
 from rehook_sync.state.migrations import Upgrade, require_version, upgrade
 from rehook_sync.state.person import Person, Traces
 from rehook_sync.state.state import State
+from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.segment import SegmentSource
 
@@ -139,7 +140,7 @@ class Sync:
             raise UsageError(f"--older-than must not be less than the lookback ({self.settings.lookback}): those rows are still in use")
         state = self._state()
         now = state.now()
-        before = now - min(older_than, now - datetime.min.replace(tzinfo=UTC))
+        before = now - min(older_than, now - FIRST_MOMENT)
         if dry_run:
             return state.count_prunable(before)
         with leased(self._context(discover=False), "prune") as (ledger, _):
@@ -171,7 +172,7 @@ class Sync:
             raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
         context = self._context()
         found = [audit_stream(context.source, state, each, window, context.known_in, self.settings.lookback) for each in options.streams]
-        return AuditReport(found, _holder(state))
+        return AuditReport(found, state.read_holder())
 
     def read_status(self, runs: int) -> StatusReport:
         """Return the newest runs, watermarks, counts and the lease."""
@@ -206,13 +207,6 @@ class Sync:
         if discover:
             self.discover()
         return JobContext(self.settings, self._source, self._state_database, state, self._transport, self._is_one_database)
-
-
-def _holder(state: State) -> str | None:
-    """Return the run that holds the lease now, None when it is free."""
-    lease = state.read_lease()
-    expires_at = lease and lease["expires_at"]
-    return str(lease["run_id"]) if lease and lease["owner"] and isinstance(expires_at, datetime) and expires_at > state.now() else None
 
 
 def _ignore(_progress: Progress) -> None:

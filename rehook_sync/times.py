@@ -2,11 +2,22 @@
 
 import re
 import reprlib
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from rehook_sync.errors import UsageError
 
-__all__ = ["FIRST_MOMENT", "duration_text", "parse_age", "parse_moment", "read_duration", "read_moment"]
+__all__ = [
+    "FIRST_MOMENT",
+    "duration_text",
+    "parse_age",
+    "parse_moment",
+    "read_duration",
+    "read_moment",
+    "span",
+    "to_time",
+    "to_utc",
+]
 
 FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
 """Before all others: where a time is missing and an order is needed."""
@@ -20,15 +31,43 @@ _SHORT_DURATION = re.compile(rf"(?=.){_WEEKS}{_DAYS}{_HOURS}{_MINUTES}{_SECONDS}
 _ISO_DURATION = re.compile(rf"P(?=.){_WEEKS}{_DAYS}(?:T(?=.){_HOURS}{_MINUTES}{_SECONDS})?")
 
 
-def read_moment(value: object) -> datetime:
-    """Return a time, a date or ISO-8601 text as aware UTC; naive means UTC. Raises ValueError for anything else."""
+def to_time(value: object) -> datetime | None:
+    """Return a time, a date or ISO-8601 text as aware UTC; naive means UTC.
+
+    Raises: ValueError for anything else.
+    """
+    if value is None:
+        return None
     if isinstance(value, str):
-        value = datetime.fromisoformat(value.strip())
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("text that is no ISO-8601 time") from None
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return to_utc(value)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise ValueError("no time")
+    raise ValueError(f"a value of type {type(value).__name__} is no time")
+
+
+def to_utc(moment: datetime) -> datetime:
+    """Return a time as aware UTC; naive means UTC. Raises ValueError for one that UTC puts outside the years 1 to 9999."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    if moment.tzinfo is UTC:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time outside the years 1 to 9999") from None
+
+
+def read_moment(value: object) -> datetime:
+    """Return a time, a date or ISO-8601 text that a person wrote as aware UTC. Raises ValueError for anything else."""
+    moment = to_time(value.strip() if isinstance(value, str) else value)
+    if moment is None:
+        raise ValueError("no time")
+    return moment
 
 
 def read_duration(text: str) -> timedelta | None:
@@ -45,6 +84,20 @@ def duration_text(value: timedelta) -> str:
     days, hours = divmod(hours, 24)
     parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
     return "".join(f"{number:g}{unit}" for number, unit in parts if number) or "0s"
+
+
+def span(seconds: float | None) -> str:
+    """Return a length of time with its two largest units."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units: Iterable[tuple[int, str]] = ((days, "d"), (hours, "h"), (minutes, "m"), (whole, "s"))
+    parts = [f"{number}{unit}" for number, unit in units if number]
+    return " ".join(parts[:2])
 
 
 def parse_moment(text: str, now: datetime) -> datetime:

@@ -6,12 +6,14 @@ Source: observed text forms of Segment's connector, which are JavaScript's.
 import json
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from hashlib import blake2b
 from uuid import UUID
 
 import orjson
+
+from rehook_sync.times import to_utc
 
 __all__ = [
     "LONGEST_KEY_BYTES",
@@ -21,7 +23,6 @@ __all__ = [
     "to_json",
     "to_json_value",
     "to_text",
-    "to_time",
     "trait_hashes",
     "value_hash",
 ]
@@ -50,25 +51,6 @@ def to_text(value: object) -> str | None:
 def is_too_long(text: str) -> bool:
     """Tell whether a text is too long to be an id or a code."""
     return len(text) * 4 > LONGEST_KEY_BYTES and len(text.encode("utf-8", "surrogatepass")) > LONGEST_KEY_BYTES
-
-
-def to_time(value: object) -> datetime | None:
-    """Return a time, a date or ISO-8601 text as aware UTC; naive means UTC.
-
-    Raises: ValueError for anything else.
-    """
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("text that is no ISO-8601 time") from None
-    if isinstance(value, datetime):
-        return _utc(value)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise ValueError(f"{_kind(value)} is no time")
 
 
 def to_json_value(value: object) -> object:
@@ -196,18 +178,7 @@ def _moment(value: date) -> str:
     """Return `2026-11-01T12:00:00.000Z`, or `2026-11-01` for a date."""
     if not isinstance(value, datetime):
         return value.isoformat()
-    return _utc(value).isoformat("T", "milliseconds")[:23] + "Z"
-
-
-def _utc(value: datetime) -> datetime:
-    if value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    if value.tzinfo is UTC:
-        return value
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("a time outside the years 1 to 9999") from None
+    return to_utc(value).isoformat("T", "milliseconds")[:23] + "Z"
 
 
 def _boolean_text(value: bool) -> str:

@@ -14,6 +14,7 @@ from rehook_sync.demo.shop_rows import Draft, Period, Person, Row
 from rehook_sync.demo.shop_tables import build_tables
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Reason
+from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["CONVERSION_EVENTS", "ShopFacts", "add_second_batch", "build_shop"]
 
@@ -200,7 +201,7 @@ def _read_people(connection: Connection, metadata: MetaData) -> list[Person]:
 def _newest(connection: Connection, metadata: MetaData) -> datetime:
     tables = [_named(metadata, name) for name in ("identifies", "tracks")]
     found = [connection.execute(select(func.max(each.c.received_at))).scalar() for each in tables]
-    return max((_aware(each) for each in found if each is not None), default=datetime.min.replace(tzinfo=UTC))
+    return max((_aware(each) for each in found if each is not None), default=FIRST_MOMENT)
 
 
 def _upgrade(connection: Connection, before: MetaData, after: MetaData) -> None:

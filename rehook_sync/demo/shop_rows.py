@@ -26,6 +26,7 @@ from rehook_sync.demo.shop_catalogue import (
 )
 from rehook_sync.demo.shop_tables import DRIFT_COLUMN, EVENT_NAMES, NEW_EVENT
 from rehook_sync.models import Reason
+from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["Draft", "Period", "Person", "Row"]
 
@@ -33,7 +34,6 @@ Row = dict[str, Any]
 _HOURS = (1, 1, 1, 1, 1, 2, 3, 5, 7, 8, 8, 8, 9, 8, 7, 7, 7, 8, 9, 10, 10, 8, 5, 2)
 _WEEKDAYS = (9, 9, 8, 8, 10, 6, 5)
 _CURRENCY = "EUR"
-_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class Draft:
     rng: random.Random
     loaded_at: datetime
     dialect: str
-    loads_from: datetime = _EVER
-    newest: datetime = _EVER
+    loads_from: datetime = FIRST_MOMENT
+    newest: datetime = FIRST_MOMENT
     tables: dict[str, list[Row]] = field(default_factory=lambda: {"identifies": [], "tracks": []})
     distinct: Counter[str] = field(default_factory=Counter)
     rejected: Counter[Reason] = field(default_factory=Counter)

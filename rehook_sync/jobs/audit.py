@@ -8,28 +8,31 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from itertools import islice
 
 from rehook_sync.database.queries import Identifier
 from rehook_sync.models import Stream, Window
-from rehook_sync.rules.watermark import Coverage
+from rehook_sync.rules.watermark import Absence, Coverage, why_unjudged
 from rehook_sync.state.state import Judged, State
 from rehook_sync.warehouse.rows import read_message_id
 from rehook_sync.warehouse.segment import SegmentSource
 
-__all__ = ["AuditLine", "AuditReport", "StreamAudit", "Unjudged", "audit_stream", "class_of"]
+__all__ = ["UNJUDGED", "AuditLine", "AuditReport", "StreamAudit", "audit_stream"]
 
 _LOOKED_UP = 2000
 """Ids in one question to the sync-state."""
 
 
-class Unjudged(StrEnum):
-    """Why a call that no run has judged is not recorded."""
-
-    MISSING = "missing"
-    NOT_DUE = "not_due"
-    BEFORE_START = "before_start"
+_KINDS: Mapping[Absence, str] = {
+    Absence.LATE: "missing",
+    Absence.TOO_LATE: "missing",
+    Absence.NO_RUN: "not_due",
+    Absence.NEXT_RUN: "not_due",
+    Absence.FUTURE: "future",
+    Absence.BEFORE_START: "before_start",
+}
+UNJUDGED: Sequence[str] = tuple(dict.fromkeys(_KINDS.values()))
+"""What calls that no run has judged are counted as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class AuditLine:
     """The calls of one day and event of a stream.
 
     Shape:  day: UTC, as `2026-11-01`; None for calls without a usable time.  event: None for identifies.
-            counts: each Status and each Unjudged -> calls, those with none left out; their sum is the rows of the warehouse.
+            counts: each Status and each of UNJUDGED -> calls, those with none left out; their sum is the rows of the warehouse.
             gone: calls recorded under this day and event that the warehouse no longer has in the period; not among the others.
     """
 
@@ -69,7 +72,7 @@ class StreamAudit:
     found_by_next_run: int
 
     def count(self, kind: str) -> int:
-        """Return the calls of a Status or an Unjudged."""
+        """Return the calls of a Status or of one of UNJUDGED."""
         return sum(line.counts.get(kind, 0) for line in self.lines)
 
 
@@ -84,13 +87,13 @@ class AuditReport:
     run_at_work: str | None
 
     def count(self, kind: str) -> int:
-        """Return the calls of a Status or an Unjudged, over all streams."""
+        """Return the calls of a Status or of one of UNJUDGED, over all streams."""
         return sum(each.count(kind) for each in self.streams)
 
     @property
     def missing(self) -> int:
         """Calls that should have been judged and were not."""
-        return self.count(Unjudged.MISSING)
+        return self.count("missing")
 
     @property
     def found_by_next_run(self) -> int:
@@ -107,18 +110,6 @@ class AuditReport:
         return command if since is None else f"{command} --since {since.isoformat().replace('+00:00', 'Z')}"
 
 
-def class_of(received_at: datetime | None, coverage: Coverage) -> Unjudged:
-    """Return why a call that is not recorded is not, given what earlier runs have covered.
-
-    A call without a usable time is read by each run, whatever its window: after the first one it should be recorded.
-    """
-    if coverage.watermark is None or (received_at is not None and received_at > coverage.watermark):
-        return Unjudged.NOT_DUE
-    if received_at is not None and coverage.origin is not None and received_at < coverage.origin:
-        return Unjudged.BEFORE_START
-    return Unjudged.MISSING
-
-
 def audit_stream(
     source: SegmentSource, state: State, stream: Stream, window: Window, known_in: Identifier | None, lookback: timedelta
 ) -> StreamAudit:
@@ -128,7 +119,8 @@ def audit_stream(
     What a run records in the meantime may be left out, but is never called missing: what is covered is read first.
     """
     coverage = state.read_coverage(stream)
-    tally = _Tally(stream, window, coverage, lookback)
+    now = state.now()
+    tally = _Tally(stream, window, coverage, lambda received_at: why_unjudged(coverage, lookback, now, received_at))
     tally.recorded.update(state.count_recorded(stream, window))
     if known_in is not None:
         for group in source.count_judged(stream, window, known_in):
@@ -159,11 +151,11 @@ def audit_stream(
 class _Tally:
     """The counts of one stream in the making: (day, event) -> kind -> calls."""
 
-    def __init__(self, stream: Stream, window: Window, coverage: Coverage, lookback: timedelta) -> None:
+    def __init__(self, stream: Stream, window: Window, coverage: Coverage, why: Callable[[datetime | None], Absence]) -> None:
         self._stream = stream
         self._window = window
         self._coverage = coverage
-        self._looks_back_to = None if coverage.watermark is None else _earlier(coverage.watermark, lookback)
+        self._why = why
         self._first_missing_at: datetime | None = None
         self._found_by_next_run = 0
         self.counts: defaultdict[tuple[str | None, str | None], Counter[str]] = defaultdict(Counter)
@@ -185,13 +177,12 @@ class _Tally:
                 self.matched[_day(found.received_at), found.event] += 1
 
     def _add_unjudged(self, received_at: datetime | None, event: str | None) -> None:
-        kind = class_of(received_at, self._coverage)
-        self.counts[_day(received_at), event][kind] += 1
-        if kind is not Unjudged.MISSING:
-            return
-        if received_at is not None:
-            self._first_missing_at = min(received_at, self._first_missing_at or received_at)
-        self._found_by_next_run += received_at is None or self._looks_back_to is None or received_at >= self._looks_back_to
+        absence = self._why(received_at)
+        self.counts[_day(received_at), event][_KINDS[absence]] += 1
+        if absence.is_missing:
+            self._found_by_next_run += absence.ends_with_next_run
+            if received_at is not None:
+                self._first_missing_at = min(received_at, self._first_missing_at or received_at)
 
     def result(self) -> StreamAudit:
         """Return all that was counted."""
@@ -207,7 +198,3 @@ def _day(moment: datetime | None) -> str | None:
 
 def _within(window: Window, moment: datetime) -> bool:
     return (window.low is None or window.low <= moment) and moment < window.high
-
-
-def _earlier(moment: datetime, span: timedelta) -> datetime | None:
-    return moment - span if moment - datetime.min.replace(tzinfo=UTC) > span else None

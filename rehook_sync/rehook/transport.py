@@ -6,7 +6,6 @@ whether the request was ever given to the socket.
 """
 
 import asyncio
-import ipaddress
 import math
 import ssl
 import urllib.request
@@ -22,6 +21,7 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EofStream
 
+from rehook_sync.rehook.addresses import is_loopback
 from rehook_sync.rehook.http1 import Http1Connection, SpelledRequest, SpelledResponse, spell
 
 __all__ = ["AiohttpTransport"]
@@ -341,19 +341,10 @@ def _build_ssl_context() -> ssl.SSLContext:
 
 def _read_proxy(url: yarl.URL) -> yarl.URL | None:
     host = url.raw_host or ""
-    if _is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{url.port}" if ":" not in host else host):
+    if is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{url.port}" if ":" not in host else host):
         return None
     proxies = urllib.request.getproxies()
     text = proxies.get(url.scheme) or proxies.get("all")
     if not text:
         return None
     return yarl.URL(text if "://" in text else f"http://{text}")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -7,17 +7,17 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.jobs.audit import AuditLine, AuditReport, StreamAudit, Unjudged
+from rehook_sync.jobs.audit import UNJUDGED, AuditLine, AuditReport, StreamAudit
 from rehook_sync.models import Status
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import line
 
 __all__ = ["audit_document", "audit_view"]
 
-_KINDS: tuple[str, ...] = (*Status, *Unjudged)
-_NAMES: dict[str, str] = {Unjudged.NOT_DUE: "not yet due", Unjudged.BEFORE_START: "before the start"}
+_KINDS: tuple[str, ...] = (*Status, *UNJUDGED)
+_NAMES: dict[str, str] = {"not_due": "not yet due", "future": "in the future", "before_start": "before the start"}
 _UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
-_STYLES: dict[str, str] = {Unjudged.MISSING: "bold red", Status.FAILED: "red", Status.IN_DOUBT: "red"}
+_STYLES: dict[str, str] = {"missing": "bold red", Status.FAILED: "red", Status.IN_DOUBT: "red"}
 _SHOWN = 40
 """Lines of what is missing; the document has them all."""
 
@@ -91,9 +91,11 @@ def _counts(streams: Sequence[StreamAudit]) -> Grid:
 def _remarks(report: AuditReport) -> Iterator[RenderableType]:
     if unsettled := sum(report.count(kind) for kind in _UNSETTLED):
         yield line(f"{unsettled:,} judged but not settled: the next run retries what failed, `resolve` settles what is in doubt")
-    if waiting := report.count(Unjudged.NOT_DUE):
+    if waiting := report.count("not_due"):
         yield line(f"{waiting:,} newer than the watermark: the next run reads them")
-    if early := report.count(Unjudged.BEFORE_START):
+    if future := report.count("future"):
+        yield line(f"{future:,} dated in the future: a run reads them once their time has come")
+    if early := report.count("before_start"):
         yield line(f"{early:,} older than the first start: they stay out on purpose; only an earlier `run --since` would send them")
     if gone := sum(each.gone for stream in report.streams for each in stream.lines):
         yield line(f"{gone:,} more are recorded for this period, but the warehouse no longer has them there")
@@ -104,10 +106,10 @@ def _missing(report: AuditReport) -> Grid:
     for head in ("day (UTC)", "stream", "event"):
         grid.add_column(head, overflow="fold")
     grid.add_column("missing", justify="right")
-    found = [each for stream in report.streams for each in stream.lines if each.counts.get(Unjudged.MISSING)]
+    found = [each for stream in report.streams for each in stream.lines if each.counts.get("missing")]
     for each in found[:_SHOWN]:
-        grid.add_row(each.day or "no time", each.stream.value, visible(each.event or ""), f"{each.counts[Unjudged.MISSING]:,}")
+        grid.add_row(each.day or "no time", each.stream.value, visible(each.event or ""), f"{each.counts['missing']:,}")
     if len(found) > _SHOWN:
-        rest = sum(each.counts[Unjudged.MISSING] for each in found[_SHOWN:])
+        rest = sum(each.counts["missing"] for each in found[_SHOWN:])
         grid.add_row(f"{len(found) - _SHOWN} more lines", "", "--json has all", f"{rest:,}")
     return grid

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -16,6 +16,7 @@ from rehook_sync.render.advice import Advice, Shell, advise
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import clock, counted, line, meaning, status_text
 from rehook_sync.rules.watermark import Absence
+from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["explanation_document", "explanation_view"]
 
@@ -23,6 +24,7 @@ _ABSENCES = {
     Absence.NO_RUN: "no run has got through this stream yet",
     Absence.FUTURE: "it is dated in the future; a run takes it up once its time has come",
     Absence.NEXT_RUN: "no run has come to it yet; the next one takes it up",
+    Absence.LATE: "no run has come to it yet; the next one takes it up",
     Absence.TOO_LATE: "it arrived later than REHOOK_SYNC_LOOKBACK behind the watermark; no run looks that far back by itself",
     Absence.BEFORE_START: "it is older than the start of the first run{began}; no run takes it up by itself",
 }
@@ -222,7 +224,7 @@ def _is_blocking(row: Mapping[str, object], blocked: Mapping[str, object]) -> bo
 
 
 def _moment(value: object) -> datetime:
-    return value if isinstance(value, datetime) else datetime.min.replace(tzinfo=UTC)
+    return value if isinstance(value, datetime) else FIRST_MOMENT
 
 
 def _place(row: Mapping[str, object]) -> tuple[datetime, str, str]:
@@ -235,7 +237,7 @@ def _absence(found: Unjudged) -> str:
 
 def _unjudged_advice(found: Unjudged, shell: Shell) -> Advice | None:
     at, stream = found.row.received_at, found.row.stream.value
-    if found.absence is Absence.NEXT_RUN:
+    if found.absence.ends_with_next_run:
         return Advice("wait for the next run, or start one", (("", shell("run")),))
     if found.absence is Absence.FUTURE or at is None:
         return None
@@ -249,7 +251,7 @@ def _unjudged_document(found: Unjudged, shell: Shell) -> dict[str, object]:
     row = found.row
     return {
         **{name: getattr(row, name) for name in ("stream", "message_id", "user_id", "event", "received_at", "occurred_at")},
-        "absence": found.absence,
+        "absence": Absence.NEXT_RUN if found.absence.ends_with_next_run else found.absence,
         "meaning": _absence(found),
         "next": _advice_document(_unjudged_advice(found, shell)),
     }

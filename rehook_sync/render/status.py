@@ -11,10 +11,11 @@ from rich.text import Text
 from rehook_sync.jobs.results import StatusReport
 from rehook_sync.models import Status
 from rehook_sync.render.console import visible
-from rehook_sync.render.text import clock, headed, line, meaning, number_text, seconds_between, span, status_text, whole
+from rehook_sync.render.text import clock, headed, line, meaning, number_text, seconds_between, status_text, whole
+from rehook_sync.state.state import is_held
+from rehook_sync.times import span
 
 __all__ = ["status_document", "status_view"]
-
 
 _WIDE = 120
 
@@ -22,7 +23,7 @@ _WIDE = 120
 def status_document(report: StatusReport) -> dict[str, object]:
     """Return how things stand."""
     watermarks = {stream: {**row, "lag_s": _lag_s(report.now, row.get("high_at"))} for stream, row in report.watermarks.items()}
-    lease = None if report.lease is None else {**report.lease, "held": _is_held(report)}
+    lease = None if report.lease is None else {**report.lease, "held": is_held(report.lease, report.now)}
     return {"now": report.now, "watermarks": watermarks, "counts": list(report.counts), "runs": list(report.runs), "lease": lease}
 
 
@@ -39,7 +40,7 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
         yield ""
         yield _runs_grid(report.runs, wide=width >= _WIDE)
     yield ""
-    if report.lease is not None and _is_held(report):
+    if report.lease is not None and is_held(report.lease, report.now):
         lease = report.lease
         yield line(
             "lease  ", ("held", "yellow"), f" by run {lease['run_id']} until {clock(lease['expires_at'])} UTC, owner {lease['owner']}"
@@ -98,9 +99,3 @@ def _runs_grid(runs: Sequence[Mapping[str, object]], *, wide: bool) -> Grid:
 
 def _lag_s(now: datetime, high_at: object) -> float | None:
     return seconds_between(high_at, now)
-
-
-def _is_held(report: StatusReport) -> bool:
-    lease = report.lease or {}
-    expires_at = lease.get("expires_at")
-    return lease.get("owner") is not None and isinstance(expires_at, datetime) and expires_at > report.now

@@ -1,6 +1,6 @@
 """What each answer of the job looks like: a document for scripts, and lines and tables for people who have 80 columns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from rich.table import Table as Grid
@@ -23,7 +23,6 @@ __all__ = [
     "meaning",
     "number_text",
     "seconds_between",
-    "span",
     "status_text",
     "whole",
 ]
@@ -108,17 +107,3 @@ def clock(value: object) -> str:
 def seconds_between(start: object, end: object) -> float | None:
     """Return the seconds from one time to another, None when one of them is missing."""
     return (end - start).total_seconds() if isinstance(start, datetime) and isinstance(end, datetime) else None
-
-
-def span(seconds: float | None) -> str:
-    """Return a length of time with its two largest units."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
-    minutes, whole = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    units: Iterable[tuple[int, str]] = ((days, "d"), (hours, "h"), (minutes, "m"), (whole, "s"))
-    parts = [f"{number}{unit}" for number, unit in units if number]
-    return " ".join(parts[:2])

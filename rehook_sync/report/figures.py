@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from rehook_sync.models import Facts, RunStatus, Status, Stream
 from rehook_sync.render.advice import Shell, advise
+from rehook_sync.render.text import whole
 
 __all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "Period", "build_figures", "figures_document"]
 
@@ -136,9 +137,9 @@ def build_figures(facts: Facts, shell: Shell) -> Figures:
     calls: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
     for row in facts.calls:
-        calls[str(row["status"])] += _whole(row["n"])
+        calls[str(row["status"])] += whole(row["n"])
         if row["reason"]:
-            reasons[str(row["status"]), str(row["reason"])] += _whole(row["n"])
+            reasons[str(row["status"]), str(row["reason"])] += whole(row["n"])
     took = _took(facts.calls)
     timed = sum(took.values())
     step, periods = _periods(facts)
@@ -190,10 +191,10 @@ def _by_event(rows: Iterable[Mapping[str, object]]) -> list[EventFigures]:
         stream, event, is_other = str(row["stream"]), row["event"], bool(row["is_other"])
         name = None if event is None else str(event)
         each = found.setdefault((stream, name, is_other), EventFigures(stream, name, is_other))
-        each.calls[str(row["status"])] += _whole(row["n"])
+        each.calls[str(row["status"])] += whole(row["n"])
         if row["status"] == Status.REJECTED:
-            each.reasons[str(row["reason"])] += _whole(row["n"])
-        each.timed += _whole(row["timed"])
+            each.reasons[str(row["reason"])] += whole(row["n"])
+        each.timed += whole(row["timed"])
         each.total_s += _seconds(row["total_s"])
         each.longest_s = max(each.longest_s, _seconds(row["longest_s"]))
     return list(found.values())
@@ -209,9 +210,9 @@ def _took(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
     up_to: Counter[str] = Counter()
     timed = 0
     for row in rows:
-        timed += _whole(row["timed"])
+        timed += whole(row["timed"])
         for name, _ in _WITHIN:
-            up_to[name] += _whole(row[name])
+            up_to[name] += whole(row[name])
     took: dict[str, int] = {}
     before = 0
     for name, words in _WITHIN:
@@ -244,8 +245,8 @@ def _periods(facts: Facts) -> tuple[timedelta | None, list[Period]]:
 def _add(period: Period, run: Mapping[str, object], lags: Mapping[str, Mapping[str, float | None]]) -> None:
     period.runs += 1
     period.ended[str(run["status"])] += 1
-    period.requests += _whole(run["requests"])
-    period.calls.update({name: _whole(run[name]) for name in _COUNTS})
+    period.requests += whole(run["requests"])
+    period.calls.update({name: whole(run[name]) for name in _COUNTS})
     for stream, lag_s in lags.get(str(run["run_id"]), {}).items():
         worst = [each for each in (period.lag_s.get(stream), lag_s) if each is not None]
         period.lag_s[stream] = max(worst, default=None)
@@ -262,9 +263,9 @@ def _attention(rows: Sequence[Mapping[str, object]], shell: Shell) -> list[Atten
     for status in (Status.IN_DOUBT, Status.SENDING, Status.FAILED):
         those = [row for row in rows if row["status"] == status]
         if those:
-            reasons = Counter({str(row["reason"]): _whole(row["n"]) for row in those if row["reason"]})
+            reasons = Counter({str(row["reason"]): whole(row["n"]) for row in those if row["reason"]})
             oldest = min((at for row in those if (at := _moment(row["occurred_at"]))), default=None)
-            calls = sum(_whole(row["n"]) for row in those)
+            calls = sum(whole(row["n"]) for row in those)
             found.append(Attention(status, dict(reasons.most_common()), calls, oldest, *_settle(status, shell)))
     return found
 
@@ -316,10 +317,6 @@ def _apart(earlier: object, later: object) -> float | None:
 
 def _moment(value: object) -> datetime | None:
     return value if isinstance(value, datetime) else None
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def _seconds(value: object) -> float:

@@ -16,9 +16,10 @@ from rehook_sync.errors import UsageError
 from rehook_sync.models import Status, Stream
 from rehook_sync.render.advice import Shell, advise
 from rehook_sync.render.console import visible
-from rehook_sync.render.text import clock, counted, meaning, span
+from rehook_sync.render.text import clock, counted, meaning, number_text
 from rehook_sync.report.charts import Chart, Series, draw_columns, draw_lines
 from rehook_sync.report.figures import SHOWN, Figures, Freshness, Period, figures_document
+from rehook_sync.times import span
 
 __all__ = ["publish", "render_page", "write_page"]
 
@@ -58,7 +59,7 @@ def render_page(figures: Figures, shell: Shell) -> str:
     """Return the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_finalize, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "number": _number,
+        "number": number_text,
         "clock": clock,
         "span": _span,
         "share": _share,
@@ -194,10 +195,6 @@ def _commands(row: Mapping[str, object], shell: Shell) -> Sequence[tuple[str, st
     found = advise(row, shell)
     look = ("its story", shell("explain", ids=(str(row["message_id"]),)))
     return [look, *(found.commands if found and row["status"] == Status.IN_DOUBT else ())]
-
-
-def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _span(seconds: object) -> str:

@@ -29,8 +29,19 @@ class Absence(Enum):
     NO_RUN = "no_run"
     FUTURE = "future"
     NEXT_RUN = "next_run"
+    LATE = "late"
     TOO_LATE = "too_late"
     BEFORE_START = "before_start"
+
+    @property
+    def is_missing(self) -> bool:
+        """Tell whether a run should have judged the row: it came after the watermark had passed its time."""
+        return self in {Absence.LATE, Absence.TOO_LATE}
+
+    @property
+    def ends_with_next_run(self) -> bool:
+        """Tell whether the next run finds the row, new or within the lookback."""
+        return self in {Absence.NEXT_RUN, Absence.LATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +100,19 @@ def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, 
 
 
 def why_unjudged(coverage: Coverage, lookback: timedelta, now: datetime, received_at: datetime | None) -> Absence:
-    """Return why a row received then has not been judged, and with it whether the next run will find it.
+    """Return why no run has judged a row received then.
 
     Shape:  received_at: None is no usable time; every run reads such rows.
     """
+    if received_at is not None and received_at >= now:
+        return Absence.FUTURE
     if coverage.watermark is None:
         return Absence.NO_RUN
     if received_at is None:
+        return Absence.LATE
+    if received_at > coverage.watermark:
         return Absence.NEXT_RUN
-    if received_at >= now:
-        return Absence.FUTURE
     if coverage.origin is not None and received_at < coverage.origin:
         return Absence.BEFORE_START
     low = next_window(coverage, lookback, now, None, None).low
-    return Absence.TOO_LATE if low is not None and received_at < low else Absence.NEXT_RUN
+    return Absence.TOO_LATE if low is not None and received_at < low else Absence.LATE

@@ -31,9 +31,9 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.watermark import Coverage
-from rehook_sync.values import to_time
+from rehook_sync.times import to_time
 
-__all__ = ["DueCall", "Judged", "ShardRecord", "State"]
+__all__ = ["DueCall", "Judged", "ShardRecord", "State", "is_held"]
 
 _PAGE = 500
 _EVERYBODY = Shard(0, "", None)
@@ -72,6 +72,12 @@ class ShardRecord:
     requests: int
     rows: Counter[Stream]
     error: str | None
+
+
+def is_held(lease: Mapping[str, object], now: datetime) -> bool:
+    """Tell whether somebody holds the lease, given its row of `sync_lease`."""
+    expires_at = lease["expires_at"]
+    return lease["owner"] is not None and isinstance(expires_at, datetime) and expires_at > now
 
 
 class State:
@@ -277,6 +283,11 @@ class State:
     def read_lease(self, name: str = "run") -> dict[str, object] | None:
         """Return who holds the lease, or None when it was never taken."""
         return next(iter(self._rows("read_lease", {"name": name})), None)
+
+    def read_holder(self) -> str | None:
+        """Return the run that holds the lease now, None when it is free."""
+        lease = self.read_lease()
+        return str(lease["run_id"]) if lease is not None and is_held(lease, self.now()) else None
 
     def count_by_status(self) -> list[dict[str, object]]:
         """Return the number of rows ever judged, by stream, status and reason."""

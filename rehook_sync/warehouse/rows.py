@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from rehook_sync.models import SourceRow, Stream, Window
-from rehook_sync.times import FIRST_MOMENT
-from rehook_sync.values import LONGEST_KEY_BYTES, exact_json, is_too_long, to_text, to_time
+from rehook_sync.times import FIRST_MOMENT, to_time
+from rehook_sync.values import LONGEST_KEY_BYTES, exact_json, is_too_long, to_text
 
 __all__ = [
     "NAMELESS",

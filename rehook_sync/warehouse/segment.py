@@ -7,7 +7,7 @@ settings or from the data becomes SQL only when it was found among the names tha
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, TextClause
@@ -18,6 +18,7 @@ from rehook_sync.database.fetch import fetch, keep, opened
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.models import Shard, SourceRow, Stream, Window
+from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.catalog import Catalog
 from rehook_sync.warehouse.layout import (
     Kind,
@@ -334,7 +335,7 @@ class SegmentSource:
                 "last": sortable(window.high - _TICK),
                 **({} if (near := least_text(window)) is None else {"near": near}),
             }
-        beginning = "-infinity" if dialect == "postgresql" else datetime.min.replace(tzinfo=UTC)
+        beginning = "-infinity" if dialect == "postgresql" else FIRST_MOMENT
         return {"low": window.low or beginning, "high": window.high}
 
     def _user_column(self, alias: str, stream: Stream) -> Identifier:

@@ -42,13 +42,15 @@ def test_calls_that_no_run_judged_are_found_with_the_reason(bench: Bench) -> Non
     bench.missed = {"old"}
     bench.run(accounting.NOW - timedelta(days=6))
     late = [track("late", "ada", "Visited", ago(days=5)), track("soon", "ada", "Visited", ago(hours=2))]
-    add_rows(bench.warehouse_url, "tracks", [*late, track("never", "ada", "Visited", ago(days=-2))])
+    ahead = [track("new", "ada", "Visited", ago(minutes=5)), track("never", "ada", "Visited", ago(days=-2))]
+    add_rows(bench.warehouse_url, "tracks", [*late, *ahead])
     found = explain(bench, "ada")
     assert [row["message_id"] for row in found.rows] == ["seen"]
     assert {each.row.message_id: each.absence for each in found.unjudged} == {
         "old": Absence.BEFORE_START,
         "late": Absence.TOO_LATE,
-        "soon": Absence.NEXT_RUN,
+        "soon": Absence.LATE,
+        "new": Absence.NEXT_RUN,
         "never": Absence.FUTURE,
     }
     assert all(each.row.fields == {} for each in found.unjudged), "traits and properties stay where they are"

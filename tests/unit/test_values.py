@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rehook_sync.values import payload_hash, to_json, to_json_value, to_text, to_time, trait_hashes, value_hash
+from rehook_sync.times import to_time
+from rehook_sync.values import payload_hash, to_json, to_json_value, to_text, trait_hashes, value_hash
 
 IDENTITY = UUID("6f1c7a52-2f5e-4c26-9f62-0d2a4c4f2f11")
 SECRET = "s3cret-value"

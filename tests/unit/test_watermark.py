@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Window
-from rehook_sync.rules.watermark import Beginning, Coverage, next_watermark, next_window
+from rehook_sync.rules.watermark import Absence, Beginning, Coverage, next_watermark, next_window, why_unjudged
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -109,3 +109,20 @@ def test_watermark_never_passes_now_or_a_row_nobody_judged(
     assert known is None or (moved is not None and moved >= known)
     gap = known is not None and low is not None and low > known
     assert not gap or moved == known
+
+
+@given(st.none() | _MOMENTS, st.none() | _MOMENTS, st.none() | _MOMENTS, st.timedeltas(timedelta(0), timedelta(days=9)), _MOMENTS)
+def test_only_what_a_run_should_have_read_is_missing(
+    received_at: datetime | None, watermark: datetime | None, origin: datetime | None, lookback: timedelta, now: datetime
+) -> None:
+    watermark = watermark and min(watermark, now)
+    origin = origin and watermark and min(origin, watermark)
+    absence = why_unjudged(Coverage(watermark, origin), lookback, now, received_at)
+    covered = watermark is not None and (received_at is None or (received_at <= watermark and (origin is None or received_at >= origin)))
+    is_future = received_at is not None and received_at >= now
+    assert absence.is_missing == (covered and not is_future)
+    assert (absence is Absence.FUTURE) == is_future
+    if watermark is not None and not is_future:
+        reads = next_window(Coverage(watermark, origin), lookback, now, None, None)
+        found = received_at is None or ((reads.low is None or reads.low <= received_at) and received_at < reads.high)
+        assert absence.ends_with_next_run == found
