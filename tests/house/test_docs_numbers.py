@@ -16,6 +16,7 @@ from rehook_sync.sandbox.store import Behaviour
 from rehook_sync.settings import PREFIX, Settings, load_settings
 
 from .source_tree import DOCS, PACKAGE, ROOT
+from .test_style import FUNCTION_LINES, MODULES, ROOM_LINES
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 WORDS += ["eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
@@ -93,6 +94,9 @@ CLAIMS = [
     Claim("counts of a run", rf"sum of the (?:next )?{NUMBER}\b", lambda: len(set(Status) - {Status.SENDING})),
     Claim("ids of the sandbox", rf"\b{NUMBER} characters(?: for ids|\. |, 404)", lambda: Behaviour().max_id_length),
     Claim("bodies of the sandbox", rf"\b{NUMBER} MiB(?:, 415| for bodies)", lambda: Behaviour().max_body_bytes / 2**20),
+    Claim("modules in a folder", rf"{NUMBER} modules stand at the top and 12 in a folder", lambda: MODULES),
+    Claim("lines of a function", rf"no function has more than {NUMBER} lines", lambda: FUNCTION_LINES),
+    Claim("lines of a module", rf"module with more than {NUMBER} lines has its reason", lambda: ROOM_LINES),
     Claim("error text that is kept", rf"\b{NUMBER} characters is kept", lambda: in_source(r"^DETAIL_LIMIT = (\d+)")),
     Claim("error body that is read", rf"\b{NUMBER} KB of a body", lambda: in_source(r"^BODY_LIMIT = ([\d_]+)") / 1024),
     Claim("events of the report", rf"\b{NUMBER} event names", lambda: in_source(r"^_REPORT_EVENTS = (\d+)")),
