@@ -1,6 +1,6 @@
-"""The command line: arguments in, one call of `sync`, its answer out. Everything heavy is loaded inside the commands."""
+"""The command line: arguments in, one call of `sync`, a rendering out. Heavy imports stand inside the commands."""
 
-# ruff: noqa: PLC0415 - so that --help and --version are there at once
+# ruff: noqa: PLC0415 - so that --help and --version answer at once
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -385,7 +385,7 @@ def _reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:
 
 
 def _again(screen: "Screen", settings: "Settings", selection: "Selection", stream: Stream | None, *, dry_run: bool) -> NoReturn:
-    """Take recorded calls up again, and exit."""
+    """Retry recorded calls, and exit."""
     from rehook_sync.jobs.results import RunOptions
 
     options = RunOptions(stream=stream, only=selection)

@@ -1,8 +1,8 @@
-"""Every error this package raises on purpose, grouped by what the caller does next.
+"""Every error that this package raises on purpose, grouped by what the caller does next.
 
 RehookSyncError
 ├── ConfigurationError        fix the call or the settings, then run again      (exit 2)
-│   ├── UsageError            a command line argument
+│   ├── UsageError            an argument or a parameter
 │   ├── SettingsError         a setting: missing, unknown or unusable
 │   ├── SourceError           the warehouse is not as Segment lays it out, or cannot be read
 │   └── StateVersionError     the sync-state tables are missing, older or newer than this code
@@ -14,11 +14,11 @@ RehookSyncError
     ├── DatabaseError         a statement failed: connection lost, disk full, locked
     │   └── ConflictError     another writer was there first; read again and decide anew
     ├── LeaseLostError        another run took over; this one may record nothing
-    ├── RunUnfinishedError    a run in shards of which some have not ended; deliver these again
+    ├── RunUnfinishedError    some shards of a run have not ended; deliver them again
     └── InternalError         a bug of ours
 
-Each message is one line: what, where, what to do. None carries a secret or a row's values.
-All of them survive pickling, as Airflow needs.
+A message is one line per problem: what, where, what to do. None holds a secret or a row's values.
+Airflow pickles errors, so all survive pickling.
 """
 
 __all__ = [
@@ -42,27 +42,27 @@ __all__ = [
 
 
 class RehookSyncError(Exception):
-    """The root: `except RehookSyncError` catches all that this package raises on purpose."""
+    """The root of the tree."""
 
     exit_code = 1
 
 
 class ConfigurationError(RehookSyncError):
-    """The call or the settings must change before a new attempt makes sense."""
+    """The call, the settings or the databases must change before the next attempt."""
 
     exit_code = 2
 
 
 class UsageError(ConfigurationError):
-    """A command line argument is wrong."""
+    """An argument or a parameter is wrong."""
 
 
 class SettingsError(ConfigurationError):
-    """One or more settings are missing, unknown or unusable; one line for each."""
+    """Settings are missing, unknown or unusable; one line for each."""
 
 
 class SourceError(ConfigurationError):
-    """The warehouse cannot be reached or is not laid out as Segment does it."""
+    """The warehouse cannot be reached, or is not laid out as Segment does it."""
 
 
 class StateVersionError(ConfigurationError):
@@ -70,7 +70,7 @@ class StateVersionError(ConfigurationError):
 
 
 class StoppedError(RehookSyncError):
-    """The run stopped for a cause that is not the rows' fault."""
+    """The run stopped for a cause outside the rows."""
 
     exit_code = 4
 
@@ -80,15 +80,15 @@ class CredentialsRefusedError(StoppedError):
 
 
 class ApiDownError(StoppedError):
-    """The API does not answer, or asked for more patience than the run has."""
+    """The API does not answer, or asked for a longer wait than `patience` allows."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        """Keep the seconds after which the API asked to be called again."""
+        """Keep the wait that the API asked for."""
         super().__init__(message, retry_after_s)
         self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
-        """Give the message alone."""
+        """Return the message alone."""
         return str(self.args[0])
 
 
@@ -107,15 +107,15 @@ class DatabaseError(OperationalError):
 
 
 class ConflictError(DatabaseError):
-    """Another writer was there first; what was read before no longer holds."""
+    """Another writer was first; what was read no longer holds."""
 
 
 class LeaseLostError(OperationalError):
-    """The lease passed to another run; nothing may be recorded any more."""
+    """Another run has the lease; this one may record nothing more."""
 
 
 class RunUnfinishedError(OperationalError):
-    """Parts of a run have not ended, or their process died; they can be delivered again."""
+    """Some shards have not ended, or their process died; they can be delivered again."""
 
 
 class InternalError(OperationalError):

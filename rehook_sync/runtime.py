@@ -17,10 +17,10 @@ _SWITCH_S = 0.0005
 
 @contextmanager
 def tuned_interpreter() -> Iterator[None]:
-    """Look for garbage in cycles less often, and let threads take turns more often.
+    """Collect garbage less often, and switch threads more often.
 
-    A tenth of the time goes to the search when thousands of rows are held and none is garbage. And whoever has little to
-    do between two waits, as sending and writing have, else waits ten times as long for the one who reads and judges.
+    With thousands of rows in memory, collections that find nothing take a tenth of the time.
+    Short switch intervals keep sender and writer from starving behind the reader.
     """
     thresholds, switch_s = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
@@ -33,10 +33,10 @@ def tuned_interpreter() -> Iterator[None]:
 
 
 def run_loop(main: Coroutine[object, object, _Result]) -> _Result:
-    """Run a coroutine to its end, on uvloop where that is installed: it does the same work in less time."""
-    with closing(main):  # a Ctrl-C may come before the loop has begun
+    """Run a coroutine to its end, on uvloop where it is installed, which is faster."""
+    with closing(main):  # a Ctrl-C may come before the loop starts
         try:
-            from uvloop import new_event_loop  # noqa: PLC0415 - may not be there, and is not needed before something is sent
+            from uvloop import new_event_loop  # noqa: PLC0415 - optional, and not needed before something is sent
         except ImportError:
             return asyncio.run(main)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -44,9 +44,9 @@ def run_loop(main: Coroutine[object, object, _Result]) -> _Result:
 
 
 class Interrupt:
-    """Remembers the first request to stop and tells those who listen.
+    """Keeps the first request to stop and calls the listeners.
 
-    Shape:  signal: the number of the signal that asked, None while nobody did.
+    Shape:  signal: the number of the signal that asked, None before.
     """
 
     def __init__(self) -> None:
@@ -56,18 +56,18 @@ class Interrupt:
 
     @property
     def requested(self) -> bool:
-        """Tell whether somebody asked to stop."""
+        """Tell whether a stop was requested."""
         return self.signal is not None
 
     def request(self, signal: int) -> None:
-        """Ask to stop; only the first request counts. Safe to call from a signal handler."""
+        """Request a stop; only the first request counts. Safe to call from a signal handler."""
         if self.signal is None:
             self.signal = signal
             for listener in self._listeners:
                 listener()
 
     def listen(self, listener: Callable[[], object]) -> None:
-        """Call `listener` at the request, at once if it was made already."""
+        """Call `listener` at the request; at once if it has come already."""
         self._listeners.append(listener)
         if self.requested:
             listener()

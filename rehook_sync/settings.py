@@ -1,6 +1,6 @@
 """Every setting, read once at the edge and passed down: environment over `rehook_sync.toml` over defaults.
 
-`load_settings` is the one door. It lists all that is wrong at once, one line each, and never shows a secret.
+`load_settings` lists everything that is wrong at once, one line each, and never shows a secret.
 The table for people is `docs/settings.md`.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["Settings", "load_settings"]
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
 SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret"})
-# Those of Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.
+# Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.
 RESERVED_TRAITS = {"created_at": "createdAt", "first_name": "firstName", "last_name": "lastName"}
 
 
@@ -62,7 +62,7 @@ def _number(value: object) -> object:
 
 
 def _names(value: object) -> object:
-    """Read a list of names: a list, JSON, or names between commas."""
+    """Read a list of names: a list, JSON, or names separated by commas."""
     if isinstance(value, str):
         value = _from_json(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",") if part.strip()]
     if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(name, str) and name for name in value):
@@ -71,7 +71,7 @@ def _names(value: object) -> object:
 
 
 def _renames(value: object) -> object:
-    """Read column -> key: a table, JSON, or `column=key` between commas."""
+    """Read column -> key: a table, JSON, or `column=key` separated by commas."""
     if isinstance(value, str):
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
         value = _from_json(value) if value.lstrip().startswith("{") else {column.strip(): key.strip() for column, _, key in pairs}
@@ -137,7 +137,7 @@ _API = "https://api.rehook.ai"
 
 
 class Settings(BaseSettings):
-    """All settings, checked and frozen. Made by `load_settings`, which alone looks at environment and files."""
+    """All settings, checked and frozen. Made by `load_settings`, which alone reads environment and files."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(  # type: ignore[override]
         cls, *_: object, init_settings: PydanticBaseSettingsSource, **_others: object
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `load_settings` gathered and nothing else: it knows where each value came from."""
+        """Take values from `load_settings` alone, which knows where each came from."""
         return (init_settings,)
 
     @field_validator("trait_names")
@@ -220,7 +220,7 @@ class Settings(BaseSettings):
         return self.api_key, self.api_secret
 
     def describe(self) -> dict[str, str]:
-        """Return every setting as text that may be shown: secrets masked, URLs without user, password and query."""
+        """Return every setting as text to show: secrets masked, URLs without user, password and query."""
         return {name: _shown(name, getattr(self, name)) for name in type(self).model_fields}
 
 
@@ -242,7 +242,7 @@ def _shown(name: str, value: object) -> str:
 
 
 def _without_userinfo(url: str) -> str:
-    """Hide user, password and query values; hide all but the scheme where a question mark before an @ leaves doubt."""
+    """Hide user, password and query. A question mark before an @ is ambiguous: then only the scheme stays."""
     scheme, _, rest = url.partition("://")
     userinfo, at, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
     path, query, _ = place.partition("?")
@@ -251,7 +251,7 @@ def _without_userinfo(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """One place where settings come from: `environment`, `call` or a file. `values`: by name in lower case."""
+    """One source of settings. Shape:  values: by name in lower case.  where: `environment`, `call` or the path of a file."""
 
     values: Mapping[str, object]
     where: str
@@ -261,7 +261,7 @@ class _Layer:
         return self.values.get(name) is not None or (name in SECRETS and self.values.get(f"{name}_file") is not None)
 
     def value_of(self, name: str) -> object:
-        """Return the setting, read from its file where that is given instead.
+        """Return the setting; a secret given as a file is read from it.
 
         Raises: SettingsError with one line.
         """
@@ -282,11 +282,11 @@ class _Layer:
         return text
 
     def label(self, name: str) -> str:
-        """Name a setting the way the user wrote it."""
+        """Return the name of a setting as the user writes it."""
         return {"environment": PREFIX + name.upper(), "call": name}.get(self.where, f"`{name}` in {self.where}")
 
     def example(self, name: str) -> str:
-        """Show a setting the way the user would write it: `REHOOK_SYNC_EXCLUDE=email,phone`, `exclude = ["email", "phone"]`."""
+        """Return a setting as the user would write it: `REHOOK_SYNC_EXCLUDE=email,phone`, `exclude = ["email", "phone"]`."""
         field = Settings.model_fields.get(name)
         value: Any = field.examples[0] if field and field.examples else f"/run/secrets/{name.removesuffix('_file')}"
         if self.where not in ("environment", "call"):
@@ -300,8 +300,8 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     """Return the settings from `overrides` (None: not given) over the environment over the file over the defaults.
 
     Shape:  config: the TOML file; None means `rehook_sync.toml` in the working directory, if there is one.
-    Raises: SettingsError with one line for each problem: the name as the user wrote it, what is wrong, an example.
-    An empty variable of the environment counts as not set; an empty list is `[]`, an empty table `{}`.
+    Raises: SettingsError with one line per problem: the name as the user wrote it, what is wrong, an example.
+    An empty environment variable counts as not set; write an empty list as `[]`, an empty table as `{}`.
     """
     environment = _environment_layer(os.environ if environ is None else environ)
     layers = [_Layer(overrides, "call"), environment, _file_layer(config)]
@@ -350,7 +350,7 @@ def _unknown_names(layer: _Layer) -> Iterator[str]:
 
 
 def _validated(values: dict[str, object]) -> tuple[Settings | None, list[tuple[str, str]]]:
-    """Return the settings, or name and first thing wrong, without any value."""
+    """Return the settings, or None and (name, its first problem), without values."""
     try:
         return Settings(**values), []  # type: ignore[arg-type]
     except ValidationError as error:
@@ -360,7 +360,7 @@ def _validated(values: dict[str, object]) -> tuple[Settings | None, list[tuple[s
 
 
 def _problem(name: str, message: str, layer: _Layer, value: object) -> str:
-    """Say what is wrong in one line; the value is shown unless it is secret or may hold a password."""
+    """Return a problem as one line. The value is shown unless it is secret or may hold a password."""
     said = message.removeprefix("Value error, ").replace("Input should", "must")
     shown = "" if name in SECRETS or value is None or "@" in str(value) else f", not {_REPR.repr(value)}"
     return f"{layer.label(name)}: {said}{shown}; example: {layer.example(name)}"

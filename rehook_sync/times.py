@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
-"""Before all others: where a time is missing and an order is needed."""
+"""Sorts a missing time before all others."""
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = 40
@@ -71,7 +71,7 @@ def read_moment(value: object) -> datetime:
 
 
 def read_duration(text: str) -> timedelta | None:
-    """Read `1d12h` or `P1DT12H`; None for text that is neither. Raises OverflowError for ages beyond all calendars."""
+    """Read `1d12h` or `P1DT12H`; None for text that is neither. Raises OverflowError for what no timedelta holds."""
     text = text.strip().upper()
     found = _SHORT_DURATION.fullmatch(text) or _ISO_DURATION.fullmatch(text)
     return found and timedelta(**{unit: float(number) for unit, number in found.groupdict().items() if number is not None})
@@ -101,7 +101,7 @@ def span(seconds: float | None) -> str:
 
 
 def parse_moment(text: str, now: datetime) -> datetime:
-    """Return the time that `2026-11-01T12:00`, `2026-11-01` or an age such as `36h` means, as aware UTC; naive means UTC.
+    """Return the time of `2026-11-01T12:00`, `2026-11-01` or an age such as `36h` as aware UTC; naive means UTC.
 
     Raises: UsageError for anything else.
     """
@@ -114,7 +114,7 @@ def parse_moment(text: str, now: datetime) -> datetime:
 
 
 def parse_age(option: str, text: str) -> timedelta:
-    """Return the age that `90d` or `36h` means. Raises UsageError, naming the option, for anything else."""
+    """Return the age of `90d` or `36h`. Raises UsageError with the option's name for anything else."""
     try:
         age = read_duration(text)
     except OverflowError:

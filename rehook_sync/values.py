@@ -1,4 +1,4 @@
-"""One value at a time: source values to text, times, JSON and hashes. Exact, and silent about the value when it fails.
+"""Source values to text, times, JSON and hashes. Exact; no error shows a value. Pure.
 
 Source: observed text forms of Segment's connector, which are JavaScript's.
 """
@@ -28,17 +28,17 @@ __all__ = [
 ]
 
 LONGEST_KEY_BYTES = 2048
-"""Of an id or a code: 512 characters, as long as Segment lets a text be. PostgreSQL cannot index much more."""
+"""The limit of an id or a code: 512 characters, as in Segment. PostgreSQL cannot index much more."""
 
 _MAX_DEPTH = 200  # orjson gives up at 254 levels, and the body adds two
-_MAX_DIGITS = 4000  # beyond it a number is written with an exponent: Decimal("1E+999999") is no gigabyte of zeros
+_MAX_DIGITS = 4000  # longer numbers get an exponent, else Decimal("1E+999999") is a million zeros
 _JSON_INTEGERS = range(-(2**63), 2**64)
 
 
 def to_text(value: object) -> str | None:
-    """Return an id, code or event name as the text Segment's connector makes of it; text stays as it is.
+    """Return an id, a code or an event name as text, as Segment's connector writes it.
 
-    Raises: ValueError for NaN, an infinity, bytes and everything else that is no single value.
+    Raises: ValueError for NaN, an infinity, bytes and other types without a text form.
     """
     if value is None or type(value) is str:
         return value
@@ -54,17 +54,17 @@ def is_too_long(text: str) -> bool:
 
 
 def to_json_value(value: object) -> object:
-    """Return what orjson writes exactly for a source value; times as Segment sends them, members that are None left out.
+    """Return a source value in a form that orjson writes exactly: times as Segment sends them, members that are None left out.
 
-    Raises: ValueError for what has no JSON form: bytes, NaN, an infinity, half a surrogate pair, keys that are no text.
+    Raises: ValueError for bytes, NaN, an infinity, half a surrogate pair, keys that are no text, and more than 200 levels.
     """
     return _json_value(value, 0)
 
 
 def to_json(value: object) -> bytes:
-    """Return compact UTF-8 JSON of what `to_json_value` gave.
+    """Return compact UTF-8 JSON of a result of `to_json_value`.
 
-    Raises: ValueError for what `to_json_value` would not have given.
+    Raises: ValueError for any other value that has no JSON form.
     """
     try:
         return orjson.dumps(value, option=_NO_GUESSING)
@@ -73,20 +73,20 @@ def to_json(value: object) -> bytes:
 
 
 def exact_json(content: str | bytes | bytearray | memoryview) -> object:
-    """Return what JSON says, decimals exact.
+    """Parse JSON with exact decimals.
 
-    Raises: ValueError for what is no JSON, RecursionError for what is nested too deeply.
+    Raises: ValueError for what is no JSON, RecursionError for too many levels.
     """
     return json.loads(bytes(content) if isinstance(content, memoryview) else content, parse_float=Decimal, parse_constant=_no_number)
 
 
 def value_hash(user_id: str, key: str, json_value: object) -> str:
-    """Return 16 hex characters for one trait of one customer: equal values of two people or two keys do not look alike."""
+    """Return 16 hex characters for one trait of one customer. Equal values of two users or two keys differ."""
     return trait_hashes(user_id, {key: json_value})[key]
 
 
 def trait_hashes(user_id: str, metadata: Mapping[str, object]) -> dict[str, str]:
-    """Return `value_hash` for each trait of one customer; hashing the user once for all of them saves a fifth of the time."""
+    """Return `value_hash` for each trait of one customer. The user is hashed once for all, which saves a fifth of the time."""
     try:
         copy_hash = blake2b(orjson.dumps([user_id]), digest_size=8).copy
         hashes = {}
@@ -112,7 +112,7 @@ def _no_number(_name: str) -> object:
 
 
 def _json_value(value: object, depth: int) -> object:
-    """Choose by the exact type first: nearly all values are of a few types, and this runs once for each value of each row."""
+    """Test the exact type first: this runs for each value of each row, and most are of a few types."""
     kind = type(value)
     if kind is str:
         return _valid_text(value)  # type: ignore[arg-type]
@@ -226,7 +226,7 @@ def _kind(value: object) -> str:
     return "bytes" if isinstance(value, bytes | bytearray | memoryview) else f"a value of type {type(value).__name__}"
 
 
-# Looked through in this order for subclasses: a bool is an int, too, and a datetime is a date.
+# The order matters for `isinstance`: a bool is an int, a datetime is a date.
 _TEXT_FORMS: dict[type, Callable[..., str]] = {
     str: str,
     bool: _boolean_text,

@@ -1,4 +1,4 @@
-"""The shards of a run in processes of their own, one for each; this process begins the run, watches and ends it."""
+"""A run in shards, one process per shard. The parent process starts, watches and finishes the run."""
 
 import multiprocessing
 import signal
@@ -30,14 +30,14 @@ _LOADED = ["rehook_sync.workers", "rehook_sync.rehook.client", "rehook_sync.reho
 def run_in_processes(
     settings: Settings, options: RunOptions, workers: int, interrupt: Interrupt, listen: Callable[[Progress], None]
 ) -> RunResult:
-    """Do one run in so many processes and say how it ended.
+    """Do one run in `workers` processes and return how it ended.
 
-    Raises: as `Sync.run`; RunUnfinishedError when a process died before it could say how its shard ended.
+    Raises: as `Sync.run`; RunUnfinishedError when a process died before it could report its shard.
     """
-    # A fresh interpreter is forked many times: it has loaded what all need, and holds no thread and no connection yet.
+    # The fork server has the modules loaded, and no threads or connections that a fork would break.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_LOADED)
-    forkserver.ensure_running()  # it loads while this process plans
+    forkserver.ensure_running()  # loads while this process plans
     with Sync(settings) as sync:
         plan = sync.start(options, workers)
         listen(Progress(plan.run_id, plan.rows))
@@ -49,7 +49,7 @@ def run_in_processes(
 
 
 class _Team:
-    """The processes, and what each last said."""
+    """The worker processes, and what each last reported."""
 
     def __init__(self, context: ForkServerContext, settings: Settings, run_id: str, shards: tuple[int, ...]) -> None:
         self._run_id = run_id
@@ -64,9 +64,9 @@ class _Team:
             self._members[ours] = process
 
     def watch(self, rows_total: int, interrupt: Interrupt, listen: Callable[[Progress], None]) -> RehookSyncError | None:
-        """Pass on how far all are until all have ended; returns what stopped the first that was stopped.
+        """Report progress until all processes have ended; return the first error.
 
-        An interruption is passed on to all, and so is the end of one that was stopped: what stops one stops all.
+        An interrupt or an error stops all processes: what stops one stops all.
         """
         error: RehookSyncError | None = None
         told = False
@@ -85,7 +85,7 @@ class _Team:
         return error
 
     def _hear(self, member: Connection) -> Progress | ShardResult | None:
-        """Return the newest that a process says; None when it has ended."""
+        """Return the newest message of a process, None when it has ended."""
         try:
             said: Progress | ShardResult = member.recv()
             while isinstance(said, Progress) and member.poll():
@@ -112,15 +112,15 @@ class _Team:
 
 
 def _deliver(settings: Settings, run_id: str, shard: int, parent: Connection) -> None:
-    """Deliver one shard; the body of each process."""
+    """Deliver one shard. Each process runs this."""
     interrupt = Interrupt()
-    # Ctrl-C reaches all processes of a terminal; only the parent decides what it means.
+    # Ctrl-C reaches every process of a terminal, but the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: interrupt.request(signal.Signals(number)))
     threading.Thread(target=_notice_end, args=(parent, interrupt), daemon=True).start()
 
     def tell(said: Progress | ShardResult) -> None:
-        with suppress(OSError):  # nobody listens any more; that is noticed on its own
+        with suppress(OSError):  # the parent died; `_notice_end` sees that
             parent.send(said)
 
     latest, told_at = Progress(run_id, 0), 0.0
@@ -142,7 +142,7 @@ def _deliver(settings: Settings, run_id: str, shard: int, parent: Connection) ->
 
 
 def _notice_end(parent: Connection, interrupt: Interrupt) -> None:
-    """Stop when the parent has died: nobody would end the run."""
+    """Stop when the parent dies: nobody would finish the run."""
     with suppress(EOFError, OSError):
         parent.recv()
     interrupt.request(signal.SIGTERM)
