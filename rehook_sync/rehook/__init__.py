@@ -1,1 +1,1 @@
-"""Rehook's API: what is sent, what its answers mean, and the connections between."""
+"""Rehook's API: requests, answers, connections."""

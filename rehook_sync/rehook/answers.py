@@ -1,6 +1,6 @@
-"""What Rehook's answers mean, and what is kept of their words.
+"""What Rehook's answers mean, and what is kept of their text.
 
-Source: observed answers; what a status says of carried-out work follows HTTP.
+Source: observed answers. Whether a status means that the work was done follows HTTP.
 """
 
 import re
@@ -20,9 +20,9 @@ from rehook_sync.rehook.redaction import BODY_LIMIT
 __all__ = ["DETAIL_LIMIT", "build_detail", "classify_error", "classify_status", "parse_retry_after", "read_answer"]
 
 DETAIL_LIMIT = 200
-"""Characters of what is kept of an answer."""
+"""Characters kept of an answer."""
 _LONGEST_WAIT_S = 1e12
-"""Keeps an absurd Retry-After a number that time arithmetic survives."""
+"""Caps an absurd Retry-After, so that times can be computed with it."""
 
 _Verdict = tuple[Effect, Reason | None]
 _BY_STATUS: Mapping[int, _Verdict] = {
@@ -63,11 +63,11 @@ _SECONDS = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
 
 async def read_answer(response: httpx.Response, clean: Callable[[str], str]) -> Answer:
-    """Return what an HTTP answer says about its request, and read the rest of it.
+    """Read an HTTP answer and return what it says about its request.
 
-    clean: takes secrets and values of the row out of the server's words.
+    clean: takes secrets and the row's values out of the server's text.
     """
-    # Decided by the status line alone: whatever happens to the body afterwards changes nothing.
+    # The status alone decides: a body that breaks off changes nothing.
     status = response.status_code
     received = await _read_body(response)
     if 200 <= status < 300:
@@ -77,13 +77,13 @@ async def read_answer(response: httpx.Response, clean: Callable[[str], str]) -> 
 
 
 def classify_status(status: int, retry_after_s: float | None = None, detail: str | None = None) -> Answer:
-    """Return what an HTTP status says about the request that got it."""
+    """Return what an HTTP status says about its request."""
     effect, reason = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _OTHERWISE)
     return Answer(effect, reason, detail, status, retry_after_s)
 
 
 def classify_error(error: Exception) -> Answer:
-    """Return what a failed exchange says about its request; `detail` may still quote what the server sent."""
+    """Return what a failed exchange says about its request. `detail` may quote the server and is not redacted yet."""
     complaint = _find_certificate_complaint(error)
     if complaint is not None:
         advice = "check API_URL, or name the file of your certificate authority in SSL_CERT_FILE"
@@ -94,9 +94,9 @@ def classify_error(error: Exception) -> Answer:
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds a Retry-After header asks to wait, None when it says nothing usable.
+    """Return the seconds that a Retry-After header asks to wait, None for an unusable one.
 
-    Units:  now: aware, the moment a date in the header is measured from. A moment or number below zero is 0.
+    Units:  now: aware; a date in the header is measured from it. A negative wait is 0.
     """
     text = (value or "").strip()
     if _SECONDS.fullmatch(text):
@@ -106,7 +106,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
 
 async def _read_body(response: httpx.Response) -> bytes:
-    """Read up to the limit and a little more, then close; what breaks off is kept as far as it came."""
+    """Read the body until it exceeds the limit or breaks off, then close; return what came."""
     stream = cast(httpx.AsyncByteStream, response.stream)
     chunks: list[bytes] = []
     size = 0
@@ -124,7 +124,7 @@ async def _read_body(response: httpx.Response) -> bytes:
 
 
 def _read_message(response: httpx.Response, received: bytes) -> str:
-    """Return what an error body says: its message if it is JSON and has one, else its text."""
+    """Return the message in a JSON error body, else the whole text."""
     if len(received) > BODY_LIMIT:
         return "an answer of more than 64 KB"
     if response.headers.get("content-encoding", "identity").lower() != "identity":
@@ -150,7 +150,7 @@ def _read_retry_after(response: httpx.Response) -> float | None:
     value = response.headers.get("retry-after")
     if value is None:
         return None
-    # The server's own clock, if it tells: ours may be wrong.
+    # Measured by the server's clock where it sends one; ours may be wrong.
     return parse_retry_after(value, _parse_http_date(response.headers.get("date", "")) or datetime.now(UTC))
 
 
@@ -163,11 +163,11 @@ def _parse_http_date(text: str) -> datetime | None:
 
 
 def _find_certificate_complaint(error: BaseException | None) -> str | None:
-    """Return what TLS found wrong with the certificate, if that is what an error is about."""
+    """Return what is wrong with the certificate, if that caused the error."""
     for _ in range(10):
         if error is None:
             break
-        # aiohttp's own error is of this type as well, but knows no message.
+        # aiohttp's error is a subclass, but has no message.
         if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_message"):
             return error.verify_message
         error = error.__cause__ or error.__context__
@@ -175,7 +175,7 @@ def _find_certificate_complaint(error: BaseException | None) -> str | None:
 
 
 def build_detail(status: int, text: str) -> str:
-    """Return an answer in one short line: status, its name, what the server said."""
+    """Return an answer in one short line: status, its name, the server's text."""
     head = f"{status} {httpx.codes.get_reason_phrase(status)}".rstrip()
     line = f"{head}: {text}" if text else head
     return line if len(line) <= DETAIL_LIMIT else line[: DETAIL_LIMIT - 1] + "…"

@@ -1,4 +1,4 @@
-"""A client of the Rehook API: addresses, credentials, one request for one operation."""
+"""A client of the Rehook API: addresses, credentials, one request per operation."""
 
 import base64
 import hashlib
@@ -21,10 +21,10 @@ _NOT_REHOOK = "the address is not Rehook's, check API_URL"
 
 
 class Rehook:
-    """Send operations to one Rehook site. Never raises for what the network or the API does: each attempt has an Answer."""
+    """Sends operations to Rehook. Failures of the network or the API are Answers, not exceptions."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport, api_url: str, api_key: str, api_secret: str) -> None:
-        """Prepare addresses and headers once; nothing is sent.
+        """Prepare addresses and headers; nothing is sent.
 
         Raises: SettingsError for an address that cannot be read.
         """
@@ -45,14 +45,14 @@ class Rehook:
         self._post_lines = b"\r\n".join([*map(b": ".join, self._headers), b"Content-Type: application/json"])
 
     def send(self, operation: Operation) -> Coroutine[object, object, Answer]:
-        """Send one operation once and say what came of it, once this is awaited."""
+        """Return a coroutine that sends one operation once and returns its answer."""
         body = operation.body
         lines = b"%b\r\nIdempotency-Key: %b" % (self._post_lines, _operation_key(operation).encode())
         request = SpelledRequest(self._addresses[operation.stream], lines, body)
         return self._exchange(request, body, operation.user_id)
 
     async def check_credentials(self) -> Answer:
-        """Ask whether the key and secret are right; writes nothing at Rehook."""
+        """Ask Rehook whether key and secret are right; changes nothing there."""
         request = httpx.Request("GET", self._check_url, headers=self._headers, stream=httpx.ByteStream(b""))
         answer = await self._exchange(request, b"", "")
         if answer.http_status == 404:
@@ -75,12 +75,12 @@ class Rehook:
 
 
 def idempotency_key(stream: Stream, message_id: str) -> str:
-    """Return the key that is the same for each attempt to send one Segment call: a hash, so that any id is safe in a header."""
+    """Return a key that is the same for every attempt to send a call. It is a hash, so that any id is safe in a header."""
     return hashlib.sha256(f"{stream}:{message_id}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _operation_key(operation: Operation) -> str:
-    """Key a merged request by all it carries: its calls may have to go out one by one later, each under its own key."""
+    """Key a merged request by all its calls: each may be sent alone later, under its own key."""
     calls = operation.calls
     ids = calls[0].message_id if len(calls) == 1 else "\n".join([call.message_id for call in calls])
     return idempotency_key(operation.stream, ids)

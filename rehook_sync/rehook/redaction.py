@@ -1,4 +1,4 @@
-"""Taking secrets and the values of a request out of what a server says. Pure."""
+"""Takes secrets and the values of a request out of a server's text. Pure."""
 
 import html
 import json
@@ -11,7 +11,7 @@ from rehook_sync.models import REMOVED
 __all__ = ["BODY_LIMIT", "redact"]
 
 BODY_LIMIT = 65_536
-"""Bytes of an answer that are looked at; no longer value can stand in one."""
+"""Bytes of an answer that are read, so no longer value can stand in it."""
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+")
 _USERINFO = re.compile(r"//[^/@\s]*@")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
@@ -23,10 +23,10 @@ _LONGEST_ADDRESS = 320
 
 
 def redact(text: str, body: bytes, user_id: str, secrets: Sequence[str]) -> str:
-    """Return a text as one line without secrets and without the values of the request it speaks of.
+    """Return a text as one line without secrets and without the values of the request.
 
-    Shape:  body: the request's JSON; each of its strings and numbers of three characters or more is removed, also as
-            JSON, HTML or a URL would spell it, and each word of the user id and of e-mail addresses.
+    Shape:  body: the request's JSON. Its strings and numbers of three characters or more are removed, also where JSON,
+            HTML or a URL escaped them, and so is each word of the user id and of e-mail addresses.
     """
     line = _USERINFO.sub("//", _one_line(_decoded(_USERINFO.sub("//", _one_line(text)))))
     values = {*secrets, user_id, *_read_leaves(body)}
@@ -48,7 +48,7 @@ def _one_line(text: str) -> str:
 
 
 def _read_leaves(body: bytes) -> Iterator[str]:
-    """Give each string and number of a JSON document as text; numbers as they are written and as Python would."""
+    """Yield each string and number of a JSON document as text; a float as written and as Python writes it."""
     try:
         rest = [json.loads(body, parse_int=str, parse_float=lambda token: [token, repr(float(token))])] if body else []
     except ValueError:
@@ -64,7 +64,7 @@ def _read_leaves(body: bytes) -> Iterator[str]:
 
 
 def _build_forms(values: Iterable[str], line: str) -> set[str]:
-    """Return what to look for in a decoded line: the values as they are, and as decoding leaves them."""
+    """Return what to look for in a decoded line: the values, as they are and decoded."""
     forms = {_UNPRINTABLE.sub(" ", form) for value in values for form in (value[:BODY_LIMIT], _decoded(value[:BODY_LIMIT]))}
     forms |= {form.strip() for form in forms}
     if "+" in line:
@@ -73,7 +73,7 @@ def _build_forms(values: Iterable[str], line: str) -> set[str]:
 
 
 def _decoded(text: str) -> str:
-    """Undo what JSON, HTML and URLs do to text, in whatever order and however often one was put into another."""
+    """Undo JSON, HTML and URL escapes, up to four layers in any order."""
     for _ in range(_MOST_SPELLINGS):
         before = text
         if "\\" in text:
@@ -85,7 +85,7 @@ def _decoded(text: str) -> str:
 
 
 def _without(line: str, forms: Iterable[str], folded: str) -> str:
-    """Remove texts in upper and lower case. `folded`: the line before anything was removed, to see quickly what it cannot hold."""
+    """Remove texts, whatever their case. `folded`: the line before, casefolded, which tells quickly what it cannot hold."""
     for form in forms:
         if form.casefold() in folded:
             line = re.sub(re.escape(form), REMOVED, line, flags=re.IGNORECASE)
@@ -93,7 +93,7 @@ def _without(line: str, forms: Iterable[str], folded: str) -> str:
 
 
 def _without_beginnings(line: str, value: str) -> str:
-    """Remove a long value also where a server quotes only its beginning."""
+    """Remove a long value where a server quotes only its beginning."""
     pieces: list[str] = []
     start = 0
     while (at := line.find(value[: _LONG_VALUE // 2], start)) >= 0:

@@ -1,8 +1,8 @@
-"""httpx's transport interface over aiohttp's connections: fast with many requests in flight, and exact about what left.
+"""An httpx transport over aiohttp's connections: fast with many requests in flight, and exact about what was sent.
 
-An error raised here answers one question: may any of the request have been handed to the network? Only ConnectError,
-ConnectTimeout, ProxyError and UnsupportedProtocol say no. This does not rest on the type of aiohttp's error, but on
-whether the request was ever given to the socket.
+The type of an error tells whether any of the request may have left. ConnectError, ConnectTimeout, ProxyError and
+UnsupportedProtocol mean no, all others maybe. What decides is whether the request was written to the socket, not
+the type of aiohttp's error.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ from rehook_sync.rehook.http1 import Http1Connection, SpelledRequest, SpelledRes
 
 __all__ = ["AiohttpTransport"]
 
-_KEEPALIVE_S = 4.0  # below the 5 s after which many servers close an idle connection: nothing is then lost in a race
+_KEEPALIVE_S = 4.0  # many servers close after 5 s; ours close first, so that no request meets a closing connection
 _TARGETS_KEPT = 256
 _STALLED_S = 0.05
-"""Without an answer for so long the loop may have been held up, and connections may have ended unnoticed."""
+"""After so long without an answer the loop may have stalled, and connections may have ended unnoticed."""
 _SCHEMES = frozenset({"http", "https"})
 
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError, ValueError)
-"""All that aiohttp raises when an exchange fails; timeouts are OSErrors, header and address errors ValueErrors."""
+"""What aiohttp raises; timeouts are OSErrors, header and address errors ValueErrors."""
 
 _NEVER_LEFT: tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]], ...] = (
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), httpx.UnsupportedProtocol),
@@ -44,20 +44,20 @@ _NEVER_LEFT: tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Send requests over connections that aiohttp opens: no redirects, no cookies, no repeated request, no decompression.
+    """Sends requests over connections that aiohttp opens: no redirects, cookies, repeats or decompression.
 
-    aiohttp finds the way: names, TLS, proxies. What it does for each request costs three times as much as the exchange itself
-    and is not needed here, so an open connection speaks our `Http1Connection`, which also tells exactly whether a request may have left.
-    Units:  timeout_s covers the whole exchange, to the last byte of the answer; getting a connection may take half of it.
-    Shape:  verify: False trusts any certificate; a context is used as it is; True trusts what the system and certifi trust.
-    Proxies come from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY); loopback is never reached through one.
+    aiohttp opens connections: names, TLS, proxies. Its work per request costs three times as much as the exchange itself,
+    so requests go through `Http1Connection`, which also knows whether a request may have left.
+    Shape:  verify: True trusts the authorities of system and certifi, False any certificate; a context is used as it is.
+    Units:  timeout_s: for the whole exchange, to the last byte of the answer; getting a connection may take half of it.
+    Proxies come from the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY); loopback never uses one.
     """
 
     def __init__(self, concurrency: int, timeout_s: float, verify: ssl.SSLContext | bool = True) -> None:
-        """Keep the figures; connections open with the first request, inside the loop that sends it."""
+        """Open nothing yet: connections belong to the loop of the first request."""
         self._concurrency = concurrency
         self._timeout_s = timeout_s
-        # Rounded timers could let a connect outlast the whole deadline, so no timer is rounded.
+        # aiohttp rounds long timers up; a connect could then outlast the whole deadline.
         self._timeout = aiohttp.ClientTimeout(connect=timeout_s / 2, ceil_threshold=math.inf)
         self._verify = verify
         self._connector: aiohttp.TCPConnector | None = None
@@ -71,9 +71,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._deadlines = _Deadlines()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request once and return the answer as soon as its head is there; the body is streamed.
+        """Send a request once; return the answer when its head is there. The body is streamed.
 
-        Raises: httpx.TransportError, whose type says whether any of the request may have left.
+        Raises: httpx.TransportError; its type tells whether any of the request may have left.
         """
         connector = self._connector or self._open_connector()
         now = self._loop.time()
@@ -84,11 +84,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             line = self._take_warm(target, now) or await self._get_line(connector, target, now + self._timeout_s / 2)
         except _FAILURES as error:
             raise _translated(error, request) from error
-        wire = line.wire
+        connection = line.connection
         answered = False
-        self._deadlines.keep(wire, now + self._timeout_s)
+        self._deadlines.keep(connection, now + self._timeout_s)
         try:
-            await wire.send(whole)
+            await connection.send(whole)
             answered = True
         except httpx.TransportError as error:
             error.request = request
@@ -97,12 +97,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             if not answered:
                 self._put_back(line)
         stream: httpx.ByteStream | _ResponseBody
-        if wire.complete:
-            stream = httpx.ByteStream(wire.read_nowait())
+        if connection.complete:
+            stream = httpx.ByteStream(connection.read_nowait())
             self._put_back(line)
         else:
             stream = _ResponseBody(line, request, self._put_back)
-        return SpelledResponse(wire, stream)
+        return SpelledResponse(connection, stream)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -118,21 +118,21 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _open_connector(self) -> aiohttp.TCPConnector:
         if self._closed:
             raise RuntimeError("this transport is closed")
-        self._loop = asyncio.get_running_loop()  # kept, since asking for it costs a call of the system
+        self._loop = asyncio.get_running_loop()  # kept: each look-up costs a system call
         self._connector = aiohttp.TCPConnector(limit=0)
         return self._connector
 
     def _take_warm(self, target: "_Target", now: float) -> "_Line | None":
-        """Return a connection of which we have heard so lately that nothing can have happened to it unnoticed."""
+        """Return an idle connection without a look at it. The last answer is so recent that an end would have been noticed."""
         if target.idle and self._busy < self._concurrency and now - self._answered_at_s < _STALLED_S:
             line = target.idle[-1]
-            if line.wire.is_clean and now - line.used_at < _KEEPALIVE_S:
+            if line.connection.is_clean and now - line.used_at < _KEEPALIVE_S:
                 self._busy += 1
                 return target.idle.pop()
         return None
 
     async def _get_line(self, connector: aiohttp.TCPConnector, target: "_Target", until: float) -> "_Line":
-        """Return a connection nobody else uses: one that still stands, or a new one."""
+        """Return a connection that nobody else uses: an idle one that still works, or a new one."""
         async with asyncio.timeout_at(until):
             while self._busy >= self._concurrency:
                 await self._wait_for_place()
@@ -140,7 +140,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             try:
                 while target.idle:
                     line = target.idle.pop()
-                    if self._loop.time() - line.used_at < _KEEPALIVE_S and await line.wire.look():
+                    if self._loop.time() - line.used_at < _KEEPALIVE_S and await line.connection.look():
                         return line
                     line.opened.close()
                 return await self._open_line(connector, target)
@@ -154,14 +154,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
             opened.close()
             raise aiohttp.ClientConnectionResetError("the connection was closed, or spoken to, at once")
-        wire = Http1Connection()
-        wire.take_over(transport, protocol.connection_lost)
-        return _Line(opened, wire, target.idle)
+        connection = Http1Connection()
+        connection.take_over(transport, protocol.connection_lost)
+        return _Line(opened, connection, target.idle)
 
     def _put_back(self, line: "_Line") -> None:
-        """Let a connection be used again if its last exchange came to a good end, else close it."""
-        self._deadlines.forget(line.wire)
-        if line.wire.complete and line.wire.is_clean and not self._closed:
+        """Keep a connection for reuse if its exchange is complete and clean, else close it."""
+        self._deadlines.forget(line.connection)
+        if line.connection.complete and line.connection.is_clean and not self._closed:
             line.used_at = self._answered_at_s = self._loop.time()
             line.idle.append(line)
         else:
@@ -174,7 +174,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             await turn
         except BaseException:
-            if not turn.cancelled():  # it came too late for us: it is the next one's
+            if not turn.cancelled():  # our turn came too late; pass it on
                 self._call_next()
             raise
 
@@ -206,7 +206,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if proxy is not None and url.scheme == "http":
             raise httpx.UnsupportedProtocol("plain http is not sent through a proxy", request=request)
         if self._verify is True and "https" in (url.scheme, proxy.scheme if proxy else ""):
-            self._verify = _build_ssl_context()  # takes a while, and plain http does without
+            self._verify = _build_ssl_context()  # slow, and plain http does not need it
         if len(self._targets) >= _TARGETS_KEPT:
             self._targets.clear()
         route = aiohttp.ClientRequest("GET", url, proxy=proxy, ssl=self._verify, loop=self._loop)
@@ -219,8 +219,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 class _Target:
     """Where a request goes.
 
-    Shape:  route: tells aiohttp the host, the proxy that leads there and whom to trust; it is never sent itself.
-            path: as it stands in the request line.  idle: the connections there that wait for a request, the latest last.
+    Shape:  route: tells aiohttp host, proxy and whom to trust; is never sent.  path: as in the request line.
+            idle: connections there that wait for a request, last used last.
     """
 
     route: aiohttp.ClientRequest
@@ -230,34 +230,34 @@ class _Target:
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """An open connection: what aiohttp knows of it, what is spoken over it, and where it waits for its next request."""
+    """An open connection: aiohttp's object, ours, and the idle list to which it returns."""
 
     opened: Connection
-    wire: Http1Connection
+    connection: Http1Connection
     idle: "list[_Line]"
     used_at: float = 0.0
 
 
 class _Deadlines:
-    """Ends the exchanges that take too long, all with one timer: one of its own for each costs a tenth of the whole request."""
+    """Fails late exchanges with one timer for all: a timer per request costs a tenth of its time."""
 
     def __init__(self) -> None:
         self._kept: dict[Http1Connection, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = math.inf
 
-    def keep(self, wire: Http1Connection, deadline: float) -> None:
-        """Have the exchange at hand fail once its time is over."""
-        self._kept[wire] = deadline
+    def keep(self, connection: Http1Connection, deadline: float) -> None:
+        """Fail the current exchange at its deadline."""
+        self._kept[connection] = deadline
         if deadline < self._due_at:
             self._set(deadline)
 
-    def forget(self, wire: Http1Connection) -> None:
-        """Leave a connection alone from now on."""
-        self._kept.pop(wire, None)
+    def forget(self, connection: Http1Connection) -> None:
+        """Drop a connection's deadline."""
+        self._kept.pop(connection, None)
 
     def close(self) -> None:
-        """Let go of the timer."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._due_at = None, math.inf
@@ -270,16 +270,16 @@ class _Deadlines:
     def _end_late(self) -> None:
         self._due_at = math.inf
         now = asyncio.get_running_loop().time()
-        for wire, deadline in list(self._kept.items()):
+        for connection, deadline in list(self._kept.items()):
             if deadline <= now:
-                wire.fail(httpx.ReadTimeout("timed out"))
-                del self._kept[wire]
+                connection.fail(httpx.ReadTimeout("timed out"))
+                del self._kept[connection]
         if self._kept:
             self._set(min(self._kept.values()))
 
 
 class _ResponseBody(httpx.AsyncByteStream):
-    """The body of an answer as it arrives; read to its end or closed, it gives the connection back."""
+    """The body of an answer as it arrives. Its end, or `aclose`, gives the connection back."""
 
     def __init__(self, line: _Line, request: httpx.Request, put_back: Callable[[_Line], None]) -> None:
         self._line: _Line | None = line
@@ -293,7 +293,7 @@ class _ResponseBody(httpx.AsyncByteStream):
         if self._line is None:
             raise StopAsyncIteration
         try:
-            chunk = await self._line.wire.read()
+            chunk = await self._line.connection.read()
         except httpx.TransportError as error:
             error.request = self._request
             raise
@@ -314,7 +314,7 @@ def _translated(error: Exception, request: httpx.Request) -> httpx.TransportErro
 
 
 def _described(error: Exception) -> str:
-    """Say in a few words what happened, without addresses, which may carry a password, and without what the other side sent."""
+    """Return the cause in a few words, without addresses, which may hold a password, and without the server's text."""
     match error:
         case TimeoutError():
             text = "timed out"
@@ -332,7 +332,7 @@ def _described(error: Exception) -> str:
 
 
 def _build_ssl_context() -> ssl.SSLContext:
-    """Trust certifi's list, which is always there, and the system's, which knows a company's own authority."""
+    """Trust certifi's list, which is always there, and the system's, which may hold a company's own authority."""
     context = httpx.create_ssl_context()
     context.load_default_certs()
     context.set_alpn_protocols(["http/1.1"])
