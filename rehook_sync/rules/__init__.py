@@ -1,1 +1,1 @@
-"""What decides: Rehook's rules, the bodies it gets, how far a watermark moves. Pure."""
+"""The decisions: Rehook's rules, request bodies, watermarks. Pure."""

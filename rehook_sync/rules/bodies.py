@@ -1,6 +1,6 @@
-"""Source rows to request metadata, accepted rows to requests. Pure; the only place that knows the bodies Rehook gets.
+"""Source rows to metadata, accepted rows to request bodies. Pure; nothing else knows the bodies.
 
-Source: bodies observed from Segment's connector: key order `source_id, metadata, referral_code` and
+Source: bodies observed from Segment's connector. Key order: `source_id, metadata, referral_code` and
 `event_name, source_id, metadata`; no times, message ids or anonymous ids.
 """
 
@@ -36,27 +36,27 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How columns become metadata keys: the later of two entries for one key wins."""
+    """How columns become metadata keys. If two columns are renamed to one key, the later wins."""
 
     trait_names: Mapping[str, str] = field(default_factory=dict)
     property_names: Mapping[str, str] = field(default_factory=dict)
     exclude: frozenset[str] = frozenset()
 
     def of(self, stream: Stream) -> Mapping[str, str]:
-        """Return column -> key of one stream."""
+        """Return column -> key for one stream."""
         return self.trait_names if stream is Stream.IDENTIFIES else self.property_names
 
 
 def shape(rows: Sequence[SourceRow], names: Names) -> "pd.DataFrame":
-    """Return one row per message, in the order given, with what a request needs.
+    """Return one row per source row, in the given order, with what a request needs.
 
-    Shape:  columns as `COLUMNS`, all of dtype object, so that integers beside NULLs, booleans and None stay what they are.
+    Shape:  columns: `COLUMNS`, all of dtype object, so that integers, booleans and None keep their types.
             metadata: key -> JSON-ready value, columns in their order, NULLs and excluded columns left out.
-            referral_code: the text of that metadata, None when absent or empty.
-            problem: that of the source row, or the first column whose value cannot be sent; never holds a value.
-    When two columns lead to one key, the one named in `names` wins.
+            referral_code: that metadata as text, None when absent or empty.
+            problem: that of the source row, or the first column whose value cannot be sent; holds no value.
+    If two columns lead to one key, the one in `names` wins.
     """
-    import pandas as pd  # noqa: PLC0415 - takes a third of a second, which a run with nothing new does without
+    import pandas as pd  # noqa: PLC0415 - takes a third of a second; a run with nothing new skips it
 
     shapers = {stream: _Shaper(stream, names) for stream in Stream}
     shaped = [shapers[row.stream].shape(row) for row in rows]
@@ -71,7 +71,7 @@ def shape(rows: Sequence[SourceRow], names: Names) -> "pd.DataFrame":
 
 
 class _Shaper:
-    """Makes the metadata of the rows of one stream; each column name is looked at once."""
+    """Makes the metadata of one stream's rows."""
 
     def __init__(self, stream: Stream, names: Names) -> None:
         self._kind = "trait" if stream is Stream.IDENTIFIES else "property"
@@ -99,14 +99,14 @@ class _Shaper:
             code = _code_text(metadata.get("referral_code"))
         except ValueError as error:
             code, unusable = None, f"referral_code: {error}"
-            # a track keeps its code in the metadata only, in whatever form
+            # a track sends its code in the metadata only, in any form
             problem = problem or (unusable if self._stream is Stream.IDENTIFIES else None)
         if code is not None and is_too_long(code) and self._stream is Stream.IDENTIFIES:
             code, problem = None, problem or f"referral_code: longer than {LONGEST_KEY_BYTES} bytes"
         return metadata, code, problem
 
     def _sendable(self, fields: Mapping[str, object]) -> tuple[dict[str, object], str | None]:
-        """Return the fields without those that have no JSON form, and what is wrong with the first of these."""
+        """Return the fields that have a JSON form, and the problem of the first that has none."""
         sendable: dict[str, object] = {}
         problem = None
         for column, value in fields.items():
@@ -121,7 +121,7 @@ class _Shaper:
         return sendable, problem
 
     def _one_column_per_key(self, fields: Mapping[str, object]) -> dict[str, object]:
-        """Return the metadata where several columns may lead to one key, or hold None."""
+        """Return the metadata when columns hold None, or several lead to one key."""
         winners: dict[str, str] = {}
         for column, value in fields.items():
             key = self._keys[column]
@@ -131,7 +131,7 @@ class _Shaper:
 
 
 class _Keys(dict[str, str]):
-    """Column -> metadata key, remembered after the first look.
+    """Column -> metadata key, checked once per column.
 
     Raises: ValueError for a column name that JSON cannot hold.
     """
@@ -147,12 +147,12 @@ class _Keys(dict[str, str]):
         return key
 
     def rank(self, column: str) -> int:
-        """Order the columns that lead to one key: those named in the settings win, the later one over the earlier."""
+        """Rank the columns that lead to one key: the highest wins. Renamed ones beat others, later ones earlier ones."""
         return self._ranks.get(column, 0)
 
 
 def _code_text(value: object) -> str | None:
-    """Return a referral code as text; None for none and for an empty one."""
+    """Return a referral code as text, None for an empty one."""
     if isinstance(value, orjson.Fragment):
         return to_json(value).decode()
     return to_text(value) or None
@@ -168,12 +168,12 @@ def build_operations(
 ) -> list[Operation]:
     """Return the requests for one frame of accepted rows, in its order.
 
-    Shape:  accepted: columns as `COLUMNS`, oldest first.  claims: message id -> the code it takes.
-            previous: (stream, message id) -> what an earlier run said.  waits: message id -> message id of the other
-            user's Identify call that frees the code it takes.
-    With `merge`, neighbouring Identify calls of a user become one request where the first of them stood: traits are
-    united and the later value wins. Neighbouring means: no event of that user between them. A call that waits for
-    another user starts a new request, so that a request only ever waits for one that stands before it.
+    Shape:  accepted: columns `COLUMNS`, oldest first.  claims: message id -> the code it takes.
+            previous: (stream, message id) -> its previous outcome.
+            waits: message id -> message id of another user's Identify call, which frees the code it takes.
+    With `merge`, Identify calls of a user with no event of that user between them become one request, in the place of
+    the first. Their traits are united; the later value wins. A call that waits for another user starts a new request,
+    so that a request only waits for one before it.
     """
     identities = zip(*(accepted[name].tolist() for name in _IDENTITY), strict=True)
     metadata, codes = accepted["metadata"].tolist(), accepted["referral_code"].tolist()
@@ -190,7 +190,7 @@ def build_operations(
 
 
 def is_unchanged(operation: Operation, known: Mapping[str, str] | None) -> bool:
-    """Tell whether a customer already has every trait of an Identify request. `known`: its trait hashes; None: unknown."""
+    """Tell whether a customer already has every trait of an Identify request. `known`: the customer's trait hashes, None if unknown."""
     return known is not None and all(known.get(key) == value for key, value in operation.trait_hashes.items())
 
 
@@ -225,7 +225,7 @@ def _customer_body(user_id: str, metadata: _Metadata, code: str | None) -> bytes
 
 
 def _neighbours(operations: Sequence[Operation]) -> list[list[int]]:
-    """Return the places of the operations that become one request each, by the first of them."""
+    """Return groups of positions; each group becomes one request. Ordered by their first position."""
     groups: list[list[int]] = []
     growing: dict[str, list[int]] = {}
     for place, operation in enumerate(operations):
@@ -262,7 +262,7 @@ def _merged(group: Sequence[tuple[Operation, _Metadata, str | None]]) -> Operati
 
 
 def _merged_claim(claims: Sequence[Claim]) -> Claim | None:
-    """Return what the claims come to: nothing when the last takes back what the first gave away."""
+    """Return the net claim: None when the last takes back the code that the first gave up."""
     if not claims or claims[-1].code == claims[0].replaces:
         return None
     return Claim(claims[-1].code, claims[-1].user_id, claims[0].replaces)

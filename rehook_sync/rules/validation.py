@@ -1,4 +1,4 @@
-"""Rehook's rules over one frame of rows in time order: accepted, or rejected with the first reason that applies. Pure.
+"""Rehook's rules for one frame of rows in time order: accepted, or rejected with the first reason that applies. Pure.
 
 Source: Segment's page on the Rehook destination. The order of the reasons is part of the contract.
 """
@@ -29,7 +29,7 @@ class CodeBook:
 
     Shape:  owners: code -> user id.  codes: user id -> code.
             freed: code without an owner -> message id of the Identify call that gave it up.
-    It need only know the codes and the users of the frame to judge.
+    It needs only the codes and users of the frame to judge.
     """
 
     owners: Mapping[str, str] = field(default_factory=dict)
@@ -42,9 +42,9 @@ class Judgement:
     """The verdict on one frame.
 
     Shape:  accepted: rows of the frame, in its order.  rejected: the others, with columns `reason` and `detail` added.
-            claims: message id -> the code which that Identify call takes.
-            waits: message id of such a call -> message id of the call that gave the code up, where that is another user's;
-            `freed` does not know whose call it was, so across frames it may be an earlier one of the same user.
+            claims: message id -> the code that this Identify call takes.
+            waits: message id of such a call -> message id of the call that gave the code up, if another user's. Across
+            frames it may be the same user's, since `freed` does not tell whose call it was.
             book: who owns which code after this frame.
     """
 
@@ -56,10 +56,10 @@ class Judgement:
 
 
 def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
-    """Return the verdict on every row of a frame in time order; `book`: who owned which code before it.
+    """Judge every row of a frame in time order. `book`: who owned which code before it.
 
     Shape:  frame: columns `stream, message_id, user_id, anonymous_id, event, referral_code, problem`, dtype object, a unique index.
-    The first reason that applies is given. A rejected call takes no code. Changing a code frees the old one for later rows.
+    A rejected call takes no code. A user who changes codes frees the old one for later rows.
     """
     import pandas as pd  # noqa: PLC0415 - as in `bodies`
 
@@ -98,7 +98,7 @@ def _is_blank(value: str | None) -> bool:
 
 @dataclass(slots=True)
 class _Takings:
-    """What the Identify calls with a code came to; `owner_of_row`: index -> owner of the code that the row may not have."""
+    """The codes taken in a frame. `owner_of_row`: index of a refused row -> owner of its code."""
 
     book: CodeBook
     claims: dict[str, Claim] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class _Takings:
 
 
 def _take_codes(rows: "pd.DataFrame", book: CodeBook) -> _Takings:
-    """Go through Identify calls with a code in time order: the one part where a verdict depends on the rows before."""
+    """Take codes in time order. Only here does a verdict depend on the rows before."""
     columns = (rows[name].tolist() for name in ("message_id", "user_id", "referral_code", "problem"))
     calls = list(zip(rows.index.tolist(), *columns, strict=True))
     if all(book.codes.get(user_id) == code for _, _, user_id, code, _ in calls):

@@ -1,6 +1,6 @@
-"""How far the watermark may move, and where the next window begins: pure rules over times.
+"""How far the watermark may move, and where the next window begins. Pure.
 
-The watermark of a stream means that every source row at or below it is settled or recorded.
+Every source row at or below the watermark of its stream is settled or recorded.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from rehook_sync.times import FIRST_MOMENT
 __all__ = ["Absence", "Beginning", "Coverage", "next_watermark", "next_window", "why_unjudged"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""The watermark over all history while there is none."""
+"""The watermark after a first run over all history that found no rows."""
 
 
 class Beginning(Enum):
-    """The lower bound of a window that takes all history."""
+    """The lower bound of a window over all history."""
 
     BEGINNING = "beginning"
 
@@ -48,8 +48,8 @@ class Absence(Enum):
 class Coverage:
     """What earlier runs of one stream have covered.
 
-    Shape:  watermark: None before the first run that saw the stream.
-            origin: where the very first window began; None with a watermark means all history.
+    Shape:  watermark: None before the first complete run.
+            origin: where the first window began; None beside a watermark means all history.
     """
 
     watermark: datetime | None
@@ -61,9 +61,9 @@ def next_window(
 ) -> Window:
     """Return the window of a run: from the lookback behind the watermark up to now.
 
-    `since` replaces the lower bound. Rows older than the first run's start stay out for good: whoever chose that
+    `since` replaces the lower bound. Without it, rows older than the first run's start stay out: whoever chose that
     start chose not to pay out rewards for them.
-    Raises: UsageError when there is no lower bound, or the bounds leave nothing between them.
+    Raises: UsageError when there is no lower bound, or it is later than now or not before `until`.
     """
     high = now if until is None else min(until, now)
     if since is not None:
@@ -87,8 +87,8 @@ def next_window(
 def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, *, complete: bool) -> datetime | None:
     """Return the watermark after a run over a window whose newest row was received at `newest`.
 
-    It stays where it was when the run did not get through its window, or when the window begins above it:
-    rows between the two have been judged by nobody. A first run over a stream without rows leaves it where that run began.
+    It stays when the run did not complete, or when its window begins above it: nobody has judged the rows between.
+    A first run that finds no rows puts it at the window's lower bound.
     """
     known = coverage.watermark
     if not complete or (known is not None and window.low is not None and window.low > known):
@@ -102,7 +102,7 @@ def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, 
 def why_unjudged(coverage: Coverage, lookback: timedelta, now: datetime, received_at: datetime | None) -> Absence:
     """Return why no run has judged a row received then.
 
-    Shape:  received_at: None is no usable time; every run reads such rows.
+    Shape:  received_at: None for no usable time; every run reads such rows.
     """
     if received_at is not None and received_at >= now:
         return Absence.FUTURE
