@@ -1,6 +1,6 @@
-"""What a status and a reason mean, and what to do next, with the command that does it: pure.
+"""What a status and a reason mean, and what to do next, with the command for it. Pure.
 
-The screen, the JSON documents and the page all say it with these words.
+The screen, the JSON documents and the HTML page share these texts.
 """
 
 import shlex
@@ -41,12 +41,12 @@ _MEND: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """How this command line is called, so that a command can be copied as it stands: `shell("retry")`."""
+    """Writes commands that can be copied into a shell: `shell("retry")`."""
 
     config: str | None = None
 
     def __call__(self, *words: str, ids: tuple[str, ...] = ()) -> str:
-        """Return a command; ids come last and can look like options without being taken for them."""
+        """Return a command. Ids come last; one that looks like an option stays an id."""
         config = () if self.config is None else ("--config", self.config)
         guard = ("--",) if any(each.startswith("-") for each in ids) else ()
         return " ".join(["python -m rehook_sync", *(shell_word(each) for each in (*words, *config, *guard, *ids))])
@@ -54,14 +54,14 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do about a row. Shape:  commands: (what it is for or "", command line)."""
+    """What to do about a row. Shape:  commands: (purpose or "", command line)."""
 
     text: str
     commands: tuple[tuple[str, str], ...] = ()
 
 
 def shell_word(word: str) -> str:
-    """Return a word quoted for a shell; what does not print comes as an escape that bash and zsh read."""
+    """Return a word quoted for a shell; unprintable characters become escapes of bash and zsh."""
     if word.isprintable():
         return shlex.quote(word)
     return "$'" + "".join(_ansi_c(each) for each in word) + "'"

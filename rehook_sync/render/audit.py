@@ -1,4 +1,4 @@
-"""What an audit looks like: a document for scripts, tables for people."""
+"""What an audit looks like: a document for programs, tables for people."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -19,7 +19,7 @@ _NAMES: dict[str, str] = {"not_due": "not yet due", "future": "in the future", "
 _UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
 _STYLES: dict[str, str] = {"missing": "bold red", Status.FAILED: "red", Status.IN_DOUBT: "red"}
 _SHOWN = 40
-"""Lines of what is missing; the document has them all."""
+"""Lines shown of what is missing; the document has all."""
 
 
 def audit_document(report: AuditReport) -> dict[str, object]:
@@ -53,7 +53,7 @@ def _line_document(found: AuditLine) -> dict[str, object]:
 
 
 def audit_view(report: AuditReport) -> Iterator[RenderableType]:
-    """Give the counts of both streams, then what is missing, by day and event, and what to do about it."""
+    """Yield the counts of both streams, what is missing by day and event, and the repair."""
     yield _counts(report.streams)
     for each in report.streams:
         if each.coverage.watermark is None:
@@ -73,7 +73,7 @@ def audit_view(report: AuditReport) -> Iterator[RenderableType]:
 
 
 def _counts(streams: Sequence[StreamAudit]) -> Grid:
-    """Return one column per stream, one line per kind of call: they add up."""
+    """Return a column per stream and a line per kind of call, which add up to the rows."""
     grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     grid.add_column("calls in the warehouse")
     for each in streams:

@@ -17,7 +17,7 @@ _SHOWN_NAMES = 12
 
 
 def check_document(found: CheckResult) -> dict[str, object]:
-    """Return what `check` found."""
+    """Return the result of a check."""
     details: dict[str, dict[str, object]] = {
         "settings": {"values": found.settings},
         "warehouse": {"layout": None if found.layout is None else _layout_document(found.layout)},
@@ -31,7 +31,7 @@ def check_document(found: CheckResult) -> dict[str, object]:
 
 
 def check_view(found: CheckResult) -> Iterator[RenderableType]:
-    """Give what `check` found: the settings, then a line and details for each item."""
+    """Yield the settings, then a line with details for each item."""
     rows = Grid.grid(padding=(0, 2))
     rows.add_column(no_wrap=True)
     rows.add_column(overflow="fold")
@@ -77,7 +77,7 @@ def _table_document(table: Table) -> dict[str, object]:
 
 
 def _layout_lines(layout: SourceLayout) -> list[str]:
-    """Say which tables are read, and what is sent of them."""
+    """Return which tables are read, and which of their columns are sent."""
     lines = []
     for stream, kind in ((Stream.IDENTIFIES, "traits"), (Stream.TRACKS, "properties")):
         table, names = layout.table(stream), layout.fields(stream)

@@ -1,6 +1,6 @@
-"""How the command line speaks: text for people, one JSON object for scripts, progress and log lines, and how it is interrupted.
+"""Output of the command line: text for people, one JSON object for programs, progress, log lines; and its interruption.
 
-Whatever comes from data is made visible first: no control character and no markup of ours reaches a terminal.
+Text from data is escaped first: no control characters and no markup reach the terminal.
 """
 
 import json
@@ -36,7 +36,7 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 def visible(value: object) -> str:
-    """Return text with everything that does not print, line ends included, as an escape."""
+    """Return text with unprintable characters, line ends included, as escapes."""
     text = str(value)
     return text if text.isprintable() else "".join(each if each.isprintable() else _escape(each) for each in text)
 
@@ -69,18 +69,18 @@ def _plain(value: object) -> object:
 
 
 def error_document(error: RehookSyncError | None) -> dict[str, object] | None:
-    """Return an error as scripts get it."""
+    """Return an error for programs."""
     return None if error is None else {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
 
 
 class _Terminal(Console):
-    """A console that shows text as it is, and goes on quietly when its reader has left."""
+    """A console without markup, which goes on silently after a broken pipe."""
 
     def __init__(self, *, stderr: bool) -> None:
         super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False)
 
     def on_broken_pipe(self) -> None:
-        """Write to nowhere from now on; the exit code stays that of the work done."""
+        """Discard further output; the exit code stays that of the work."""
         _leave(self.file.fileno())
 
 
@@ -93,11 +93,11 @@ def _leave(descriptor: int) -> None:
 class Screen:
     """Where one command writes: results to stdout, all else to stderr.
 
-    Shape:  as_json: people's text is left out, `result` writes one JSON object.
+    Shape:  as_json: no text for people; `result` writes one JSON object.
     """
 
     def __init__(self, *, as_json: bool) -> None:
-        """Speak to this process's stdout and stderr."""
+        """Use stdout and stderr of this process."""
         self.as_json = as_json
         self._out = _Terminal(stderr=False)
         self.err = _Terminal(stderr=True)
@@ -108,27 +108,27 @@ class Screen:
         return self._out.width
 
     def say(self, *parts: RenderableType) -> None:
-        """Tell people something; strings are lines that wrap only at the terminal's edge."""
+        """Print for people. Only the terminal wraps strings and texts, so that they can be copied."""
         if self.as_json:
             return
         for part in parts:
             self._out.print(part, soft_wrap=isinstance(part, str | Text))
 
     def result(self, document: Mapping[str, object], *parts: RenderableType) -> None:
-        """Give the result: the document to scripts, the parts to people."""
+        """Print the result: the document for programs or the parts for people."""
         self.say(*parts)
         if self.as_json:
             self._write_json(document)
 
     def fail(self, error: RehookSyncError) -> int:
-        """Say what went wrong, a line for each problem, and return the exit code."""
+        """Print an error, also as JSON if asked, and return its exit code."""
         self.complain(error)
         if self.as_json:
             self._write_json({"error": error_document(error)})
         return error.exit_code
 
     def complain(self, error: RehookSyncError) -> None:
-        """Write what is wrong to stderr, a line for each problem."""
+        """Print an error to stderr, one line per problem."""
         for line in str(error).splitlines() or [type(error).__name__]:
             self.err.print(Text("error: ", "bold red").append(visible(line), "not bold default"), soft_wrap=True)
 
@@ -151,7 +151,7 @@ def run_exit_code(result: RunResult, interrupt: Interrupt) -> int:
 
 @contextmanager
 def watched(screen: Screen, interrupt: Interrupt) -> Iterator[Listener]:
-    """Show how far a run has got: a bar when stderr is a terminal, else a log line now and then. Gives what `run` calls."""
+    """Show the progress of a run: a bar on a terminal, else log lines. Yields the listener for `run`."""
     if sys.stderr.isatty() and not screen.err.is_dumb_terminal:
         with _bar(screen.err) as bar:
             task = bar.add_task("looking at the warehouse", total=None, rows=0, sent=0, rejected=0)
@@ -165,7 +165,7 @@ def watched(screen: Screen, interrupt: Interrupt) -> Iterator[Listener]:
 
 @dataclass(frozen=True, slots=True)
 class _Narrower:
-    """Leaves room at the edge: the `^C` that a terminal writes there must not wrap to a line that is never wiped."""
+    """Leaves room for the `^C` that a terminal prints: a wrapped line would not be erased."""
 
     inside: RenderableType
 
@@ -177,7 +177,7 @@ class _Bar(Bar):
     """A bar on one line."""
 
     def get_renderables(self) -> Iterator[RenderableType]:
-        """Give that line."""
+        """Yield that line."""
         yield _Narrower(self.make_tasks_table(self.tasks))
 
 
@@ -220,10 +220,10 @@ def _show(bar: Bar, task: TaskID, progress: Progress, interrupt: Interrupt) -> N
 
 
 class ProgressLog:
-    """Progress as log lines: at the start, then every few seconds. `log` is a structlog logger; None writes to stderr."""
+    """Progress as log lines: at the start, then every 5 s. `log`: a structlog logger; None writes to stderr."""
 
     def __init__(self, log: Any = None) -> None:  # noqa: ANN401 - structlog's loggers have no common type
-        """Start silent."""
+        """Write nothing yet."""
         self._log = log
         self._next_at = 0.0
         self._began: tuple[float, int] | None = None
@@ -235,7 +235,7 @@ class ProgressLog:
         self._log.info(event, **values)
 
     def listen(self, progress: Progress) -> None:
-        """Hear of progress."""
+        """Write a line if one is due."""
         now = time.monotonic()
         if now < self._next_at:
             return
@@ -261,20 +261,20 @@ class ProgressLog:
 
 
 class _Stderr:
-    """Takes finished lines. It has no lock, so that a signal handler may write while a line is being written."""
+    """A logger for finished lines. It takes no lock: a signal handler may write while a line is written."""
 
     def info(self, line: str) -> None:
-        """Write one line, unless nobody reads any more."""
+        """Write one line, unless the pipe is broken."""
         with suppress(BrokenPipeError):
             os.write(sys.stderr.fileno(), f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
-def _make_visible(_logger: Any, _name: str, event: Any) -> Any:  # noqa: ANN401 - the shape that structlog asks for
+def _make_visible(_logger: Any, _name: str, event: Any) -> Any:  # noqa: ANN401 - structlog's signature
     return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _open_log() -> Any:  # noqa: ANN401 - structlog's loggers have no common type
-    import structlog  # noqa: PLC0415 - takes a tenth of a second, and the first line comes when sending has begun
+    import structlog  # noqa: PLC0415 - takes 0.1 s, which the first line can wait for
 
     processors: Sequence[structlog.typing.Processor] = (
         structlog.processors.add_log_level,
@@ -287,7 +287,7 @@ def _open_log() -> Any:  # noqa: ANN401 - structlog's loggers have no common typ
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Take SIGINT and SIGTERM as a request to stop; the second one gives up at once, with what is in flight left unsettled."""
+    """Turn SIGINT and SIGTERM into a request to stop. A second signal exits at once, with requests in flight unsettled."""
     interrupt = Interrupt()
 
     def handle(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The story of one user or one call: what arrived, what was decided and why, what was sent, what Rehook said, what to do next."""
+"""What an explanation looks like: what arrived, what was decided and why, what was sent, Rehook's answer, what to do next."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ _LABEL_WIDTH = 9
 
 
 def explanation_document(explanation: Explanation, shell: Shell) -> dict[str, object]:
-    """Return everything known about an id."""
+    """Return all that is known about an id."""
     return {
         "id": explanation.key,
         "rows": [{**row, "meaning": _why(row), "next": _advice_document(advise(row, shell))} for row in explanation.rows],
@@ -45,7 +45,7 @@ def explanation_document(explanation: Explanation, shell: Shell) -> dict[str, ob
 
 
 def explanation_view(explanation: Explanation, shell: Shell) -> Iterator[RenderableType]:
-    """Give the story of an id: who it is, then each call in order of time."""
+    """Yield who an id is, then each of its calls in time order."""
     known = bool(explanation.rows or explanation.unjudged or explanation.customer)
     yield from _head(explanation) if known else _nothing(explanation, shell)
     story: list[_Told | _Untold] = [_Told(row, explanation, shell) for row in explanation.rows]
@@ -96,7 +96,7 @@ def _nothing(explanation: Explanation, shell: Shell) -> Iterator[RenderableType]
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A call that was judged."""
+    """A judged call."""
 
     row: Mapping[str, object]
     explanation: Explanation
@@ -139,7 +139,7 @@ class _Told:
         return f"of {clock(carrier['occurred_at'])}, message {message_id}: {_answer(carrier) or carrier['status']}"
 
     def _earlier(self) -> str:
-        """Return what a blocked call waits for: the newest unsettled one of its user before it."""
+        """Return what a blocked call waits for: the last unsettled call of its user before it."""
         if self.row["reason"] != Reason.BLOCKED_BY_EARLIER:
             return ""
         before = [each for each in (*self.explanation.rows, *self.explanation.related) if _is_blocking(each, self.row)]
@@ -178,7 +178,7 @@ def _fact(label: str, text: str) -> RenderableType:
 
 
 def _message(message_id: str, received_at: object) -> Text:
-    """Return the id in one piece, however long: it is what people copy."""
+    """Return the id unwrapped, so that people can copy it."""
     return line("  ", (f"{'message':<{_LABEL_WIDTH}}", "dim"), message_id, f"  received {clock(received_at)}")
 
 
@@ -198,7 +198,7 @@ def _what(row: Mapping[str, object]) -> str:
 
 
 def _why(row: Mapping[str, object]) -> str:
-    """Return the reason in words, its name, and the one line that was recorded with it, unless Rehook said that."""
+    """Return the reason in words, its name and its detail; Rehook's own details stand under `_answer`."""
     words = {Status.UNCHANGED: "the customer has all of it already, by an earlier Identify call"}
     reason = str(row["reason"] or "")
     first = f"{meaning(reason)} ({reason})" if meaning(reason) else reason or words.get(Status(str(row["status"])), "")

@@ -1,4 +1,4 @@
-"""What was forgotten of a person, and what was not: a document for scripts, lines for people."""
+"""What `forget` removed and what stays: a document for programs, lines for people."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ __all__ = ["forget_document", "forget_view"]
 
 
 def forget_document(user_id: str, traces: Traces, *, give_up: bool, dry_run: bool, interrupted: bool) -> dict[str, object]:
-    """Return what was known of a person, all of which is gone unless it was a dry run or interrupted."""
+    """Return what was known of a person. All of it is gone, unless dry run or interrupted."""
     return {
         "user_id": user_id,
         "known": bool(traces),
@@ -29,7 +29,7 @@ def forget_document(user_id: str, traces: Traces, *, give_up: bool, dry_run: boo
 
 
 def forget_view(user_id: str, traces: Traces, *, dry_run: bool, interrupted: bool) -> Iterator[RenderableType]:
-    """Give what was removed, what stays, and what is not ours to remove."""
+    """Yield what was removed, what stays, and what must be removed elsewhere."""
     if not traces:
         yield line(f"nothing is known about user {user_id}: no call of theirs was judged, or they were forgotten or pruned before")
         return

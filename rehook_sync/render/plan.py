@@ -15,7 +15,7 @@ __all__ = ["plan_document", "plan_view"]
 
 
 def plan_document(plan: Plan) -> dict[str, object]:
-    """Return what a run would do. Samples stay text: the exact bodies."""
+    """Return what a run would do. Samples are the exact bodies, as text."""
     names = ("events", "customer upserts", "merged", "unchanged", "rejected")
     return {
         "rows": plan.rows,
@@ -29,7 +29,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
 
 
 def plan_view(plan: Plan) -> Iterator[RenderableType]:
-    """Give what a run would do."""
+    """Yield what a run would do."""
     yield line(("a run would do this", "bold"), "; nothing was sent, nothing was written")
     rows = Grid.grid(padding=(0, 2))
     rows.add_column(justify="right", min_width=9)

@@ -29,7 +29,7 @@ def run_document(result: RunResult) -> dict[str, object]:
 
 
 def run_view(result: RunResult) -> Iterator[RenderableType]:
-    """Give the summary of a run: counts that add up, watermarks, what is left to do."""
+    """Yield the summary of a run: counts that add up, watermarks, what is left to do."""
     summary = result.summary
     yield line("run ", (summary.run_id, "bold"), " ", status_text(summary.status))
     rows = Grid.grid(padding=(0, 2))

@@ -1,4 +1,4 @@
-"""How things stand, as a document for programs and as tables for people."""
+"""What the status looks like: a document for programs, tables for people."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ _WIDE = 120
 
 
 def status_document(report: StatusReport) -> dict[str, object]:
-    """Return how things stand."""
+    """Return runs, watermarks, counts and the lease."""
     watermarks = {stream: {**row, "lag_s": _lag_s(report.now, row.get("high_at"))} for stream, row in report.watermarks.items()}
     lease = None if report.lease is None else {**report.lease, "held": is_held(report.lease, report.now)}
     return {"now": report.now, "watermarks": watermarks, "counts": list(report.counts), "runs": list(report.runs), "lease": lease}
 
 
 def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
-    """Give how things stand: watermarks, counts, what needs attention, the newest runs, the lease."""
+    """Yield watermarks, counts, what needs attention, the newest runs, the lease."""
     if not report.runs:
         yield "no run yet"
     else:

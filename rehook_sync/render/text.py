@@ -1,4 +1,4 @@
-"""What each answer of the job looks like: a document for scripts, and lines and tables for people who have 80 columns."""
+"""What all renderings share: lines and tables for 80 columns, numbers, times, colours."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -59,12 +59,12 @@ def largest(reasons: Mapping[Reason, int]) -> list[tuple[Reason, int]]:
 
 
 def meaning(reason: str) -> str:
-    """Return a reason in words; nothing for one that this version does not know."""
+    """Return a reason in words, empty for one that this version does not know."""
     return MEANING[Reason(reason)] if reason in set(Reason) else ""
 
 
 def headed(*heads: str, numbers: bool = False) -> Grid:
-    """Return an empty table with these heads; `numbers`: all columns but the first hold numbers."""
+    """Return an empty table with these heads. `numbers`: all columns but the first hold numbers."""
     grid = Grid(box=None, pad_edge=False, padding=(0, 2 if not numbers else 1, 0, 0), header_style="dim")
     for place, head in enumerate(heads):
         grid.add_column(head, justify="right" if numbers and place else "left", overflow="fold")
@@ -72,7 +72,7 @@ def headed(*heads: str, numbers: bool = False) -> Grid:
 
 
 def line(*parts: str | Text | tuple[str, str], style: str = "") -> Text:
-    """Return one line made of parts, each with its style or without one; what does not print is escaped."""
+    """Return one line of texts and (text, style) pairs; unprintable characters are escaped."""
     made = [
         part if isinstance(part, Text) else (visible(part), "") if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts
     ]
@@ -90,20 +90,20 @@ def number_text(value: object) -> str:
 
 
 def whole(value: object) -> int:
-    """Return a whole number out of a row of the state, 0 for anything else."""
+    """Return an integer as it is, 0 for anything else."""
     return value if isinstance(value, int) else 0
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a number with its noun."""
+    """Return a number with its noun in singular or plural."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def clock(value: object) -> str:
-    """Return a time as people read it, in UTC."""
+    """Return a time in UTC as `2026-11-01 12:00:00`."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else "none yet"
 
 
 def seconds_between(start: object, end: object) -> float | None:
-    """Return the seconds from one time to another, None when one of them is missing."""
+    """Return the seconds between two times, None when one is missing."""
     return (end - start).total_seconds() if isinstance(start, datetime) and isinstance(end, datetime) else None
