@@ -1,6 +1,6 @@
-"""Charts over time as SVG that stands inside a page: no script, no style of their own, words and numbers as text.
+"""Charts over time as inline SVG: no script, no styles, all text as text.
 
-The page's style sheet colours the series by the names they are given, so that light and dark are its business alone.
+The page's style sheet colours the series by their classes, for light and dark.
 """
 
 import re
@@ -14,21 +14,21 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
-# It adds a finder for its maps to the import system, which has no part here and which Python 3.11 warns about at each import.
+# pygal adds an import finder for its maps, which are not used here; Python 3.11 warns about it at each import.
 sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.startswith("pygal")]
 
 __all__ = ["Chart", "Series", "draw_columns", "draw_lines"]
 
 _SERIES = re.compile(r"^series serie-(\d+) ")
 _SIZES = {"wide": (860, 250, 9), "narrow": (330, 220, 4)}
-"""Name of a size -> width and height in pixels at full size, and how many labels have room below."""
+"""Size -> width and height in pixels, and how many labels fit below."""
 _FONT = 12
 _NAMESPACE = re.compile(r"\{[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series. Shape:  name: for people.  kind: the class the style sheet knows.  values: one per label, None is a gap."""
+    """One series. Shape:  name: for people.  kind: its class in the style sheet.  values: one per label, None is a gap."""
 
     name: str
     kind: str
@@ -37,19 +37,19 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart in two sizes, of which the page shows one."""
+    """One chart in two sizes; the page shows one of them."""
 
     wide: Markup
     narrow: Markup
 
 
 def draw_columns(labels: Sequence[str], series: Sequence[Series], says: str) -> Chart:
-    """Return stacked columns; `says` is read out in place of the picture."""
+    """Return stacked columns; `says` describes them to screen readers."""
     return _draw(pygal.StackedBar, labels, series, says)
 
 
 def draw_lines(labels: Sequence[str], series: Sequence[Series], says: str) -> Chart:
-    """Return lines; `says` is read out in place of the picture."""
+    """Return lines; `says` describes them to screen readers."""
     return _draw(pygal.Line, labels, series, says)
 
 
@@ -79,7 +79,7 @@ def _draw_sized(kind: type[Any], labels: Sequence[str], series: Sequence[Series]
         disable_xml_declaration=True,
     )
     step = -(-len(labels) // room) or 1
-    # A label may come twice; the chart tells them apart by their place.
+    # Labels may repeat; the chart goes by their position.
     chart.x_labels = list(labels)
     chart.x_labels_major = [label for place, label in enumerate(labels) if place % step == 0]
     for each in series:
@@ -93,7 +93,7 @@ def _number(value: float) -> str:
 
 
 def _clean(root: Element, labels: Sequence[str], series: Sequence[Series], says: str, size: str) -> Element:
-    """Take out what is not needed in a page, name the series, and say what each mark stands for."""
+    """Remove what a page does not need, set classes on the series, give each mark a title."""
     for parent in list(root.iter()):
         for child in list(parent):
             if _is_needless(child):
@@ -121,9 +121,9 @@ def _is_needless(element: Element) -> bool:
 
 
 def _name_marks(group: Element, series: Series, labels: Sequence[str]) -> None:
-    """Give each mark a title, which browsers show beside the pointer."""
+    """Give each mark a title, which browsers show as a tooltip."""
     marks = [each for each in group.iter() if each.get("class", "").split(" ")[0] in {"rect", "dot"}]
-    # Columns of nothing are left out, and so are the dots of gaps.
+    # Columns of height 0 and dots of gaps have no marks.
     is_columns = any(each.get("class") == "bars" for each in group)
     shown = [pair for pair in zip(labels, series.values, strict=True) if pair[1] or (pair[1] is not None and not is_columns)]
     for mark, (label, value) in zip(marks, shown, strict=False):

@@ -1,4 +1,4 @@
-"""The numbers of a report, out of the rows that the sync-state tables give: pure, and each total is the sum of its parts."""
+"""The numbers of a report, computed from rows of the sync-state tables. Pure; every total is the sum of its items."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,12 +29,12 @@ _STEPS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(d
 _TOP = 10
 _NEWEST_RUNS = 15
 _EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
-"""A Monday, so that weeks begin as people expect."""
+"""A Monday, so that weeks begin on Mondays."""
 
 
 @dataclass(slots=True)
 class Period:
-    """What the runs did that began in one span of time. Shape:  lag_s: stream -> how far it was behind at worst, None: unknown."""
+    """What the runs did that began in one period. Shape:  lag_s: stream -> its greatest lag at the end of a run, None if unknown."""
 
     begins_at: datetime
     runs: int = 0
@@ -46,7 +46,7 @@ class Period:
 
 @dataclass(slots=True)
 class EventFigures:
-    """What became of the calls of one event name; identifies have one of their own."""
+    """What became of the calls of one event name, or of all Identify calls."""
 
     stream: str
     event: str | None
@@ -59,20 +59,20 @@ class EventFigures:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name for people."""
         if self.is_other:
             return OTHER
         return "Identify" if self.stream == Stream.IDENTIFIES else self.event or "(no name, or pruned)"
 
     @property
     def mean_s(self) -> float:
-        """Seconds from arrival to delivery, on average."""
+        """Mean seconds from receipt to delivery."""
         return self.total_s / self.timed if self.timed else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far a stream has come. Units:  behind_s: seconds its watermark is old, None: it has none."""
+    """How far a stream has come. Units:  behind_s: age of its watermark in seconds, None without one."""
 
     stream: str
     watermark_at: datetime | None
@@ -82,7 +82,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Calls of one status that are not settled. Shape:  reasons: reason -> calls.  commands: (what for, command line)."""
+    """Unsettled calls of one status. Shape:  reasons: reason -> calls.  commands: (purpose, command line)."""
 
     status: str
     reasons: Mapping[str, int]
@@ -97,8 +97,8 @@ class Figures:
     """All numbers of a report.
 
     Shape:  calls: status -> calls last decided in the period; `total` is their sum.  reasons: (status, reason) -> calls.
-            took: span of time -> delivered calls, which add up to `timed`.  step: length of a period, None: a period is one run.
-            periods: oldest first.  newest: rows of `sync_runs`.  attention, rows: of all time, not of the period alone.
+            took: time to delivery in words -> calls, which add up to `timed`.  step: length of a period, None if each is one run.
+            periods: oldest first.  newest: rows of `sync_runs`.  attention, rows: of all time.
     """
 
     now: datetime
@@ -132,7 +132,7 @@ class Figures:
 
 
 def build_figures(facts: Facts, shell: Shell) -> Figures:
-    """Return the numbers of a report; commands are written as `shell` writes them."""
+    """Return the numbers of a report; `shell` writes its commands."""
     events = _by_event(facts.calls)
     calls: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
@@ -167,7 +167,7 @@ def build_figures(facts: Facts, shell: Shell) -> Figures:
 
 
 def figures_document(figures: Figures) -> dict[str, object]:
-    """Return the numbers as scripts get them."""
+    """Return the numbers for programs."""
     return {
         "now": figures.now,
         "since": figures.since,
@@ -206,7 +206,7 @@ def _most_rejected(events: Iterable[EventFigures]) -> list[EventFigures]:
 
 
 def _took(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
-    """Return how many delivered calls took how long: the rows count up to each bound, here each call counts once."""
+    """Return time to delivery -> calls. The rows count all calls up to a bound; here each call counts once."""
     up_to: Counter[str] = Counter()
     timed = 0
     for row in rows:
@@ -223,7 +223,7 @@ def _took(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
 
 
 def _periods(facts: Facts) -> tuple[timedelta | None, list[Period]]:
-    """Return the runs over time: each by itself while they are few, else in spans of equal length, empty ones included."""
+    """Return one period per run while runs are few, else periods of equal length, empty ones included."""
     runs = sorted((run for run in facts.runs if _moment(run["started_at"])), key=_started)
     lags: dict[str, dict[str, float | None]] = defaultdict(dict)
     for row in facts.lags:
@@ -258,7 +258,7 @@ def _freshness(row: Mapping[str, object], now: datetime) -> Freshness:
 
 
 def _attention(rows: Sequence[Mapping[str, object]], shell: Shell) -> list[Attention]:
-    """Return what is not settled, what cannot settle itself first."""
+    """Return unsettled calls by status; those in doubt first, since they need a human."""
     found = []
     for status in (Status.IN_DOUBT, Status.SENDING, Status.FAILED):
         those = [row for row in rows if row["status"] == status]
@@ -271,7 +271,7 @@ def _attention(rows: Sequence[Mapping[str, object]], shell: Shell) -> list[Atten
 
 
 def _settle(status: Status, shell: Shell) -> tuple[str, Sequence[tuple[str, str]]]:
-    """Return what settles all calls of a status."""
+    """Return the advice and commands that settle all calls of a status."""
     if status is Status.IN_DOUBT:
         return "See at Rehook whether they arrived. Then settle each one as listed below, or all of them at once.", (
             ("all arrived", shell("resolve", "--accept")),

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else: no network, no script. Whatever comes from data is text in it."""
+"""A report as one self-contained HTML page: no network, no script. All data is escaped."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _NOTES = {
     Status.SENDING: "in flight now",
 }
 _UNITS = ((3 * 86400.0, 86400.0, "days"), (3 * 3600.0, 3600.0, "hours"), (0.0, 60.0, "minutes"))
-"""From this lag on, in seconds, counted in this unit."""
+"""From this lag on (s), the unit of the chart: its seconds and its name."""
 _STALE_S = 86400.0
 _MODE = 0o644
 _FORMATS = ((timedelta(hours=24), "%b %d %H:%M"), (timedelta(days=400), "%b %d"))
@@ -41,7 +41,7 @@ _FORMATS = ((timedelta(hours=24), "%b %d %H:%M"), (timedelta(days=400), "%b %d")
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """How things stand. Shape:  kind: good, idle or bad, for the style sheet."""
+    """The headline of the page. Shape:  kind: good, idle or bad, for the style sheet."""
 
     kind: str
     title: str
@@ -49,7 +49,7 @@ class _Verdict:
 
 
 def publish(figures: Figures, shell: Shell, out: str | None) -> tuple[dict[str, object], str]:
-    """Write the page where `out` says, nowhere for None; return the numbers for scripts and a line for people."""
+    """Write the page to `out`, nowhere for None; return the numbers for programs and a line for people."""
     path = None if out is None else write_page(render_page(figures, shell), out)
     told = f"wrote {path}: {figures.total:,} calls, {figures.unsettled:,} need attention" if path else ""
     return {**figures_document(figures), "file": path}, told
@@ -87,9 +87,9 @@ def render_page(figures: Figures, shell: Shell) -> str:
 
 
 def write_page(page: str, out: str) -> str | None:
-    """Write a page to a file, all of it or nothing, and return its name; `-` writes to stdout and returns None.
+    """Write a page to a file, all or nothing, and return its name; `-` writes to stdout and returns None.
 
-    Raises: UsageError for a place that cannot be written.
+    Raises: UsageError for a file that cannot be written.
     """
     if out == "-":
         sys.stdout.write(page)
@@ -111,7 +111,7 @@ def write_page(page: str, out: str) -> str | None:
 
 
 def _finalize(value: object) -> object:
-    """Make visible what would not print: also on a page it could turn a line around."""
+    """Escape unprintable characters: on a page, too, they could reverse a line."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -145,7 +145,7 @@ def _newest(found: Sequence[Freshness]) -> datetime:
 
 
 def _labels(step: timedelta | None, periods: Sequence[Period]) -> list[str]:
-    """Return a label for each period, no two alike where that can be."""
+    """Return a label per period, precise enough to tell them apart where possible."""
     days = {each.begins_at.date() for each in periods}
     if step is None:
         form = "%H:%M:%S" if len(days) == 1 else "%b %d %H:%M"
@@ -163,7 +163,7 @@ def _each(step: timedelta | None) -> str:
 
 def _runs_chart(figures: Figures, labels: Sequence[str]) -> Chart | None:
     if len(figures.periods) < 2 or not any(each.calls.total() for each in figures.periods):
-        return None  # one column says nothing that the table of runs does not
+        return None  # the table of runs says as much as a single column
     kinds = [status for status in SHOWN if status is not Status.SENDING]
     series = [Series(_words(kind), kind, [each.calls[kind] for each in figures.periods]) for kind in kinds]
     judged = sum(each.calls.total() for each in figures.periods)
@@ -174,7 +174,7 @@ def _runs_chart(figures: Figures, labels: Sequence[str]) -> Chart | None:
 
 
 def _lag_chart(figures: Figures, labels: Sequence[str]) -> tuple[Chart, str] | None:
-    """Return the chart and the unit it counts in."""
+    """Return the chart and its unit."""
     known = [lag for each in figures.periods for lag in each.lag_s.values() if lag is not None]
     if not known or len(figures.periods) < 2:
         return None
@@ -191,7 +191,7 @@ def _scaled(periods: Sequence[Period], stream: str, divisor: float) -> list[floa
 
 
 def _commands(row: Mapping[str, object], shell: Shell) -> Sequence[tuple[str, str]]:
-    """Return what settles one row: for those in doubt, each has its own."""
+    """Return the commands for one row; only rows in doubt have some that settle them."""
     found = advise(row, shell)
     look = ("its story", shell("explain", ids=(str(row["message_id"]),)))
     return [look, *(found.commands if found and row["status"] == Status.IN_DOUBT else ())]
@@ -202,7 +202,7 @@ def _span(seconds: object) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    """Return a percentage that never rounds something to nothing or to all."""
+    """Return a percentage; rounding never makes it 0% or 100%."""
     if not whole or not part:
         return "0%"
     percent = 100 * part / whole
