@@ -1,4 +1,4 @@
-"""The sandbox's own surface under `/_sandbox/`: look at what arrived, set faults, start over. No credentials needed."""
+"""The sandbox's control API under `/_sandbox/`: see what arrived, set faults, reset. Needs no credentials."""
 
 from collections import Counter
 from typing import Any
@@ -40,7 +40,7 @@ def build_admin(store: FakeRehook, faults: FaultBoard) -> Starlette:
 
 
 def build_counts(store: FakeRehook) -> dict[str, Any]:
-    """Return the sums over everything received."""
+    """Return counts over everything received."""
     with store.lock:
         by_path = Counter((*_line(each), "no answer" if each.status is None else str(each.status)) for each in store.log)
         keys = Counter(each.idempotency_key for each in store.log if each.accepted and each.idempotency_key is not None)

@@ -1,4 +1,4 @@
-"""Rehook's public API as the sandbox speaks it: who may ask, which path means what, which bodies are refused. Pure."""
+"""Rehook's API in the sandbox: credentials, routes, refused bodies. Pure."""
 
 import binascii
 from base64 import b64decode
@@ -21,7 +21,7 @@ CUSTOMER = "/customers/{source_id}"
 
 
 def build_incoming(method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: bytes | None) -> Incoming:
-    """Return a request as the log and the rules see it. A body of None was too large to keep."""
+    """Return a request for the log and the rules. A body of None was too large to keep."""
     incoming = Incoming(method, path, body or b"", too_large=body is None)
     for name, value in headers:
         if name == b"authorization":
@@ -39,7 +39,7 @@ def build_incoming(method: str, path: str, headers: Iterable[tuple[bytes, bytes]
 
 
 def answer(store: FakeRehook, incoming: Incoming, received: Received) -> Reply:
-    """Carry a request out and return what Rehook says to it."""
+    """Carry out a request and return Rehook's answer."""
     if not is_authorised(store.credentials, incoming.authorization):
         reply = refusal(401, "unauthorized", "API key or secret is wrong")
         return reply._replace(headers=(("www-authenticate", 'Basic realm="rehook sandbox"'),))
@@ -49,7 +49,7 @@ def answer(store: FakeRehook, incoming: Incoming, received: Received) -> Reply:
 
 
 def is_authorised(credentials: Credentials, header: bytes) -> bool:
-    """Tell whether an Authorization header carries the credentials: HTTP Basic, UTF-8."""
+    """Tell whether an Authorization header holds the credentials: HTTP Basic, UTF-8."""
     scheme, _, token = header.partition(b" ")
     if scheme.lower() != b"basic":
         return False
@@ -60,7 +60,7 @@ def is_authorised(credentials: Credentials, header: bytes) -> bool:
 
 
 def route_of(path: str) -> tuple[str, str] | None:
-    """Return the route of a raw path and its variable part, or None. Decoded after the cut, so that an id may hold a slash."""
+    """Return the route of a raw path and its parameter, or None. Split before it is decoded, so that an id may hold a slash."""
     if path in (CUSTOMERS, INVOKE):
         return path, ""
     match [unquote(each) for each in path.split("/")[1:]]:

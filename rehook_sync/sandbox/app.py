@@ -1,7 +1,6 @@
-"""The sandbox as an ASGI application: reads requests, carries faults out on the connection, answers.
+"""The sandbox as an ASGI application: reads requests, carries out faults on the connection, answers.
 
-The two POST paths do not go through a router; only `/_sandbox/` does. `scope["state"]["transport"]` must hold
-the connection, see `server`.
+Only `/_sandbox/` goes through a router. `server` puts the connection into `scope["state"]["transport"]`.
 """
 
 import asyncio
@@ -23,9 +22,9 @@ __all__ = ["SandboxApp"]
 
 _PIECE_BYTES = 64 * 1024
 _LINGER_NONE = struct.pack("ii", 1, 0)
-"""SO_LINGER on with no time: closing sends a reset."""
+"""SO_LINGER with a time of 0: closing sends a reset."""
 _LOCAL = re.compile(rb"(?:https?://)?(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
-"""Host and Origin of loopback."""
+"""A Host or Origin of loopback."""
 _GARBAGE = b"\x00\x01 this is not HTTP \xff\xfe\r\n\r\n"
 
 
@@ -33,7 +32,7 @@ class SandboxApp:
     """One local Rehook behind ASGI."""
 
     def __init__(self, store: FakeRehook, faults: FaultBoard) -> None:
-        """Serve this memory under these fault switches."""
+        """Serve this store with these fault switches."""
         self.store = store
         self.faults = faults
         self._admin = build_admin(store, faults)
@@ -85,7 +84,7 @@ class SandboxApp:
         return await self._break(exchange, fault, lambda: answer(self.store, incoming, received))
 
     async def _break(self, exchange: "Exchange", fault: Fault, carry_out: Callable[[], Reply]) -> int | None:
-        """Do what no application does in its right mind; returns the status if one went out whole."""
+        """Misbehave on the connection. Returns the status if a whole answer was sent."""
         if fault.kind == "hang":
             if fault.commit:
                 carry_out()
@@ -108,9 +107,9 @@ class SandboxApp:
 
 
 def is_local(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Tell whether a request names this machine as its target, and its page, if a browser sent it, is this machine's as well.
+    """Tell whether Host, and Origin if there is one, are of this machine.
 
-    A web site can lead a browser to loopback, by a link or by a name that resolves to it; it cannot hide its own name.
+    A web site can send a browser to loopback, by a link or by a name that resolves to it, but cannot hide its own name.
     """
     return all(_LOCAL.fullmatch(value) for name, value in headers if name in (b"host", b"origin"))
 
@@ -119,7 +118,7 @@ class Exchange:
     """One request and its connection."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hold the ASGI channel and the transport under it."""
+        """Keep the ASGI channel and its transport."""
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -127,7 +126,7 @@ class Exchange:
         self.disconnected = False
 
     async def read_request(self, max_body_bytes: int) -> Incoming | None:
-        """Read to the end of the body; what is larger than allowed is read and thrown away. None if the client left."""
+        """Read the whole request; a body that is too large is discarded. None if the client left."""
         body, size, more = b"", 0, True
         while more:
             message = await self._receive()
@@ -152,13 +151,13 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": body[at:end], "more_body": end < len(body)})
 
     async def send_half(self, reply: Reply) -> None:
-        """Promise the whole body, send half of it and close."""
+        """Announce the whole body, send half of it and close."""
         await self._start(reply, len(reply.body))
         await self._send({"type": "http.response.body", "body": reply.body[: len(reply.body) // 2], "more_body": True})
         await self._hang_up()
 
     async def send_slowly(self, reply: Reply, interval_s: float) -> None:
-        """Send the body byte by byte; stops when the client leaves."""
+        """Send the body byte by byte, until the client leaves."""
         await self._start(reply, len(reply.body))
         watcher = asyncio.ensure_future(self.wait_for_disconnect())
         try:
@@ -172,12 +171,12 @@ class Exchange:
             watcher.cancel()
 
     async def send_raw(self, data: bytes) -> None:
-        """Send bytes that are no HTTP, then close."""
+        """Send raw bytes, then close."""
         self._transport.write(data)
         await self._hang_up()
 
     async def drop(self, *, reset: bool = False) -> None:
-        """Close the connection at once, without a byte; with `reset` the client sees a reset, else an end."""
+        """Close the connection without an answer; with `reset` by a TCP reset."""
         connection = self._transport.get_extra_info("socket")
         if reset and connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
@@ -185,7 +184,7 @@ class Exchange:
         await self.wait_for_disconnect()
 
     def abort(self) -> None:
-        """Close the connection without waiting until it is closed."""
+        """Close the connection without waiting for it."""
         self._transport.abort()
 
     async def wait_for_disconnect(self) -> None:
@@ -194,7 +193,7 @@ class Exchange:
             pass
 
     async def _hang_up(self) -> None:
-        """Close once everything written has left; an application that returned before would get a 500 sent for it."""
+        """Close after everything written is sent. Returning earlier would make uvicorn send a 500."""
         self._transport.close()
         await self.wait_for_disconnect()
 
@@ -206,7 +205,7 @@ class Exchange:
 
 
 def build_fault_reply(fault: Fault) -> Reply:
-    """Return the answer of a fault that gives one."""
+    """Return the answer of a fault that answers."""
     headers = tuple(fault.headers.items())
     if fault.kind != "rate_limited":
         reply = refusal(fault.status, "sandbox_fault", f"the fault switch '{fault.kind}' answered")
@@ -224,5 +223,5 @@ def _retry_after(seconds: float, form: str) -> str:
 
 
 def _padded(reply: Reply, size: int) -> Reply:
-    """Return the reply with a body of at least `size` bytes, still JSON."""
+    """Return the reply with its JSON padded to at least `size` bytes."""
     return reply if size <= len(reply.body) else reply._replace(body=reply.body + b" " * (size - len(reply.body)))

@@ -1,4 +1,4 @@
-"""Fault switches: which requests meet trouble, and of which kind. Pure; `app` carries them out."""
+"""Fault switches: which requests fail, and how. Pure; `app` carries them out."""
 
 import random
 import threading
@@ -30,10 +30,10 @@ class Fault(BaseModel):
     """One switch: what happens (first block) and to which requests (second block).
 
     Shape:  status, headers, body_bytes: of the answer; body_bytes pads it.  reset: close with a TCP reset.
-            commit: `hang` carries the request out first.  delay_s: wait before anything else, for every kind.
-            skip: let so many matching requests pass first.  times: meet at most so many.
-            probability: meet each with this chance, drawn from `seed`.
-    Units:  retry_after_s: seconds, sent as seconds or as an HTTP date.  interval_s: between two pieces of a drip.
+            commit: `hang` carries the request out first.  delay_s: wait before all else, for every kind.
+            skip: let so many matching requests pass first.  times: strike at most so many.
+            probability: strike each with this chance, drawn from `seed`.
+    Units:  retry_after_s: seconds, sent as seconds or as an HTTP date.  interval_s: between two bytes of a drip.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class Fault(BaseModel):
     seed: int = 0
 
     def concerns(self, incoming: Incoming) -> bool:
-        """Tell whether the selectors match a request, counts and chance aside. A path ending in `*` matches what begins so."""
+        """Tell whether the selectors match a request, regardless of counts and chance. A final `*` in the path matches any ending."""
         return (
             self.method in (None, incoming.method)
             and self.source_id in (None, incoming.source_id)
@@ -73,7 +73,7 @@ class Fault(BaseModel):
 
 @dataclass(slots=True)
 class Armed:
-    """A fault at work: how many requests it has seen and met."""
+    """An active fault. Shape:  seen: matching requests.  met: those it struck."""
 
     id: int
     fault: Fault
@@ -82,7 +82,7 @@ class Armed:
     chance: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Draw chances from the fault's own seed, so that a test meets the same requests every time."""
+        """Seed the chance with the fault's seed, so that a test strikes the same requests every time."""
         self.chance = random.Random(self.fault.seed)  # noqa: S311 - no secret depends on it
 
     def meets(self, incoming: Incoming) -> bool:
@@ -96,25 +96,25 @@ class Armed:
         return True
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is set, with the counts."""
+        """Return the fault with its counts."""
         return {"id": self.id, **self.fault.model_dump(exclude_defaults=True), "seen": self.seen, "met": self.met}
 
 
 class FaultBoard:
-    """All switches, in order. Delays add up; of the others the first that strikes decides. Safe from any thread."""
+    """All switches, in order. Delays add up; of the others the first that strikes decides. Thread-safe."""
 
     def __init__(self) -> None:
-        """Begin without faults."""
+        """Start without faults."""
         self.armed: tuple[Armed, ...] = ()
         self._lock = threading.Lock()
         self._next_id = 1
 
     def add(self, kind: FaultKind, **options: object) -> Armed:
-        """Switch a fault on, after those already there. Raises ValueError for options that make no sense."""
+        """Switch on a fault, after the others. Raises ValueError for invalid options."""
         return self.arm(Fault.model_validate({"kind": kind, **options}))
 
     def arm(self, fault: Fault) -> Armed:
-        """Switch a fault on, after those already there."""
+        """Switch on a fault, after the others."""
         with self._lock:
             armed = Armed(self._next_id, fault)
             self._next_id += 1
@@ -122,13 +122,13 @@ class FaultBoard:
             return armed
 
     def replace(self, faults: Sequence[Fault]) -> None:
-        """Put these faults in the place of all others."""
+        """Replace all faults by these."""
         self.clear()
         for each in faults:
             self.arm(each)
 
     def remove(self, fault_id: int) -> bool:
-        """Switch one fault off; False when there is none with this id."""
+        """Switch off one fault; False when there is none with this id."""
         with self._lock:
             left = tuple(each for each in self.armed if each.id != fault_id)
             found = len(left) < len(self.armed)
@@ -136,7 +136,7 @@ class FaultBoard:
             return found
 
     def clear(self) -> None:
-        """Switch all faults off. Requests already hanging stay so."""
+        """Switch off all faults. Hanging requests stay so."""
         with self._lock:
             self.armed = ()
 

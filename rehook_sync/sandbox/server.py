@@ -22,15 +22,15 @@ __all__ = ["Sandbox", "serve"]
 
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 600
-"""Long, so that no test loses a connection that the server happened to close."""
+"""Long, so that the server closes no idle connection during a test."""
 _STOP_WITHIN_S = 10.0
 
 
 class Sandbox:
-    """A local Rehook in a thread of its own: `with Sandbox() as sandbox: ...`.
+    """A local Rehook in its own thread: `with Sandbox() as sandbox: ...`.
 
-    Shape:  store: customers, events and log, to be read directly.  faults: `sandbox.faults.add("status", status=503, times=2)`.
-    `stop` and `start` again make the API go down and come back at the same address with its memory intact.
+    Shape:  store: customers, events and log.  faults: `sandbox.faults.add("status", status=503, times=2)`.
+    After `stop` and `start` it is back at the same address with the same store.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Close the port and every connection, also those of requests still waiting for an answer."""
+        """Close the port and every connection, unanswered requests included."""
         if self._server is None or self._thread is None:
             return
         self._server.request_stop()
@@ -93,7 +93,7 @@ def serve(
     credentials: Credentials = DEFAULT_CREDENTIALS,
     on_start: Callable[[str], None] | None = None,
 ) -> None:
-    """Run a local Rehook until SIGINT or SIGTERM, then return. `on_start` gets the base URL; port 0 takes a free one.
+    """Run a local Rehook until SIGINT or SIGTERM. `on_start` gets the base URL; port 0 takes a free one.
 
     Raises: UsageError for an address that is not loopback and for a port that is taken.
     """
@@ -105,7 +105,7 @@ def serve(
 
 
 def loopback_address(host: str) -> str:
-    """Return the address to bind to. Raises UsageError unless it is loopback: the sandbox has no real credentials."""
+    """Return the address to bind to. Raises UsageError unless it is loopback, since the credentials are public."""
     address = "127.0.0.1" if host == "localhost" else host
     try:
         allowed = ipaddress.ip_address(address).is_loopback
@@ -117,13 +117,13 @@ def loopback_address(host: str) -> str:
 
 
 def base_url(address: str, port: int) -> str:
-    """Return the URL of an address and a port."""
+    """Return the base URL of an address and a port."""
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
 def open_listener(address: str, port: int) -> socket.socket:
-    """Return a bound socket. Raises UsageError when the port cannot be had."""
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an acknowledgement
+    """Return a bound socket. Raises UsageError when the port cannot be bound."""
+    # asyncio sets TCP_NODELAY only if IPPROTO_TCP is named; without it each answer waits 40 ms
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -136,7 +136,7 @@ def open_listener(address: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its ticking: it stops at once, and drops what hangs instead of waiting for it."""
+    """Uvicorn without its polling: it stops at once and drops hanging requests."""
 
     def __init__(self, app: SandboxApp, listener: socket.socket, on_start: Callable[[], None] | None = None) -> None:
         config = uvicorn.Config(
@@ -162,7 +162,7 @@ class _Server(uvicorn.Server):
         self._stop = asyncio.Event()
 
     def run_to_end(self) -> None:
-        """Serve until told to stop."""
+        """Serve until a stop is requested."""
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self.serve(sockets=[self._listener]))
@@ -170,7 +170,7 @@ class _Server(uvicorn.Server):
             self._listener.close()
 
     def request_stop(self) -> None:
-        """Ask the server to stop, from any thread or from a signal handler."""
+        """Request a stop; safe from any thread and from a signal handler."""
         self.should_exit = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
@@ -203,7 +203,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as a wish to stop, and swallow them: a sandbox stopped by hand has not failed."""
+        """Stop at SIGINT or SIGTERM without raising it again: a sandbox stopped by hand has not failed."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -219,7 +219,7 @@ class _Server(uvicorn.Server):
 
 
 def _with_transport(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
-    """Return the protocol with its connection in `scope["state"]`, so that the application can break it."""
+    """Return the protocol with its connection in `scope["state"]`, where faults need it."""
 
     class Connected(protocol):  # type: ignore[misc, valid-type]
         def connection_made(self, transport: asyncio.Transport) -> None:
@@ -230,7 +230,7 @@ def _with_transport(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Use the faster event loop where it is installed; it is no dependency."""
+    """Return uvloop's factory where it is installed."""
     try:
         factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
     except ImportError:

@@ -1,6 +1,6 @@
-"""What the local Rehook knows: customers, events and the log of requests. Pure memory, no network.
+"""What the local Rehook knows: customers, events and the log of requests. In memory; no network.
 
-Rehook's reference leaves much open; what is a guess here is listed in docs/sandbox.md.
+docs/sandbox.md lists the guesses where Rehook's reference says nothing.
 """
 
 import threading
@@ -17,7 +17,7 @@ __all__ = ["DEFAULT_CREDENTIALS", "Behaviour", "Credentials", "Customer", "Event
 
 
 class Credentials(NamedTuple):
-    """The API key and secret the sandbox asks for."""
+    """The API key and secret that the sandbox accepts."""
 
     key: str
     secret: str
@@ -27,10 +27,10 @@ DEFAULT_CREDENTIALS = Credentials("sandbox-key", "sandbox-secret")
 
 
 class Behaviour(BaseModel):
-    """How this Rehook is set up, and the switches for what is unknown about the real one.
+    """The configuration of the sandbox, with switches for what is unknown about the real Rehook.
 
     Shape:  conversion_events: names that need `metadata.referral_code`.
-            unknown_customers: what happens to an event of a customer that was never upserted.
+            unknown_customers: what happens to events of customers that were never upserted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +52,7 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True)
 class Incoming:
-    """One request as it arrived. `payload` is the parsed JSON body, None when it is none."""
+    """One request as it arrived. `payload`: the parsed JSON body, None if it is no JSON."""
 
     method: str
     path: str
@@ -65,12 +65,12 @@ class Incoming:
 
     @property
     def source_id(self) -> str | None:
-        """The customer the body speaks of."""
+        """The `source_id` in the body, None if it is no text."""
         return self._text("source_id")
 
     @property
     def event_name(self) -> str | None:
-        """The event the body speaks of."""
+        """The `event_name` in the body, None if it is no text."""
         return self._text("event_name")
 
     def _text(self, key: str) -> str | None:
@@ -80,10 +80,10 @@ class Incoming:
 
 @dataclass(slots=True)
 class Received:
-    """One line of the log: a request in order of arrival and what became of it.
+    """One line of the log: a request, in order of arrival, and what became of it.
 
-    Shape:  status: what was answered, None while unanswered and for ever if the answer was withheld.
-            accepted: the request changed customers or events, whatever was answered.  fault: the switch that met it.
+    Shape:  status: of the answer, None without a whole answer.  fault: the kind of the fault that struck it.
+            accepted: the request changed customers or events, whatever was answered.
     Units:  at: seconds since the epoch.
     """
 
@@ -102,7 +102,7 @@ class Received:
 
 @dataclass(slots=True)
 class Customer:
-    """One customer. `metadata` is merged key by key over all upserts."""
+    """One customer. `metadata`: merged key by key over all upserts."""
 
     id: str
     source_id: str
@@ -111,14 +111,14 @@ class Customer:
     upserts: int = 1
 
     def as_json(self) -> dict[str, Any]:
-        """Give the customer as the API shows it."""
+        """Return the customer as the API shows it."""
         shown: dict[str, Any] = {"id": self.id, "source_id": self.source_id, "metadata": self.metadata}
         return shown if self.referral_code is None else {**shown, "referral_code": self.referral_code}
 
 
 @dataclass(slots=True)
 class Event:
-    """One accepted event. The body is kept as it came; the metadata is read from it when asked for."""
+    """One accepted event. `body`: as it came; `metadata` is parsed from it on demand."""
 
     id: str
     seq: int
@@ -133,7 +133,7 @@ class Event:
         return dict(orjson.loads(self.body).get("metadata") or {})
 
     def as_json(self) -> dict[str, Any]:
-        """Give the event with the number of the request that brought it."""
+        """Return the event with the number of its request."""
         shown = {"id": self.id, "seq": self.seq, "event_name": self.event_name, "source_id": self.source_id}
         return {**shown, "metadata": self.metadata}
 
@@ -145,11 +145,11 @@ def refusal(status: int, code: str, message: str) -> Reply:
 
 @dataclass(slots=True)
 class FakeRehook:
-    """The memory of the local Rehook. Every method is safe to call from any thread.
+    """The memory of the local Rehook. Thread-safe.
 
     Shape:  customers: by source_id.  owners: referral code -> source_id.  events, log: in order of arrival.
-            in_flight, max_in_flight: requests open now, and most at one time.  overlaps: requests that arrived while another one
-            of the same customer was still unanswered.
+            in_flight, max_in_flight: requests open now, and at most.
+            overlaps: requests that arrived while another of the same customer was open.
     """
 
     behaviour: Behaviour = field(default_factory=Behaviour)
@@ -172,7 +172,7 @@ class FakeRehook:
             self.max_in_flight = self.overlaps = self.in_flight = 0
 
     def record_arrival(self, incoming: Incoming) -> Received:
-        """Open a line in the log for a request that has been read to its end."""
+        """Add a line to the log for a request that was read to its end."""
         with self.lock:
             user = incoming.source_id
             received = Received(
@@ -194,7 +194,7 @@ class FakeRehook:
             return received
 
     def record_end(self, received: Received, status: int | None) -> None:
-        """Close the line: the status answered, or None when the connection ended without one."""
+        """Complete the line with the status, None when no whole answer was sent."""
         with self.lock:
             received.status = status
             self.in_flight = max(0, self.in_flight - 1)
@@ -205,7 +205,7 @@ class FakeRehook:
                     del self._open[user]
 
     def upsert_customer(self, source_id: str, metadata: Mapping[str, Any], referral_code: str | None = None) -> Reply:
-        """Create or update a customer; refused when the code belongs to another one."""
+        """Create or update a customer; refused when the code belongs to another customer."""
         with self.lock:
             if referral_code is not None and self.owners.get(referral_code, source_id) != source_id:
                 message = f"referral_code '{referral_code}' belongs to another customer"
@@ -226,7 +226,7 @@ class FakeRehook:
             return Reply(status, orjson.dumps(customer.as_json()))
 
     def invoke_event(self, received: Received, event_name: str, source_id: str, metadata: Mapping[str, Any]) -> Reply:
-        """Take an event; refused when a conversion event has no code, or its customer must be known and is not."""
+        """Accept an event; refused when a conversion event has no code, or its customer must be known and is not."""
         with self.lock:
             if event_name in self.behaviour.conversion_events and not str(metadata.get("referral_code") or "").strip():
                 return refusal(422, "missing_referral_code", f"'{event_name}' is a conversion event and needs metadata.referral_code")
@@ -249,7 +249,7 @@ class FakeRehook:
             return refusal(404, "not_found", "nobody owns this code") if owner is None else self.read_customer(owner)
 
     def read_referrals(self, source_id: str) -> Reply:
-        """Return the customers whose conversion events carry the code of this one, oldest event first; 404 if unknown."""
+        """Return the customers whose conversion events carry this customer's code, oldest event first; 404 if unknown."""
         with self.lock:
             referrer = self.customers.get(source_id)
             if referrer is None:
