@@ -43,7 +43,7 @@ _LONGEST_STORY = 6
 
 @dataclass(slots=True)
 class _Demo:
-    """What a demo has made and seen so far."""
+    """What the demo has made and seen so far."""
 
     screen: Screen
     folder: Path
@@ -62,14 +62,14 @@ class _Demo:
         return f"sqlite:///{(self.folder / _WAREHOUSE).resolve()}"
 
     def open(self) -> Sync:
-        """Open the job as the printed commands will, but deaf to settings of this shell: they may be of a real warehouse."""
+        """Open the job with the demo's settings alone: those of the shell may be of a real warehouse."""
         return Sync(load_settings(self.config, environ={}))
 
 
 def run_demo(screen: Screen, folder: Path) -> int:
-    """Play the demo, keep its files in `folder` and return the exit code.
+    """Run the demo, keep its files in `folder` and return the exit code.
 
-    Raises: UsageError for a folder that is not the demo's to replace; InternalError when the two sides differ.
+    Raises: UsageError for a folder that the demo may not replace; InternalError when the two sides differ.
     """
     _prepare(folder)
     with Sandbox(behaviour=Behaviour(conversion_events=frozenset(CONVERSION_EVENTS))) as sandbox:
@@ -122,7 +122,7 @@ def _deliver(demo: _Demo, sync: Sync) -> int:
 
 
 def _compare(demo: _Demo, sync: Sync) -> dict[str, tuple[int, int]]:
-    """Return what the sync-state tables say beside what the local Rehook holds."""
+    """Return name -> (count in the sync-state tables, count in the local Rehook)."""
     sent = {str(row["stream"]): row["n"] for row in sync.read_status(1).counts if row["status"] == Status.SENT}
     store = demo.sandbox.store
     upserts, events = (_whole(sent.get(stream, 0)) for stream in Stream)
@@ -134,7 +134,7 @@ def _compare(demo: _Demo, sync: Sync) -> dict[str, tuple[int, int]]:
 
 
 def _check(demo: _Demo) -> None:
-    """Hold both sides and what was put into the warehouse against each other.
+    """Compare both sides with what was put into the warehouse.
 
     Raises: InternalError when something is missing or came twice.
     """
@@ -161,7 +161,7 @@ def _whole(value: object) -> int:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, empty of earlier demos' files. Raises UsageError when it holds what is not ours."""
+    """Create the folder, or remove an earlier demo's files from it. Raises UsageError when that is not possible."""
     if not str(folder.resolve()).isprintable() or "?" in str(folder.resolve()):
         raise UsageError("the demo needs a directory whose path has no '?' and nothing unprintable; name another with --keep DIR")
     try:
@@ -199,7 +199,7 @@ def _write_config(demo: _Demo) -> None:
     demo.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-# What people see.
+# Output.
 
 
 def _step(number: int, title: str, remark: str) -> Text:
@@ -260,7 +260,7 @@ def _commands(demo: _Demo, sync: Sync) -> list[str]:
 
 
 def _python() -> str:
-    """Return this Python the way the user would call it here."""
+    """Return this Python as the user would call it here."""
     found = shutil.which("python")
     if found == sys.executable:
         return "python"
@@ -269,7 +269,7 @@ def _python() -> str:
 
 
 def _story(demo: _Demo, sync: Sync) -> str:
-    """Return the customer with the most to tell in a few lines."""
+    """Return the customer with the most varied history in at most six calls."""
 
     def variety(rows: Sequence[Mapping[str, object]]) -> int:
         kinds = {(row["stream"], row["status"]) for row in rows} | {row["run_id"] for row in rows} | {row["reason"] for row in rows}

@@ -1,4 +1,4 @@
-"""A sample Segment warehouse: a shop's two weeks, then what arrived since. The same seed and time give the same rows."""
+"""A sample Segment warehouse: two weeks of a shop, then a second batch. The same seed and time give the same rows."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -28,12 +28,12 @@ _MAX_ID_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class ShopFacts:
-    """What a batch holds, counted while it was made; outcomes are those under default settings and `CONVERSION_EVENTS`.
+    """What a batch holds. Outcomes are those of default settings with `CONVERSION_EVENTS`.
 
-    Shape:  rows: table -> rows written, repeated loads included.  distinct: stream -> calls not seen before.
-            rejected: reason -> calls.  duplicates: rows that repeat a call.  late: calls received before the newest of the batch before.
+    Shape:  rows: table -> rows written, repeated loads included.  distinct: stream -> new calls.
+            rejected: reason -> calls.  duplicates: rows that repeat a call.  late: calls received before the previous batch's newest.
             customers: customers that this batch creates at Rehook.  events: Track calls that must arrive, once each.
-    What is left of the Identify calls is sent, merged or unchanged, depending on how they are cut into runs.
+    All other Identify calls are sent, merged or unchanged, depending on the runs.
     """
 
     rows: Mapping[str, int]
@@ -51,7 +51,7 @@ class ShopFacts:
 
 
 def build_shop(url: str, *, seed: int = 7, users: int = 300, now: datetime, schema: str | None = None) -> ShopFacts:
-    """Create the shop's tables in an empty database or schema and fill them with the two weeks before `now`.
+    """Create the shop's tables and fill them with the two weeks before `now`.
 
     Raises: UsageError when the tables are there already, for fewer than 50 users, and for a naive `now`.
     """
@@ -75,7 +75,7 @@ def build_shop(url: str, *, seed: int = 7, users: int = 300, now: datetime, sche
 def add_second_batch(url: str, now: datetime, *, seed: int = 8, schema: str | None = None) -> ShopFacts:
     """Add what arrived since: new and late calls, repeated loads, a new column and a new event with its own table.
 
-    Raises: UsageError when `now` is not later than what the shop holds, or there is no shop.
+    Raises: UsageError when there is no shop, the second batch is there already, or `now` is not after the newest row.
     """
     loaded_at = _utc(now)
     with _writing(url) as connection:
@@ -132,7 +132,7 @@ def _draft_two_weeks(draft: Draft, users: int, window: Period) -> None:
 
 
 def _draft_life(draft: Draft, person: Person, window: Period) -> None:
-    """Write what one customer does after the first Identify call: visits, and Identify calls that change little or nothing."""
+    """Write what a customer does after the first Identify call: visits, and Identify calls that change little or nothing."""
     rng = draft.rng
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
         anonymous = f"anon-{rng.getrandbits(64):016x}" if rng.random() < 0.09 else None
@@ -170,7 +170,7 @@ def _draft_since(draft: Draft, people: list[Person], window: Period) -> None:
 
 
 def _draft_reloads(draft: Draft, connection: Connection, metadata: MetaData) -> None:
-    """Load calls of the first batch again: half of them under their old time of receipt, half under a new one."""
+    """Repeat calls of the first batch: half with their old `received_at`, half with a new one."""
     tracks = _named(metadata, "tracks")
     found = connection.execute(select(tracks).where(tracks.c.event != "", tracks.c.id.is_not(None)).order_by(tracks.c.id, tracks.c.uuid_ts))
     distinct = list({row.id: dict(row._mapping) for row in found}.values())
@@ -182,7 +182,7 @@ def _draft_reloads(draft: Draft, connection: Connection, metadata: MetaData) -> 
 
 
 def _read_people(connection: Connection, metadata: MetaData) -> list[Person]:
-    """Return the customers as they were last identified. A call with another one's code, or with a broken value, counts for nothing."""
+    """Return the customers as last identified. Calls with another customer's code or a broken value do not count."""
     table = _named(metadata, "identifies")
     usable = (table.c.user_id.is_not(None), table.c.anonymous_id.is_(None), func.length(table.c.user_id) <= _MAX_ID_LENGTH)
     people: dict[str, Person] = {}
@@ -205,7 +205,7 @@ def _newest(connection: Connection, metadata: MetaData) -> datetime:
 
 
 def _upgrade(connection: Connection, before: MetaData, after: MetaData) -> None:
-    """Give `order_completed` its new column, by building it anew, and create the new event's table."""
+    """Rebuild `order_completed` with its new column, and create the new event's table."""
     orders = _named(before, "order_completed")
     kept = [dict(row._mapping) for row in connection.execute(select(orders))]
     orders.drop(connection)
@@ -250,7 +250,7 @@ def _named(metadata: MetaData, name: str) -> Table:
 
 
 def _aware(moment: datetime) -> datetime:
-    """Return a time as aware UTC; SQLite gives it back naive."""
+    """Return a time as aware UTC; SQLite returns it naive."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

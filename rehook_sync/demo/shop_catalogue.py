@@ -1,4 +1,4 @@
-"""Who shops and what is sold: the fixed lists behind the sample warehouse. All mail addresses are reserved example domains."""
+"""Customers and products of the sample shop. All mail addresses use reserved example domains."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class Product(NamedTuple):
-    """One thing on sale. Units: price in euros."""
+    """One product. Units:  price: euros."""
 
     product_id: str
     name: str

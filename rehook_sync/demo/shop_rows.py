@@ -1,4 +1,4 @@
-"""Rows of the sample warehouse in the making, and the honest count of what should become of them. Pure."""
+"""Makes the rows of the sample warehouse, and counts what must become of them. Pure."""
 
 import json
 import math
@@ -38,13 +38,13 @@ _CURRENCY = "EUR"
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The time the rows of a batch fall into, aware UTC."""
+    """The time range of a batch. Units:  aware UTC."""
 
     start: datetime
     end: datetime
 
     def since(self, moment: datetime) -> "Period":
-        """Return the part from a moment on."""
+        """Return the rest of the period from a moment on."""
         return Period(min(max(self.start, moment), self.end), self.end)
 
 
@@ -72,12 +72,12 @@ class Person:
 
 @dataclass(slots=True)
 class Draft:
-    """Rows per table, and the tally: each row is counted with what must become of it when it is written.
+    """Rows per table, each counted with its expected outcome as it is written.
 
     Shape:  rejected: reason -> distinct calls.  users: customers with an accepted Identify call.
             events_accepted: Track calls that must reach Rehook, once each.
-    Units:  loaded_at: when the batch's last load ended; loads_from: when its first did.
-            newest: the last time of receipt already in the warehouse; a call received before it is late.
+    Units:  loads_from, loaded_at: end of the batch's first and last load.
+            newest: latest `received_at` already in the warehouse; calls received before it are late.
     """
 
     rng: random.Random
@@ -94,7 +94,7 @@ class Draft:
     late: int = 0
 
     def person(self, number: int, created_at: datetime) -> Person:
-        """Return a made-up customer. Numbers give unique ids, mails and codes."""
+        """Return a made-up customer. `number` makes id, mail address and code unique."""
         rng = self.rng
         first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
         plain = _ascii(f"{first}.{last}").lower()
@@ -115,7 +115,7 @@ class Draft:
         )
 
     def moment(self, window: Period) -> datetime:
-        """Draw a time from a window: busy evenings, quiet nights and weekends."""
+        """Draw a time from a period: busy evenings, quiet nights and weekends."""
         span_s = (window.end - window.start).total_seconds()
         for _ in range(50):
             at = window.start + timedelta(seconds=self.rng.random() * span_s)
@@ -142,7 +142,7 @@ class Draft:
         rejected: Reason | None = None,
         **columns: object,
     ) -> None:
-        """Write one Track call, its row in the event's own table included, and count it."""
+        """Write one Track call, with its row in the event's table, and count it."""
         row = {**self._common(user_id, at), "event": event, "event_text": EVENT_NAMES.get(event, event), **columns}
         self.tables["tracks"].append(row)
         if event and row["id"] is not None:
@@ -151,7 +151,7 @@ class Draft:
         self.events_accepted += rejected is None
 
     def visit(self, user_id: str | None, at: datetime, *, buys: float = 0.35, drift: bool = False, anonymous: str | None = None) -> None:
-        """Write what one visit leaves behind: views, a cart, a checkout, an order. With an anonymous id all of it is rejected."""
+        """Write the events of one visit: views, a cart, a checkout, an order. With an anonymous id all are rejected."""
         reason = None if anonymous is None else Reason.MISSING_USER_ID if user_id is None else Reason.ANONYMOUS_ID_PRESENT
         browser: Row = {} if anonymous is None else self._browser(anonymous)
         for event, properties in self._steps(buys, drift):
@@ -160,13 +160,13 @@ class Draft:
             at = _to_ms(at + min(pause, (self.loaded_at - at) / 3))
 
     def review(self, user_id: str, at: datetime) -> None:
-        """Write a review: the event that only the second batch knows."""
+        """Write a review, the event that is new in the second batch."""
         rating, title = self.rng.choice(REVIEWS)
         product = self.rng.choice(PRODUCTS)
         self.track(user_id, NEW_EVENT, {"product_id": product.product_id, "rating": rating, "title": title, "verified": True}, at)
 
     def signup(self, person: Person, code: str | None, at: datetime) -> None:
-        """Write a signup at the instant of the person's first Identify call; without a code it is rejected."""
+        """Write a signup at the instant of the first Identify call; it is rejected without a code."""
         properties = {
             "method": self.rng.choice(("email", "google")),
             "plan": person.plan,
@@ -176,17 +176,17 @@ class Draft:
         self.track(person.user_id, "signup", properties, at, Reason.MISSING_REFERRAL_CODE if code is None else None)
 
     def campaign_code(self) -> str:
-        """Return a code that belongs to no customer."""
+        """Return a code that no customer owns."""
         return self.rng.choice(CAMPAIGN_CODES)
 
     def change(self, person: Person) -> Person:
-        """Return the person after something about them changed."""
+        """Return the person with a changed trait."""
         if self.rng.random() < 0.4:
             return replace(person, plan=self.rng.choice([each for each in PLANS if each != person.plan]))
         return replace(person, lifetime_value=round(person.lifetime_value + self.rng.choice(PRODUCTS).price, 2))
 
     def break_rules(self, people: list[Person], window: Period) -> None:
-        """Write one or more rows for each reason that visits and signups do not cover."""
+        """Write rows for each reason that visits and signups do not cover."""
         rng, late = self.rng, window.since(window.end - (window.end - window.start) / 4)
         for owner, taker in zip(people[:3], people[3:6], strict=True):
             taken = {**taker.traits(), "referral_code": owner.referral_code}
@@ -204,7 +204,7 @@ class Draft:
         self.identify("legacy-crm-" + "0" * 260 + str(rng.randrange(1000)), imported, self.moment(late), Reason.REFUSED_BY_REHOOK)
 
     def repeat(self, table: str, event: str | None, row: Row, copy: Row | None = None, received_at: datetime | None = None) -> None:
-        """Load a call a second time; it is the same call and counts as nothing new."""
+        """Load a call a second time; it does not count as new."""
         again = {"uuid_ts": self.loaded_at, **({} if received_at is None else {"received_at": received_at})}
         self.tables[table].append({**row, **again})
         if event and copy is not None:
@@ -281,7 +281,7 @@ class Draft:
         )
 
     def _load_time(self, received_at: datetime) -> datetime:
-        """Return when the call got into the warehouse: with the next of four loads a day, the last one at `loaded_at`."""
+        """Return when the call was loaded: with the next of four loads a day, at the latest at `loaded_at`."""
         midnight = received_at.replace(hour=0, minute=0, second=0, microsecond=0)
         load = midnight + timedelta(hours=6 * (received_at.hour // 6 + 1))
         return min(max(load, self.loads_from), self.loaded_at)
@@ -295,6 +295,6 @@ def _to_ms(moment: datetime) -> datetime:
 
 
 def _ascii(text: str) -> str:
-    """Return a name as it looks in a mail address."""
+    """Return a name as in a mail address."""
     plain = unicodedata.normalize("NFKD", text.replace("ł", "l").replace("Ł", "L").replace("ø", "o"))
     return "".join(each for each in plain if each.isascii() and (each.isalnum() or each == "."))

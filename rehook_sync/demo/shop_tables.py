@@ -15,7 +15,7 @@ EVENT_NAMES = {
     "signup": "signup",
     "review_submitted": "Review Submitted",
 }
-"""Slug (and table name) -> the event's real name."""
+"""Slug, which is also the table name -> event name."""
 FIRST_EVENTS = ("product_viewed", "product_added", "checkout_started", "order_completed", "signup")
 NEW_EVENT = "review_submitted"
 DRIFT_COLUMN = "payment_method"
@@ -88,7 +88,7 @@ def _properties() -> dict[str, _Columns]:
 
 
 def build_tables(schema: str | None, *, second_batch: bool = False) -> MetaData:
-    """Return the tables of the first batch, or those after the second: one event more, and one column more."""
+    """Return the tables of the first batch, or those of the second: one more event, one more column."""
     metadata = MetaData(schema=schema)
     _add(metadata, "identifies", _common() | _traits())
     _add(metadata, "tracks", _common() | {"event": Text, "event_text": Text})
