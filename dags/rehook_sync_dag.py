@@ -14,12 +14,12 @@ from rehook_sync.airflow.operators import (
     RehookPlanOperator,
 )
 
-# What a DAG that fills the warehouse, such as a dbt run, names as its outlet; its event starts a run within seconds.
+# The outlet of a DAG that fills the warehouse, such as a dbt run; its event starts a run within seconds.
 WAREHOUSE_LOADED = Asset(name="segment_warehouse_loaded", uri="x-segment://warehouse/loaded")
 CRON = "17 * * * *"
 SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable(CRON, timezone="UTC"), assets=WAREHOUSE_LOADED)
 
-# Settings of rehook-sync that are no secrets, over those of the connections and of the workers' environment.
+# Settings of rehook-sync, over those of the connections and of the workers' environment. No secrets.
 SETTINGS: dict[str, object] = {}
 
 SHARDS = 4

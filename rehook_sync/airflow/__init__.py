@@ -1,1 +1,1 @@
-"""Rehook in Airflow: a provider with a connection, a hook and operators. This file imports nothing; every `import airflow` loads it."""
+"""Rehook in Airflow: a provider with a connection, a hook and operators. It imports nothing, since every `import airflow` loads it."""

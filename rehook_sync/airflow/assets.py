@@ -1,4 +1,4 @@
-"""The assets that a run updates: what Rehook holds, as other DAGs name it in their schedules."""
+"""The assets that a run updates, for the schedules of other DAGs."""
 
 from urllib.parse import SplitResult
 
@@ -12,7 +12,7 @@ _NAMES = ("customers", "events")
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """Return the address of an asset of ours in its one form. Raises ValueError for what is none."""
+    """Return the normal form of a Rehook asset's URI. Raises ValueError for any other URI."""
     if uri.netloc not in _NAMES or uri.path.strip("/") or uri.query or uri.fragment:
         raise ValueError(f"a Rehook asset is one of {', '.join(f'rehook://{name}' for name in _NAMES)}")
     return uri._replace(path="")
@@ -22,5 +22,5 @@ CUSTOMERS = Asset(name="rehook_customers", uri="rehook://customers")
 EVENTS = Asset(name="rehook_events", uri="rehook://events")
 ASSETS = {Stream.IDENTIFIES: CUSTOMERS, Stream.TRACKS: EVENTS}
 
-# An outlet that is an asset announces news after every run; an alias announces what the run adds to it, and maybe nothing.
+# An asset as outlet would announce an update after every run; an alias announces only what a run adds to it.
 SENT = AssetAlias("rehook_sync_sent")

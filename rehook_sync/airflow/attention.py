@@ -1,6 +1,6 @@
-"""Rows that failed or are in doubt, put before a human, and what the human decided, carried out."""
+"""Rows that failed or are in doubt: listed for a human, who decides, and the decision carried out."""
 
-# ruff: noqa: PLC0415 - Airflow parses the DAG again for each task; what is heavy is loaded when a task runs
+# ruff: noqa: PLC0415 - each task parses the DAG again; heavy modules load when a task runs
 
 import signal
 from collections.abc import Mapping, Sequence
@@ -15,24 +15,24 @@ from rehook_sync.runtime import Interrupt
 __all__ = ["CHOICES", "RehookListAttentionOperator", "RehookResolveOperator"]
 
 RESEND, ACCEPT, LEAVE = CHOICES = ("Resend", "Accept", "Leave")
-"""They did not arrive: send them again.  They arrived: count them as sent.  Decide another time."""
+"""They did not arrive: send them again.  They arrived: count them as sent.  Decide later."""
 _COLUMNS = ("stream", "event", "user_id", "message_id", "status", "reason", "detail", "attempts", "first_seen_at")
 _SHOWN = 50
 
 
 class RehookListAttentionOperator(RehookOperator):
-    """List rows that failed or are in doubt; skipped, with all after it, when there are none.
+    """List rows that failed or are in doubt. Without any, this task and those after it are skipped.
 
-    Shape:  rows: most rows that are put up for one decision.  Returns counts, the ids listed, and a table in Markdown.
+    Shape:  rows: most rows for one decision.  Returns the rows, counts, and a table in Markdown.
     """
 
     def __init__(self, *, rows: int = 500, **more: Any) -> None:  # noqa: ANN401 - what every operator takes
-        """Keep the number."""
+        """Keep the limit."""
         super().__init__(**more)
         self.rows = rows
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """List; raises AirflowSkipException when there is nothing to decide."""
+        """List the rows. Raises AirflowSkipException when there are none."""
         del context
         with self.opened() as sync:
             counts, rows = sync.read_attention(self.rows)
@@ -43,7 +43,7 @@ class RehookListAttentionOperator(RehookOperator):
 
 
 class RehookResolveOperator(RehookOperator):
-    """Carry out what was decided about the rows that were listed, and about no others.
+    """Carry out the decision for the rows that were listed, and no others.
 
     Shape:  choice: one of `CHOICES`.  listed: what the list task returned.  Both may be templates or task outputs.
     """
@@ -51,14 +51,14 @@ class RehookResolveOperator(RehookOperator):
     template_fields: Sequence[str] = (*RehookOperator.template_fields, "choice", "listed")
 
     def __init__(self, *, choice: str, listed: Mapping[str, Any], **more: Any) -> None:  # noqa: ANN401 - what every operator takes
-        """Keep both; they are there when the task runs."""
+        """Keep both; they are rendered when the task runs."""
         super().__init__(**more)
         self.choice = choice
         self.listed = listed
         self._interrupt = Interrupt()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Resolve; raises LeaseHeldError while a run is at work, to be repeated when it has ended."""
+        """Resolve the rows. Raises LeaseHeldError while a run is at work; a retry after it works."""
         del context
         if self.choice not in CHOICES:
             raise UsageError(f"choice: {self.choice!r} is not one of {', '.join(CHOICES)}")
@@ -89,12 +89,12 @@ class RehookResolveOperator(RehookOperator):
         return as_document(run_document(result))
 
     def on_kill(self) -> None:
-        """Stop sending and settle what is in flight: Airflow kills the process some seconds later."""
+        """Stop sending and settle what is in flight; Airflow kills the process some seconds later."""
         self._interrupt.request(signal.SIGTERM)
 
 
 def _table(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> str:
-    """Return the rows as Markdown, under what the choices mean."""
+    """Return the meaning of the choices and the rows, as Markdown."""
     told = ", ".join(f"**{count}** {status.replace('_', ' ')}" for status, count in counts.items() if count)
     lines = [
         f"{told}; {len(rows)} of them are put up for decision.",
@@ -111,6 +111,6 @@ def _table(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> str:
 
 
 def _cell(value: object) -> str:
-    """Return one cell: nothing in it may look like Markdown or HTML."""
+    """Return one cell, with Markdown and HTML escaped."""
     text = "" if value is None else str(value)
     return "".join(f"&#{ord(each)};" if each in "|<>&`*_[]\\" or not each.isprintable() else each for each in text)

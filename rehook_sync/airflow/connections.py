@@ -1,4 +1,4 @@
-"""Settings as Airflow gives them: arguments of the DAG over Airflow's connections over the environment of the worker."""
+"""Settings from Airflow: arguments in the DAG over Airflow's connections over the worker's environment."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,9 +23,9 @@ def read_settings(
 ) -> Settings:
     """Return the settings of a run.
 
-    Shape:  arguments: setting -> value, from the DAG; no secrets.  A connection with a default name that does not exist
-            counts as not given, as does an id of None: then the environment has to say it.
-    Raises: SettingsError with one line for each problem.
+    Shape:  arguments: setting -> value, from the DAG; no secrets.
+            An id of None, or a missing connection with a default name, leaves its settings to the environment.
+    Raises: SettingsError with one line per problem.
     """
     told = sorted(set(arguments) & (SECRETS | {f"{name}_file" for name in SECRETS}))
     if told:
@@ -42,21 +42,21 @@ def read_settings(
     return settings
 
 
-def rehook_values(connection: Any) -> dict[str, object]:  # noqa: ANN401 - a connection, of one of Airflow's three classes for it
-    """Return what a connection of the type `rehook` says, as settings; what it leaves out is left out."""
+def rehook_values(connection: Any) -> dict[str, object]:  # noqa: ANN401 - Airflow has three classes of connections
+    """Return the settings that a connection of the type `rehook` holds."""
     extra = {name: value for name, value in (connection.extra_dejson or {}).items() if value not in (None, "")}
     plain = {"api_url": _address(connection), "api_key": connection.login, "api_secret": connection.password}
     return {**extra, **{name: value for name, value in plain.items() if value}}
 
 
 def database_url(connection: Any) -> str:  # noqa: ANN401 - see above
-    """Return the SQLAlchemy URL of a database connection: as its provider builds it, if that is installed.
+    """Return the SQLAlchemy URL of a database connection, from its provider's hook if that is installed.
 
     Raises: SettingsError for a connection that leads to no database SQLAlchemy knows.
     """
     try:
         url = _url_of_hook(connection)
-    except Exception as error:  # noqa: BLE001 - each provider fails in its own way; the next line says what came of it
+    except Exception as error:  # noqa: BLE001 - each provider fails in its own way; the name is reported below
         url, why = None, type(error).__name__
     else:
         why = "its hook has no SQLAlchemy URL"
@@ -79,7 +79,7 @@ def _connection(conn_id: str, default: str) -> Any | None:  # noqa: ANN401 - see
 
 
 def _address(connection: Any) -> str | None:  # noqa: ANN401 - see above
-    """Return the API's address; a host alone, as the URI form of a connection has it, means https."""
+    """Return the API's address. A host without scheme, as in the URI form of a connection, means https."""
     if not connection.host or "://" in connection.host:
         return connection.host or None
     port = f":{connection.port}" if connection.port else ""
@@ -93,12 +93,12 @@ def _url_of_hook(connection: Any) -> str | None:  # noqa: ANN401 - see above
     except (AttributeError, NotImplementedError):
         return str(hook.get_uri())
     text = str(url.render_as_string(hide_password=False))
-    # Airflow's hook asks for its own driver; ours is chosen by who installed this package.
+    # Airflow's hook names its own driver; ours depends on what is installed.
     return f"postgresql://{text.partition('://')[2]}" if text.startswith("postgresql+") else text
 
 
 def _plain_url(connection: Any) -> str | None:  # noqa: ANN401 - see above
-    """Build the URL from the fields, for the types whose URL is no more than that."""
+    """Build the URL from the fields, for types that need no more."""
     if connection.conn_type == "sqlite":
         return f"sqlite:///{connection.host}"
     backend = _BACKENDS.get(connection.conn_type)
@@ -111,7 +111,7 @@ def _plain_url(connection: Any) -> str | None:  # noqa: ANN401 - see above
 
 
 def _hide(settings: Settings) -> None:
-    """Let Airflow mask in its logs what came from the environment; what came from its connections it masks already."""
+    """Let Airflow mask secrets from the environment in its logs. It masks those of its connections already."""
     for name in SECRETS:
         value = getattr(settings, name)
         if value is not None:

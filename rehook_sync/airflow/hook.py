@@ -1,6 +1,6 @@
 """The hook behind connections of the type `rehook`."""
 
-# ruff: noqa: PLC0415 - Airflow's web server loads this file to draw a form, and needs none of what sends requests
+# ruff: noqa: PLC0415 - Airflow's web server loads this file for a form and needs no HTTP client
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ __all__ = ["RehookHook"]
 
 
 class RehookHook(BaseHook):
-    """Rehook's API by the values of one connection; what the connection leaves out, the environment says."""
+    """Rehook's API by one connection; what it leaves out comes from the environment."""
 
     conn_name_attr: ClassVar[str] = "rehook_conn_id"
     default_conn_name: ClassVar[str] = DEFAULT_REHOOK
@@ -24,17 +24,17 @@ class RehookHook(BaseHook):
     hook_name: ClassVar[str] = "Rehook"
 
     def __init__(self, rehook_conn_id: str = DEFAULT_REHOOK, **more: Any) -> None:  # noqa: ANN401 - what every hook takes
-        """Take the name of the connection; it is read at first use."""
+        """Keep the connection's name; it is read at first use."""
         super().__init__(**more)
         self.rehook_conn_id = rehook_conn_id
 
     def get_conn(self) -> "Rehook":
-        """Return a client for one event loop. Raises SettingsError for values that cannot be used."""
+        """Return a client for one event loop. Raises SettingsError for unusable values."""
         from rehook_sync.rehook.client import Rehook
         from rehook_sync.rehook.transport import AiohttpTransport
         from rehook_sync.settings import load_settings
 
-        # Settings are checked as a whole, and a warehouse is none of this hook's business.
+        # Settings are checked as a whole; this hook needs no warehouse.
         aside: dict[str, object] = {"warehouse_url": "sqlite://"}
         settings = load_settings(None, None, **aside, **rehook_values(self.get_connection(self.rehook_conn_id)))
         key, secret = settings.require_credentials()
@@ -42,7 +42,7 @@ class RehookHook(BaseHook):
         return Rehook(transport, settings.api_url, key.get_secret_value(), secret.get_secret_value())
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask Rehook whether the credentials are good, for the button in the connection's form; sends nothing else."""
+        """Ask Rehook whether the credentials are good: the button in the connection's form."""
         from rehook_sync.delivery.outcomes import stop_reason
         from rehook_sync.delivery.sender import check_credentials
         from rehook_sync.models import Effect

@@ -1,4 +1,4 @@
-"""What a run read and wrote, as OpenLineage tells it. Loaded by the finish task; OpenLineage itself only where it is installed."""
+"""What a run read and wrote, for OpenLineage, which need not be installed."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _NAMESPACE = "rehook"
 
 
 def sources(sync: "Sync") -> list[tuple[str, str]]:
-    """Return namespace and name of the tables that were read, as OpenLineage names data sets; no user, no password."""
+    """Return (namespace, name) of the tables read, as OpenLineage names datasets; without user and password."""
     url = urlsplit(sync.settings.warehouse_url.get_secret_value())
     backend = url.scheme.partition("+")[0]
     layout = sync.discover()
@@ -31,7 +31,7 @@ def sources(sync: "Sync") -> list[tuple[str, str]]:
 
 
 def describe(tables: Sequence[tuple[str, str]], sent: Mapping[Stream, int]) -> "OperatorLineage":
-    """Return inputs and outputs; an output to which nothing was sent is left out."""
+    """Return inputs and outputs: an output per stream in `sent`."""
     from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415 - an optional provider
     from openlineage.client.event_v2 import Dataset, OutputDataset  # noqa: PLC0415 - comes with it
     from openlineage.client.facet_v2 import output_statistics_output_dataset  # noqa: PLC0415 - comes with it

@@ -1,4 +1,4 @@
-"""The link from a task in Airflow's grid to the report of the run it belongs to."""
+"""The link from a task in Airflow's grid to the report of its run."""
 
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -10,12 +10,12 @@ __all__ = ["RunReportLink"]
 
 
 class RunReportLink(BaseOperatorLink):
-    """Leads to the operator's `report_url`, or else to what the finish task returned, which is the report as JSON."""
+    """Leads to the operator's `report_url`, else to what the finish task returned: the report as JSON."""
 
     name: ClassVar[str] = "Run report"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ANN401 - as Airflow calls it
-        """Return the address. `{dag_id}`, `{run_id}` in `report_url` are Airflow's."""
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ANN401 - Airflow's signature
+        """Return the address. `report_url` may hold `{dag_id}` and `{run_id}`, both Airflow's."""
         places = {"dag_id": quote(ti_key.dag_id, safe=""), "run_id": quote(ti_key.run_id, safe="")}
         if operator.report_url:
             return str(operator.report_url).format(**places)

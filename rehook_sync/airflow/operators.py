@@ -1,6 +1,6 @@
-"""The tasks of a run: check, plan, deliver a shard, finish. Each is a thin shell around `rehook_sync.sync`."""
+"""The tasks of a run: check, plan, deliver a shard, finish. Each wraps a call of `rehook_sync.sync`."""
 
-# ruff: noqa: PLC0415 - Airflow parses the DAG again for each task; what is heavy is loaded when a task runs
+# ruff: noqa: PLC0415 - each task parses the DAG again; heavy modules load when a task runs
 
 import json
 import signal
@@ -42,11 +42,11 @@ Context = Mapping[str, Any]
 
 
 class RehookOperator(BaseOperator):
-    """What all tasks share: where the settings come from, which failures are repeated, the link to the report.
+    """What all tasks share: settings, retries, the link to the report.
 
-    Shape:  settings: setting -> value, over the connections, over the environment of the worker; no secrets.
-            warehouse_conn_id, state_conn_id: connections to databases; None: the environment says it.
-            report_url: where the run's report is to be looked at, with `{dag_id}` and `{run_id}`; None: in Airflow.
+    Shape:  settings: setting -> value, over the connections, over the worker's environment; no secrets.
+            warehouse_conn_id, state_conn_id: connections to databases; None: from the environment.
+            report_url: address of the run's report, may hold `{dag_id}` and `{run_id}`; None: in Airflow.
     """
 
     template_fields: Sequence[str] = ("settings",)
@@ -64,7 +64,7 @@ class RehookOperator(BaseOperator):
         finish_task_id: str = "finish",
         **more: Any,  # noqa: ANN401 - what every operator takes
     ) -> None:
-        """Keep names; nothing is opened before the task runs."""
+        """Keep the names; nothing opens before the task runs."""
         more["retry_policy"] = more.get("retry_policy") or RehookRetryPolicy()
         super().__init__(**more)
         self.rehook_conn_id = rehook_conn_id
@@ -80,7 +80,7 @@ class RehookOperator(BaseOperator):
 
     @contextmanager
     def opened(self) -> "Iterator[Sync]":
-        """Open the job, and say what goes wrong in one line before Airflow prints its traceback."""
+        """Open the job; log an error line by line before Airflow prints its traceback."""
         from rehook_sync.sync import Sync
 
         try:
@@ -92,14 +92,14 @@ class RehookOperator(BaseOperator):
             raise
 
     def listener(self) -> "Callable[[Progress], None]":
-        """Return what logs progress now and then."""
+        """Return a listener that logs progress every few seconds."""
         from rehook_sync.render.console import ProgressLog
 
         return ProgressLog(self.log).listen
 
 
 class RehookCheckOperator(RehookOperator):
-    """Look at settings, warehouse, sync-state tables and credentials before anything is touched.
+    """Check settings, warehouse, sync-state tables and credentials before a run.
 
     Shape:  prepare_tables: create or upgrade the sync-state tables first; False leaves that to `python -m rehook_sync init`.
     """
@@ -110,7 +110,7 @@ class RehookCheckOperator(RehookOperator):
         self.prepare_tables = prepare_tables
 
     def execute(self, context: Context) -> None:
-        """Check; raises what stands in the way first."""
+        """Check; raises the first error."""
         from rehook_sync.sync import Sync
 
         del context
@@ -128,10 +128,10 @@ class RehookCheckOperator(RehookOperator):
 
 
 class RehookPlanOperator(RehookOperator):
-    """Begin a run: take the lease, settle what dead runs left, cut the users into shards.
+    """Start a run: take the lease, settle what dead runs left, divide the users into shards.
 
-    Shape:  since, until: as on the command line.  stream: one of the two, or nothing for both.  dry_run: count only.
-            shards: most tasks that deliver.  All may be templates.  Returns one element per shard, to be expanded over.
+    Shape:  since, until: as on the command line.  stream: one of the two, empty for both.  dry_run: count only.
+            shards: most tasks that deliver.  All may be templates.  Returns one element per shard, to expand over.
     """
 
     template_fields: Sequence[str] = (*RehookOperator.template_fields, "since", "until", "stream", "dry_run", "shards")
@@ -146,7 +146,7 @@ class RehookPlanOperator(RehookOperator):
         shards: int | str = "{{ params.shards }}",
         **more: Any,  # noqa: ANN401 - what every operator takes
     ) -> None:
-        """Keep the parameters; they are checked when the task runs, after rendering."""
+        """Keep the parameters; they are rendered and checked when the task runs."""
         super().__init__(**more)
         self.since = since
         self.until = until
@@ -155,7 +155,7 @@ class RehookPlanOperator(RehookOperator):
         self.shards = shards
 
     def execute(self, context: Context) -> list[dict[str, object]]:
-        """Plan; raises UsageError for bad parameters and LeaseHeldError while another run is at work."""
+        """Start the run. Raises UsageError for bad parameters, LeaseHeldError while another run is at work."""
         refuse_unknown(context["dag_run"].conf or {}, context["dag"].params)
         order = Order.read({name: getattr(self, name) for name in ("since", "until", "stream", "dry_run", "shards")})
         return self._plan_only(context, order) if order.dry_run else self._start(context, order)
@@ -180,22 +180,22 @@ class RehookPlanOperator(RehookOperator):
 
 
 class RehookDeliverShardOperator(RehookOperator):
-    """Deliver one shard of a run; to be expanded over what the plan task returned.
+    """Deliver one shard of a run; expand it over what the plan task returned.
 
-    A shard that is done returns at once, so that it may be cleared and repeated. Two attempts of one shard never
-    send at the same time: the later one waits for the lease of the other.
+    A shard that is done returns at once, so it may be cleared and repeated. Two attempts of one shard never send at
+    the same time: the later waits for the lease of the earlier.
     """
 
     map_index_label: ClassVar[str] = "shard {{ task.shard['shard'] }}"
 
     def __init__(self, *, shard: Mapping[str, object], **more: Any) -> None:  # noqa: ANN401 - what every operator takes
-        """Keep the order, as the plan task wrote it."""
+        """Keep the order that the plan task wrote."""
         super().__init__(**more)
         self.shard = shard
         self._interrupt = Interrupt()
 
     def execute(self, context: Context) -> dict[str, object]:
-        """Deliver; raises what stopped it. Returns counts."""
+        """Deliver the shard and return counts. Raises what stopped it."""
         del context
         order = ShardOrder.read(self.shard)
         with self.opened() as sync:
@@ -209,14 +209,14 @@ class RehookDeliverShardOperator(RehookOperator):
         return {"rows": rows, "requests": done.requests}
 
     def on_kill(self) -> None:
-        """Stop sending and settle what is in flight: Airflow kills the process some seconds later."""
+        """Stop sending and settle what is in flight; Airflow kills the process some seconds later."""
         self._interrupt.request(signal.SIGTERM)
 
 
 class RehookFinishOperator(RehookOperator):
-    """End a run by what the sync-state tables say, move the watermark, and tell the truth about it.
+    """Finish a run by what the sync-state tables say, move the watermark, and fail if the run did.
 
-    Shape:  fail_on_attention: end red when rows are failed or in doubt, so that alerts fire.  Returns the report of the run.
+    Shape:  fail_on_attention: fail when rows are failed or in doubt, so that alerts fire.  Returns the report of the run.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class RehookFinishOperator(RehookOperator):
         fail_on_attention: bool = True,
         **more: Any,  # noqa: ANN401 - what every operator takes
     ) -> None:
-        """Keep the choice. The task runs whatever became of those before it."""
+        """Keep the choice. The task runs whatever became of the tasks before it."""
         super().__init__(**{"trigger_rule": TriggerRule.ALL_DONE, "outlets": [SENT], **more})
         self.plan_task_id = plan_task_id
         self.fail_on_attention = fail_on_attention
@@ -234,7 +234,7 @@ class RehookFinishOperator(RehookOperator):
         self._sources: Sequence[tuple[str, str]] = ()
 
     def execute(self, context: Context) -> dict[str, Any] | None:
-        """Finish; raises when shards are missing, when something stopped the run, or when rows need attention."""
+        """Finish the run. Raises when shards have not ended, when the run was stopped, or when rows need attention."""
         from rehook_sync.airflow.lineage import sources
 
         document = context["ti"].xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY)
@@ -251,7 +251,7 @@ class RehookFinishOperator(RehookOperator):
         return self._tell(result)
 
     def get_openlineage_facets_on_complete(self, _task_instance: object) -> "OperatorLineage":
-        """Tell OpenLineage which tables were read and what Rehook got."""
+        """Return for OpenLineage which tables were read and how many calls Rehook got."""
         from rehook_sync.airflow.lineage import describe
 
         return describe(self._sources, self._sent)
@@ -272,7 +272,7 @@ class RehookFinishOperator(RehookOperator):
         return report
 
     def _announce(self, context: Context, run_id: str, sent: "Mapping[Stream, int]") -> None:
-        """Add the assets that this run changed to the aliases among the outlets; none when nothing went out."""
+        """Add the assets that this run changed to the aliases among the outlets."""
         for alias in [each for each in self.outlets if isinstance(each, AssetAlias)]:
             for stream, asset in ASSETS.items():
                 if count := sent.get(stream, 0):
@@ -287,7 +287,7 @@ def _request(order: Order) -> "RunOptions":
 
 
 def as_document(document: Mapping[str, object]) -> dict[str, Any]:
-    """Return a document as XCom and JSON can hold it: times and enums as text."""
+    """Return a document for XCom and JSON: times and enums as text."""
     from rehook_sync.render.console import document_json
 
     return dict(json.loads(document_json(document)))

@@ -1,4 +1,4 @@
-"""What Airflow learns about this provider at its start. It imports nothing: every `import airflow` loads it."""
+"""What Airflow reads about this provider at its start. It imports nothing, since every `import airflow` loads it."""
 
 __all__ = ["get_provider_info"]
 
@@ -17,7 +17,7 @@ _FORM = {
 
 
 def get_provider_info() -> dict[str, object]:
-    """Return the description of the provider, in the form of Airflow's `provider_info.schema.json`."""
+    """Return the provider's description by Airflow's `provider_info.schema.json`."""
     return {
         "package-name": "rehook-sync",  # the name of the distribution, or Airflow refuses to start
         "name": "Rehook",

@@ -1,4 +1,4 @@
-"""Which failed attempts of a task Airflow repeats, and when."""
+"""Which failed tasks Airflow retries, and when."""
 
 from datetime import timedelta
 from typing import Any, Self
@@ -19,13 +19,13 @@ from rehook_sync.errors import (
 __all__ = ["RehookRetryPolicy"]
 
 _FINAL = (CredentialsRefusedError, ConfigurationError, LeaseLostError, RunUnfinishedError, InternalError)
-"""What the next attempt would meet again."""
+"""Errors that a retry would meet again."""
 
 
 class RehookRetryPolicy(RetryPolicy):
-    """Repeat what may pass: waits double from `shortest` to `longest`, or are as long as Rehook asked for.
+    """Retry errors that may pass. Waits double from `shortest` to `longest`; a wait that Rehook asked for replaces them.
 
-    What needs a human fails at once. How many attempts there are is said by the task's `retries`.
+    Errors that need a human fail at once. The task's `retries` limit the attempts.
     """
 
     def __init__(self, shortest: timedelta = timedelta(seconds=30), longest: timedelta = timedelta(minutes=15)) -> None:

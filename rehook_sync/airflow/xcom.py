@@ -1,4 +1,4 @@
-"""What a DAG run asks for, and what its tasks hand to each other: plain data that lives in XCom."""
+"""The parameters of a DAG run, and what its tasks pass to each other by XCom."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -9,14 +9,14 @@ from rehook_sync.errors import UsageError
 __all__ = ["Order", "PlannedRun", "ShardOrder", "refuse_unknown"]
 
 FORMAT = 1
-"""Grows when what stands in XCom changes: after a deploy, a plan of the old code may meet tasks of the new one."""
+"""Version of these documents: after a deploy, tasks of the new code may read a plan of the old."""
 _MOST_SHARDS = 1000
 _TRUTH = {"true": True, "false": False, "": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The parameters of a DAG run, checked; times still as they were written.
+    """The checked parameters of a DAG run; times are still text.
 
     Shape:  since, until, stream: None when not given.  shards: most tasks that deliver.
     """
@@ -29,7 +29,7 @@ class Order:
 
     @classmethod
     def read(cls, values: Mapping[str, object]) -> Self:
-        """Return the order of values as a template renders them: text, or what it stands for.
+        """Read rendered parameters: text, or native values.
 
         Raises: UsageError naming the parameter.
         """
@@ -52,12 +52,12 @@ class ShardOrder:
     format: int = FORMAT
 
     def document(self) -> dict[str, object]:
-        """Return it as XCom keeps it."""
+        """Return it as a document for XCom."""
         return asdict(self)
 
     @classmethod
     def read(cls, document: object) -> Self:
-        """Return what a plan handed over. Raises UsageError when other code made it."""
+        """Read it from its document. Raises UsageError when another version wrote it."""
         if not isinstance(document, Mapping) or document.get("format") != FORMAT:
             raise UsageError(_OTHER_CODE)
         return cls(str(document["run_id"]), int(document["shard"]))
@@ -65,7 +65,7 @@ class ShardOrder:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """What was planned, for the task that finishes.
+    """What was planned, for the finish task.
 
     Shape:  run_id: None for a dry run, which has nothing to finish.  rows: rows due, an estimate.
     """
@@ -76,12 +76,12 @@ class PlannedRun:
     format: int = FORMAT
 
     def document(self) -> dict[str, object]:
-        """Return it as XCom keeps it."""
+        """Return it as a document for XCom."""
         return asdict(self)
 
     @classmethod
     def read(cls, document: object) -> Self:
-        """Return what a plan handed over. Raises UsageError when other code made it."""
+        """Read it from its document. Raises UsageError when another version wrote it."""
         if not isinstance(document, Mapping) or document.get("format") != FORMAT:
             raise UsageError(_OTHER_CODE)
         run_id = document["run_id"]
@@ -92,7 +92,7 @@ _OTHER_CODE = "the plan was made by another version of rehook-sync: clear the pl
 
 
 def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
-    """Raise UsageError for a parameter that nobody would read: Airflow itself takes any name."""
+    """Raise UsageError for an unknown parameter: Airflow itself takes any name."""
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise UsageError(f"{unknown[0]}: no such parameter; there are {', '.join(sorted(known))}")
