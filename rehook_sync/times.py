@@ -87,7 +87,7 @@ def duration_text(value: timedelta) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return a length of time with its two largest units."""
+    """Return a duration in its two largest units."""
     if seconds is None:
         return ""
     if seconds < 60:
