@@ -105,7 +105,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what a run would do; sends nothing, writes nothing."""
-    _plan(_screen(as_json=as_json), _settings(config), _request(since, until, stream), sample)
+    _plan(_screen(as_json=as_json), _settings(config), _options(since, until, stream), sample)
 
 
 @app.command()
@@ -120,7 +120,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: Json = False,
 ) -> None:
     """Deliver what is new, what came late and what failed before."""
-    screen, settings, options = _screen(as_json=as_json), _settings(config), _request(since, until, stream, limit)
+    screen, settings, options = _screen(as_json=as_json), _settings(config), _options(since, until, stream, limit)
     if dry_run:
         _plan(screen, settings, options, 0)
     else:
@@ -192,7 +192,7 @@ def audit(
     from rehook_sync.render.audit import audit_document, audit_view
     from rehook_sync.sync import Sync
 
-    screen, settings, options = _screen(as_json=as_json), _settings(config), _request(since, until, stream)
+    screen, settings, options = _screen(as_json=as_json), _settings(config), _options(since, until, stream)
     with Sync(settings, read_only=True) as sync:
         report = sync.audit(options)
     screen.result(audit_document(report), *audit_view(report))
@@ -371,7 +371,7 @@ def _id(text: str, name: str) -> str:
     return text
 
 
-def _request(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "RunOptions":
+def _options(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "RunOptions":
     from rehook_sync.jobs.results import read_options
 
     return replace(read_options(since, until, stream, marks="--"), limit=limit)

@@ -10,7 +10,7 @@ from rehook_sync import __version__
 from rehook_sync.errors import SettingsError
 from rehook_sync.models import Answer, Effect, Operation, Stream
 from rehook_sync.rehook.answers import DETAIL_LIMIT, build_detail, classify_error, classify_status, read_answer
-from rehook_sync.rehook.http1 import Address, SpelledRequest
+from rehook_sync.rehook.http1 import Address, RawRequest
 from rehook_sync.rehook.redaction import redact
 
 __all__ = ["Rehook", "idempotency_key"]
@@ -48,7 +48,7 @@ class Rehook:
         """Return a coroutine that sends one operation once and returns its answer."""
         body = operation.body
         lines = b"%b\r\nIdempotency-Key: %b" % (self._post_lines, _operation_key(operation).encode())
-        request = SpelledRequest(self._addresses[operation.stream], lines, body)
+        request = RawRequest(self._addresses[operation.stream], lines, body)
         return self._exchange(request, body, operation.user_id)
 
     async def check_credentials(self) -> Answer:

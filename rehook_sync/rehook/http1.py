@@ -12,7 +12,7 @@ from typing import NamedTuple
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ["Address", "Http1Connection", "SpelledRequest", "SpelledResponse", "spell"]
+__all__ = ["Address", "Http1Connection", "RawRequest", "RawResponse", "serialize"]
 
 _LONGEST_HEAD_BYTES = 131_072
 _MOST_UNREAD_BYTES = 65_536
@@ -34,7 +34,7 @@ class Address(NamedTuple):
     text: str
 
 
-class SpelledRequest(httpx.Request):
+class RawRequest(httpx.Request):
     """A POST whose header lines are bytes already; `headers` parses them on demand.
 
     It is made five times and written ten times as fast as an ordinary request.
@@ -48,7 +48,7 @@ class SpelledRequest(httpx.Request):
         self.lines = b"%b\r\nContent-Length: %d" % (headers, len(body))
         self.body = body
 
-    def spell(self, path: bytes) -> bytes:
+    def serialize(self, path: bytes) -> bytes:
         """Return the request as bytes."""
         return b"POST %b HTTP/1.1\r\n%b\r\n\r\n%b" % (path, self.lines, self.body)
 
@@ -64,7 +64,7 @@ class SpelledRequest(httpx.Request):
         return httpx.Headers([(name, value) for name, _, value in pairs])
 
 
-class SpelledResponse(httpx.Response):
+class RawResponse(httpx.Response):
     """An answer that parses its headers on demand; nobody asks for those of a good one."""
 
     def __init__(self, connection: "Http1Connection", stream: httpx.AsyncByteStream) -> None:
@@ -79,7 +79,7 @@ class SpelledResponse(httpx.Response):
         return httpx.Headers(self._received)
 
 
-async def spell(request: httpx.Request, path: bytes) -> bytes:
+async def serialize(request: httpx.Request, path: bytes) -> bytes:
     """Return any request as bytes.
 
     Raises: ValueError for a header that holds a line end.

@@ -22,7 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EofStream
 
 from rehook_sync.rehook.addresses import is_loopback
-from rehook_sync.rehook.http1 import Http1Connection, SpelledRequest, SpelledResponse, spell
+from rehook_sync.rehook.http1 import Http1Connection, RawRequest, RawResponse, serialize
 
 __all__ = ["AiohttpTransport"]
 
@@ -65,7 +65,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._closed = False
         self._answered_at_s = 0.0
         self._targets: dict[str, _Target] = {}
-        self._idle: dict[object, list[_Line]] = {}
+        self._idle: dict[object, list[_PooledConnection]] = {}
         self._busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._deadlines = _Deadlines()
@@ -77,14 +77,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """
         connector = self._connector or self._open_connector()
         now = self._loop.time()
-        address = request.address if isinstance(request, SpelledRequest) else str(request.url)
+        address = request.address if isinstance(request, RawRequest) else str(request.url)
         target = self._targets.get(address) or self._read_target(request, address)
         try:
-            whole = request.spell(target.path) if isinstance(request, SpelledRequest) else await spell(request, target.path)
-            line = self._take_warm(target, now) or await self._get_line(connector, target, now + self._timeout_s / 2)
+            whole = request.serialize(target.path) if isinstance(request, RawRequest) else await serialize(request, target.path)
+            pooled = self._take_warm(target, now) or await self._get_connection(connector, target, now + self._timeout_s / 2)
         except _FAILURES as error:
             raise _translated(error, request) from error
-        connection = line.connection
+        connection = pooled.connection
         answered = False
         self._deadlines.keep(connection, now + self._timeout_s)
         try:
@@ -95,14 +95,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise
         finally:
             if not answered:
-                self._put_back(line)
+                self._put_back(pooled)
         stream: httpx.ByteStream | _ResponseBody
         if connection.complete:
             stream = httpx.ByteStream(connection.read_nowait())
-            self._put_back(line)
+            self._put_back(pooled)
         else:
-            stream = _ResponseBody(line, request, self._put_back)
-        return SpelledResponse(connection, stream)
+            stream = _ResponseBody(pooled, request, self._put_back)
+        return RawResponse(connection, stream)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -111,8 +111,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         connector, self._connector = self._connector, None
         if connector is not None:
             await connector.close()
-        for line in chain.from_iterable(self._idle.values()):
-            line.opened.close()
+        for pooled in chain.from_iterable(self._idle.values()):
+            pooled.opened.close()
         self._idle.clear()
 
     def _open_connector(self) -> aiohttp.TCPConnector:
@@ -122,16 +122,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._connector = aiohttp.TCPConnector(limit=0)
         return self._connector
 
-    def _take_warm(self, target: "_Target", now: float) -> "_Line | None":
+    def _take_warm(self, target: "_Target", now: float) -> "_PooledConnection | None":
         """Return an idle connection without a look at it. The last answer is so recent that an end would have been noticed."""
         if target.idle and self._busy < self._concurrency and now - self._answered_at_s < _STALLED_S:
-            line = target.idle[-1]
-            if line.connection.is_clean and now - line.used_at < _KEEPALIVE_S:
+            pooled = target.idle[-1]
+            if pooled.connection.is_clean and now - pooled.used_at < _KEEPALIVE_S:
                 self._busy += 1
                 return target.idle.pop()
         return None
 
-    async def _get_line(self, connector: aiohttp.TCPConnector, target: "_Target", until: float) -> "_Line":
+    async def _get_connection(self, connector: aiohttp.TCPConnector, target: "_Target", until: float) -> "_PooledConnection":
         """Return a connection that nobody else uses: an idle one that still works, or a new one."""
         async with asyncio.timeout_at(until):
             while self._busy >= self._concurrency:
@@ -139,16 +139,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             self._busy += 1
             try:
                 while target.idle:
-                    line = target.idle.pop()
-                    if self._loop.time() - line.used_at < _KEEPALIVE_S and await line.connection.look():
-                        return line
-                    line.opened.close()
+                    pooled = target.idle.pop()
+                    if self._loop.time() - pooled.used_at < _KEEPALIVE_S and await pooled.connection.look():
+                        return pooled
+                    pooled.opened.close()
                 return await self._open_line(connector, target)
             except BaseException:
                 self._leave_place()
                 raise
 
-    async def _open_line(self, connector: aiohttp.TCPConnector, target: "_Target") -> "_Line":
+    async def _open_line(self, connector: aiohttp.TCPConnector, target: "_Target") -> "_PooledConnection":
         opened = await connector.connect(target.route, [], self._timeout)
         protocol, transport = opened.protocol, opened.transport
         if protocol is None or transport is None or transport.is_closing() or protocol.should_close:
@@ -156,16 +156,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise aiohttp.ClientConnectionResetError("the connection was closed, or spoken to, at once")
         connection = Http1Connection()
         connection.take_over(transport, protocol.connection_lost)
-        return _Line(opened, connection, target.idle)
+        return _PooledConnection(opened, connection, target.idle)
 
-    def _put_back(self, line: "_Line") -> None:
+    def _put_back(self, pooled: "_PooledConnection") -> None:
         """Keep a connection for reuse if its exchange is complete and clean, else close it."""
-        self._deadlines.forget(line.connection)
-        if line.connection.complete and line.connection.is_clean and not self._closed:
-            line.used_at = self._answered_at_s = self._loop.time()
-            line.idle.append(line)
+        self._deadlines.forget(pooled.connection)
+        if pooled.connection.complete and pooled.connection.is_clean and not self._closed:
+            pooled.used_at = self._answered_at_s = self._loop.time()
+            pooled.idle.append(pooled)
         else:
-            line.opened.close()
+            pooled.opened.close()
         self._leave_place()
 
     async def _wait_for_place(self) -> None:
@@ -225,16 +225,16 @@ class _Target:
 
     route: aiohttp.ClientRequest
     path: bytes
-    idle: "list[_Line]"
+    idle: "list[_PooledConnection]"
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
+class _PooledConnection:
     """An open connection: aiohttp's object, ours, and the idle list to which it returns."""
 
     opened: Connection
     connection: Http1Connection
-    idle: "list[_Line]"
+    idle: "list[_PooledConnection]"
     used_at: float = 0.0
 
 
@@ -281,8 +281,8 @@ class _Deadlines:
 class _ResponseBody(httpx.AsyncByteStream):
     """The body of an answer as it arrives. Its end, or `aclose`, gives the connection back."""
 
-    def __init__(self, line: _Line, request: httpx.Request, put_back: Callable[[_Line], None]) -> None:
-        self._line: _Line | None = line
+    def __init__(self, pooled: _PooledConnection, request: httpx.Request, put_back: Callable[[_PooledConnection], None]) -> None:
+        self._pooled: _PooledConnection | None = pooled
         self._request = request
         self._put_back = put_back
 
@@ -290,10 +290,10 @@ class _ResponseBody(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        if self._line is None:
+        if self._pooled is None:
             raise StopAsyncIteration
         try:
-            chunk = await self._line.connection.read()
+            chunk = await self._pooled.connection.read()
         except httpx.TransportError as error:
             error.request = self._request
             raise
@@ -303,9 +303,9 @@ class _ResponseBody(httpx.AsyncByteStream):
         return chunk
 
     async def aclose(self) -> None:
-        line, self._line = self._line, None
-        if line is not None:
-            self._put_back(line)
+        pooled, self._pooled = self._pooled, None
+        if pooled is not None:
+            self._put_back(pooled)
 
 
 def _translated(error: Exception, request: httpx.Request) -> httpx.TransportError:

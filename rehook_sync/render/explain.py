@@ -48,8 +48,8 @@ def explanation_view(explanation: Explanation, shell: Shell) -> Iterator[Rendera
     """Yield who an id is, then each of its calls in time order."""
     known = bool(explanation.rows or explanation.unjudged or explanation.customer)
     yield from _head(explanation) if known else _nothing(explanation, shell)
-    story: list[_Told | _Untold] = [_Told(row, explanation, shell) for row in explanation.rows]
-    story += [_Untold(each, shell) for each in explanation.unjudged]
+    story: list[_JudgedCall | _UnjudgedCall] = [_JudgedCall(row, explanation, shell) for row in explanation.rows]
+    story += [_UnjudgedCall(each, shell) for each in explanation.unjudged]
     for each in sorted(story, key=lambda each: each.at):
         yield ""
         yield from each.lines()
@@ -95,7 +95,7 @@ def _nothing(explanation: Explanation, shell: Shell) -> Iterator[RenderableType]
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _JudgedCall:
     """A judged call."""
 
     row: Mapping[str, object]
@@ -150,7 +150,7 @@ class _Told:
 
 
 @dataclass(frozen=True, slots=True)
-class _Untold:
+class _UnjudgedCall:
     """A call that only the warehouse knows."""
 
     found: Unjudged

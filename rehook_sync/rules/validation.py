@@ -67,8 +67,8 @@ def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
     has_code = frame["referral_code"].notna()
     no_user = frame["user_id"].map(_is_blank).astype(bool)
     anonymous = ~frame["anonymous_id"].map(_is_blank).astype(bool) & (policy.anonymous_calls is AnonymousCalls.DROP)
-    takings = _take_codes(frame[identifies & has_code & ~no_user & ~anonymous], book)
-    owner = pd.Series(takings.owner_of_row, dtype=object).reindex(frame.index)
+    claimed = _take_codes(frame[identifies & has_code & ~no_user & ~anonymous], book)
+    owner = pd.Series(claimed.owner_of_row, dtype=object).reindex(frame.index)
     reasons = {
         Reason.MISSING_USER_ID: no_user,
         Reason.ANONYMOUS_ID_PRESENT: anonymous,
@@ -86,9 +86,9 @@ def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
     return Judgement(
         accepted=frame[~refused],
         rejected=frame[refused].assign(reason=verdict[refused], detail=detail[refused]),
-        claims=takings.claims,
-        waits=takings.waits,
-        book=takings.book,
+        claims=claimed.claims,
+        waits=claimed.waits,
+        book=claimed.book,
     )
 
 
@@ -97,7 +97,7 @@ def _is_blank(value: str | None) -> bool:
 
 
 @dataclass(slots=True)
-class _Takings:
+class _CodeClaims:
     """The codes taken in a frame. `owner_of_row`: index of a refused row -> owner of its code."""
 
     book: CodeBook
@@ -106,28 +106,28 @@ class _Takings:
     owner_of_row: dict[int, str] = field(default_factory=dict)
 
 
-def _take_codes(rows: "pd.DataFrame", book: CodeBook) -> _Takings:
+def _take_codes(rows: "pd.DataFrame", book: CodeBook) -> _CodeClaims:
     """Take codes in time order. Only here does a verdict depend on the rows before."""
     columns = (rows[name].tolist() for name in ("message_id", "user_id", "referral_code", "problem"))
     calls = list(zip(rows.index.tolist(), *columns, strict=True))
     if all(book.codes.get(user_id) == code for _, _, user_id, code, _ in calls):
-        return _Takings(book)
+        return _CodeClaims(book)
     owners, codes, freed = dict(book.owners), dict(book.codes), dict(book.freed)
-    takings = _Takings(CodeBook(owners, codes, freed))
+    claimed = _CodeClaims(CodeBook(owners, codes, freed))
     given_up_by: set[tuple[str, str]] = set()
     for index, message_id, user_id, code, problem in calls:
         owner = owners.get(code)
         if owner is not None and owner != user_id:
-            takings.owner_of_row[index] = owner
+            claimed.owner_of_row[index] = owner
         elif problem is None and codes.get(user_id) != code:
             replaced = codes.get(user_id)
-            takings.claims[message_id] = Claim(code, user_id, replaced)
+            claimed.claims[message_id] = Claim(code, user_id, replaced)
             given_up_in = freed.pop(code, None)
             if given_up_in is not None and (user_id, given_up_in) not in given_up_by:
-                takings.waits[message_id] = given_up_in
+                claimed.waits[message_id] = given_up_in
             if replaced is not None:
                 owners.pop(replaced, None)
                 freed[replaced] = message_id
                 given_up_by.add((user_id, message_id))
             owners[code], codes[user_id] = user_id, code
-    return takings
+    return claimed

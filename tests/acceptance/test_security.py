@@ -263,7 +263,7 @@ def echoes(asked: Asked) -> list[str]:
     again = json.dumps(json.loads(body)) if body else ""
     words = " ".join(map(str, asked.metadata.values()))
     whole = [asked.headers, body, again, again.replace("/", r"\/"), words, f"{KEY}:{SECRET}", SECRET, TOKEN, TOKEN.rstrip("=")]
-    spelled = [spell(text) for text in (body, words, SECRET) for spell in (quote, quote_plus, html.escape, json.dumps)]
+    spelled = [serialize(text) for text in (body, words, SECRET) for serialize in (quote, quote_plus, html.escape, json.dumps)]
     return [*whole, *spelled, html.escape(words).encode("ascii", "xmlcharrefreplace").decode()]
 
 
