@@ -5,6 +5,7 @@ Source: observed text forms of Segment's connector, which are JavaScript's.
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -20,6 +21,8 @@ __all__ = [
     "exact_json",
     "is_too_long",
     "payload_hash",
+    "storable_json",
+    "storable_text",
     "to_json",
     "to_json_value",
     "to_text",
@@ -30,6 +33,8 @@ __all__ = [
 LONGEST_KEY_BYTES = 2048
 """The limit of an id or a code: 512 characters, as in Segment. PostgreSQL cannot index much more."""
 
+_NUL = "\\u0000"
+_ESCAPE = re.compile(r"\\(?:u0000|.)")
 _MAX_DEPTH = 200  # orjson gives up at 254 levels, and the body adds two
 _MAX_DIGITS = 4000  # longer numbers get an exponent, else Decimal("1E+999999") is a million zeros
 _JSON_INTEGERS = range(-(2**63), 2**64)
@@ -78,6 +83,17 @@ def exact_json(content: str | bytes | bytearray | memoryview) -> object:
     Raises: ValueError for what is no JSON, RecursionError for too many levels.
     """
     return json.loads(bytes(content) if isinstance(content, memoryview) else content, parse_float=Decimal, parse_constant=_no_number)
+
+
+def storable_json(value: object) -> str:
+    """Return JSON without NUL characters, which PostgreSQL's text cannot hold. Text that only spells one out stays."""
+    text = orjson.dumps(value).decode()
+    return _ESCAPE.sub(lambda found: "\\ufffd" if found[0] == _NUL else found[0], text) if _NUL in text else text
+
+
+def storable_text(text: str) -> str:
+    """Return a text as `storable_json` stores it."""
+    return text.replace("\x00", "\ufffd")
 
 
 def value_hash(user_id: str, key: str, json_value: object) -> str:

@@ -4,29 +4,26 @@ Each write begins by proving that the lease is still ours, in the same transacti
 """
 
 import os
-import re
 import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-import orjson
 from sqlalchemy import Connection
 
 from rehook_sync.database.engine import Database, utc_text
 from rehook_sync.database.queries import Statements
 from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError
 from rehook_sync.models import Batch, Call, Claim, Customer, Outcome, Status, Stream
+from rehook_sync.state.customers import Customers, customer_rows
+from rehook_sync.values import storable_json, storable_text
 
 __all__ = ["Ledger"]
 
 _CLAIM_WAITS_S = (0.0, 0.05, 0.25, 1.0)
-_NUL = "\\u0000"
-_ESCAPE = re.compile(r"\\(?:u0000|.)")
 _Result = TypeVar("_Result")
 Key = tuple[Stream, str]
 
@@ -45,6 +42,7 @@ class Ledger:
         self.reopens = Status.FAILED
         self._database = database
         self._sql = Statements("state", database.engine.dialect)
+        self._customers = Customers(self._sql)
         self._writer = database.writer([self._sql[name] for name in ("batch_view", "batch_trigger") if database.dialect == "sqlite"])
         self._ttl_s = ttl_s
         self._is_shard = shard is not None
@@ -181,8 +179,8 @@ class Ledger:
             values = self._batch_values([], inserts, list(marks.values()), batch.customers)
             connection.execute(self._sql["write_batch"], {**values, "strict": False})
             refused = self._find_refused(connection, marks) if marks else frozenset()
-            self._write_accepted(connection, batch.accepted)
-            self._write_releases(connection, batch.released)
+            self._customers.accept_codes(connection, batch.accepted)
+            self._customers.release_codes(connection, batch.released)
         return refused
 
     def _batch_values(
@@ -192,53 +190,38 @@ class Ledger:
             **self._holder,
             "run_id": self.run_id,
             "reopens": self.reopens,
-            "outcomes": _json([_update_row(outcome) for outcome in updates]),
-            "entries": _json([_insert_row(outcome) for outcome in inserts]),
-            "marks": _json([_mark_row(outcome) for outcome in marks]),
-            "customers": _json([_customer_row(customer) for customer in _newest(customers)]),
+            "outcomes": storable_json([_update_row(outcome) for outcome in updates]),
+            "entries": storable_json([_insert_row(outcome) for outcome in inserts]),
+            "marks": storable_json([_mark_row(outcome) for outcome in marks]),
+            "customers": customer_rows(customers),
         }
 
     def _find_refused(self, connection: Connection, marks: Mapping[Key, Outcome]) -> frozenset[Key]:
         """Return the calls whose mark did not take."""
-        rows = _json(
+        rows = storable_json(
             [{"stream": stream, "message_id": message_id, "user_id": mark.call.user_id} for (stream, message_id), mark in marks.items()]
         )
         taken = connection.execute(self._sql["read_marks"], {"rows": rows, "run_id": self.run_id}).all()
         mine = {(row.stream, row.message_id) for row in taken}
-        return frozenset(key for key in marks if (key[0], _stored(key[1])) not in mine)
+        return frozenset(key for key in marks if (key[0], storable_text(key[1])) not in mine)
 
     def _write_restores(self, connection: Connection, calls: Sequence[Call]) -> None:
         fresh = [{"stream": call.stream, "message_id": call.message_id} for call in calls if call.previous is None]
         if fresh:
-            connection.execute(self._sql["forget_marks"], {"rows": _json(fresh), "run_id": self.run_id})
+            connection.execute(self._sql["forget_marks"], {"rows": storable_json(fresh), "run_id": self.run_id})
         earlier = [_previous_row(call) for call in calls if call.previous is not None]
         if earlier:
-            connection.execute(self._sql["restore_prior"], {"rows": _json(earlier)})
-
-    def _write_accepted(self, connection: Connection, claims: Iterable[Claim]) -> None:
-        newest = {claim.user_id: claim.code for claim in claims}
-        if newest:
-            rows = [{"source_id": user_id, "referral_code": code} for user_id, code in newest.items()]
-            connection.execute(self._sql["accept_claims"], {"rows": _json(rows)})
-
-    def _write_releases(self, connection: Connection, claims: Iterable[Claim]) -> None:
-        """Free all codes before any is given back: one user's may be what another had before."""
-        release = self._sql["release_claim"]
-        freed = [claim for claim in claims if connection.execute(release, {"user_id": claim.user_id, "code": claim.code}).rowcount]
-        for claim in freed:
-            if claim.replaces is not None:
-                connection.execute(self._sql["give_code_back"], {"user_id": claim.user_id, "code": claim.replaces})
+            connection.execute(self._sql["restore_prior"], {"rows": storable_json(earlier)})
 
     def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
         """Return what these customers last got: user id -> trait hashes; users never sent are absent."""
         with self._database.connect() as connection:
-            rows = connection.execute(self._sql["read_customers"], {"ids": _json(list(user_ids))}).all()
-        return {row.source_id: orjson.loads(row.trait_hashes) for row in rows if row.trait_hashes is not None}
+            return self._customers.read_hashes(connection, list(user_ids))
 
     def read_codes(self, user_ids: Iterable[str], codes: Iterable[str]) -> dict[str, str]:
         """Return who owns these codes, and which codes these users own: user id -> code."""
         with self._database.connect() as connection:
-            return self._codes(connection, list(user_ids), list(codes))[0]
+            return self._customers.read_codes(connection, list(user_ids), list(codes))[0]
 
     def claim(
         self,
@@ -253,7 +236,7 @@ class Ledger:
         The first time nobody has to wait while it judges: what it has found is written only if the owners are still the same.
         """
         with self._database.connect() as connection:
-            owners = self._codes(connection, user_ids, codes)
+            owners = self._customers.read_codes(connection, user_ids, codes)
         result, claims = judge(*owners)
         tried = claims = list(claims)
         if not claims:
@@ -262,13 +245,13 @@ class Ledger:
             try:
                 with self.transaction() as connection:
                     if attempt:
-                        self._write_releases(connection, tried)
-                    today = self._codes(connection, user_ids, codes)
+                        self._customers.release_codes(connection, tried)
+                    today = self._customers.read_codes(connection, user_ids, codes)
                     if attempt or today != owners:
                         result, claims = judge(*today)
                         claims = list(claims)
                         tried = [*tried, *claims]
-                    self._write_claims(connection, claims)
+                    self._customers.write_claims(connection, claims)
                 return result
             except DatabaseError:  # another shard won a code, or the database failed for a moment; it may all the same be written
                 if wait_s is None:
@@ -276,29 +259,10 @@ class Ledger:
                 time.sleep(wait_s)
         raise InternalError("a claim was neither written nor refused")
 
-    def _codes(self, connection: Connection, user_ids: Sequence[str], codes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        rows = connection.execute(self._sql["read_codes"], {"ids": _json(user_ids), "codes": _json(codes)}).all()
-        owned = {row.source_id: row.referral_code for row in rows if row.referral_code is not None}
-        leaving = {row.accepted_code: row.source_id for row in rows if row.accepted_code not in (None, row.referral_code)}
-        return owned, leaving
-
-    def _write_claims(self, connection: Connection, claims: Iterable[Claim]) -> None:
-        final = {claim.user_id: claim.code for claim in claims}
-        if final:
-            connection.execute(self._sql["clear_codes"], {"ids": _json(list(final))})
-            rows = [{"source_id": user_id, "referral_code": code} for user_id, code in final.items()]
-            connection.execute(self._sql["write_claims"], {"rows": _json(rows)})
-
 
 def owner_name() -> str:
     """Return a name for this process that no other one has: host, process id and a random part."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-
-
-def _json(value: object) -> str:
-    """Return JSON without NUL characters, which PostgreSQL's text cannot hold; text that only spells one out stays."""
-    text = orjson.dumps(value).decode()
-    return _ESCAPE.sub(lambda found: "\\ufffd" if found[0] == _NUL else found[0], text) if _NUL in text else text
 
 
 def _update_row(outcome: Outcome) -> Sequence[object]:
@@ -310,10 +274,6 @@ def _mark_row(outcome: Outcome) -> Sequence[object]:
     call = outcome.call
     received_at, occurred_at = _time(call.received_at), _time(call.occurred_at)
     return call.stream, call.message_id, call.user_id, call.event, received_at, occurred_at, outcome.attempts, call.payload_hash
-
-
-def _stored(message_id: str) -> str:
-    return message_id.replace("\x00", "\ufffd")
 
 
 def _time(moment: datetime | None) -> str | None:
@@ -338,18 +298,3 @@ def _previous_row(call: Call) -> dict[str, object]:
         "attempts": previous.attempts,
         "run_id": previous.run_id,
     }
-
-
-def _newest(customers: Iterable[Customer]) -> Iterable[Customer]:
-    """Return the last record of each customer, with the last code that was accepted."""
-    newest: dict[str, Customer] = {}
-    for customer in customers:
-        before = newest.get(customer.user_id)
-        code = customer.code or (before.code if before else None)
-        newest[customer.user_id] = customer if code == customer.code else replace(customer, code=code)
-    return newest.values()
-
-
-def _customer_row(customer: Customer) -> Sequence[object]:
-    hashes = None if customer.trait_hashes is None else _json(dict(customer.trait_hashes))
-    return customer.user_id, hashes, customer.message_id, customer.sent, customer.code

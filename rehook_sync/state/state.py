@@ -32,6 +32,7 @@ from rehook_sync.models import (
 )
 from rehook_sync.rules.watermark import Coverage
 from rehook_sync.times import to_time
+from rehook_sync.values import storable_text
 
 __all__ = ["DueCall", "Judged", "ShardRecord", "State", "is_held"]
 
@@ -105,7 +106,7 @@ class State:
 
     def read_judged(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Judged]:
         """Return what is recorded of these message ids; those never judged are absent."""
-        stored = {message_id.replace("\x00", "\ufffd"): message_id for message_id in message_ids}
+        stored = {storable_text(message_id): message_id for message_id in message_ids}
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
         return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at)) for row in rows}
