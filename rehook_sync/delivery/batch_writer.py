@@ -1,8 +1,7 @@
-"""Grouped commits: marks and outcomes of many calls in one transaction, while other requests are on their way.
+"""Grouped commits: marks and outcomes of many calls in one transaction, while other requests are in flight.
 
-The writing thread takes whatever was posted since its last commit and never waits for the loop: a busy loop needs
-milliseconds to come round to it. What needs no mark is sendable at once, but never so much of it that a database which
-stands still is left far behind.
+The writing thread takes whatever was posted since its last commit. It never waits for the event loop, which may be busy
+for milliseconds. A call without a mark is sendable at once, up to a bound on unrecorded ones, in case the database stalls.
 """
 
 import asyncio
@@ -36,29 +35,29 @@ class Recorder(Protocol):
 
     @property
     def is_valid(self) -> bool:
-        """Tell whether the lease cannot have passed to anybody else."""
+        """Tell whether nobody else can have the lease."""
 
     def write(self, batch: Batch) -> Collection[_Key]:
         """Write one batch durably, all or nothing; an empty one renews the lease. Safe to repeat.
 
-        Returns the calls whose mark did not take, because somebody else sends them or has sent them.
+        Returns the calls whose mark did not take: somebody else sends them or has sent them.
         """
 
     def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
-        """Return what these customers last got."""
+        """Return what these customers last got: user id -> trait hashes."""
 
 
 Turn = tuple[datetime, int, InFlight]
-"""A flight that waits to be marked or sent, in the order it may go in: by time, then first come."""
+"""A call waiting to be marked or sent: its time, its number on arrival, itself. Sorts by time, then first come."""
 
 
 @dataclass(slots=True)
 class Posting:
-    """What one commit takes along.
+    """What one commit writes.
 
-    Shape:  final: outcomes that end a call's part in this run.  undone: final outcomes of earlier commits taken back.
-            lanes: one item per settled operation.  landed: the stream of each marked call whose fate this commit records;
-            unmarked: how many calls without a mark it records.  marks: the calls it marks.  posts: how many postings it is made of.
+    Shape:  final: outcomes that are final for this run.  undone: some of them, taken back.  lanes: one per settled operation.
+            landed: stream of each marked call that is no longer in flight.  unmarked: how many such calls had no mark.
+            marks: the calls to mark.  posts: how many postings are joined here.
     """
 
     batch: Batch = field(default_factory=Batch)
@@ -71,7 +70,7 @@ class Posting:
     posts: int = 1
 
     def join(self, later: "Posting") -> None:
-        """Take over all that a later one holds."""
+        """Add all that a later posting holds."""
         batch, more = self.batch, later.batch
         batch.outcomes += more.outcomes
         batch.restores += more.restores
@@ -88,7 +87,7 @@ class Posting:
 
 
 class Outbox:
-    """Collects what the next commit takes along; each verb also asks for that commit."""
+    """Collects what the next commit writes; each verb also asks for that commit."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         """Start empty. `wake` asks for a commit."""
@@ -96,46 +95,46 @@ class Outbox:
         self._next = Posting()
 
     def take(self) -> Posting:
-        """Return what was collected, and start anew."""
+        """Return what was collected and start an empty posting."""
         posting, self._next = self._next, Posting()
         return posting
 
     def record(self, outcomes: Iterable[Outcome]) -> None:
-        """Record outcomes of calls that were never on their way."""
+        """Record final outcomes."""
         added = list(outcomes)
         self._next.batch.outcomes += added
         self._next.final += added
         self._wake()
 
     def settle(self, lane: Lane, outcomes: Iterable[Outcome]) -> None:
-        """Record the outcomes of one operation."""
+        """Record the final outcomes of one operation."""
         self.record(outcomes)
         self._next.lanes.append(lane)
         lane.unrecorded += 1
 
     def park(self, outcome: Outcome) -> None:
-        """Record a failed attempt of a call that is sent again; it ends nothing."""
+        """Record a failed attempt of a call that will be sent again; not final."""
         self._next.batch.outcomes.append(outcome)
         self._wake()
 
     def restore(self, call: Call) -> None:
-        """Take a call's mark or parked record back: it is as it was before this run."""
+        """Put a marked or parked call back as it was before this run."""
         self._next.batch.restores.append(call)
         self._wake()
 
     def take_back(self, outcome: Outcome) -> None:
-        """Undo an outcome or a parked record, whether it waits here or was committed before."""
+        """Undo a final or parked outcome, committed or not."""
         batch = self._next.batch
         batch.outcomes = [each for each in batch.outcomes if each is not outcome]
         self.restore(outcome.call)
 
     def undo(self, outcome: Outcome) -> None:
-        """Take a final outcome back that was counted already."""
+        """Undo a final outcome and its count."""
         self.take_back(outcome)
         self._next.undone.append(outcome)
 
     def land(self, flight: InFlight) -> None:
-        """Note that a call is no longer on its way: it has ended, well or not, or waits for its next attempt."""
+        """Note that a call is no longer in flight: it is settled, or waits for its next attempt."""
         if flight.marked:
             self._next.landed.append(flight.operation.stream)
         else:
@@ -148,12 +147,12 @@ class Outbox:
         self._wake()
 
     def accept(self, claim: Claim) -> None:
-        """Record that Rehook has a referral code, without a new record of the customer."""
+        """Record that Rehook has a referral code; the customer record stays as it is."""
         self._next.batch.accepted.append(claim)
         self._wake()
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Give back referral codes whose calls did not arrive."""
+        """Release referral codes that Rehook did not accept."""
         if claims:
             self._next.batch.released += claims
             self._wake()
@@ -162,8 +161,8 @@ class Outbox:
 class BatchWriter:
     """Marks calls before they are sent and records their outcomes; the only writer of one delivery.
 
-    Shape:  outbox: what the next commit takes along.  in_flight: requests on their way, kept by the sender.
-            sendable: calls durably marked, or in no need of it, the oldest first; None in the place of one ends a worker.
+    Shape:  outbox: what the next commit writes.  in_flight: number of requests in flight, kept by the sender.
+            sendable: calls that are durably marked or need no mark, oldest first; a None ends a worker.
     Units:  renew_s: seconds without a write after which the lease is renewed.
     """
 
@@ -189,7 +188,7 @@ class BatchWriter:
         self.in_flight = 0
 
     def submit(self, flight: InFlight) -> None:
-        """Have a call sent, the oldest first: once it is durably marked, or at once if it needs no mark."""
+        """Make a call sendable, oldest first: once it is durably marked, or without a mark if it needs none."""
         turn = (flight.call.occurred_at or FIRST_MOMENT, next(self._turns), flight)
         flight.marked = flight.needs_mark
         if flight.marked:
@@ -200,7 +199,7 @@ class BatchWriter:
             self._release()
 
     def drop(self) -> list[InFlight]:
-        """Make nothing sendable any more: take back what is being marked, forget and return what waits for it."""
+        """Make nothing sendable any more. Marks being written are taken back; calls still waiting are dropped and returned."""
         self._dropping = True
         waiting = [flight for _, _, flight in sorted([*self._to_mark, *self._unmarked])]
         self._to_mark.clear()
@@ -209,51 +208,52 @@ class BatchWriter:
         return waiting
 
     def end(self, workers: int) -> None:
-        """End so many workers once nothing is sendable any more."""
+        """End that many workers, after all that is sendable."""
         for _ in range(workers):
             self.sendable.put_nowait((_LAST_MOMENT, next(self._turns), None))
 
     def close(self) -> None:
-        """Write what is left, then end."""
+        """Write what is left, then end `run`."""
         self._closing = True
         self._wake()
 
     async def run(self, thread: ThreadPoolExecutor, committed: Callable[[Posting], None], refused: Callable[[InFlight], None]) -> None:
-        """Write until closed. Raises what the recorder raises once repeating no longer helps.
+        """Write until closed. `committed` gets each posting once it is durable.
 
-        refused: hears of flights whose mark did not take; they are not made sendable.
+        refused: gets the calls whose mark did not take; they do not become sendable.
+        Raises: what the recorder raises; a DatabaseError only after several tries.
         """
         loop = asyncio.get_running_loop()
-        news: asyncio.Queue[tuple[Posting, list[InFlight]] | None] = asyncio.Queue()
+        commits: asyncio.Queue[tuple[Posting, list[InFlight]] | None] = asyncio.Queue()
 
-        def learn(posting: Posting, others: Collection[_Key]) -> None:
-            news.put_nowait((posting, self._learn(posting, others)))
+        def on_commit(posting: Posting, others: Collection[_Key]) -> None:
+            commits.put_nowait((posting, self._learn(posting, others)))
 
-        writing = loop.run_in_executor(thread, self._keep_writing, lambda *said: loop.call_soon_threadsafe(learn, *said))
-        writing.add_done_callback(lambda _: news.put_nowait(None))
+        writing = loop.run_in_executor(thread, self._keep_writing, lambda *written: loop.call_soon_threadsafe(on_commit, *written))
+        writing.add_done_callback(lambda _: commits.put_nowait(None))
         try:
-            while (told := await news.get()) is not None:
-                posting, left = told
-                for flight in left:
+            while (commit := await commits.get()) is not None:
+                posting, not_ours = commit
+                for flight in not_ours:
                     refused(flight)
                 committed(posting)
             await writing
         finally:
             self._posted.put(None)
 
-    # In the loop.
+    # In the event loop.
 
     def _wake(self) -> None:
-        """Post the outbox once all that happens in this turn of the loop is in it."""
+        """Post the outbox at the end of this iteration of the loop, when all of it is in."""
         if not self._will_post:
             self._will_post = True
             asyncio.get_running_loop().call_soon(self._post)
 
     def _post(self) -> None:
-        """Hand what was collected to the writing thread, with the marks that take the places of the calls it records."""
+        """Post the outbox to the writing thread, with new marks in the places of the calls it records."""
         self._will_post = False
         posting = self.outbox.take()
-        self._marked.subtract(posting.landed)  # both become durable as one
+        self._marked.subtract(posting.landed)  # the same commit records these and marks new ones
         posting.marks = self._take_marks()
         posting.batch.outcomes += [Outcome(flight.call, Status.SENDING, attempts=flight.total_attempts) for _, _, flight in posting.marks]
         if posting.batch:
@@ -263,15 +263,15 @@ class BatchWriter:
             self._posted.put(None)
 
     def _learn(self, posting: Posting, others: Collection[_Key]) -> list[InFlight]:
-        """Make sendable what is marked now; return what somebody else sends."""
+        """Make newly marked calls sendable; return those that somebody else sends."""
         self._pending -= posting.posts
-        left = []
+        not_ours = []
         for turn in posting.marks:
             flight = turn[2]
             call = flight.call
             if (call.stream, call.message_id) in others:
                 self._marked[call.stream] -= 1
-                left.append(flight)
+                not_ours.append(flight)
             elif self._dropping:
                 self.outbox.restore(call)
                 self.outbox.land(flight)
@@ -281,19 +281,19 @@ class BatchWriter:
         self._release()
         if self._to_mark or self._dropping or self._closing:
             self._wake()
-        return left
+        return not_ours
 
     def _release(self) -> None:
-        """Make what needs no mark sendable, as long as not too much of it is unrecorded."""
+        """Make calls without a mark sendable, while not too many of them are unrecorded."""
         while self._unmarked and self._open < _OPEN_PER_PLACE * self._concurrency:
             self.sendable.put_nowait(heapq.heappop(self._unmarked))
             self._open += 1
 
     def _take_marks(self) -> list[Turn]:
-        """Take what may be marked now: of each stream, what is marked after this commit is at most twice `concurrency`.
+        """Take the calls that may be marked now. Of each stream at most twice `concurrency` are marked at any moment.
 
-        The events among them may be in doubt after a crash. Customers are only upserted again, so that they need not share
-        the places of the events; a separate limit keeps users roughly in time order.
+        After a crash, marked events may be in doubt, while customers are only upserted again. So each stream has a limit of
+        its own, which keeps users roughly in time order.
         """
         taken: list[Turn] = []
         most = min(2 * self._concurrency, self.in_flight + 2 * self._ahead)
@@ -306,14 +306,14 @@ class BatchWriter:
     # In the writing thread.
 
     def _keep_writing(self, tell: Callable[[Posting, Collection[_Key]], object]) -> None:
-        """Write what is posted until the end is; without news, renew the lease."""
+        """Write what is posted until None is; renew the lease when nothing is."""
         while (posting := self._take_posted()) is not None:
             tell(posting, self._write(posting.batch))
 
     def _take_posted(self) -> Posting | None:
-        """Return all that is posted as one, None at the end.
+        """Return all that is posted as one posting, None at the end; an empty one renews the lease.
 
-        What is taken back stands first in a batch, and so must not be joined with what was posted before it.
+        A batch writes its restores first, so a posting with restores is not joined to earlier ones.
         """
         try:
             first = self._left.pop() if self._left else self._posted.get(timeout=self._renew_s)
@@ -331,7 +331,7 @@ class BatchWriter:
         return first
 
     def _write(self, batch: Batch) -> Collection[_Key]:
-        """Write a batch; a database that fails for a moment gets more chances."""
+        """Write a batch; retry while the database fails for a moment."""
         waits = iter(_WRITE_WAITS_S)
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Which operation of a user may go next, and what came of it: from a chunk into the lanes, and from an answer into the outbox."""
+"""Which operation of a user goes next: chunks into lanes, answers into the outbox."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -14,13 +14,13 @@ __all__ = ["Dispatcher"]
 
 
 class Dispatcher:
-    """The lanes of one delivery, between the feed and the batch writer. It lives in the event loop and waits for nothing.
+    """The lanes of one delivery, between the feed and the batch writer. Runs in the event loop and never blocks.
 
-    Shape:  queued: operations in lanes, those on their way included.  has_room: told when there is room for more of them.
+    Shape:  queued: operations in lanes, those in flight included.  has_room: called when there is room for more of them.
     """
 
     def __init__(self, writer: BatchWriter, most_queued: int, has_room: Callable[[], None], *, skip_unchanged: bool) -> None:
-        """Start with no lane. `skip_unchanged`: send no customer who has it all already."""
+        """Start with no lane. `skip_unchanged`: do not send an Identify call that changes nothing."""
         self._writer = writer
         self._outbox = writer.outbox
         self._most_queued = most_queued
@@ -38,18 +38,18 @@ class Dispatcher:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether no more should be read for now."""
+        """Tell whether reading should pause."""
         return self.queued > self._most_queued
 
-    # Taking in.
+    # From chunks into lanes.
 
     def open_claims(self, operations: Iterable[Operation]) -> None:
-        """Note which referral codes are taken for operations that Rehook has not accepted yet."""
+        """Note the referral codes claimed by operations that Rehook has not accepted yet."""
         for operation in operations:
             self._claims.open(operation)
 
     def close_idle_lanes(self, operations: Iterable[Operation]) -> set[str]:
-        """Forget lanes with nothing left to record; return the users of the operations who have no lane."""
+        """Forget idle lanes; return the users of the operations who have no lane."""
         for user_id in [lane.user_id for lane in self._lanes.values() if lane.is_idle]:
             del self._lanes[user_id]
         return {operation.user_id for operation in operations} - self._lanes.keys()
@@ -60,7 +60,7 @@ class Dispatcher:
             self._lanes[user_id] = Lane(user_id, known=known.get(user_id), blocked=user_id in self._blocked_users)
 
     def admit(self, chunk: Chunk) -> None:
-        """Queue the operations of a chunk, whose users all have lanes, and record what was settled without a request."""
+        """Queue the operations of a chunk, whose users all have lanes, and record its outcomes."""
         if self._stopped:
             return
         self._outbox.record(chunk.outcomes)
@@ -74,7 +74,7 @@ class Dispatcher:
                 self._advance(lane)
 
     def _advance(self, lane: Lane) -> None:
-        """Start the next operation of a lane that is not busy; settle what needs no request on the way."""
+        """Start the next operation of a lane that is not busy; settle those before it that need no request."""
         while lane.operations and not lane.busy and not self._stopped:
             operation = lane.operations[0]
             if lane.blocked or operation.waits_for in self._unfreed:
@@ -86,9 +86,9 @@ class Dispatcher:
                 self._writer.submit(InFlight(operation, lane))
 
     def _waits(self, operation: Operation, lane: Lane) -> bool:
-        """Tell whether another user's call is about to free the code wanted here, and wait for it then.
+        """Tell whether another user's call is about to free the code wanted here; if so, wait for it.
 
-        No circle can form: that call stands before this one in the order of the feed, and so does all that it waits for.
+        There is no deadlock: an operation only waits for one before it in the feed.
         """
         freeing = operation.waits_for
         if freeing is None or freeing not in self._waiting_for or freeing in {call.message_id for call in operation.calls}:
@@ -97,14 +97,14 @@ class Dispatcher:
         self._waiting_for[freeing].append(lane)
         return True
 
-    # What came of it.
+    # From answers into the outbox.
 
     def note_success(self) -> None:
-        """Note that the API answers properly: what failed before failed for a cause of its own."""
+        """Note that the API works: earlier failures had causes of their own."""
         self._failed_in_a_row.clear()
 
     def land(self, flight: InFlight, answer: Answer, decision: Decision) -> None:
-        """Record what came of a request, and go on with the user's next."""
+        """Record what an answer leads to, and start the user's next operation when the call is settled."""
         self._outbox.land(flight)
         if decision.next is Next.WAIT and not self._stopped:
             self._park(flight, build_outcome(flight, decision.status, decision.reason, answer), decision.wait_s)
@@ -115,19 +115,19 @@ class Dispatcher:
             self._advance(flight.lane)
 
     def unmark(self, flight: InFlight) -> None:
-        """Take the mark of a call back that was not sent, or failed for no cause of its own."""
+        """Restore a call that was not sent, or that failed because the API is down or denies access."""
         self._outbox.restore(flight.call)
         self._outbox.land(flight)
         self._record_customer(flight, Status.FAILED)
 
     def leave(self, flight: InFlight) -> None:
-        """Let go of a call that somebody else sends or has sent: a second row of its id, under another user."""
+        """Drop a call that somebody else sends or has sent: its message id occurs again under another user."""
         self._take_off(flight.lane)
         self._outbox.release(self._claims.settle(flight.operation, Status.REJECTED))
         self._advance(flight.lane)
 
     def _settle(self, flight: InFlight, status: Status, reason: Reason | None = None, answer: Answer | None = None) -> None:
-        """End what this run does for an operation; its lane may go on."""
+        """Record the final outcome of an operation and free its lane."""
         operation, lane = flight.operation, flight.lane
         outcomes = spread_outcome(operation, build_outcome(flight, status, reason, answer))
         self._outbox.settle(lane, outcomes)
@@ -145,7 +145,7 @@ class Dispatcher:
             self._let_go_on(operation, status)
 
     def _take_off(self, lane: Lane) -> None:
-        """Take the operation at work off its lane, and let reading go on once there is room for more."""
+        """Remove the current operation from its lane, and let reading go on once there is room for more."""
         lane.operations.popleft()
         lane.busy = False
         self.queued -= 1
@@ -153,7 +153,7 @@ class Dispatcher:
             self._has_room()
 
     def _let_go_on(self, operation: Operation, status: Status) -> None:
-        """Start the lanes that waited for the code which an operation was to free."""
+        """Start the lanes that waited for the code this operation was to free."""
         for waiting in [each for call in operation.calls for each in self._waiting_for.pop(call.message_id, ())]:
             waiting.busy = False
             waiting.blocked = waiting.blocked or status is Status.FAILED
@@ -172,7 +172,7 @@ class Dispatcher:
             self._outbox.upsert(Customer(lane.user_id, None))
 
     def _take_apart(self, flight: InFlight) -> None:
-        """Send the calls of a refused merged request one by one: only the guilty one is rejected."""
+        """Send the calls of a refused merged request one by one: only those at fault are rejected."""
         lane = flight.lane
         lane.operations.popleft()
         lane.operations.extendleft(reversed(flight.operation.parts))
@@ -183,7 +183,7 @@ class Dispatcher:
         self._advance(lane)
 
     def _park(self, flight: InFlight, outcome: Outcome, wait_s: float) -> None:
-        """Record a failed attempt and send again after a wait; meanwhile the call is not marked."""
+        """Record a failed attempt and send again after a wait; until then the call is not marked."""
         flight.parked = outcome
         self._record_customer(flight, Status.FAILED)
         self._outbox.park(outcome)
@@ -193,12 +193,12 @@ class Dispatcher:
         del self._parked[flight]
         self._writer.submit(flight)
 
-    # The end.
+    # Stopping.
 
     def stop(self, error: RehookSyncError | None) -> None:
-        """Start nothing more: what waits to be sent again is settled as it stands, or as it was when the cause is not its own.
+        """Start nothing more. Calls that wait for their next attempt end as failed, or are restored on a StoppedError.
 
-        error: what stops the run, None for an interruption.
+        error: what stops the run, None for an interrupt. ApiDownError also undoes the latest failures in a row.
         """
         self._stopped = True
         for timer in self._parked.values():
@@ -216,5 +216,5 @@ class Dispatcher:
                 self._outbox.undo(outcome)
 
     def give_up_claims(self) -> None:
-        """Give back the codes of all calls that did not arrive."""
+        """Release the codes of all calls that Rehook has not accepted."""
         self._outbox.release(self._claims.give_up())

@@ -1,4 +1,4 @@
-"""One lane per user: what is queued for a user, in order, and what is on its way."""
+"""One lane per user: the operations queued in order, and the one in flight."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -11,9 +11,10 @@ __all__ = ["InFlight", "Lane", "OpenClaims"]
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """The operations of one user, oldest first; the first is the one at work while `busy`.
+    """The operations of one user, oldest first. While `busy`, the first is in flight or waits.
 
-    Shape:  known: trait hashes the customer surely has, None when unknown.  unrecorded: outcomes not committed yet.
+    Shape:  known: trait hashes the customer certainly has, None when unknown.  unrecorded: settled operations not committed yet.
+            blocked: an earlier operation failed.
     """
 
     user_id: str
@@ -25,18 +26,17 @@ class Lane:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing of this user is queued, on its way or unrecorded."""
+        """Tell whether nothing of this user is queued, in flight or unrecorded."""
         return not self.operations and not self.busy and not self.unrecorded
 
 
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """One operation on its way, over all its attempts.
+    """One operation in flight, over all its attempts.
 
-    Shape:  call: the one whose message id the request carries.
-            attempts: requests sent so far, counting earlier runs' ones only in what is recorded.
-            uncertain: an attempt may have arrived without our knowing.  parked: the record of the last failed attempt.
-            marked: it is marked, or about to be, before it is sent.
+    Shape:  call: the one it is recorded under; others are merged into it.  attempts: requests sent in this run.
+            uncertain: an attempt may have arrived unanswered.  parked: outcome of the last failed attempt.
+            marked: it is marked before it is sent.
     """
 
     operation: Operation
@@ -48,15 +48,15 @@ class InFlight:
     call: Call = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keep what is asked for again and again."""
+        """Cache the call of the operation."""
         self.call = self.operation.call
 
     @property
     def needs_mark(self) -> bool:
-        """Tell whether something would be wrong in our books if this were carried out and we died before recording it.
+        """Tell whether a crash between sending and recording would leave the sync-state wrong.
 
-        An event may have paid out; a customer may no longer have what we know of it; what an earlier run recorded of the call
-        would stand. A customer we know nothing of is only sent again.
+        An event may have paid out, known trait hashes may be outdated, a previous outcome may no longer hold. An unknown
+        customer is just sent again.
         """
         return self.call.stream is Stream.TRACKS or self.lane.known is not None or self.call.previous is not None
 
@@ -68,20 +68,20 @@ class InFlight:
 
 
 class OpenClaims:
-    """Referral codes that are taken in our books for calls which Rehook has not accepted yet.
+    """Referral codes claimed in the sync-state for calls that Rehook has not accepted yet.
 
-    The code of a refused call is given back at once, that of a failed one when the run ends: until then nobody who came
-    later may take it, and the next run finds the books as Rehook has them.
+    A rejected call's code is released at once. A failed call's code is released when the run ends: no later call may take
+    it before, and the next run finds the codes as Rehook has them.
     """
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Start with no claim."""
         self._claims: dict[str, Claim] = {}
         self._open: dict[str, int] = {}
         self._had: dict[str, str | None] = {}
 
     def open(self, operation: Operation) -> None:
-        """Note the claim of an operation, if it has one; the first of a user says which code Rehook has until then."""
+        """Note the claim of an operation, if it has one. A user's first claim tells which code Rehook has for now."""
         claim = operation.claim
         if claim is not None:
             self._claims[operation.call.message_id] = claim
@@ -89,7 +89,7 @@ class OpenClaims:
             self._had.setdefault(claim.user_id, claim.replaces)
 
     def split(self, operation: Operation) -> None:
-        """Put the claims of its parts in the place of a merged operation's."""
+        """Replace the claim of a merged operation by the claims of its parts."""
         claim = self._claims.pop(operation.call.message_id, None)
         for part in operation.parts:
             self.open(part)
@@ -97,7 +97,7 @@ class OpenClaims:
             self._open[claim.user_id] -= 1
 
     def settle(self, operation: Operation, status: Status) -> list[Claim]:
-        """Return what is to be given back after an operation ended: nothing, or its claim."""
+        """Note how an operation ended; return its claim if that must be released now."""
         claim = None if operation.claim is None or status is Status.FAILED else self._claims.pop(operation.call.message_id, None)
         if claim is None:
             return []
@@ -111,6 +111,6 @@ class OpenClaims:
         return []
 
     def give_up(self) -> list[Claim]:
-        """Return all that is still open, to be given back."""
+        """Return all claims that are still open, to be released."""
         left, self._claims = self._claims, {}
         return [replace(claim, replaces=self._had[claim.user_id]) for claim in left.values()]

@@ -1,4 +1,4 @@
-"""When the next request may leave, how many at once, and when the API counts as down. No clock inside: times are passed in."""
+"""When the next request may be sent, how many at once, and when the API counts as down. Times are passed in."""
 
 __all__ = ["AdaptiveConcurrency", "CircuitBreaker", "RateLimiter"]
 
@@ -13,7 +13,7 @@ class RateLimiter:
     """Spaces requests to a rate and keeps the pauses the API asks for.
 
     Units:  rate_limit: requests per second or None; all times are seconds of one monotonic clock.
-    Shape:  share: part of the rate that is used now, above 0 and up to 1.
+    Shape:  share: fraction of the rate in use, above 0 and up to 1.
     """
 
     def __init__(self, rate_limit: float | None) -> None:
@@ -30,24 +30,23 @@ class RateLimiter:
         return slot - now
 
     def pause_left(self, now: float) -> float:
-        """Return the seconds that a pause asked for still lasts, 0 or less without one."""
+        """Return the seconds left of a pause, 0 or less without one."""
         return self._paused_until - now
 
     def pause(self, now: float, seconds: float) -> None:
-        """Let nobody send before `seconds` from now."""
+        """Send nothing for `seconds` from now."""
         self._paused_until = max(self._paused_until, now + seconds)
 
 
 class AdaptiveConcurrency:
-    """How many requests may be open at once: one more after as many good answers, half of them after a sign of pressure.
+    """How many requests may be in flight: one more after as many good answers, half as many under pressure.
 
-    A sign is an answer that asks for fewer requests, or answers that take far longer than they took before. One burst
-    of them counts once.
-    Shape:  most: open requests at most.  slowed: how often it stepped down.  lowest: fewest ever allowed.
+    Pressure is a 429, a timeout, or answers that take far longer than usual. A burst counts once.
+    Shape:  most: the upper limit.  slowed: how often it was halved.  lowest: fewest ever allowed.
     """
 
     def __init__(self, most: int) -> None:
-        """Begin with all."""
+        """Start at the upper limit."""
         self.most = most
         self.slowed = 0
         self.lowest = most
@@ -58,13 +57,13 @@ class AdaptiveConcurrency:
 
     @property
     def allowed(self) -> int:
-        """Return how many requests may be open now."""
+        """Return how many requests may be in flight now."""
         return int(self._allowed)
 
     def answered(self, now: float, took_s: float) -> None:
         """Note a good answer, and how long it took."""
         self._lately_s += (took_s - self._lately_s) * (_SMOOTHING if self._lately_s else 1.0)
-        # What is usual follows a lasting change by and by, so that an API that has become slower for good is not held back for ever.
+        # The usual latency drifts upward: an API that stays slower is not held back for ever.
         self._usual_s = min(self._usual_s * _DRIFT, self._lately_s) if self._usual_s else self._lately_s
         if self._lately_s > self._usual_s * _SLOWER and self._lately_s > _SLOW_S:
             self.pressed(now)
@@ -82,7 +81,7 @@ class AdaptiveConcurrency:
 
 
 class CircuitBreaker:
-    """Counts failed requests in a row, over all users; any proper answer of the API starts it anew."""
+    """Counts failed requests in a row, over all users. An answer that shows the API works resets it."""
 
     def __init__(self, threshold: int) -> None:
         """Trip after `threshold` failures in a row."""
@@ -90,7 +89,7 @@ class CircuitBreaker:
         self.failures = 0
 
     def succeed(self) -> None:
-        """Note that the API answered properly."""
+        """Note that the API works."""
         self.failures = 0
 
     def fail(self) -> bool:

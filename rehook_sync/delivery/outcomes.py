@@ -1,4 +1,4 @@
-"""From what Rehook answered to what is recorded, and to why a run stops: pure."""
+"""What an answer of Rehook leads to: an outcome, another attempt, or the end of the run. Pure."""
 
 import math
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ __all__ = [
 ]
 
 HOPELESS = frozenset({Effect.DENIED, Effect.REFUSED})
-"""What the credentials check may answer that no repetition mends."""
+"""Answers to the credentials check that a retry cannot mend."""
 
 
 def build_outcome(flight: InFlight, status: Status, reason: Reason | None, answer: Answer | None) -> Outcome:
-    """Return the record of the call that carries an operation."""
+    """Return the outcome of the call that an operation is recorded under."""
     detail, http_status = (answer.detail, answer.http_status) if answer else (None, None)
     return Outcome(flight.call, status, reason, detail, http_status, flight.total_attempts)
 
 
 def spread_outcome(operation: Operation, outcome: Outcome) -> list[Outcome]:
-    """Return the records of all calls of an operation: those that its last call carried are merged, or share its fate."""
+    """Return one outcome per call of an operation. If it was sent, all but the last are merged; else all share the outcome."""
     if len(operation.calls) == 1:
         return [outcome]
     others = operation.calls[:-1]
@@ -40,7 +40,7 @@ def spread_outcome(operation: Operation, outcome: Outcome) -> list[Outcome]:
 
 
 def stop_reason(answer: Answer) -> StoppedError:
-    """Return why the whole run stops, with what to do."""
+    """Return the error that stops the whole run, with what to do."""
     said = answer.detail or (f"HTTP {answer.http_status}" if answer.http_status else str(answer.reason))
     if answer.effect in HOPELESS:
         return CredentialsRefusedError(
@@ -70,10 +70,10 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently one request is tried.
+    """How often one request is tried, and how long a wait is accepted.
 
     Units:  patience_s: seconds; an API that asks for a longer wait stops the run.
-    `hold`: an event whose outcome is unknown is never sent again by itself.
+    Shape:  hold: an event whose outcome is unknown stays in doubt and is not retried.
     """
 
     max_attempts: int
@@ -85,8 +85,8 @@ class RetryPolicy:
 class Decision:
     """What to do next.
 
-    Shape:  SETTLE: status and reason to record.  WAIT: wait_s before the next attempt; status and reason if the
-            process dies meanwhile.  STOP: the whole run, without marking this row.
+    Shape:  SETTLE: status and reason to record.  WAIT: wait_s before the next attempt; status and reason recorded until then.
+            STOP: the whole run stops and the call is restored.
     """
 
     next: Next
@@ -105,7 +105,7 @@ _SETTLED = {
 def decide(stream: Stream, answer: Answer, attempts: int, policy: RetryPolicy, jitter: float) -> Decision:
     """Return what to do after attempt number `attempts` (1 is the first) of a request.
 
-    jitter: a random number in [0, 1), so that many clients do not come back at the same moment.
+    jitter: a random number in [0, 1), so that clients do not retry in step.
     """
     settled = _SETTLED.get(answer.effect)
     if settled is not None:
@@ -121,6 +121,6 @@ def decide(stream: Stream, answer: Answer, attempts: int, policy: RetryPolicy, j
 
 
 def backoff_s(attempts: int, jitter: float) -> float:
-    """Return the wait after a number of attempts: exponential, half of it random, never above 30 s."""
+    """Return the wait after a number of attempts: exponential backoff, half of it random, at most 30 s."""
     full = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(attempts - 1, 16))
     return full * (0.5 + 0.5 * jitter)

@@ -1,9 +1,8 @@
 """Ordered, concurrent, rate-limited sending: operations in, outcomes out.
 
-Per user one request after another, different users side by side. Before an event leaves, its call is durably
-marked `sending`, and so is an Identify call of a customer we know something of; marks and outcomes are written in
-grouped commits while other requests are on their way, so at most twice `concurrency` events are marked at any moment,
-and as many Identify calls.
+One request at a time per user, users in parallel. Before it is sent, an event is durably marked `sending`, and so is an
+Identify call whose customer or previous outcome is known. Marks and outcomes are written in grouped commits while other
+requests are in flight. At most twice `concurrency` events are marked at any moment, and as many Identify calls.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ from rehook_sync.errors import LeaseLostError, RehookSyncError, StoppedError
 from rehook_sync.models import Answer, Chunk, Effect, Outcome, Reason, Status
 from rehook_sync.runtime import Interrupt, run_loop, tuned_interpreter
 
-if TYPE_CHECKING:  # else httpx is loaded by whoever only looks
+if TYPE_CHECKING:  # commands that send nothing do not load httpx
     from rehook_sync.rehook.client import Rehook
 
 __all__ = ["Chunk", "DeliveryConfig", "DeliveryReport", "check_credentials", "deliver"]
@@ -43,7 +42,7 @@ _jitter = Random().random  # noqa: S311 - spreads retries, keeps no secret
 class DeliveryConfig:
     """How to send.
 
-    Units:  rate_limit: requests per second; renew_s: seconds between renewals of the lease when nothing is written.
+    Units:  rate_limit: requests per second.  renew_s: seconds between renewals of the lease when nothing is written.
     """
 
     concurrency: int
@@ -55,9 +54,9 @@ class DeliveryConfig:
 
     @property
     def queue_rows(self) -> int:
-        """Return how many operations are held before no more are read.
+        """Return how many operations may be queued before reading pauses.
 
-        More of them would hold calls of more users, to be sent side by side; beyond that they only take memory.
+        A longer queue holds more users to send in parallel; beyond this it only takes memory.
         """
         return max(_QUEUED_ROWS, _QUEUED_PER_PLACE * self.concurrency)
 
@@ -66,7 +65,7 @@ class DeliveryConfig:
 class DeliveryReport:
     """What was durably recorded, and why delivery ended early, if it did.
 
-    Shape:  at_once: requests that may be open now.  slowed: how often that was stepped down.  lowest: how far.
+    Shape:  at_once: requests that may be in flight now.  slowed: how often that was halved.  lowest: its lowest value.
     """
 
     counts: Counter[Status] = field(default_factory=Counter)
@@ -79,7 +78,7 @@ class DeliveryReport:
     lowest: int = 0
 
     def heed(self, adaptive: AdaptiveConcurrency) -> None:
-        """Take over what a throttle says now."""
+        """Copy the numbers of the adaptive concurrency."""
         self.at_once, self.slowed, self.lowest = adaptive.allowed, adaptive.slowed, adaptive.lowest
 
 
@@ -91,10 +90,10 @@ def deliver(
     interrupt: Interrupt,
     listen: Callable[[DeliveryReport, Sequence[Outcome]], None],
 ) -> DeliveryReport:
-    """Send everything the feed gives and record what became of it.
+    """Send everything the feed yields and record the outcomes.
 
-    The feed is read and the recorder written in threads of their own. `listen` hears of each commit: the report so far
-    and the outcomes that have just become durable.
+    The feed is read and the recorder written in threads of their own. `listen` is called after each commit with the report
+    so far and the outcomes it made final.
     """
     with ThreadPoolExecutor(1, "reader") as reading, ThreadPoolExecutor(1, "writer") as writing, tuned_interpreter():
         sender = Sender(client, recorder, config, (reading, writing), listen)
@@ -102,7 +101,7 @@ def deliver(
 
 
 def check_credentials(client: "Rehook") -> Answer:
-    """Ask Rehook once whether the credentials are good; writes nothing there."""
+    """Ask Rehook once whether the credentials are good; changes nothing there."""
 
     async def ask() -> Answer:
         async with aclosing(client):
@@ -112,7 +111,7 @@ def check_credentials(client: "Rehook") -> Answer:
 
 
 class Sender:
-    """Sends what a feed gives, within the limits, and stops when it should; lives in one event loop."""
+    """Sends what a feed yields, within the limits, until it ends or the run stops. One event loop."""
 
     def __init__(
         self,
@@ -122,7 +121,7 @@ class Sender:
         threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
         listen: Callable[[DeliveryReport, Sequence[Outcome]], None],
     ) -> None:
-        """Prepare. `threads`: of the reader and of the writer."""
+        """Prepare. `threads`: the reader's and the writer's."""
         self._client = client
         self._recorder = recorder
         self._config = config
@@ -142,11 +141,11 @@ class Sender:
         self._closing = False
 
     async def run(self, feed: Iterator[Chunk], interrupt: Interrupt) -> DeliveryReport:
-        """Send until the feed ends or something stops the run; what is in flight is always settled."""
+        """Send until the feed ends or something stops the run; answers to requests in flight are always awaited."""
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            with suppress(RuntimeError):  # the loop has ended: nothing is left to stop
+            with suppress(RuntimeError):  # the loop has ended, nothing is left to stop
                 loop.call_soon_threadsafe(self._interrupt)
 
         interrupt.listen(wake)
@@ -171,12 +170,12 @@ class Sender:
             await self._progressed.wait()
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, but not beyond a stop."""
+        """Wait, at most until the run stops."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopped.wait()
 
-    # Taking in.
+    # Reading.
 
     async def _read(self, feed: Iterator[Chunk]) -> None:
         loop = asyncio.get_running_loop()
@@ -197,7 +196,7 @@ class Sender:
             self._stop(error)
 
     async def _greet(self) -> None:
-        """Ask once, before the first request of the run, whether the credentials are good and the API is up."""
+        """Check before the first request that the credentials are good and the API is up."""
         self._greeted = True
         for attempt in range(1, self._config.policy.max_attempts + 1):
             answer = await self._check()
@@ -212,7 +211,7 @@ class Sender:
     # Sending.
 
     async def _work(self, place: int) -> None:
-        """Send one call after another, unless fewer than `place` are to be open at once."""
+        """Send one call after another, while more than `place` requests may be in flight."""
         while True:
             while place >= self._adaptive.allowed and not self._closing:
                 self._may_work.clear()
@@ -246,7 +245,7 @@ class Sender:
                 self._dispatcher.land(flight, answer, decision)
 
     def _adapt(self, answer: Answer, asked_at: float, now: float) -> None:
-        """Let the API say how much it can take."""
+        """Adapt concurrency and rate to an answer and its latency."""
         adaptive, before = self._adaptive, self._adaptive.allowed
         if answer.reason in _PRESSURE:
             adaptive.pressed(now)
@@ -257,7 +256,7 @@ class Sender:
             self._may_work.set()
 
     def _decide(self, flight: InFlight, answer: Answer) -> Decision:
-        """Say what comes of an answer, and let the run stop or pause for it."""
+        """Decide what an answer leads to; stop the run or pause sending if need be."""
         decision = decide(flight.operation.stream, answer, flight.attempts, self._config.policy, _jitter())
         if answer.effect in _PROPER or answer.reason is Reason.RATE_LIMITED:
             self._breaker.succeed()
@@ -271,7 +270,7 @@ class Sender:
         return decision
 
     async def _probe(self, flight: InFlight) -> None:
-        """Before a call is given up, ask whether the API as a whole is up: if it is not, the call is not to blame."""
+        """Check before a call fails whether the API is up: if not, stop the run; the call is not to blame."""
         async with self._probing:
             if self._stopped.is_set() or self._breaker.failures < flight.attempts:
                 return
@@ -297,7 +296,7 @@ class Sender:
         self._stop(None)
 
     def _stop(self, error: RehookSyncError | None) -> None:
-        """Send nothing more. What is in flight is settled; what was not sent is as it was before this run."""
+        """Send nothing more. Requests in flight are awaited; calls about to be sent are restored."""
         if self._stopped.is_set():
             return
         self._report.error = error
