@@ -1,1 +1,1 @@
-"""What the job does: runs, plans, audits, explanations, upkeep."""
+"""What the job does: runs, plans, audits, explanations, checks, maintenance."""

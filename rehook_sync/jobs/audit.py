@@ -1,7 +1,7 @@
-"""Warehouse against sync-state: what each call of a period has come to, and which calls nobody has judged.
+"""Warehouse against sync-state: what became of each call of a period, and which calls no run has judged.
 
-Where one statement can join both, known calls are counted there; all others, and all where the two are apart, are
-looked up some at a time. Nothing is kept of a call once it is counted, and nothing is written.
+If both are in one database, a join counts the recorded calls. All others are looked up page by page. No call is kept
+once it is counted, and nothing is written.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +20,7 @@ from rehook_sync.warehouse.segment import SegmentSource
 __all__ = ["UNJUDGED", "AuditLine", "AuditReport", "StreamAudit", "audit_stream"]
 
 _LOOKED_UP = 2000
-"""Ids in one question to the sync-state."""
+"""Ids per lookup in the sync-state."""
 
 
 _KINDS: Mapping[Absence, str] = {
@@ -32,7 +32,7 @@ _KINDS: Mapping[Absence, str] = {
     Absence.BEFORE_START: "before_start",
 }
 UNJUDGED: Sequence[str] = tuple(dict.fromkeys(_KINDS.values()))
-"""What calls that no run has judged are counted as."""
+"""The kinds of calls that no run has judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class AuditLine:
     """The calls of one day and event of a stream.
 
     Shape:  day: UTC, as `2026-11-01`; None for calls without a usable time.  event: None for identifies.
-            counts: each Status and each of UNJUDGED -> calls, those with none left out; their sum is the rows of the warehouse.
-            gone: calls recorded under this day and event that the warehouse no longer has in the period; not among the others.
+            counts: Status or kind of UNJUDGED -> calls in the warehouse, without zeros.
+            gone: calls recorded under this day and event that the warehouse no longer has in the period; not in `counts`.
     """
 
     day: str | None
@@ -52,7 +52,7 @@ class AuditLine:
 
     @property
     def rows(self) -> int:
-        """Different calls in the warehouse."""
+        """Return the calls in the warehouse, each id once."""
         return sum(self.counts.values())
 
 
@@ -60,8 +60,8 @@ class AuditLine:
 class StreamAudit:
     """What became of the calls of one stream in a window.
 
-    Shape:  lines: by day and event.  first_missing_at: None when nothing is missing, or only calls without a usable time are.
-            found_by_next_run: how many of the missing are within the lookback of the next run.
+    Shape:  lines: by day and event.  first_missing_at: None when no missing call has a usable time.
+            found_by_next_run: how many of the missing calls the next run finds.
     """
 
     stream: Stream
@@ -72,7 +72,7 @@ class StreamAudit:
     found_by_next_run: int
 
     def count(self, kind: str) -> int:
-        """Return the calls of a Status or of one of UNJUDGED."""
+        """Return the number of calls with a Status or of a kind of UNJUDGED."""
         return sum(line.counts.get(kind, 0) for line in self.lines)
 
 
@@ -80,29 +80,29 @@ class StreamAudit:
 class AuditReport:
     """Warehouse and sync-state compared for a period.
 
-    Shape:  run_at_work: id of the run that held the lease meanwhile, None when there was none.
+    Shape:  run_at_work: id of the run that held the lease when the comparison ended, None when it was free.
     """
 
     streams: Sequence[StreamAudit]
     run_at_work: str | None
 
     def count(self, kind: str) -> int:
-        """Return the calls of a Status or of one of UNJUDGED, over all streams."""
+        """Return the number of calls with a Status or of a kind of UNJUDGED, over all streams."""
         return sum(each.count(kind) for each in self.streams)
 
     @property
     def missing(self) -> int:
-        """Calls that should have been judged and were not."""
+        """Return how many calls should have been judged and were not."""
         return self.count("missing")
 
     @property
     def found_by_next_run(self) -> int:
-        """How many of the missing are within the lookback of the next run."""
+        """Return how many of the missing calls the next run finds."""
         return sum(each.found_by_next_run for each in self.streams)
 
     @property
     def repair(self) -> str | None:
-        """The command that judges what is missing; None when nothing is."""
+        """Return the command that judges the missing calls, None when there are none."""
         if not self.missing:
             return None
         since = min((each.first_missing_at for each in self.streams if each.first_missing_at is not None), default=None)
@@ -116,7 +116,7 @@ def audit_stream(
     """Compare one stream of the warehouse with the sync-state.
 
     Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.
-    What a run records in the meantime may be left out, but is never called missing: what is covered is read first.
+    A call that a run records meanwhile may be left out, but is never called missing: coverage is read first.
     """
     coverage = state.read_coverage(stream)
     now = state.now()
@@ -130,9 +130,9 @@ def audit_stream(
     unusable: list[str] = []
     has_unusable = False
     due = iter(source.read_due(stream, window, known_in))
-    while some := list(islice(due, _LOOKED_UP)):
+    while page := list(islice(due, _LOOKED_UP)):
         calls = []
-        for value, received_at, event in some:
+        for value, received_at, event in page:
             message_id, flaw = read_message_id(value)
             if message_id is not None and flaw is None:
                 calls.append((message_id, received_at, event))
@@ -142,14 +142,14 @@ def audit_stream(
                 unusable.append(value)
         tally.add(calls, lambda ids: state.read_judged(stream, ids))
     if has_unusable:
-        # Such a call is recorded under an id made of its content, which takes all of its columns.
+        # Such a call is recorded under a hash of its content, which needs all of its columns.
         found = {row.message_id: (row.message_id, row.received_at, row.event) for row in source.read_unusable(stream, window, unusable)}
         tally.add(list(found.values()), lambda ids: state.read_judged(stream, ids))
     return tally.result()
 
 
 class _Tally:
-    """The counts of one stream in the making: (day, event) -> kind -> calls."""
+    """The running counts of one stream: (day, event) -> kind -> calls."""
 
     def __init__(self, stream: Stream, window: Window, coverage: Coverage, why: Callable[[datetime | None], Absence]) -> None:
         self._stream = stream
@@ -165,7 +165,7 @@ class _Tally:
     def add(
         self, calls: Sequence[tuple[str, datetime | None, str | None]], look_up: Callable[[Iterable[str]], Mapping[str, Judged]]
     ) -> None:
-        """Count calls: message id, time, event."""
+        """Look up calls and count them: message id, time, event."""
         judged = look_up([message_id for message_id, _, _ in calls]) if calls else {}
         for message_id, received_at, event in calls:
             found = judged.get(message_id)
@@ -185,7 +185,7 @@ class _Tally:
                 self._first_missing_at = min(received_at, self._first_missing_at or received_at)
 
     def result(self) -> StreamAudit:
-        """Return all that was counted."""
+        """Return the counts as lines."""
         gone = {key: n - self.matched[key] for key, n in self.recorded.items() if n > self.matched[key]}
         keys = sorted(self.counts.keys() | gone.keys(), key=lambda key: (key[0] or "", key[1] or ""))
         lines = [AuditLine(day, self._stream, event, dict(self.counts[day, event]), gone.get((day, event), 0)) for day, event in keys]

@@ -1,4 +1,4 @@
-"""Settings, warehouse, state and credentials, looked at one after another: what `check` finds."""
+"""What `check` looks at, one after another: settings, warehouse, state, credentials."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ __all__ = ["CheckResult", "check_each"]
 
 
 class Checkable(Protocol):
-    """A job that can be asked about what it works on."""
+    """What `check` needs of a job."""
 
     def discover(self) -> SourceLayout:
         """Return what the Segment source looks like."""
 
     def read_version(self) -> int:
-        """Return the version of the sync-state tables. Raises StateVersionError when they do not exist."""
+        """Return the version of the sync-state tables. Raises StateVersionError when they are missing or of another version."""
 
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
@@ -27,7 +27,7 @@ class Checkable(Protocol):
 
 @dataclass(slots=True)
 class CheckResult:
-    """What `check` found; an item that was not reached has neither a finding nor an error.
+    """What `check` found. An item that was not looked at has neither a finding nor an error.
 
     Shape:  errors: settings, warehouse, state or rehook -> what is wrong with it.
     """
@@ -40,11 +40,11 @@ class CheckResult:
 
     @property
     def first_error(self) -> RehookSyncError | None:
-        """The first problem, None when all is well."""
+        """Return the first problem, None when all is well."""
         return next(iter(self.errors.values()), None)
 
     def look_at(self, name: str, look: Callable[[], None]) -> None:
-        """Look at one item and keep what is wrong with it."""
+        """Look at one item and keep its error."""
         try:
             look()
         except RehookSyncError as error:
@@ -57,7 +57,7 @@ class CheckResult:
 
 
 def check_each(job: Checkable, found: CheckResult) -> None:
-    """Look at warehouse, state and credentials, each even if another one is not in order; writes nothing."""
+    """Look at warehouse, state and credentials, each even if another one fails. Writes nothing."""
 
     def look_at_warehouse() -> None:
         found.layout = job.discover()

@@ -1,4 +1,4 @@
-"""One warehouse, one set of sync-state tables and one Rehook, and the settings as each room wants them."""
+"""What a job works on: one warehouse, one set of sync-state tables, one Rehook, and the settings each module needs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ __all__ = ["JobContext", "load_heavy", "open_client", "source_config"]
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What a run works on; its sync-state tables exist and have the right version.
+    """What a run works on. The sync-state tables exist and have the right version.
 
     Shape:  transport: replaces the network in tests.  is_one_database: the warehouse can join the sync-state tables.
     """
@@ -49,23 +49,23 @@ class JobContext:
 
     @property
     def changes_only(self) -> bool:
-        """Tell whether unchanged customers are left alone."""
+        """Tell whether unchanged customers are not sent."""
         return self.settings.customer_updates is CustomerUpdates.CHANGED
 
     @property
     def known_in(self) -> Identifier | None:
-        """Return the name of `sync_state` when the warehouse can join it."""
+        """Return the name of `sync_state` when the warehouse can join it, else None."""
         if not self.is_one_database:
             return None
         schema = self.settings.state_schema_name
         return ("sync_state",) if schema is None else (schema, "sync_state")
 
     def ledger(self, run_id: str, shard: int | None = None) -> Ledger:
-        """Return the writer of a run or of a shard of it; it holds nothing yet."""
+        """Return the ledger of a run or of one of its shards. It holds no lease yet."""
         return Ledger(self.database, run_id, self.settings.lease_ttl.total_seconds(), shard)
 
     def windows(self, options: RunOptions) -> dict[Stream, Window]:
-        """Return what a run has to read of each stream. Raises UsageError when there is no lower bound."""
+        """Return the window of each stream. Raises UsageError when it has no lower bound or is empty."""
         now = self.state.now()
         windows = {}
         for stream in options.streams:
@@ -92,7 +92,7 @@ class JobContext:
         )
 
     def delivery_config(self, shards: int = 1) -> DeliveryConfig:
-        """Return how to send, for one of several shards that are delivered at the same time."""
+        """Return how to send; `shards` that are delivered at the same time share the limits."""
         settings = self.settings
         return DeliveryConfig(
             concurrency=max(settings.concurrency // shards, 1),
@@ -104,12 +104,12 @@ class JobContext:
         )
 
     def client(self, shards: int = 1) -> "Rehook":
-        """Return a client of Rehook, for one of several shards that are delivered at the same time."""
+        """Return a client of Rehook; `shards` that are delivered at the same time share the connections."""
         return open_client(self.settings, self.transport, shards)
 
 
 def load_heavy() -> None:
-    """Load what only those need who judge rows and send something, so that others start in half the time."""
+    """Load the modules that only judging and sending need: without them, a command starts in half the time."""
     import pandas  # noqa: F401, PLC0415
 
     import rehook_sync.rehook.client  # noqa: PLC0415
@@ -117,7 +117,7 @@ def load_heavy() -> None:
 
 
 def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None", shards: int = 1) -> "Rehook":
-    """Return a client of Rehook. Raises SettingsError when the credentials are missing."""
+    """Return a client of Rehook. Raises SettingsError when the credentials are missing or the address cannot be read."""
     from rehook_sync.rehook.client import Rehook  # noqa: PLC0415 - see `load_heavy`
     from rehook_sync.rehook.transport import AiohttpTransport  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What is known about one user id or message id: what the sync-state tables say, and what the warehouse holds beside that."""
+"""What sync-state and warehouse know about one user id or message id."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,13 +13,13 @@ from rehook_sync.warehouse.segment import SegmentSource
 __all__ = ["read_explanation"]
 
 _ROWS = 200
-"""Calls of a user looked at in the warehouse, per stream; the newest."""
+"""So many of a user's newest calls are read from the warehouse, per stream."""
 
 
 def read_explanation(state: State, source: SegmentSource | None, key: str, lookback: timedelta) -> Explanation:
-    """Return everything known about a user id or a message id; without a source, as far as the state knows.
+    """Return everything known about a user id or a message id; without a source, from the sync-state alone.
 
-    A warehouse that cannot be read takes nothing away from what the state says: it becomes a note.
+    A warehouse that cannot be read becomes a note.
     """
     rows, customer = state.explain(key)
     found = Explanation(key, rows, customer, state.read_related(key))
@@ -40,7 +40,7 @@ def read_explanation(state: State, source: SegmentSource | None, key: str, lookb
 
 
 def _read_warehouse(state: State, source: SegmentSource, key: str) -> Iterator[tuple[SourceRow, bool]]:
-    """Yield the calls of an id, and whether each has been judged."""
+    """Yield the warehouse's calls of an id, and whether each has been judged."""
     for stream in Stream:
         rows = {row.message_id: row for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS))}
         known = state.read_known(stream, rows)
@@ -49,6 +49,6 @@ def _read_warehouse(state: State, source: SegmentSource, key: str) -> Iterator[t
 
 
 def _without_fields(row: SourceRow) -> SourceRow:
-    """Return a row without its traits or properties: they are nobody's business here."""
+    """Drop traits and properties in place: they are personal, and no explanation needs them."""
     row.fields.clear()
     return row

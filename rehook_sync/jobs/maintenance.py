@@ -1,4 +1,4 @@
-"""Work on the sync-state tables that sends nothing: accepting what is in doubt, pruning old detail, forgetting a person.
+"""Work on the sync-state tables that sends nothing: accepting calls in doubt, pruning old detail, forgetting a person.
 
 Each is a run of its own in `sync_runs`, under the same lease as all others.
 """
@@ -17,11 +17,11 @@ __all__ = ["accept_doubtful", "check_forgettable", "forget", "prune"]
 
 _PAGE = 2000
 _PAGES_PER_RENEWAL = 100
-"""Pages read without finding anything before the lease is renewed."""
+"""Pages without a finding that are read before the lease is renewed."""
 
 
 def accept_doubtful(state: State, ledger: Ledger, ids: Iterable[str] | None) -> RunSummary:
-    """Take calls in doubt as arrived, of these message or user ids, or all. The ledger holds the lease."""
+    """Settle calls in doubt as sent: all, or those of these message or user ids. The ledger holds the lease."""
     with ledger.transaction() as connection:
         state.record_start(connection, ledger.run_id, Trigger.CLI, None, None)
         accepted = state.accept_doubtful(connection, ledger.run_id, ids)
@@ -31,10 +31,9 @@ def accept_doubtful(state: State, ledger: Ledger, ids: Iterable[str] | None) -> 
 
 
 def prune(state: State, ledger: Ledger, before: datetime, interrupt: Interrupt, listen: Callable[[int], None]) -> int:
-    """Take the detail out of calls settled before a time; returns how many. The ledger holds the lease.
+    """Remove the detail of calls settled before a time; return how many. The ledger holds the lease.
 
-    It goes page by page, each a transaction of its own: whenever it ends, what is done is done. Keys and statuses
-    stay, so that nothing is ever sent again for it.
+    Each page is a transaction, so an interrupt loses no work. Keys and statuses stay, so nothing is sent again.
     """
     with ledger.transaction() as connection:
         state.record_start(connection, ledger.run_id, Trigger.CLI, None, before)
@@ -54,7 +53,7 @@ def prune(state: State, ledger: Ledger, before: datetime, interrupt: Interrupt, 
 
 
 def check_forgettable(user_id: str, traces: Traces, *, give_up: bool) -> None:
-    """Refuse to forget a person whose calls still hold work, unless that is only failed calls that may be given up.
+    """Refuse to forget a person with unsettled calls; with `give_up`, failed ones are allowed.
 
     Raises: UsageError, with the commands that settle them.
     """
@@ -72,11 +71,11 @@ def check_forgettable(user_id: str, traces: Traces, *, give_up: bool) -> None:
 
 
 def forget(person: Person, state: State, ledger: Ledger, interrupt: Interrupt, *, give_up: bool) -> Traces:
-    """Take a person out of the sync-state tables; returns what was known of them before.
+    """Remove a person from the sync-state tables; return what was known before. The ledger holds the lease.
 
-    It goes page by page, each a transaction of its own. The customer record goes last: as long as it is there, another
-    call finds what this one left. Keys, statuses, reasons and times stay, so that no old call is ever sent again.
-    Raises: UsageError when calls of the person are not settled. The ledger holds the lease.
+    Each page is a transaction. The customer record goes last: while it is there, another `forget` finds what is left.
+    Keys, statuses, reasons and times stay, so no old call is sent again.
+    Raises: UsageError when calls of the person are not settled.
     """
     traces = person.find()
     check_forgettable(person.user_id, traces, give_up=give_up)

@@ -1,7 +1,7 @@
-"""From the warehouse to work: rows of a window in time order, judged, shaped and handed on as operations.
+"""From the warehouse's rows to operations: merged in time order, judged, shaped and cut into chunks.
 
-Rows of both streams, and those that failed in earlier runs, become one sequence by time over all users, so that
-referral codes go to whoever took them first and a referrer's Identify call goes before the referee's sign-up.
+Rows of both streams and rows that failed in earlier runs form one sequence by time, over all users. So a referral code
+goes to whoever took it first, and a referrer's Identify call goes before the referee's sign-up.
 """
 
 import heapq
@@ -43,7 +43,7 @@ __all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
 
 _Result = TypeVar("_Result")
 _FIRST_ROWS = 250
-"""So many rows come first, so that sending begins while the others are judged."""
+"""Rows of the first chunk: few, so that sending begins early."""
 _RANK = {stream: rank for rank, stream in enumerate(Stream)}
 Key = tuple[Stream, str]
 
@@ -57,18 +57,19 @@ class ClaimDesk(Protocol):
         codes: Sequence[str],
         judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
     ) -> _Result:
-        """Judge claims against the owners of today and keep those that hold.
+        """Judge claims against the current owners and keep those that hold.
 
-        judge: user id -> code of all concerned, and code -> user id of those about to be given up; to result and claims.
+        judge: takes user id -> code of all concerned, and code -> user id of codes about to be freed; returns a result and
+        the claims that hold. It may be called again.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineConfig:
-    """How rows are judged and shaped, and how many are taken.
+    """How rows are judged and shaped, and how many are read.
 
-    Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.  limit: rows of this run.
-            selection: recorded calls that are taken up again.  shard: the users whose calls are taken; None: all.
+    Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.  limit: rows judged at most.
+            selection: recorded calls to retry.  shard: the users whose calls are read; None: all.
     """
 
     run_id: str
@@ -85,7 +86,8 @@ class PipelineConfig:
 class Pipeline:
     """The rows of one run, read once.
 
-    Shape:  seen: rows gone through.  rows: judged so far, by stream.  rejected: by reason.  complete: the windows were read to their end.
+    Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.
+            complete: all windows were read to their end.
     """
 
     def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
@@ -103,7 +105,7 @@ class Pipeline:
         self.complete = False
 
     def read_chunks(self, windows: Mapping[Stream, Window], streams: Iterable[Stream]) -> Generator[Chunk, None, None]:
-        """Yield the work of the windows and the selected calls of the streams, oldest first, a chunk at a time."""
+        """Yield the rows of the windows and the selected calls of the streams as chunks, oldest first."""
         iterators = [self._read_stream(stream, window) for stream, window in windows.items()]
         iterators += [self._read_again(stream) for stream in streams]
         merged = heapq.merge(*iterators, key=_order)
@@ -135,7 +137,7 @@ class Pipeline:
         return self.rows.total() - len(self._pending)
 
     def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
-        """Hear which outcomes have become durable; safe from another thread."""
+        """Note which outcomes have become durable. Safe to call from another thread."""
         self._pending.difference_update((outcome.call.stream, outcome.call.message_id) for outcome in outcomes)
 
     def _read_stream(self, stream: Stream, window: Window) -> Generator[SourceRow, None, None]:
@@ -151,9 +153,9 @@ class Pipeline:
                     yield row
 
     def _fresh(self, rows: Iterable[SourceRow]) -> list[SourceRow]:
-        """Leave out duplicates, rows that are at work, and rows that were judged before, unless they are selected.
+        """Leave out duplicates, rows pending in this run, and rows judged before unless they are selected.
 
-        Rows at work are looked up before the recorded ones: a row that becomes durable in between is found there.
+        Pending rows are checked first: one that becomes durable meanwhile is then found among the recorded ones.
         """
         first: dict[Key, SourceRow] = {}
         for row in rows:
@@ -186,7 +188,7 @@ class Pipeline:
         return Chunk(operations, outcomes)
 
     def _judge_claims(self, frame: "pd.DataFrame") -> Judgement:
-        """Judge a frame; referral codes are looked up and taken in one step, so that nobody else can take them between."""
+        """Judge a frame. Codes are looked up and claimed in one step, so nobody else can claim them in between."""
         claiming = frame[(frame["stream"] == Stream.IDENTIFIES) & frame["referral_code"].notna() & frame["user_id"].notna()]
         self._freed = {code: message_id for code, message_id in self._freed.items() if (Stream.IDENTIFIES, message_id) in self._pending}
 
@@ -194,7 +196,7 @@ class Pipeline:
             book = CodeBook({code: user_id for user_id, code in codes.items()}, codes, self._freed)
             judgement = judge(frame, self._config.policy, book)
             for message_id, claim in judgement.claims.items():
-                # Rehook has this code for a user whose call to change it is not among those at work here.
+                # Rehook still has this code for another user; the call that frees it is not in flight here.
                 if leaving.get(claim.code, claim.user_id) != claim.user_id and claim.code not in self._freed:
                     judgement.waits.setdefault(message_id, ELSEWHERE)
             return judgement, _new_claims(codes, judgement)
@@ -207,7 +209,7 @@ class Pipeline:
 
 
 def _new_claims(codes: Mapping[str, str], judgement: Judgement) -> list[Claim]:
-    """Return what changes in the books: the last code of each user whose code changed."""
+    """Return the claims to write: the last code of each user whose code changed."""
     return [Claim(code, user_id, codes.get(user_id)) for user_id, code in judgement.book.codes.items() if codes.get(user_id) != code]
 
 

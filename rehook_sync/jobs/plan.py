@@ -15,7 +15,7 @@ _Result = TypeVar("_Result")
 
 
 def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
-    """Return what a run would do, with at most so many bodies as samples."""
+    """Return what a run would do, with at most `samples` request bodies."""
     windows = {} if options.only else context.windows(options)
     ledger = context.ledger("plan")
     pipeline = Pipeline(context.source, context.state, PlannedClaims(ledger.read_codes), context.pipeline_config("plan", options))
@@ -34,7 +34,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
 
 
 class PlannedClaims:
-    """A desk that remembers claims in memory and writes nothing: what a plan needs."""
+    """A claim desk for a plan: keeps claims in memory and writes nothing."""
 
     def __init__(self, read_codes: Callable[[Iterable[str], Iterable[str]], dict[str, str]]) -> None:
         """Look codes up with `read_codes`: user ids and codes to user id -> code."""
@@ -48,7 +48,7 @@ class PlannedClaims:
         codes: Sequence[str],
         judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
     ) -> _Result:
-        """Judge claims against the state and the claims planned so far."""
+        """Judge claims against the sync-state and the claims planned so far."""
         stored = self._read_codes(user_ids, codes)
         owned = {user_id: code for user_id, code in stored.items() if user_id not in self._planned}
         concerned = {*user_ids, *(self._owners[code] for code in codes if code in self._owners)}

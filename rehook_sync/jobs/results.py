@@ -1,4 +1,4 @@
-"""What is asked of the job and what it answers: plain data between callers and `sync`."""
+"""What callers ask of `sync` and what it returns: plain data."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class RunOptions:
     """What a caller asks of a run or a plan.
 
     Shape:  since: lower bound instead of the watermark.  stream: None for both.  limit: rows judged at most.
-            only: take up these recorded calls and read no window; None: a window, and what failed before.
+            only: retry these recorded calls and read no window; None: read the windows and retry failed calls.
     """
 
     since: datetime | Beginning | None = None
@@ -60,9 +60,8 @@ class RunOptions:
 class Progress:
     """How far a run has got.
 
-    Shape:  rows_total: rows to go through; failed ones of earlier runs come on top.  rows_seen: gone through, those that
-            turned out to be known among them.  rows_read: judged.  at_once: requests that may be open now.
-            slowed: how often that was stepped down because of what the API said.  lowest: how far.
+    Shape:  rows_total: rows to read, as far as is known.  rows_seen: rows read, known ones included.  rows_read: rows judged.
+            at_once: requests that may be in flight now.  slowed: how often that was halved.  lowest: its lowest value.
     """
 
     run_id: str
@@ -77,7 +76,7 @@ class Progress:
 
     @property
     def rows_due(self) -> int:
-        """Return the rows to judge in all, as far as is known: what turned out to be known is not among them."""
+        """Return how many rows are to be judged in all, as far as is known; rows found to be known do not count."""
         return max(self.rows_total - (self.rows_seen - self.rows_read), self.rows_read)
 
 
@@ -85,9 +84,9 @@ class Progress:
 class RunResult:
     """How a run ended.
 
-    Shape:  watermarks: stream -> newest time settled, None when there is none yet.  rejected: recorded, by reason.
-            error: what stopped the run.  recovered: dead runs that this one cleaned up after.  unsettled: failed and
-            in doubt, of all runs.  notes: what the user should know, one line each.
+    Shape:  watermarks: stream -> watermark, None when there is none yet.  rejected: recorded calls, by reason.
+            error: what stopped the run.  recovered: dead runs that this one cleaned up after.
+            unsettled: calls of all runs that are failed, in doubt or marked.  notes: what the user should know, one line each.
     """
 
     summary: RunSummary
@@ -103,7 +102,7 @@ class RunResult:
 class StartedRun:
     """A run in shards that has begun.
 
-    Shape:  shards: their numbers; empty when there is nothing to do.  rows: due, as far as is known.
+    Shape:  shards: their numbers; empty when there is nothing to do.  rows: rows to read, as far as is known.
             recovered: dead runs that this one cleaned up after.
     """
 
@@ -154,8 +153,8 @@ class Explanation:
     """Everything known about a user id or a message id; rows are oldest first.
 
     Shape:  related: for a message id, the call that carried it and what else of its user is not settled.
-            unjudged: in the warehouse only; looked: whether it was asked.  detached: message ids of calls that were judged
-            and whose user id has been taken out since.
+            unjudged: calls in the warehouse only.  looked: whether the warehouse was read.
+            detached: message ids of judged calls whose user id was removed since.
     """
 
     key: str
@@ -171,9 +170,10 @@ class Explanation:
 def read_options(
     since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = ""
 ) -> RunOptions:
-    """Return what was asked for as text: times as people write them, `beginning`, the name of a stream.
+    """Read options given as text: times as people write them, `beginning`, the name of a stream.
 
-    marks: what stands before an option's name, in errors. Raises UsageError naming the option.
+    marks: prefix of option names in errors.
+    Raises: UsageError naming the option.
     """
     now = datetime.now(UTC)
     low = None if since is None else read_since(since, now, marks=marks)
@@ -184,7 +184,7 @@ def read_options(
 
 
 def read_since(text: str, now: datetime, *, marks: str = "") -> datetime | Beginning:
-    """Return a lower bound: a time as people write it, or `beginning`. Raises UsageError naming the option."""
+    """Read a lower bound: a time as people write it, or `beginning`. Raises UsageError naming the option."""
     return Beginning.BEGINNING if text == Beginning.BEGINNING.value else _moment(f"{marks}since", text, now)
 
 
@@ -199,7 +199,7 @@ _MANY_ANONYMOUS = 0.2
 
 
 def rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
-    """Return what the user should know of what was rejected, one line each."""
+    """Return notes for the user on rejected rows, one line each."""
     dropped = rejected.get(Reason.ANONYMOUS_ID_PRESENT, 0)
     if dropped <= _MANY_ANONYMOUS * rows:
         return []
@@ -210,7 +210,7 @@ def rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
 
 
 def slowness_notes(slowed: int, lowest: int, most: int) -> list[str]:
-    """Return what the user should know of an API under pressure."""
+    """Return notes for the user on an API under pressure, one line each."""
     if not slowed:
         return []
     times = "once" if slowed == 1 else f"{slowed} times"

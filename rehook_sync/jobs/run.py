@@ -27,9 +27,9 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class RunBounds:
-    """What a run goes through: the window of each stream.
+    """The window of each stream of a run.
 
-    Shape:  newest: stream -> time of its newest row when the run began, None for a stream without rows.
+    Shape:  newest: stream -> time of the newest row in its window when the run began, None without rows.
     """
 
     windows: Mapping[Stream, Window]
@@ -37,7 +37,7 @@ class RunBounds:
 
 
 def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, listen: Listener) -> RunResult:
-    """Do one run in one piece and say how it ended. Raises LeaseHeldError, before anything was done."""
+    """Do one run without shards and return how it ended. Raises LeaseHeldError before anything is done."""
     state = context.state
     with leased(context, _verb(options)) as (ledger, recovered):
         windows = {} if options.only else context.windows(options)
@@ -45,7 +45,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
             since = None if isinstance(options.since, Beginning) else options.since
             state.record_start(connection, ledger.run_id, options.trigger, since, options.until)
             if options.only and options.only.status is Status.IN_DOUBT:
-                # Whoever has something in doubt may have failed calls as well; all go out, in order.
+                # Users with calls in doubt may have failed calls too: all are sent, in order.
                 user_ids = state.release_doubtful(connection, options.only.ids)
                 options = RunOptions(
                     stream=options.stream, limit=options.limit, only=Selection(Status.FAILED, ids=tuple(user_ids)), trigger=options.trigger
@@ -55,11 +55,11 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         newest: dict[Stream, datetime | None] = {}
         report = DeliveryReport()
         try:
-            # Read before the rows are: what arrives in between is then never below a watermark without being seen.
             watermarks = {stream: state.read_coverage(stream).watermark for stream in windows}
             loading = Thread(target=load_heavy)
             if None in watermarks.values():
                 loading.start()
+            # Read before the rows: a row that arrives in between stays above the new watermark.
             newest = {stream: context.source.newest(stream, window) for stream, window in windows.items()}
             if not loading.ident and any(moment > (watermarks[stream] or moment) for stream, moment in newest.items() if moment):
                 loading.start()
@@ -82,7 +82,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
 
 @contextmanager
 def leased(context: JobContext, verb: str) -> Iterator[tuple[Ledger, list[RunSummary]]]:
-    """Hold the lease for one run, and first settle what dead runs left; gives their summaries as well."""
+    """Hold the lease for one run, and first settle what dead runs left. Yields the ledger and their summaries."""
     ledger = context.ledger(new_run_id(context.state.now(), verb))
     ledger.acquire()
     try:
@@ -94,15 +94,15 @@ def leased(context: JobContext, verb: str) -> Iterator[tuple[Ledger, list[RunSum
 
 
 def new_run_id(now: datetime, verb: str = "") -> str:
-    """Return an id that sorts by time and that no other run has; `verb` names what is no plain run."""
+    """Return a unique run id that sorts by time. `verb`: what the run does, empty for a plain one."""
     return "-".join(filter(None, (f"{now:%Y%m%dT%H%M%SZ}", verb, secrets.token_hex(4))))
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is delivered, and by whom it is recorded.
+    """What is delivered, and the ledger that records it.
 
-    Shape:  counted: the windows whose calls are counted for the progress; None where somebody else counts.
+    Shape:  counted: windows whose calls are counted for the progress; None when the caller knows the total.
     """
 
     ledger: Ledger
@@ -112,12 +112,12 @@ class Work:
 
 
 def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
-    """Send what is read, record what became of it, and tell how far it is."""
+    """Send what is read, record the outcomes and report progress."""
     pipeline = work.pipeline
     total = 0
 
     def begin(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-        """Count while something is being sent, and only if there is more: what little there is is then looked through once, not twice."""
+        """Count after two chunks, while they are being sent. Small windows are not counted."""
         nonlocal total
         yield from islice(chunks, 2)
         if work.counted is not None:
@@ -129,15 +129,15 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
             listen(Progress(work.ledger.run_id, total))
         yield from chunks
 
-    def committed(latest: DeliveryReport, entries: Sequence[Outcome]) -> None:
-        pipeline.note_recorded(entries)
+    def committed(latest: DeliveryReport, outcomes: Sequence[Outcome]) -> None:
+        pipeline.note_recorded(outcomes)
         due = max(total, pipeline.seen)
         pressure = latest.at_once, latest.slowed, latest.lowest
         listen(Progress(work.ledger.run_id, due, pipeline.seen, pipeline.rows.total(), dict(latest.counts), latest.requests, *pressure))
 
     with closing(work.chunks) as chunks, ThreadPoolExecutor(1, "first") as thread:
         first = thread.submit(next, chunks, None)
-        client = context.client(shards)  # what it needs is loaded while the first rows are read
+        client = context.client(shards)  # its modules are loaded while the first rows are read
         feed = begin(chain(_one(first), chunks))
         return deliver(feed, client, work.ledger, context.delivery_config(shards), interrupt, committed)
 
@@ -169,7 +169,7 @@ def _verb(options: RunOptions) -> str:
 
 
 def run_status(error: RehookSyncError | None, unsettled: Mapping[Status, int], *, interrupted: bool) -> RunStatus:
-    """Return how a run ended, given what stopped it and what is left of all runs."""
+    """Return how a run ended, given what stopped it and the unsettled calls of all runs."""
     if interrupted:
         return RunStatus.INTERRUPTED
     if error is not None:

@@ -1,7 +1,7 @@
 """A run in shards: its users are cut into ranges, which several processes deliver.
 
-`start_shards` takes the lease, cuts the users into ranges and writes them down; `deliver_shard` does one of them,
-in whichever process, and may be repeated; `finish_shards` finds all of them done and moves the watermark.
+`start_shards` takes the lease, cuts the users into ranges and records them. `deliver_shard` delivers one, in any process,
+and may be repeated. `finish_shards` moves the watermark when all are done.
 """
 
 import time
@@ -37,7 +37,7 @@ _FORMAT = 1
 
 
 def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
-    """Return at most `most` ranges of users with about as many calls each; together they hold every user there is.
+    """Return at most `most` ranges of users with about as many calls each; together they hold every possible user id.
 
     Shape:  tiles: first user id of a tile and the calls in it, in any order, of both streams.
     """
@@ -55,7 +55,7 @@ def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
 
 
 def write_bounds(bounds: RunBounds) -> str:
-    """Return what all shards of a run share as JSON."""
+    """Return as JSON the bounds that all shards of a run share."""
     windows = {
         stream.value: [_text(window.low), _text(window.high), _text(bounds.newest.get(stream))] for stream, window in bounds.windows.items()
     }
@@ -65,7 +65,7 @@ def write_bounds(bounds: RunBounds) -> str:
 def read_bounds(text: str) -> RunBounds:
     """Return what `write_bounds` wrote.
 
-    Raises: StateVersionError when another version of this program wrote it, as after a deployment between a run's start and its shards.
+    Raises: StateVersionError when another version of this program wrote it: a deployment came between start and shards.
     """
     document = orjson.loads(text)
     if document.get("format") != _FORMAT:
@@ -93,9 +93,9 @@ _POLL_S = 0.25
 
 
 def start_shards(context: JobContext, options: RunOptions, most: int) -> StartedRun:
-    """Take the lease, begin a run and cut its users into at most `most` ranges; the lease stays with the run.
+    """Take the lease, begin a run and cut its users into at most `most` ranges. The run keeps the lease.
 
-    Raises: UsageError for what cannot be done in shards, LeaseHeldError while another run is at work.
+    Raises: UsageError for options that shards do not support, LeaseHeldError while another run holds the lease.
     """
     if options.only is not None or options.limit is not None:
         raise UsageError("a run in parts takes neither --limit nor a choice of rows: use one worker")
@@ -125,8 +125,8 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
 def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Interrupt, listen: Listener) -> ShardResult:
     """Deliver one shard of a run and record how it ended; one that is done already is left alone.
 
-    Waits for the lease of an earlier attempt that does not give it back to run out; what that one left in flight is
-    settled first. Raises LeaseLostError when another run has taken over, UsageError when there is no such shard.
+    Waits until an earlier attempt has released its lease or the lease has expired, then settles what that attempt left in flight.
+    Raises: LeaseLostError when another run has taken over, UsageError when there is no such shard, and as `read_bounds`.
     """
     state = context.state
     text, shards = state.read_shards(run_id)
@@ -165,10 +165,9 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
 def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
     """End a run in shards: record its counts and, when all shards are done, its watermarks.
 
-    Shape:  error: what stopped a shard, if the caller knows; else what that shard wrote down.
-    Raises: RunUnfinishedError naming the shards of which nobody knows how they ended, LeaseLostError when another run has
-            taken over. A run with shards that stopped ends as stopped; until another run begins, these can be delivered
-            and the run be finished again.
+    Shape:  error: what stopped a shard, if the caller knows; else the error that a shard recorded.
+    Raises: RunUnfinishedError naming the shards that have not ended, LeaseLostError when another run has taken over.
+    A run with stopped shards ends as stopped. Until another run begins, these can be delivered and the run finished again.
     """
     state = context.state
     ledger = context.ledger(run_id)
@@ -203,7 +202,7 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
 
 
 def _acquire_patiently(ledger: Ledger, interrupt: Interrupt) -> bool:
-    """Wait until an earlier attempt has given its lease back or lost it; tells whether it is ours now."""
+    """Wait until an earlier attempt has released its lease or lost it; tell whether it is ours now, False on an interrupt."""
     while not interrupt.requested:
         with suppress(LeaseHeldError):
             ledger.acquire()
