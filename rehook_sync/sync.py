@@ -1,4 +1,4 @@
-"""What the job can do: the one face that the command line and Airflow see."""
+"""The facade: what the job can do, for the command line and Airflow."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -37,9 +37,10 @@ class Sync:
     """One warehouse, one set of sync-state tables and one Rehook, by one set of settings. Close it after use."""
 
     def __init__(self, settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None, *, read_only: bool = False) -> None:
-        """Open nothing yet but check that both databases can be named; `transport` replaces the network in tests.
+        """Check both database URLs; connect at first use. `transport` replaces the network in tests.
 
-        read_only: nothing may write to either database.
+        read_only: nothing may write to the sync-state either; the warehouse is never written.
+        Raises: SettingsError for a URL that cannot be used.
         """
         self.settings = settings
         self._transport = transport
@@ -54,7 +55,7 @@ class Sync:
         self._source = SegmentSource(self._warehouse, source_config(settings))
 
     def __enter__(self) -> Self:
-        """Return this object; it is closed at the end of the block."""
+        """Return this object; the end of the block closes it."""
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -62,7 +63,7 @@ class Sync:
         self.close()
 
     def close(self) -> None:
-        """Give all database connections back."""
+        """Close all database connections."""
         self._warehouse.close()
         self._state_database.close()
 
@@ -76,7 +77,7 @@ class Sync:
 
     @classmethod
     def check(cls, settings: Settings) -> CheckResult:
-        """Look at settings, warehouse, state and credentials; what is wrong is in the result. Writes nothing."""
+        """Look at settings, warehouse, state and credentials. Errors are in the result; writes nothing."""
         found = CheckResult(settings.describe())
         try:
             with cls(settings, read_only=True) as sync:
@@ -86,7 +87,7 @@ class Sync:
         return found
 
     def read_version(self) -> int:
-        """Return the version of the sync-state tables. Raises StateVersionError when they do not exist, or are not of this version."""
+        """Return the version of the sync-state tables. Raises StateVersionError when they are missing or of another version."""
         return require_version(self._state_database, self.settings.state_schema_name)
 
     def check_credentials(self) -> Answer:
@@ -98,17 +99,17 @@ class Sync:
         return plan_run(self._context(), options, samples)
 
     def run(self, options: RunOptions, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
-        """Do one run and say how it ended.
+        """Do one run and return how it ended.
 
-        Raises: ConfigurationError and LeaseHeldError, before anything was done. What stops a run later is in the result.
+        Raises: ConfigurationError and LeaseHeldError, before anything is sent. What stops a run later is in the result.
         """
         self.settings.require_credentials()
         return run_whole(self._context(), options, interrupt, listen or _ignore)
 
     def start(self, options: RunOptions, shards: int) -> StartedRun:
-        """Begin a run in at most so many shards, which several processes may then deliver; the lease stays with the run.
+        """Begin a run in at most `shards` shards, which several processes may then deliver. The run keeps the lease.
 
-        Raises: ConfigurationError and LeaseHeldError, before anything was done.
+        Raises: ConfigurationError and LeaseHeldError, before the run has begun.
         """
         self.settings.require_credentials()
         return start_shards(self._context(), options, shards)
@@ -122,7 +123,7 @@ class Sync:
         return finish_shards(self._context(), run_id, error, interrupted=interrupted)
 
     def accept(self, ids: Sequence[str] | None, *, dry_run: bool = False) -> int:
-        """Take calls in doubt as arrived, of these message or user ids, or all; returns how many."""
+        """Settle calls in doubt as sent: all, or those of these message or user ids. Returns how many."""
         state = self._state()
         if dry_run:
             return state.count_doubtful(ids)
@@ -132,9 +133,9 @@ class Sync:
     def prune(
         self, older_than: timedelta, interrupt: Interrupt, listen: Callable[[int], None] | None = None, *, dry_run: bool = False
     ) -> int:
-        """Take the detail out of calls settled longer ago than `older_than`; returns how many.
+        """Remove the detail of calls settled longer ago than `older_than`. Returns how many.
 
-        Raises: UsageError for an age within the lookback, whose rows are still in use.
+        Raises: UsageError for an age below the lookback, whose rows are still in use.
         """
         if older_than < self.settings.lookback:
             raise UsageError(f"--older-than must not be less than the lookback ({self.settings.lookback}): those rows are still in use")
@@ -147,7 +148,7 @@ class Sync:
             return prune(state, ledger, before, interrupt, listen or (lambda _pruned: None))
 
     def forget(self, user_id: str, interrupt: Interrupt, *, give_up: bool, dry_run: bool) -> Traces:
-        """Take a person out of the sync-state tables; returns what was known of them, nothing when there was nothing to do.
+        """Remove a person from the sync-state tables. Returns what was known before, which may be nothing.
 
         give_up: settle the person's failed calls as rejected instead of refusing.
         Raises: UsageError when calls of the person are not settled.
@@ -162,9 +163,9 @@ class Sync:
             return forget(person, state, ledger, interrupt, give_up=give_up)
 
     def audit(self, options: RunOptions) -> AuditReport:
-        """Compare warehouse and state for the period of a request with a `since`; writes nothing.
+        """Compare warehouse and sync-state from `since` to `until`, or to now. Writes nothing.
 
-        Raises: UsageError when the period ends before it begins.
+        Raises: UsageError for an empty period.
         """
         state = self._state()
         window = Window(None if isinstance(options.since, Beginning) else options.since, options.until or state.now())
@@ -184,17 +185,17 @@ class Sync:
         return self._state().count_sent(run_id)
 
     def read_attention(self, rows: int) -> tuple[dict[Status, int], list[dict[str, object]]]:
-        """Return how many calls of all runs are failed or in doubt, and those that have waited longest, at most `rows`."""
+        """Return how many calls of all runs are unsettled, and the failed and doubtful ones waiting longest, at most `rows`."""
         state = self._state()
         return state.count_unsettled(), state.read_attention(rows)
 
     def read_report(self, since: datetime | Beginning) -> Facts:
-        """Return what a report from a time on is made of."""
+        """Return the data of a report since a time."""
         begins = datetime.fromtimestamp(0, UTC) if isinstance(since, Beginning) else since.astimezone(UTC)
         return self._state().read_report(begins, f"{begins:%Y%m%dT%H%M%SZ}")
 
     def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
-        """Return everything known about a user id or a message id; `warehouse` looks there for calls no run has judged."""
+        """Return everything known about a user id or a message id. `warehouse`: look there for calls no run has judged."""
         return read_explanation(self._state(), self._source if warehouse else None, key, self.settings.lookback)
 
     def _state(self) -> State:
@@ -202,7 +203,7 @@ class Sync:
         return State(self._state_database)
 
     def _context(self, *, discover: bool = True) -> JobContext:
-        """Return all that a run works on, once the tables on both sides have been looked at."""
+        """Return the job context once the sync-state tables, and with `discover` the source, are checked."""
         state = self._state()
         if discover:
             self.discover()
@@ -210,4 +211,4 @@ class Sync:
 
 
 def _ignore(_progress: Progress) -> None:
-    """Hear of progress and do nothing."""
+    """Do nothing about progress."""

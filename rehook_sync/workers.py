@@ -30,26 +30,26 @@ _LOADED = ["rehook_sync.workers", "rehook_sync.rehook.client", "rehook_sync.reho
 def run_in_processes(
     settings: Settings, options: RunOptions, workers: int, interrupt: Interrupt, listen: Callable[[Progress], None]
 ) -> RunResult:
-    """Do one run in `workers` processes and return how it ended.
+    """Do one run in at most `workers` processes and return how it ended.
 
     Raises: as `Sync.run`; RunUnfinishedError when a process died before it could report its shard.
     """
     # The fork server has the modules loaded, and no threads or connections that a fork would break.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_LOADED)
-    forkserver.ensure_running()  # loads while this process plans
+    forkserver.ensure_running()  # loads while this process starts the run
     with Sync(settings) as sync:
-        plan = sync.start(options, workers)
-        listen(Progress(plan.run_id, plan.rows))
-        team = _Team(context, settings, plan.run_id, plan.shards)
-        error = team.watch(plan.rows, interrupt, listen)
-        result = sync.finish(plan.run_id, error, interrupted=interrupt.requested)
+        started = sync.start(options, workers)
+        listen(Progress(started.run_id, started.rows))
+        team = _Team(context, settings, started.run_id, started.shards)
+        error = team.watch(started.rows, interrupt, listen)
+        result = sync.finish(started.run_id, error, interrupted=interrupt.requested)
         notes = [*result.notes, *slowness_notes(team.progress.slowed, team.progress.lowest, settings.concurrency)]
-        return replace(result, recovered=plan.recovered, notes=notes)
+        return replace(result, recovered=started.recovered, notes=notes)
 
 
 class _Team:
-    """The worker processes, and what each last reported."""
+    """The worker processes, and the last report of each."""
 
     def __init__(self, context: ForkServerContext, settings: Settings, run_id: str, shards: tuple[int, ...]) -> None:
         self._run_id = run_id
@@ -66,13 +66,13 @@ class _Team:
     def watch(self, rows_total: int, interrupt: Interrupt, listen: Callable[[Progress], None]) -> RehookSyncError | None:
         """Report progress until all processes have ended; return the first error.
 
-        An interrupt or an error stops all processes: what stops one stops all.
+        An interrupt, or an error in one process, stops all of them.
         """
         error: RehookSyncError | None = None
-        told = False
+        terminated = False
         while self._members:
-            if (interrupt.requested or error is not None) and not told:
-                told = True
+            if (interrupt.requested or error is not None) and not terminated:
+                terminated = True
                 self._terminate()
             for member in wait(list(self._members), timeout=_POLL_S):
                 said = self._hear(cast(Connection, member))
