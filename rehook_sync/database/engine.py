@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from rehook_sync.errors import ConflictError, DatabaseError, RehookSyncError, SettingsError, SourceError
+from rehook_sync.times import sortable_utc
 
 __all__ = ["Database", "open_database", "same_database", "utc_text"]
 
@@ -287,6 +288,7 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
+        connection.create_function("rehook_sync__utc", 1, _read_utc, deterministic=True)
         connection.execute("PRAGMA synchronous = FULL")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
@@ -302,6 +304,18 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
             _begin_writing(connection)
         else:
             connection.exec_driver_sql("BEGIN")
+
+
+def _read_utc(content: bytes) -> str | None:
+    """Return the time that a text of a SQLite file says, as `sortable_utc` does.
+
+    Shape:  content: the bytes of the text. As text SQLite would refuse to hand over what is no UTF-8, which ends the statement.
+    """
+    if 0 not in content:
+        return sortable_utc(content.decode("ascii", "replace"))
+    # Text of a file in UTF-16, or a NUL, where SQLite's own functions take a text to end.
+    encoding = "utf-16-be" if content[0] == 0 else "utf-16-le" if content[1:2] == b"\0" else "ascii"
+    return sortable_utc(content.decode(encoding, "replace").partition("\0")[0])
 
 
 def _begin_writing(connection: Connection) -> None:

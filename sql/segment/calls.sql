@@ -33,36 +33,13 @@ WITH looked_at AS (
 -- identifiers: cursor, times, id
 , timed AS (
     SELECT
-        z.*,
-        CASE
-            WHEN z.rehook_sync__c GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'
-                THEN SUBSTR(z.rehook_sync__c, 1, 10) || 'T' || SUBSTR(z.rehook_sync__c, 12, 8)
-                    || SUBSTR(RTRIM(SUBSTR(z.rehook_sync__c, 20), 'Z') || '000000', 1, 7) || '+00:00'
-            WHEN z.rehook_sync__c GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'
-                THEN COALESCE(
-                    STRFTIME('%Y-%m-%dT%H:%M:%S', SUBSTR(z.rehook_sync__c, 1, 19) || z.rehook_sync__cz),
-                    STRFTIME('%Y-%m-%dT%H:%M:%S', SUBSTR(z.rehook_sync__c, 1, 19) || SUBSTR(z.rehook_sync__cz, 1, 3) || ':' || SUBSTR(z.rehook_sync__cz || '00', 4, 2))
-                ) || SUBSTR(SUBSTR(z.rehook_sync__c, 20, LENGTH(z.rehook_sync__c) - 19 - LENGTH(z.rehook_sync__cz))
-                    || SUBSTR('.000000', MAX(LENGTH(z.rehook_sync__c) - 18 - LENGTH(z.rehook_sync__cz), 1)), 1, 7) || '+00:00'
-        END AS rehook_sync__received_at,
-        CASE
-            WHEN z.rehook_sync__o GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'
-                THEN SUBSTR(z.rehook_sync__o, 1, 10) || 'T' || SUBSTR(z.rehook_sync__o, 12, 8)
-                    || SUBSTR(RTRIM(SUBSTR(z.rehook_sync__o, 20), 'Z') || '000000', 1, 7) || '+00:00'
-            WHEN z.rehook_sync__o GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'
-                THEN COALESCE(
-                    STRFTIME('%Y-%m-%dT%H:%M:%S', SUBSTR(z.rehook_sync__o, 1, 19) || z.rehook_sync__oz),
-                    STRFTIME('%Y-%m-%dT%H:%M:%S', SUBSTR(z.rehook_sync__o, 1, 19) || SUBSTR(z.rehook_sync__oz, 1, 3) || ':' || SUBSTR(z.rehook_sync__oz || '00', 4, 2))
-                ) || SUBSTR(SUBSTR(z.rehook_sync__o, 20, LENGTH(z.rehook_sync__o) - 19 - LENGTH(z.rehook_sync__oz))
-                    || SUBSTR('.000000', MAX(LENGTH(z.rehook_sync__o) - 18 - LENGTH(z.rehook_sync__oz), 1)), 1, 7) || '+00:00'
-        END AS rehook_sync__occurred_at
+        r.*,
+        CASE TYPEOF(r.rehook_sync__c) WHEN 'text' THEN rehook_sync__utc(CAST(r.rehook_sync__c AS BLOB)) END AS rehook_sync__received_at,
+        CASE TYPEOF(r.rehook_sync__o) WHEN 'text' THEN rehook_sync__utc(CAST(r.rehook_sync__o AS BLOB)) END AS rehook_sync__occurred_at
     FROM (
-        SELECT r.*, LTRIM(SUBSTR(r.rehook_sync__c, 20), '.0123456789') AS rehook_sync__cz, LTRIM(SUBSTR(r.rehook_sync__o, 20), '.0123456789') AS rehook_sync__oz
-        FROM (
-            SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, CAST(t.:"id" AS TEXT) COLLATE BINARY AS rehook_sync__id
-            FROM looked_at AS t
-        ) AS r
-    ) AS z
+        SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, CAST(t.:"id" AS TEXT) COLLATE BINARY AS rehook_sync__id
+        FROM looked_at AS t
+    ) AS r
 )
 
 -- name: timed

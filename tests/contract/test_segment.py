@@ -248,6 +248,34 @@ def test_a_date_that_the_calendar_lacks_is_a_problem(sqlite_url: str, open_sourc
     assert found == {"feb": "received_at is not a time", "hour": "received_at is not a time", "m": None}
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le", "UTF-16be"])
+def test_odd_values_in_a_time_column_of_sqlite_do_not_stop_the_read(sqlite_url: str, open_source: OpenSource, encoding: str) -> None:
+    noon = "2026-11-01T12:00:00Z"
+    odd: dict[str, object] = {
+        "blob": noon.encode(),
+        "number": 2026,
+        "real": 1.5,
+        "none": None,
+        "kanji": "㈰㈶-11-01",
+        "text": noon,
+        "nul": noon + "\0x",
+    }
+    rows = [identify(name, "u", at(9), timestamp=value) for name, value in odd.items()] + [identify("bytes", "u"), identify("tail", "u")]
+    run_sql(sqlite_url, f"PRAGMA encoding = '{encoding}'", "CREATE TABLE any_table (id)")
+    make_warehouse(sqlite_url, {"identifies": rows, "tracks": []}, types={"identifies": {"timestamp": "blob", "received_at": "blob"}})
+    if encoding == "UTF-8":
+        run_sql(sqlite_url, "UPDATE identifies SET timestamp = CAST(x'323032362d31312d3031ff' AS TEXT) WHERE id = 'bytes'")
+        run_sql(sqlite_url, "UPDATE identifies SET timestamp = CAST(x'323032362d31312d303100ff' AS TEXT) WHERE id = 'tail'")
+    found = {
+        row.message_id: row.occurred_at for row in open_source(sqlite_url).read_window(Stream.IDENTIFIES, ALL, None) if not row.problem
+    }
+    midnight = NOON.replace(hour=0)
+    assert {name: found.get(name) for name in ("text", "nul", "none")} == {"text": NOON, "nul": NOON, "none": at(9)}
+    assert found.get("tail") == (midnight if encoding == "UTF-8" else NOON)
+    assert not found.keys() & {"blob", "number", "real", "kanji"}
+    assert ("bytes" in found) == (encoding != "UTF-8")
+
+
 def test_a_row_without_a_cursor_is_given_in_every_window_until_known(database_url: str, open_source: OpenSource) -> None:
     rows = [identify("lost", "u", at(5), received_at=None), identify("none", "u", None), identify("m", "u")]
     make_warehouse(database_url, {"identifies": rows, "tracks": []})
