@@ -45,7 +45,7 @@ class Catalog:
         """
         self._connection = connection
         self._dialect = dialect
-        self._queries = load_queries("segment", dialect)
+        self._queries = load_queries("warehouse", dialect)
         self.warnings: list[str] = []
         self.schema, self.tables = self._list_tables(schema, expected)
 

@@ -77,7 +77,7 @@ class SegmentSource:
         """Take note of where the source is; nothing is read yet."""
         self._database = database
         self._config = config
-        self._queries = load_queries("segment", database.dialect)
+        self._queries = load_queries("warehouse", database.dialect)
         self._layout: SourceLayout | None = None
         self._events: Mapping[str, Table] = {}
 

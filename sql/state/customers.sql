@@ -1,3 +1,5 @@
+-- Customers: what each last got, and who owns which referral code.
+
 -- name: read_customers
 -- does: gives what these customers last got
 -- dialect: postgresql
@@ -8,6 +10,14 @@ WHERE c.source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
 -- does: gives what these customers last got
 -- dialect: sqlite
 SELECT c.source_id, c.trait_hashes FROM sync_customers AS c WHERE c.source_id IN (SELECT value FROM json_each(:ids));
+
+-- name: explain_customer
+-- does: gives what is known of one customer, by user id or by a message id of theirs, without its hashes
+SELECT c.source_id, c.referral_code, c.first_sent_at, c.last_sent_at, c.last_message_id
+FROM sync_customers AS c
+WHERE c.source_id = :id
+    OR c.source_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id)
+ORDER BY CASE WHEN c.source_id = :id THEN 0 ELSE 1 END LIMIT 1;
 
 -- name: read_codes
 -- does: gives the referral codes of these users, and who owns these codes or has them at Rehook
@@ -69,42 +79,6 @@ WHERE sync_customers.source_id = r.source_id;
 UPDATE sync_customers SET accepted_code = r.referral_code
 FROM (SELECT value ->> 'source_id' AS source_id, value ->> 'referral_code' AS referral_code FROM json_each(:rows)) AS r
 WHERE sync_customers.source_id = r.source_id;
-
--- name: forget_open_claims
--- does: takes the codes back that an earlier run took for calls it never delivered
--- dialect: postgresql
-UPDATE sync_customers SET referral_code = NULL
-WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code)
-    AND source_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR source_id COLLATE "C" < CAST(:high_user AS text));
-
--- name: forget_open_claims
--- does: takes the codes back that an earlier run took for calls it never delivered
--- dialect: sqlite
-UPDATE sync_customers INDEXED BY sync_customers_open SET referral_code = NULL
-WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code)
-    AND source_id >= :low_user AND (:high_user IS NULL OR source_id < :high_user);
-
--- name: restore_accepted_codes
--- does: gives users whose code was taken back the one that Rehook has for them
--- dialect: postgresql
-UPDATE sync_customers SET referral_code = accepted_code
-WHERE referral_code IS NULL AND accepted_code IS NOT NULL
-    AND source_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR source_id COLLATE "C" < CAST(:high_user AS text))
-    AND NOT EXISTS (
-        SELECT 1 FROM sync_customers AS other
-        WHERE other.source_id <> sync_customers.source_id
-            AND (other.referral_code = sync_customers.accepted_code OR other.accepted_code = sync_customers.accepted_code));
-
--- name: restore_accepted_codes
--- does: gives users whose code was taken back the one that Rehook has for them
--- dialect: sqlite
-UPDATE sync_customers INDEXED BY sync_customers_freed SET referral_code = accepted_code
-WHERE referral_code IS NULL AND accepted_code IS NOT NULL
-    AND source_id >= :low_user AND (:high_user IS NULL OR source_id < :high_user)
-    AND NOT EXISTS (
-        SELECT 1 FROM sync_customers AS other
-        WHERE other.source_id <> sync_customers.source_id
-            AND (other.referral_code = sync_customers.accepted_code OR other.accepted_code = sync_customers.accepted_code));
 
 -- name: release_claim
 -- does: takes a code from its user again whose call did not arrive

@@ -1,3 +1,5 @@
+-- The lease of a run and those of its shards.
+
 -- name: acquire_lease
 -- does: takes the lease when it is free or expired, with the next fence; gives no row while another run holds it
 -- dialect: postgresql

@@ -1,3 +1,5 @@
+-- What is known of one person, and how it is taken out.
+
 -- name: count_person_calls
 -- does: counts the calls of one user by status
 SELECT status, count(*) AS n FROM sync_state WHERE user_id = :user_id GROUP BY status;

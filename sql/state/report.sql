@@ -1,3 +1,5 @@
+-- The rows of a report, all of one moment.
+
 -- name: report_calls
 -- does: counts the calls last decided by runs from one on, by stream, event, status and reason, with the time from arrival to delivery; small events are lumped
 -- dialect: postgresql

@@ -1,3 +1,5 @@
+-- The shards of a run.
+
 -- name: insert_shards
 -- does: writes down the parts of a run
 -- dialect: postgresql
@@ -26,7 +28,3 @@ UPDATE sync_shards
 SET status = :status, error = :error, finished_at = :finished_at, requests = requests + :requests,
     rows_identifies = rows_identifies + :rows_identifies, rows_tracks = rows_tracks + :rows_tracks
 WHERE run_id = :run_id AND shard = :shard;
-
--- name: count_reasons
--- does: counts the rows that a run rejected, by reason
-SELECT reason, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'rejected' GROUP BY reason;

@@ -17,7 +17,7 @@ import site, sys
 [site.addsitedir(each) for each in sys.argv[1:]]
 import rehook_sync
 from rehook_sync.database.queries import load_migrations, load_queries, sql_folder
-assert load_migrations("sqlite") and load_queries("state", "postgresql") and load_queries("segment", "sqlite")
+assert load_migrations("sqlite") and load_queries("state", "postgresql") and load_queries("warehouse", "sqlite")
 print(rehook_sync.__file__, sql_folder(), sep="\\n")
 """
 

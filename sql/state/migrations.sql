@@ -1,3 +1,5 @@
+-- Creating and upgrading the sync-state tables; the steps themselves are in sql/migrations.
+
 -- name: schema_exists
 -- does: tells whether the schema of the sync-state tables exists
 -- dialect: postgresql
@@ -39,13 +41,3 @@ SELECT coalesce(max(version), 0) FROM sync_migrations;
 -- name: record_migration
 -- does: notes that a migration has been applied
 INSERT INTO sync_migrations (version, name, applied_at) VALUES (:version, :name, :applied_at);
-
--- name: database_now
--- does: gives the database's clock; the only clock that leases and windows use
--- dialect: postgresql
-SELECT clock_timestamp();
-
--- name: database_now
--- does: gives the database's clock; the only clock that leases and windows use
--- dialect: sqlite
-SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', 'now');

@@ -1,0 +1,169 @@
+-- What is recorded of calls.
+
+-- name: known_ids
+-- does: gives which of these message ids have been judged, and what is recorded of them
+-- dialect: postgresql
+SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
+WHERE s.stream = :stream AND s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
+
+-- name: known_ids
+-- does: gives which of these message ids have been judged, and what is recorded of them
+-- dialect: sqlite
+SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
+WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM json_each(:ids) AS wanted);
+
+-- name: read_failed
+-- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
+-- dialect: postgresql
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND s.stream = :stream
+    AND (CAST(:reason AS text) IS NULL OR s.reason = CAST(:reason AS text)
+        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status IN ('failed', 'in_doubt', 'sending') AND same.status = 'failed' AND same.reason = CAST(:reason AS text)))
+    AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+        OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
+ORDER BY due_at, s.message_id;
+
+-- name: read_failed
+-- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
+-- dialect: sqlite
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s INDEXED BY sync_state_unsettled
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND s.stream = :stream
+    AND (:reason IS NULL OR s.reason = :reason
+        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status IN ('failed', 'in_doubt', 'sending') AND same.status = 'failed' AND same.reason = :reason))
+    AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
+ORDER BY due_at, s.message_id;
+
+-- name: read_rejected
+-- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
+-- dialect: postgresql
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s
+WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
+    AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
+    AND (s.reason = CAST(:reason AS text) OR (CAST(:reason AS text) IS NULL AND s.reason <> 'refused_by_rehook'))
+    AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+        OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
+ORDER BY due_at, s.message_id;
+
+-- name: read_rejected
+-- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
+-- dialect: sqlite
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s
+WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
+    AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
+    AND (s.reason = :reason OR (:reason IS NULL AND s.reason <> 'refused_by_rehook'))
+    AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
+ORDER BY due_at, s.message_id;
+
+-- name: count_doubtful
+-- does: counts the calls in doubt that are meant
+-- dialect: postgresql
+SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))));
+
+-- name: count_doubtful
+-- does: counts the calls in doubt that are meant
+-- dialect: sqlite
+SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)));
+
+-- name: accept_doubtful
+-- does: takes calls in doubt as arrived
+-- dialect: postgresql
+UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = now()
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
+RETURNING message_id;
+
+-- name: accept_doubtful
+-- does: takes calls in doubt as arrived
+-- dialect: sqlite
+UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
+RETURNING message_id;
+
+-- name: release_doubtful
+-- does: takes calls in doubt as not arrived, so that they are sent again
+-- dialect: postgresql
+UPDATE sync_state SET status = 'failed', detail = :detail
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
+RETURNING user_id;
+
+-- name: release_doubtful
+-- does: takes calls in doubt as not arrived, so that they are sent again
+-- dialect: sqlite
+UPDATE sync_state SET status = 'failed', detail = :detail
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
+RETURNING user_id;
+
+-- name: count_unsettled
+-- does: counts the failed calls and those in doubt, by status
+SELECT status, count(*) AS n FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status;
+
+-- name: count_recorded
+-- does: counts the recorded calls of a window by day and event
+-- dialect: postgresql
+SELECT CAST(CAST(s.received_at AS date) AS text) AS day, s.event, count(*) AS n FROM sync_state AS s
+WHERE s.stream = :stream AND (CAST(:low AS timestamptz) IS NULL OR s.received_at >= CAST(:low AS timestamptz)) AND s.received_at < :high
+GROUP BY 1, 2;
+
+-- name: count_recorded
+-- does: counts the recorded calls of a window by day and event
+-- dialect: sqlite
+SELECT substr(s.received_at, 1, 10) AS day, s.event, count(*) AS n FROM sync_state AS s
+WHERE s.stream = :stream AND (:low IS NULL OR s.received_at >= :low) AND s.received_at < :high
+GROUP BY 1, 2;
+
+-- name: count_by_status
+-- does: counts all rows ever judged, by stream, status and reason
+SELECT stream, status, reason, count(*) AS n FROM sync_state GROUP BY stream, status, reason ORDER BY stream, status, reason;
+
+-- name: explain
+-- does: lists the rows of one user id or message id, oldest first
+SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
+    s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at
+FROM sync_state AS s WHERE s.user_id = :id
+UNION
+SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
+    s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at
+FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id
+ORDER BY occurred_at, stream, message_id;
+
+-- name: explain_related
+-- does: lists the call that carried a message, and what else of its user is not settled, oldest first
+SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
+    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
+FROM sync_state AS o
+WHERE o.stream = 'identifies'
+    AND o.message_id = (SELECT s.sent_as FROM sync_state AS s WHERE s.stream = 'identifies' AND s.message_id = :id)
+UNION
+SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
+    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
+FROM sync_state AS o
+WHERE o.status IN ('failed', 'in_doubt', 'sending') AND o.message_id <> :id
+    AND o.user_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id)
+ORDER BY occurred_at, stream, message_id;
+
+-- name: prune_page
+-- does: takes the detail out of settled calls older than a time, some at a time in key order; status and key stay for the diff
+UPDATE sync_state SET user_id = NULL, event = NULL, detail = NULL, http_status = NULL, payload_hash = NULL, sent_as = NULL
+WHERE (stream, message_id) IN (
+    SELECT old.stream, old.message_id FROM sync_state AS old
+    WHERE (old.stream, old.message_id) > (:stream, :message_id) AND old.settled_at < :before
+        AND (old.user_id IS NOT NULL OR old.event IS NOT NULL OR old.detail IS NOT NULL OR old.payload_hash IS NOT NULL)
+    ORDER BY old.stream, old.message_id LIMIT :rows)
+RETURNING stream, message_id;
+
+-- name: count_prunable
+-- does: counts the settled calls older than a time that still have detail
+SELECT count(*) FROM sync_state
+WHERE settled_at < :before AND (user_id IS NOT NULL OR event IS NOT NULL OR detail IS NOT NULL OR payload_hash IS NOT NULL);
+
+-- name: read_attention
+-- does: lists calls that failed or are in doubt, those first that have waited longest
+SELECT stream, message_id, user_id, event, status, reason, detail, attempts, first_seen_at
+FROM v1_attention WHERE status IN ('failed', 'in_doubt')
+ORDER BY first_seen_at, stream, message_id LIMIT :rows;

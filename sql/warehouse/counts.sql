@@ -1,0 +1,33 @@
+-- How calls are counted.
+
+-- name: count_calls
+-- does: counts the ids of a window, and each call without an id
+-- dialect: sqlite
+SELECT COUNT(DISTINCT rehook_sync__id) + COUNT(*) - COUNT(rehook_sync__id)
+FROM calls
+WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last;
+
+-- name: count_calls
+-- does: counts the ids of a window, and each call without an id
+SELECT COUNT(DISTINCT rehook_sync__id) + COUNT(*) - COUNT(rehook_sync__id)
+FROM calls
+WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL;
+
+-- name: count_judged
+-- does: counts the ids of a window that sync_state has, by day, event and status, and by what sync_state says of day and event
+-- dialect: sqlite
+-- identifiers: recorded
+SELECT SUBSTR(ids.received_at, 1, 10) AS day, ids.event, known.status, SUBSTR(known.received_at, 1, 10) AS recorded_day,
+    known.event AS recorded_event, known.received_at >= :low AND known.received_at < :high AS recorded_within, COUNT(*) AS n
+FROM ids JOIN :"recorded" AS known ON known.stream = :stream AND known.message_id = ids.message_id
+GROUP BY 1, 2, 3, 4, 5, 6;
+
+-- name: count_judged
+-- does: counts the ids of a window that sync_state has, by day, event and status, and by what sync_state says of day and event
+-- dialect: postgresql
+-- identifiers: recorded
+SELECT CAST(CAST(ids.received_at AS date) AS text) AS day, ids.event, known.status,
+    CAST(CAST(known.received_at AS date) AS text) AS recorded_day, known.event AS recorded_event,
+    known.received_at >= :low AND known.received_at < :high AS recorded_within, COUNT(*) AS n
+FROM ids JOIN :"recorded" AS known ON known.stream = :stream AND known.message_id = ids.message_id
+GROUP BY 1, 2, 3, 4, 5, 6;

@@ -1,0 +1,48 @@
+-- The different ids of a window, each once, whatever copies of a call there are.
+-- `due_identifies` or `due_tracks` stands after `all_users`, and what follows reads `ids`.
+
+-- name: due_identifies
+-- does: gives each id of a window once, with its oldest time of arrival; the time NULL where it is unusable
+-- dialect: sqlite
+-- identifiers: id
+, ids AS (
+    SELECT CASE TYPEOF(:"id") WHEN 'blob' THEN NULL ELSE rehook_sync__id END AS message_id, MIN(rehook_sync__received_at) AS received_at, NULL AS event
+    FROM calls
+    WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last
+    GROUP BY 1
+)
+
+-- name: due_identifies
+-- does: gives each id of a window once, with its oldest time of arrival; the time NULL where it is unusable
+, ids AS (
+    SELECT rehook_sync__id AS message_id, MIN(rehook_sync__received_at) AS received_at, NULL AS event
+    FROM calls
+    WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL
+    GROUP BY rehook_sync__id
+)
+
+-- name: due_tracks
+-- does: gives each id of a window once, with its oldest time of arrival and its event
+-- dialect: sqlite
+-- identifiers: id, events
+, ids AS (
+    SELECT CASE TYPEOF(:"id") WHEN 'blob' THEN NULL ELSE rehook_sync__id END AS message_id, MIN(rehook_sync__received_at) AS received_at,
+        MIN(COALESCE(:"events")) AS event
+    FROM calls
+    WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last
+    GROUP BY 1
+)
+
+-- name: due_tracks
+-- does: gives each id of a window once, with its oldest time of arrival and its event
+-- identifiers: events
+, ids AS (
+    SELECT rehook_sync__id AS message_id, MIN(rehook_sync__received_at) AS received_at, MIN(COALESCE(:"events")) AS event
+    FROM calls
+    WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL
+    GROUP BY rehook_sync__id
+)
+
+-- name: read_due
+-- does: reads the ids of a window; one NULL stands for all calls without an id
+SELECT message_id, received_at, event FROM ids;

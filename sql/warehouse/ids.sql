@@ -1,0 +1,63 @@
+-- Reading calls by their ids, and calls whose ids cannot be used.
+
+-- name: read_calls_by_id
+-- does: reads the calls with these ids, oldest first
+-- dialect: sqlite
+-- identifiers: columns, key
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE :"key" IN (SELECT wanted.value FROM json_each(:ids) AS wanted)
+ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at), rehook_sync__id;
+
+-- name: read_calls_by_id
+-- does: reads the calls with these ids, oldest first
+-- dialect: postgresql
+-- identifiers: columns, key
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE :"key" = ANY(:ids)
+ORDER BY rehook_sync__occurred_at, rehook_sync__id COLLATE "C";
+
+-- name: read_calls_by_id
+-- does: reads the calls with these ids, oldest first
+-- identifiers: columns, key
+-- expanding: ids
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE :"key" IN :ids
+ORDER BY rehook_sync__occurred_at, rehook_sync__id;
+
+-- name: read_nameless_calls
+-- does: reads the calls that have no id
+-- identifiers: columns
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE rehook_sync__id IS NULL OR TRIM(rehook_sync__id) = ''
+ORDER BY rehook_sync__occurred_at;
+
+-- name: read_unusable_ids
+-- does: reads the calls of a window without an id, and those whose ids cannot be used
+-- dialect: sqlite
+-- identifiers: columns, id
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last
+    AND (rehook_sync__id IS NULL OR TYPEOF(:"id") = 'blob' OR rehook_sync__id IN (SELECT odd.value FROM json_each(:ids) AS odd));
+
+-- name: read_unusable_ids
+-- does: reads the calls of a window without an id, and those whose ids cannot be used
+-- dialect: postgresql
+-- identifiers: columns
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE ((rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL)
+    AND (rehook_sync__id IS NULL OR rehook_sync__id = ANY(:ids));
+
+-- name: read_unusable_ids
+-- does: reads the calls of a window without an id, and those whose ids cannot be used
+-- identifiers: columns
+-- expanding: ids
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+FROM calls
+WHERE ((rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL)
+    AND (rehook_sync__id IS NULL OR rehook_sync__id IN :ids);

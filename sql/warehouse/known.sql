@@ -1,0 +1,42 @@
+-- Which calls are taken: all, or those that sync_state does not have.
+
+-- name: all_calls
+-- does: takes every call
+, due AS (SELECT * FROM timed)
+
+-- name: new_calls
+-- does: leaves out the calls that sync_state has for the same days, or for none; they stand side by side in an index
+-- dialect: sqlite
+-- identifiers: known
+, due AS (
+    SELECT * FROM timed
+    WHERE timed.rehook_sync__id IS NULL OR timed.rehook_sync__id NOT IN (
+        SELECT dated.message_id FROM :"known" AS dated WHERE dated.stream = :stream AND dated.received_at BETWEEN :low AND :high
+        UNION ALL
+        SELECT undated.message_id FROM :"known" AS undated WHERE undated.stream = :stream AND undated.received_at IS NULL
+    )
+)
+
+-- name: new_calls
+-- does: leaves out the calls that sync_state has for the same days, or for none; they stand side by side in an index
+-- identifiers: known
+, due AS (
+    SELECT * FROM timed
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM (
+            SELECT dated.message_id FROM :"known" AS dated WHERE dated.stream = :stream AND dated.received_at >= :low AND dated.received_at < :high
+            UNION ALL
+            SELECT undated.message_id FROM :"known" AS undated WHERE undated.stream = :stream AND undated.received_at IS NULL
+        ) AS judged
+        WHERE judged.message_id = timed.rehook_sync__id
+    )
+)
+
+-- name: unjudged_calls
+-- does: leaves out every call that sync_state has, looked up one by one
+-- identifiers: known
+, due AS (
+    SELECT * FROM timed
+    WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
+)
