@@ -1,12 +1,12 @@
 """Named queries out of `sql/`, loaded strictly: the only way SQL gets into this program.
 
 The header grammar is described in `sql/README.md`. Identifiers are filled in as `:"name"`, always quoted by
-the dialect; values are always bound.
+the dialect; values are always bound; words that differ between dialects stand as `{word}`.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.engine.interfaces import Dialect
 
+from rehook_sync.database.dialects import WITH_ARGUMENT, WORDS
 from rehook_sync.errors import InternalError
 
 __all__ = ["Identifier", "Migration", "Query", "Statements", "load_migrations", "load_queries", "split_statements", "sql_folder"]
@@ -24,20 +25,30 @@ Identifier = str | Sequence[str] | Sequence[Sequence[str]]
 
 _HEADER = re.compile(r"^--\s*(\w+):\s*(.*?)\s*$")
 _IDENTIFIER = re.compile(r':"(\w+)"')
-_KEYS = frozenset({"name", "does", "dialect", "identifiers", "expanding"})
+_WORD = re.compile(r"\{(\w+)(?:: ([^{}]+))?\}")
+_KEYS = frozenset({"name", "does", "dialect", "identifiers", "words", "expanding"})
 _DIALECTS = frozenset({"sqlite", "postgresql"})
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One named statement of one dialect (`any` when it serves all)."""
+    """One named statement of one dialect (`any` when it serves all).
+
+    Shape:  words: the dialect words in it, which `said` fills in.
+    """
 
     name: str
     does: str
     dialect: str
     identifiers: frozenset[str]
+    words: frozenset[str]
     expanding: frozenset[str]
     sql: str
+
+    def said(self, words: Mapping[str, str]) -> "Query":
+        """Return the query with what a dialect says for its words."""
+        sql = _WORD.sub(lambda found: words[found.group(1)].replace("{}", found.group(2) or ""), self.sql)
+        return replace(self, words=frozenset(), sql=sql)
 
     def text(self, dialect: Dialect, **identifiers: Identifier) -> TextClause:
         """Return the statement with its identifiers quoted for the dialect, ready to execute with bound values."""
@@ -105,7 +116,10 @@ def sql_folder() -> Traversable:
 
 @cache
 def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
-    """Return the queries of one folder of `sql/` by name, the dialect's own version before the general one."""
+    """Return the queries of one folder of `sql/` by name, the dialect's own version before the general one.
+
+    A query with a word that the dialect lacks is not there for it.
+    """
     wanted = dialect if dialect in _DIALECTS else "any"
     found: dict[tuple[str, str], Query] = {}
     for entry in sorted((sql_folder() / folder).iterdir(), key=lambda each: each.name):
@@ -114,7 +128,10 @@ def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
                 if (query.name, query.dialect) in found:
                     raise InternalError(f"sql/{folder}/{entry.name}: query {query.name} [{query.dialect}] is defined twice")
                 found[query.name, query.dialect] = query
-    return {name: query for (name, own), query in sorted(found.items()) if own == wanted or (own == "any" and (name, wanted) not in found)}
+    chosen = {
+        name: query for (name, own), query in sorted(found.items()) if own == wanted or (own == "any" and (name, wanted) not in found)
+    }
+    return {name: query.said(WORDS[wanted]) for name, query in chosen.items() if query.words <= WORDS[wanted].keys()}
 
 
 def parse_queries(content: str, where: str) -> Iterable[Query]:
@@ -142,13 +159,24 @@ def parse_queries(content: str, where: str) -> Iterable[Query]:
 def _query(header: Mapping[str, str], body: Sequence[str], where: str) -> Query:
     sql = "\n".join(body).strip().rstrip(";")
     dialect = header.get("dialect", "any")
-    names = frozenset(filter(None, re.split(r"[,\s]+", header.get("identifiers", ""))))
     if not sql or not header.get("does") or dialect not in _DIALECTS | {"any"}:
         raise InternalError(f"sql/{where}: query {header['name']} lacks a statement, a '-- does:' or a known dialect")
-    if names != frozenset(_IDENTIFIER.findall(sql)):
+    identifiers, words, expanding = (_names(header.get(key, "")) for key in ("identifiers", "words", "expanding"))
+    if identifiers != frozenset(_IDENTIFIER.findall(sql)):
         raise InternalError(f"sql/{where}: query {header['name']} declares other identifiers than it uses")
-    expanding = frozenset(filter(None, re.split(r"[,\s]+", header.get("expanding", ""))))
-    return Query(header["name"], header["does"], dialect, names, expanding, sql)
+    used = dict(_WORD.findall(sql))
+    if words != used.keys():
+        raise InternalError(f"sql/{where}: query {header['name']} declares other words than it uses")
+    known = WORDS[dialect] if dialect != "any" else frozenset().union(*WORDS.values())
+    if not words <= frozenset(known) or any(bool(argument) != (word in WITH_ARGUMENT) for word, argument in _WORD.findall(sql)):
+        raise InternalError(f"sql/{where}: query {header['name']} has a word that no dialect knows, or one without its argument")
+    if set("{}") & set(_WORD.sub("", sql)):
+        raise InternalError(f"sql/{where}: query {header['name']} has a brace that belongs to no word")
+    return Query(header["name"], header["does"], dialect, identifiers, words, expanding, sql)
+
+
+def _names(line: str) -> frozenset[str]:
+    return frozenset(filter(None, re.split(r"[,\s]+", line)))
 
 
 def load_migrations(dialect: str) -> tuple[Migration, ...]:

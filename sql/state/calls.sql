@@ -2,101 +2,58 @@
 
 -- name: known_ids
 -- does: gives which of these message ids have been judged, and what is recorded of them
--- dialect: postgresql
+-- words: ids
 SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
-WHERE s.stream = :stream AND s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
-
--- name: known_ids
--- does: gives which of these message ids have been judged, and what is recorded of them
--- dialect: sqlite
-SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
-WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM json_each(:ids) AS wanted);
+WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
 -- name: read_failed
 -- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
--- dialect: postgresql
+-- words: by_index, ids
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
-FROM sync_state AS s
+FROM sync_state AS s {by_index: sync_state_unsettled}
 WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND s.stream = :stream
     AND (CAST(:reason AS text) IS NULL OR s.reason = CAST(:reason AS text)
         OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status IN ('failed', 'in_doubt', 'sending') AND same.status = 'failed' AND same.reason = CAST(:reason AS text)))
-    AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
-        OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
-ORDER BY due_at, s.message_id;
-
--- name: read_failed
--- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
--- dialect: sqlite
-SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
-FROM sync_state AS s INDEXED BY sync_state_unsettled
-WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND s.stream = :stream
-    AND (:reason IS NULL OR s.reason = :reason
-        OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status IN ('failed', 'in_doubt', 'sending') AND same.status = 'failed' AND same.reason = :reason))
-    AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
+    AND (CAST(:ids AS text) IS NULL OR s.user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
+        OR s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
 ORDER BY due_at, s.message_id;
 
 -- name: read_rejected
 -- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
--- dialect: postgresql
+-- words: ids
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s
 WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
     AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
     AND (s.reason = CAST(:reason AS text) OR (CAST(:reason AS text) IS NULL AND s.reason <> 'refused_by_rehook'))
-    AND (CAST(:ids AS jsonb) IS NULL OR s.user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
-        OR s.message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
-ORDER BY due_at, s.message_id;
-
--- name: read_rejected
--- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
--- dialect: sqlite
-SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
-FROM sync_state AS s
-WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
-    AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
-    AND (s.reason = :reason OR (:reason IS NULL AND s.reason <> 'refused_by_rehook'))
-    AND (:ids IS NULL OR s.user_id IN (SELECT value FROM json_each(:ids)) OR s.message_id IN (SELECT value FROM json_each(:ids)))
+    AND (CAST(:ids AS text) IS NULL OR s.user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
+        OR s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
 ORDER BY due_at, s.message_id;
 
 -- name: count_doubtful
 -- does: counts the calls in doubt that are meant
--- dialect: postgresql
-SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
-    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))));
-
--- name: count_doubtful
--- does: counts the calls in doubt that are meant
--- dialect: sqlite
-SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)));
+-- words: ids
+SELECT count(*) FROM sync_state
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
+    AND (CAST(:ids AS text) IS NULL OR user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
+        OR message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted));
 
 -- name: accept_doubtful
 -- does: takes calls in doubt as arrived
--- dialect: postgresql
-UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = now()
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
-    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
-RETURNING message_id;
-
--- name: accept_doubtful
--- does: takes calls in doubt as arrived
--- dialect: sqlite
-UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
+-- words: now, ids
+UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = {now}
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
+    AND (CAST(:ids AS text) IS NULL OR user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
+        OR message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
 RETURNING message_id;
 
 -- name: release_doubtful
 -- does: takes calls in doubt as not arrived, so that they are sent again
--- dialect: postgresql
+-- words: ids
 UPDATE sync_state SET status = 'failed', detail = :detail
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (CAST(:ids AS jsonb) IS NULL OR user_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
-    OR message_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))
-RETURNING user_id;
-
--- name: release_doubtful
--- does: takes calls in doubt as not arrived, so that they are sent again
--- dialect: sqlite
-UPDATE sync_state SET status = 'failed', detail = :detail
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt' AND (:ids IS NULL OR user_id IN (SELECT value FROM json_each(:ids)) OR message_id IN (SELECT value FROM json_each(:ids)))
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
+    AND (CAST(:ids AS text) IS NULL OR user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
+        OR message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
 RETURNING user_id;
 
 -- name: count_unsettled

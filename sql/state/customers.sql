@@ -2,14 +2,8 @@
 
 -- name: read_customers
 -- does: gives what these customers last got
--- dialect: postgresql
-SELECT c.source_id, c.trait_hashes FROM sync_customers AS c
-WHERE c.source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
-
--- name: read_customers
--- does: gives what these customers last got
--- dialect: sqlite
-SELECT c.source_id, c.trait_hashes FROM sync_customers AS c WHERE c.source_id IN (SELECT value FROM json_each(:ids));
+-- words: ids
+SELECT c.source_id, c.trait_hashes FROM sync_customers AS c WHERE c.source_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
 -- name: explain_customer
 -- does: gives what is known of one customer, by user id or by a message id of theirs, without its hashes
@@ -43,42 +37,23 @@ SELECT c.source_id, c.referral_code, c.accepted_code FROM sync_customers AS c WH
 
 -- name: clear_codes
 -- does: frees the codes that claims replace, before the claims are written
--- dialect: postgresql
-UPDATE sync_customers SET referral_code = NULL
-WHERE source_id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)));
-
--- name: clear_codes
--- does: frees the codes that claims replace, before the claims are written
--- dialect: sqlite
-UPDATE sync_customers SET referral_code = NULL WHERE source_id IN (SELECT value FROM json_each(:ids));
+-- words: ids
+UPDATE sync_customers SET referral_code = NULL WHERE source_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
 -- name: write_claims
 -- does: gives referral codes to their users
--- dialect: postgresql
+-- words: rows
+-- SQLite reads ON CONFLICT after a SELECT only when WHERE stands between.
 INSERT INTO sync_customers (source_id, referral_code)
-SELECT source_id, referral_code FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (source_id text, referral_code text)
-ON CONFLICT (source_id) DO UPDATE SET referral_code = excluded.referral_code;
-
--- name: write_claims
--- does: gives referral codes to their users
--- dialect: sqlite
-INSERT INTO sync_customers (source_id, referral_code)
-SELECT value ->> 'source_id', value ->> 'referral_code' FROM json_each(:rows) WHERE true
+SELECT r.value ->> 'source_id', r.value ->> 'referral_code' FROM {rows: :rows} AS r WHERE true
 ON CONFLICT (source_id) DO UPDATE SET referral_code = excluded.referral_code;
 
 -- name: accept_claims
 -- does: notes the referral codes that Rehook accepted
--- dialect: postgresql
-UPDATE sync_customers SET accepted_code = r.referral_code
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (source_id text, referral_code text)
-WHERE sync_customers.source_id = r.source_id;
-
--- name: accept_claims
--- does: notes the referral codes that Rehook accepted
--- dialect: sqlite
-UPDATE sync_customers SET accepted_code = r.referral_code
-FROM (SELECT value ->> 'source_id' AS source_id, value ->> 'referral_code' AS referral_code FROM json_each(:rows)) AS r
-WHERE sync_customers.source_id = r.source_id;
+-- words: rows
+UPDATE sync_customers SET accepted_code = claim.referral_code
+FROM (SELECT r.value ->> 'source_id' AS source_id, r.value ->> 'referral_code' AS referral_code FROM {rows: :rows} AS r) AS claim
+WHERE sync_customers.source_id = claim.source_id;
 
 -- name: release_claim
 -- does: takes a code from its user again whose call did not arrive

@@ -2,48 +2,24 @@
 
 -- name: acquire_lease
 -- does: takes the lease when it is free or expired, with the next fence; gives no row while another run holds it
--- dialect: postgresql
-INSERT INTO sync_lease (name, owner, run_id, fence, expires_at)
-VALUES (:name, :owner, :run_id, 1, clock_timestamp() + make_interval(secs => :ttl_s))
+-- words: clock, clock_plus
+INSERT INTO sync_lease (name, owner, run_id, fence, expires_at) VALUES (:name, :owner, :run_id, 1, {clock_plus: :ttl_s})
 ON CONFLICT (name) DO UPDATE
     SET owner = excluded.owner, run_id = excluded.run_id, fence = sync_lease.fence + 1, expires_at = excluded.expires_at
-    WHERE sync_lease.expires_at <= clock_timestamp()
-RETURNING fence;
-
--- name: acquire_lease
--- does: takes the lease when it is free or expired, with the next fence; gives no row while another run holds it
--- dialect: sqlite
-INSERT INTO sync_lease (name, owner, run_id, fence, expires_at)
-VALUES (:name, :owner, :run_id, 1, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || :ttl_s || ' seconds'))
-ON CONFLICT (name) DO UPDATE
-    SET owner = excluded.owner, run_id = excluded.run_id, fence = sync_lease.fence + 1, expires_at = excluded.expires_at
-    WHERE sync_lease.expires_at <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+    WHERE sync_lease.expires_at <= {clock}
 RETURNING fence;
 
 -- name: renew_lease
 -- does: proves inside a transaction that the lease is still ours and extends it; gives no row when it is lost
--- dialect: postgresql
-UPDATE sync_lease SET expires_at = clock_timestamp() + make_interval(secs => :ttl_s)
-WHERE name = :name AND owner = :owner AND fence = :fence
-RETURNING fence;
-
--- name: renew_lease
--- does: proves inside a transaction that the lease is still ours and extends it; gives no row when it is lost
--- dialect: sqlite
-UPDATE sync_lease SET expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || :ttl_s || ' seconds')
+-- words: clock_plus
+UPDATE sync_lease SET expires_at = {clock_plus: :ttl_s}
 WHERE name = :name AND owner = :owner AND fence = :fence
 RETURNING fence;
 
 -- name: release_lease
 -- does: gives the lease back; the fence stays, so that no later holder ever gets the same one
--- dialect: postgresql
-UPDATE sync_lease SET owner = NULL, run_id = NULL, expires_at = clock_timestamp()
-WHERE name = :name AND owner = :owner AND fence = :fence;
-
--- name: release_lease
--- does: gives the lease back; the fence stays, so that no later holder ever gets the same one
--- dialect: sqlite
-UPDATE sync_lease SET owner = NULL, run_id = NULL, expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+-- words: clock
+UPDATE sync_lease SET owner = NULL, run_id = NULL, expires_at = {clock}
 WHERE name = :name AND owner = :owner AND fence = :fence;
 
 -- name: read_lease
@@ -51,49 +27,34 @@ WHERE name = :name AND owner = :owner AND fence = :fence;
 SELECT name, owner, run_id, fence, expires_at FROM sync_lease WHERE name = :name;
 
 -- name: retire_shards
--- does: takes the leases of all shards from whoever still has them, so that parts of an earlier run can record nothing more
--- dialect: postgresql
-UPDATE sync_lease SET owner = NULL, run_id = NULL, fence = fence + 1, expires_at = clock_timestamp() WHERE name <> 'run';
-
--- name: retire_shards
--- does: takes the leases of all shards from whoever still has them, so that parts of an earlier run can record nothing more
--- dialect: sqlite
-UPDATE sync_lease SET owner = NULL, run_id = NULL, fence = fence + 1, expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') WHERE name <> 'run';
+-- does: takes the leases of all shards from whoever still has them, so that shards of an earlier run can record nothing more
+-- words: clock
+UPDATE sync_lease SET owner = NULL, run_id = NULL, fence = fence + 1, expires_at = {clock} WHERE name <> 'run';
 
 -- name: renew_run
 -- does: extends the lease of the run that a shard belongs to; gives no row when another run took over
 -- dialect: postgresql
-UPDATE sync_lease SET expires_at = greatest(expires_at, clock_timestamp() + make_interval(secs => :ttl_s))
+-- words: clock_plus
+UPDATE sync_lease SET expires_at = greatest(expires_at, {clock_plus: :ttl_s})
 WHERE name = 'run' AND run_id = :run_id
 RETURNING fence;
 
 -- name: renew_run
 -- does: extends the lease of the run that a shard belongs to; gives no row when another run took over
 -- dialect: sqlite
-UPDATE sync_lease SET expires_at = max(expires_at, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || :ttl_s || ' seconds'))
+-- words: clock_plus
+UPDATE sync_lease SET expires_at = max(expires_at, {clock_plus: :ttl_s})
 WHERE name = 'run' AND run_id = :run_id
 RETURNING fence;
 
 -- name: resume_run
 -- does: hands the lease of a run to another process of the same run, with the next fence; gives no row when another run took over
--- dialect: postgresql
-UPDATE sync_lease SET owner = :owner, fence = fence + 1, expires_at = clock_timestamp() + make_interval(secs => :ttl_s)
-WHERE name = 'run' AND run_id = :run_id
-RETURNING fence;
-
--- name: resume_run
--- does: hands the lease of a run to another process of the same run, with the next fence; gives no row when another run took over
--- dialect: sqlite
-UPDATE sync_lease SET owner = :owner, fence = fence + 1, expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || :ttl_s || ' seconds')
+-- words: clock_plus
+UPDATE sync_lease SET owner = :owner, fence = fence + 1, expires_at = {clock_plus: :ttl_s}
 WHERE name = 'run' AND run_id = :run_id
 RETURNING fence;
 
 -- name: let_go_of_run
--- does: lets any other run begin at once, while the parts of this one may still go on as long as none has
--- dialect: postgresql
-UPDATE sync_lease SET owner = NULL, expires_at = clock_timestamp() WHERE name = 'run' AND run_id = :run_id;
-
--- name: let_go_of_run
--- does: lets any other run begin at once, while the parts of this one may still go on as long as none has
--- dialect: sqlite
-UPDATE sync_lease SET owner = NULL, expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') WHERE name = 'run' AND run_id = :run_id;
+-- does: lets any other run begin at once, while the shards of this one may still go on as long as none has
+-- words: clock
+UPDATE sync_lease SET owner = NULL, expires_at = {clock} WHERE name = 'run' AND run_id = :run_id;

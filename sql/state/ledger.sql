@@ -10,16 +10,17 @@ SELECT NULL AS name, NULL AS owner, NULL AS fence, NULL AS ttl_s, NULL AS run_id
 -- name: batch_trigger
 -- does: does with a batch what `write_batch` says; it fails as a whole when the lease is lost or, being strict, when not every outcome or mark took
 -- dialect: sqlite
+-- words: now, clock_plus
 CREATE TEMP TRIGGER sync_batch_written INSTEAD OF INSERT ON sync_batch
 BEGIN
-    UPDATE sync_lease SET expires_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || NEW.ttl_s || ' seconds')
+    UPDATE sync_lease SET expires_at = {clock_plus: NEW.ttl_s}
     WHERE name = NEW.name AND owner = NEW.owner AND fence = NEW.fence;
     SELECT RAISE(ABORT, 'the lease is lost') WHERE changes() = 0;
 
     UPDATE sync_state
     SET status = r.value ->> 2, reason = r.value ->> 3, detail = r.value ->> 4, http_status = r.value ->> 5, attempts = r.value ->> 6,
         sent_as = r.value ->> 7,
-        settled_at = CASE WHEN r.value ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
+        settled_at = CASE WHEN r.value ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN {now} END
     FROM json_each(NEW.outcomes) AS r
     WHERE sync_state.stream = r.value ->> 0 AND sync_state.message_id = r.value ->> 1 AND sync_state.status IN ('failed', 'sending');
     SELECT RAISE(ABORT, 'a mark is gone') WHERE NEW.strict AND changes() <> json_array_length(NEW.outcomes);
@@ -27,8 +28,8 @@ BEGIN
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
         payload_hash, sent_as, run_id, first_seen_at, settled_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-        value ->> 6, value ->> 7, value ->> 12, NEW.run_id, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'),
-        CASE WHEN value ->> 8 IN ('sent', 'unchanged', 'merged', 'rejected') THEN strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') END
+        value ->> 6, value ->> 7, value ->> 12, NEW.run_id, {now},
+        CASE WHEN value ->> 8 IN ('sent', 'unchanged', 'merged', 'rejected') THEN {now} END
     FROM json_each(NEW.entries) WHERE true
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
@@ -38,7 +39,7 @@ BEGIN
 
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 'sending', value ->> 6, value ->> 7, NEW.run_id,
-        strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+        {now}
     FROM json_each(NEW.marks) WHERE true
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL, attempts = excluded.attempts,
@@ -49,8 +50,8 @@ BEGIN
     SELECT RAISE(ABORT, 'a mark did not take') WHERE NEW.strict AND changes() <> json_array_length(NEW.marks);
 
     INSERT INTO sync_customers (source_id, trait_hashes, first_sent_at, last_sent_at, last_message_id, accepted_code)
-    SELECT value ->> 0, value ->> 1, iif(value ->> 3, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL),
-        iif(value ->> 3, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL), value ->> 2, value ->> 4
+    SELECT value ->> 0, value ->> 1, iif(value ->> 3, {now}, NULL),
+        iif(value ->> 3, {now}, NULL), value ->> 2, value ->> 4
     FROM json_each(NEW.customers) WHERE true
     ON CONFLICT (source_id) DO UPDATE
         SET trait_hashes = excluded.trait_hashes, first_sent_at = coalesce(sync_customers.first_sent_at, excluded.first_sent_at),
@@ -127,54 +128,31 @@ FROM held;
 
 -- name: read_marks
 -- does: tells which of these calls this run is sending for these users
--- dialect: postgresql
+-- words: rows
 SELECT s.stream, s.message_id
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, user_id text)
-JOIN sync_state AS s ON s.stream = r.stream AND s.message_id = r.message_id
-WHERE s.status = 'sending' AND s.run_id = :run_id AND s.user_id = r.user_id;
-
--- name: read_marks
--- does: tells which of these calls this run is sending for these users
--- dialect: sqlite
-SELECT s.stream, s.message_id
-FROM json_each(:rows) AS r CROSS JOIN sync_state AS s ON s.stream = r.value ->> 'stream' AND s.message_id = r.value ->> 'message_id'
-WHERE s.status = 'sending' AND s.run_id = :run_id AND s.user_id = r.value ->> 'user_id';
+FROM {rows: :rows} AS r CROSS JOIN sync_state AS s
+WHERE s.stream = r.value ->> 'stream' AND s.message_id = r.value ->> 'message_id'
+    AND s.status = 'sending' AND s.run_id = :run_id AND s.user_id = r.value ->> 'user_id';
 
 -- name: forget_marks
 -- does: takes back the marks of calls that provably never left and were new in this run
--- dialect: postgresql
+-- words: rows
 DELETE FROM sync_state
 WHERE status IN ('sending', 'failed') AND run_id = :run_id
-    AND (stream, message_id) IN (SELECT stream, message_id FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text));
-
--- name: forget_marks
--- does: takes back the marks of calls that provably never left and were new in this run
--- dialect: sqlite
-DELETE FROM sync_state
-WHERE status IN ('sending', 'failed') AND run_id = :run_id
-    AND (stream, message_id) IN (SELECT value ->> 'stream', value ->> 'message_id' FROM json_each(:rows));
+    AND (stream, message_id) IN (SELECT r.value ->> 'stream', r.value ->> 'message_id' FROM {rows: :rows} AS r);
 
 -- name: restore_prior
 -- does: gives calls that this run took up again, but never sent, their earlier record back
--- dialect: postgresql
+-- words: rows, now
 UPDATE sync_state
-SET status = r.status, reason = r.reason, detail = r.detail, http_status = r.http_status, attempts = r.attempts, run_id = r.run_id,
-    payload_hash = CASE WHEN r.status = 'rejected' THEN NULL ELSE payload_hash END,
-    settled_at = CASE WHEN r.status = 'rejected' THEN now() END
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, status text, reason text, detail text, http_status integer,
-    attempts integer, run_id text)
-WHERE sync_state.stream = r.stream AND sync_state.message_id = r.message_id AND sync_state.status IN ('sending', 'failed');
-
--- name: restore_prior
--- does: gives calls that this run took up again, but never sent, their earlier record back
--- dialect: sqlite
-UPDATE sync_state
-SET status = prior.status, reason = prior.reason, detail = prior.detail, http_status = prior.http_status, attempts = prior.attempts,
-    run_id = prior.run_id, payload_hash = iif(prior.status = 'rejected', NULL, payload_hash),
-    settled_at = iif(prior.status = 'rejected', strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), NULL)
-FROM (SELECT value ->> 'stream' AS stream, value ->> 'message_id' AS message_id,
-        value ->> 'status' AS status, value ->> 'reason' AS reason,
-        value ->> 'detail' AS detail, value ->> 'http_status' AS http_status, value ->> 'attempts' AS attempts,
-        value ->> 'run_id' AS run_id
-    FROM json_each(:rows)) AS prior
-WHERE sync_state.stream = prior.stream AND sync_state.message_id = prior.message_id AND sync_state.status IN ('sending', 'failed');
+SET status = previous.status, reason = previous.reason, detail = previous.detail, http_status = previous.http_status,
+    attempts = previous.attempts, run_id = previous.run_id,
+    payload_hash = CASE WHEN previous.status = 'rejected' THEN NULL ELSE payload_hash END,
+    settled_at = CASE WHEN previous.status = 'rejected' THEN {now} END
+FROM (
+    SELECT r.value ->> 'stream' AS stream, r.value ->> 'message_id' AS message_id, r.value ->> 'status' AS status,
+        r.value ->> 'reason' AS reason, r.value ->> 'detail' AS detail, CAST(r.value ->> 'http_status' AS integer) AS http_status,
+        CAST(r.value ->> 'attempts' AS integer) AS attempts, r.value ->> 'run_id' AS run_id
+    FROM {rows: :rows} AS r
+) AS previous
+WHERE sync_state.stream = previous.stream AND sync_state.message_id = previous.message_id AND sync_state.status IN ('sending', 'failed');

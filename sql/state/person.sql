@@ -18,29 +18,16 @@ SELECT run_id, error FROM sync_runs WHERE error IS NOT NULL;
 
 -- name: give_up_failed
 -- does: settles the failed calls of one user, so that nobody sends them
--- dialect: postgresql
-UPDATE sync_state SET status = 'rejected', reason = 'forgotten', run_id = :run_id, settled_at = now()
-WHERE user_id = :user_id AND status = 'failed';
-
--- name: give_up_failed
--- does: settles the failed calls of one user, so that nobody sends them
--- dialect: sqlite
-UPDATE sync_state SET status = 'rejected', reason = 'forgotten', run_id = :run_id, settled_at = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+-- words: now
+UPDATE sync_state SET status = 'rejected', reason = 'forgotten', run_id = :run_id, settled_at = {now}
 WHERE user_id = :user_id AND status = 'failed';
 
 -- name: write_details
 -- does: puts other details in the place of those of some calls
--- dialect: postgresql
-UPDATE sync_state SET detail = r.detail
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (stream text, message_id text, detail text)
-WHERE sync_state.stream = r.stream AND sync_state.message_id = r.message_id;
-
--- name: write_details
--- does: puts other details in the place of those of some calls
--- dialect: sqlite
-UPDATE sync_state SET detail = r.detail
-FROM (SELECT value ->> 'stream' AS stream, value ->> 'message_id' AS message_id, value ->> 'detail' AS detail FROM json_each(:rows)) AS r
-WHERE sync_state.stream = r.stream AND sync_state.message_id = r.message_id;
+-- words: rows
+UPDATE sync_state SET detail = other.detail
+FROM (SELECT r.value ->> 'stream' AS stream, r.value ->> 'message_id' AS message_id, r.value ->> 'detail' AS detail FROM {rows: :rows} AS r) AS other
+WHERE sync_state.stream = other.stream AND sync_state.message_id = other.message_id;
 
 -- name: write_run_error
 -- does: puts another text in the place of what stopped a run

@@ -2,77 +2,40 @@
 
 -- name: doubt_marked
 -- does: puts the events of a range of users that were in flight when a run died in doubt
--- dialect: postgresql
-UPDATE sync_state SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks'
-    AND user_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR user_id COLLATE "C" < CAST(:high_user AS text));
-
--- name: doubt_marked
--- does: puts the events of a range of users that were in flight when a run died in doubt
--- dialect: sqlite
-UPDATE sync_state INDEXED BY sync_state_unsettled SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks'
-    AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user);
+-- words: by_index, bytes_order
+UPDATE sync_state {by_index: sync_state_unsettled} SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks' AND user_id {bytes_order} >= :low_user
+    AND (CAST(:high_user AS text) IS NULL OR user_id {bytes_order} < CAST(:high_user AS text));
 
 -- name: fail_marked
 -- does: lets the next run repeat what was in flight when a run died, where repeating is safe
--- dialect: postgresql
-UPDATE sync_state SET status = 'failed', reason = 'network_error', detail = :detail
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
-    AND user_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR user_id COLLATE "C" < CAST(:high_user AS text));
-
--- name: fail_marked
--- does: lets the next run repeat what was in flight when a run died, where repeating is safe
--- dialect: sqlite
-UPDATE sync_state INDEXED BY sync_state_unsettled SET status = 'failed', reason = 'network_error', detail = :detail
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
-    AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user);
+-- words: by_index, bytes_order
+UPDATE sync_state {by_index: sync_state_unsettled} SET status = 'failed', reason = 'network_error', detail = :detail
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND user_id {bytes_order} >= :low_user
+    AND (CAST(:high_user AS text) IS NULL OR user_id {bytes_order} < CAST(:high_user AS text));
 
 -- name: forget_marked_customers
 -- does: forgets what those customers last got whose Identify call was in flight when a run died
--- dialect: postgresql
+-- words: by_index, bytes_order
 UPDATE sync_customers SET trait_hashes = NULL
-WHERE source_id IN (SELECT user_id FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies'
-    AND user_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR user_id COLLATE "C" < CAST(:high_user AS text)));
-
--- name: forget_marked_customers
--- does: forgets what those customers last got whose Identify call was in flight when a run died
--- dialect: sqlite
-UPDATE sync_customers SET trait_hashes = NULL
-WHERE source_id IN (SELECT user_id FROM sync_state INDEXED BY sync_state_unsettled WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies'
-    AND user_id >= :low_user AND (:high_user IS NULL OR user_id < :high_user));
+WHERE source_id IN (
+    SELECT user_id FROM sync_state {by_index: sync_state_unsettled}
+    WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies' AND user_id {bytes_order} >= :low_user
+        AND (CAST(:high_user AS text) IS NULL OR user_id {bytes_order} < CAST(:high_user AS text)));
 
 -- name: forget_open_claims
 -- does: takes the codes back that an earlier run took for calls it never delivered
--- dialect: postgresql
-UPDATE sync_customers SET referral_code = NULL
-WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code)
-    AND source_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR source_id COLLATE "C" < CAST(:high_user AS text));
-
--- name: forget_open_claims
--- does: takes the codes back that an earlier run took for calls it never delivered
--- dialect: sqlite
-UPDATE sync_customers INDEXED BY sync_customers_open SET referral_code = NULL
-WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code)
-    AND source_id >= :low_user AND (:high_user IS NULL OR source_id < :high_user);
+-- words: by_index, bytes_order
+UPDATE sync_customers {by_index: sync_customers_open} SET referral_code = NULL
+WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code) AND source_id {bytes_order} >= :low_user
+    AND (CAST(:high_user AS text) IS NULL OR source_id {bytes_order} < CAST(:high_user AS text));
 
 -- name: restore_accepted_codes
 -- does: gives users whose code was taken back the one that Rehook has for them
--- dialect: postgresql
-UPDATE sync_customers SET referral_code = accepted_code
-WHERE referral_code IS NULL AND accepted_code IS NOT NULL
-    AND source_id COLLATE "C" >= :low_user AND (CAST(:high_user AS text) IS NULL OR source_id COLLATE "C" < CAST(:high_user AS text))
-    AND NOT EXISTS (
-        SELECT 1 FROM sync_customers AS other
-        WHERE other.source_id <> sync_customers.source_id
-            AND (other.referral_code = sync_customers.accepted_code OR other.accepted_code = sync_customers.accepted_code));
-
--- name: restore_accepted_codes
--- does: gives users whose code was taken back the one that Rehook has for them
--- dialect: sqlite
-UPDATE sync_customers INDEXED BY sync_customers_freed SET referral_code = accepted_code
-WHERE referral_code IS NULL AND accepted_code IS NOT NULL
-    AND source_id >= :low_user AND (:high_user IS NULL OR source_id < :high_user)
+-- words: by_index, bytes_order
+UPDATE sync_customers {by_index: sync_customers_freed} SET referral_code = accepted_code
+WHERE referral_code IS NULL AND accepted_code IS NOT NULL AND source_id {bytes_order} >= :low_user
+    AND (CAST(:high_user AS text) IS NULL OR source_id {bytes_order} < CAST(:high_user AS text))
     AND NOT EXISTS (
         SELECT 1 FROM sync_customers AS other
         WHERE other.source_id <> sync_customers.source_id

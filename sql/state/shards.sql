@@ -1,17 +1,10 @@
 -- The shards of a run.
 
 -- name: insert_shards
--- does: writes down the parts of a run
--- dialect: postgresql
+-- does: writes down the shards of a run
+-- words: rows
 INSERT INTO sync_shards (run_id, shard, low_user, high_user, plan, status)
-SELECT :run_id, shard, low_user, high_user, :plan, :status
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (shard integer, low_user text, high_user text);
-
--- name: insert_shards
--- does: writes down the parts of a run
--- dialect: sqlite
-INSERT INTO sync_shards (run_id, shard, low_user, high_user, plan, status)
-SELECT :run_id, value ->> 'shard', value ->> 'low_user', value ->> 'high_user', :plan, :status FROM json_each(:rows);
+SELECT :run_id, CAST(r.value ->> 'shard' AS integer), r.value ->> 'low_user', r.value ->> 'high_user', :plan, :status FROM {rows: :rows} AS r;
 
 -- name: read_shards
 -- does: gives the parts of a run in order

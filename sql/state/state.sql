@@ -2,13 +2,8 @@
 
 -- name: database_now
 -- does: gives the database's clock; the only clock that leases and windows use
--- dialect: postgresql
-SELECT clock_timestamp();
-
--- name: database_now
--- does: gives the database's clock; the only clock that leases and windows use
--- dialect: sqlite
-SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', 'now');
+-- words: clock
+SELECT {clock};
 
 -- name: prefer_indexes
 -- does: lets this transaction find what is open by its indexes; the planner takes them for as large as their tables

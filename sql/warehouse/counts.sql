@@ -2,16 +2,10 @@
 
 -- name: count_calls
 -- does: counts the ids of a window, and each call without an id
--- dialect: sqlite
+-- words: in_window_or_null
 SELECT COUNT(DISTINCT rehook_sync__id) + COUNT(*) - COUNT(rehook_sync__id)
 FROM calls
-WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last;
-
--- name: count_calls
--- does: counts the ids of a window, and each call without an id
-SELECT COUNT(DISTINCT rehook_sync__id) + COUNT(*) - COUNT(rehook_sync__id)
-FROM calls
-WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL;
+WHERE {in_window_or_null: rehook_sync__received_at};
 
 -- name: count_judged
 -- does: counts the ids of a window that sync_state has, by day, event and status, and by what sync_state says of day and event

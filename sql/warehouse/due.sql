@@ -5,19 +5,21 @@
 -- does: gives each id of a window once, with its oldest time of arrival; the time NULL where it is unusable
 -- dialect: sqlite
 -- identifiers: id
+-- words: in_window_or_null
 , ids AS (
     SELECT CASE TYPEOF(:"id") WHEN 'blob' THEN NULL ELSE rehook_sync__id END AS message_id, MIN(rehook_sync__received_at) AS received_at, NULL AS event
     FROM calls
-    WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last
+    WHERE {in_window_or_null: rehook_sync__received_at}
     GROUP BY 1
 )
 
 -- name: due_identifies
 -- does: gives each id of a window once, with its oldest time of arrival; the time NULL where it is unusable
+-- words: in_window_or_null
 , ids AS (
     SELECT rehook_sync__id AS message_id, MIN(rehook_sync__received_at) AS received_at, NULL AS event
     FROM calls
-    WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL
+    WHERE {in_window_or_null: rehook_sync__received_at}
     GROUP BY rehook_sync__id
 )
 
@@ -25,21 +27,23 @@
 -- does: gives each id of a window once, with its oldest time of arrival and its event
 -- dialect: sqlite
 -- identifiers: id, events
+-- words: in_window_or_null
 , ids AS (
     SELECT CASE TYPEOF(:"id") WHEN 'blob' THEN NULL ELSE rehook_sync__id END AS message_id, MIN(rehook_sync__received_at) AS received_at,
         MIN(COALESCE(:"events")) AS event
     FROM calls
-    WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last
+    WHERE {in_window_or_null: rehook_sync__received_at}
     GROUP BY 1
 )
 
 -- name: due_tracks
 -- does: gives each id of a window once, with its oldest time of arrival and its event
 -- identifiers: events
+-- words: in_window_or_null
 , ids AS (
     SELECT rehook_sync__id AS message_id, MIN(rehook_sync__received_at) AS received_at, MIN(COALESCE(:"events")) AS event
     FROM calls
-    WHERE (rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL
+    WHERE {in_window_or_null: rehook_sync__received_at}
     GROUP BY rehook_sync__id
 )
 

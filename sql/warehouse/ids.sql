@@ -39,25 +39,28 @@ ORDER BY rehook_sync__occurred_at;
 -- does: reads the calls of a window without an id, and those whose ids cannot be used
 -- dialect: sqlite
 -- identifiers: columns, id
+-- words: in_window_or_null
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
-WHERE COALESCE(rehook_sync__received_at, :low) BETWEEN :low AND :last
+WHERE {in_window_or_null: rehook_sync__received_at}
     AND (rehook_sync__id IS NULL OR TYPEOF(:"id") = 'blob' OR rehook_sync__id IN (SELECT odd.value FROM json_each(:ids) AS odd));
 
 -- name: read_unusable_ids
 -- does: reads the calls of a window without an id, and those whose ids cannot be used
 -- dialect: postgresql
 -- identifiers: columns
+-- words: in_window_or_null
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
-WHERE ((rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL)
+WHERE {in_window_or_null: rehook_sync__received_at}
     AND (rehook_sync__id IS NULL OR rehook_sync__id = ANY(:ids));
 
 -- name: read_unusable_ids
 -- does: reads the calls of a window without an id, and those whose ids cannot be used
 -- identifiers: columns
+-- words: in_window_or_null
 -- expanding: ids
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
-WHERE ((rehook_sync__received_at >= :low AND rehook_sync__received_at < :high) OR rehook_sync__received_at IS NULL)
+WHERE {in_window_or_null: rehook_sync__received_at}
     AND (rehook_sync__id IS NULL OR rehook_sync__id IN :ids);

@@ -1,0 +1,43 @@
+"""What databases say in different words, as data: the words that named queries write as `{word}` or `{word: argument}`."""
+
+from collections.abc import Mapping
+
+__all__ = ["WITH_ARGUMENT", "WORDS"]
+
+_SQLITE = {
+    "now": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
+    "clock": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
+    "clock_plus": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '+' || {} || ' seconds')",
+    "ids": "json_each({})",
+    "rows": "json_each({})",
+    "bytes_order": "COLLATE BINARY",
+    "text_type": "text",
+    "in_window": "{} BETWEEN :low AND :last",
+    "in_window_or_null": "COALESCE({}, :low) BETWEEN :low AND :last",
+    "by_index": "INDEXED BY {}",
+}
+_POSTGRESQL = {
+    "now": "now()",
+    "clock": "clock_timestamp()",
+    "clock_plus": "clock_timestamp() + make_interval(secs => {})",
+    "ids": "jsonb_array_elements_text(CAST({} AS jsonb))",
+    "rows": "jsonb_array_elements(CAST({} AS jsonb))",
+    "bytes_order": 'COLLATE "C"',
+    "text_type": "text",
+    "in_window": "{} >= :low AND {} < :high",
+    "in_window_or_null": "(({} >= :low AND {} < :high) OR {} IS NULL)",
+    "by_index": "",
+}
+_OTHER = {
+    "bytes_order": "",
+    "text_type": "VARCHAR",
+    "in_window": _POSTGRESQL["in_window"],
+    "in_window_or_null": _POSTGRESQL["in_window_or_null"],
+}
+"""Of other warehouses, which are only read: what the sync-state tables alone need has no word here."""
+
+WORDS: Mapping[str, Mapping[str, str]] = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL, "any": _OTHER}
+"""Dialect -> word -> what stands for it, with `{}` where its argument goes."""
+
+WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index"})
+"""Words that are written `{word: argument}`; the others are written `{word}`."""

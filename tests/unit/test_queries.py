@@ -1,0 +1,50 @@
+"""The header grammar of named queries, and what dialects say in words of their own."""
+
+import pytest
+
+from rehook_sync.database.dialects import WITH_ARGUMENT, WORDS
+from rehook_sync.database.queries import parse_queries
+from rehook_sync.errors import InternalError
+
+HEAD = "-- name: q\n-- does: something\n"
+
+
+def test_both_databases_of_the_state_have_every_word() -> None:
+    assert WORDS["sqlite"].keys() == WORDS["postgresql"].keys() >= WORDS["any"].keys() | WITH_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql"),
+    [
+        ("sqlite", "SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') WHERE :id IN (SELECT value FROM json_each(:ids))"),
+        ("postgresql", "SELECT now() WHERE :id IN (SELECT value FROM jsonb_array_elements_text(CAST(:ids AS jsonb)))"),
+    ],
+)
+def test_a_word_is_what_the_dialect_says_for_it(dialect: str, sql: str) -> None:
+    (query,) = parse_queries(HEAD + "-- words: now, ids\nSELECT {now} WHERE :id IN (SELECT value FROM {ids: :ids});", "x.sql")
+    said = query.said(WORDS[dialect])
+    assert (said.sql, said.words) == (sql, frozenset())
+
+
+def test_an_argument_goes_wherever_the_word_needs_it() -> None:
+    (query,) = parse_queries(HEAD + '-- identifiers: a\n-- words: in_window\nSELECT {in_window: :"a"}', "x.sql")
+    assert query.said(WORDS["any"]).sql == 'SELECT :"a" >= :low AND :"a" < :high'
+    assert query.said(WORDS["sqlite"]).sql == 'SELECT :"a" BETWEEN :low AND :last'
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("SELECT {now}", "declares other words"),
+        ("-- words: now\nSELECT 1", "declares other words"),
+        ("-- words: today\nSELECT {today}", "no dialect knows"),
+        ("-- words: ids\nSELECT {ids}", "without its argument"),
+        ("-- words: now\nSELECT {now: 1}", "without its argument"),
+        ("SELECT '{'", "belongs to no word"),
+        ("SELECT {now:1}", "belongs to no word"),
+        ("-- words: now\nSELECT {now} {}", "belongs to no word"),
+    ],
+)
+def test_a_word_that_is_not_as_it_should_be_is_refused(content: str, complaint: str) -> None:
+    with pytest.raises(InternalError, match=complaint):
+        list(parse_queries(HEAD + content, "x.sql"))
