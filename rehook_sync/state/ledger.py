@@ -190,8 +190,8 @@ class Ledger:
             **self._holder,
             "run_id": self.run_id,
             "reopens": self.reopens,
-            "outcomes": storable_json([_update_row(outcome) for outcome in updates]),
-            "entries": storable_json([_insert_row(outcome) for outcome in inserts]),
+            "updates": storable_json([_update_row(outcome) for outcome in updates]),
+            "inserts": storable_json([_insert_row(outcome) for outcome in inserts]),
             "marks": storable_json([_mark_row(outcome) for outcome in marks]),
             "customers": customer_rows(customers),
         }
@@ -211,7 +211,7 @@ class Ledger:
             connection.execute(self._sql["forget_marks"], {"rows": storable_json(fresh), "run_id": self.run_id})
         earlier = [_previous_row(call) for call in calls if call.previous is not None]
         if earlier:
-            connection.execute(self._sql["restore_prior"], {"rows": storable_json(earlier)})
+            connection.execute(self._sql["restore_previous"], {"rows": storable_json(earlier)})
 
     def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
         """Return what these customers last got: user id -> trait hashes; users never sent are absent."""

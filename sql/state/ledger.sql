@@ -5,10 +5,10 @@
 -- dialect: sqlite
 CREATE TEMP VIEW sync_batch AS
 SELECT NULL AS name, NULL AS owner, NULL AS fence, NULL AS ttl_s, NULL AS run_id, NULL AS reopens, NULL AS strict,
-    NULL AS outcomes, NULL AS entries, NULL AS marks, NULL AS customers;
+    NULL AS updates, NULL AS inserts, NULL AS marks, NULL AS customers;
 
 -- name: batch_trigger
--- does: does with a batch what `write_batch` says; it fails as a whole when the lease is lost or, being strict, when not every outcome or mark took
+-- does: does with a batch what `write_batch` says; it fails as a whole when the lease is lost or, being strict, when not every update or mark took
 -- dialect: sqlite
 -- words: now, clock_plus
 CREATE TEMP TRIGGER sync_batch_written INSTEAD OF INSERT ON sync_batch
@@ -21,16 +21,16 @@ BEGIN
     SET status = r.value ->> 2, reason = r.value ->> 3, detail = r.value ->> 4, http_status = r.value ->> 5, attempts = r.value ->> 6,
         sent_as = r.value ->> 7,
         settled_at = CASE WHEN r.value ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN {now} END
-    FROM json_each(NEW.outcomes) AS r
+    FROM json_each(NEW.updates) AS r
     WHERE sync_state.stream = r.value ->> 0 AND sync_state.message_id = r.value ->> 1 AND sync_state.status IN ('failed', 'sending');
-    SELECT RAISE(ABORT, 'a mark is gone') WHERE NEW.strict AND changes() <> json_array_length(NEW.outcomes);
+    SELECT RAISE(ABORT, 'a mark is gone') WHERE NEW.strict AND changes() <> json_array_length(NEW.updates);
 
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
         payload_hash, sent_as, run_id, first_seen_at, settled_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
         value ->> 6, value ->> 7, value ->> 12, NEW.run_id, {now},
         CASE WHEN value ->> 8 IN ('sent', 'unchanged', 'merged', 'rejected') THEN {now} END
-    FROM json_each(NEW.entries) WHERE true
+    FROM json_each(NEW.inserts) WHERE true
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
             attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
@@ -61,34 +61,34 @@ BEGIN
 END;
 
 -- name: write_batch
--- does: writes a batch as one statement: proves and extends the lease, records outcomes of marked calls, other calls and customers, marks what is sent next
+-- does: writes a batch as one statement: proves and extends the lease, updates marked calls, inserts other calls and customers, marks what is sent next
 -- dialect: sqlite
-INSERT INTO sync_batch (name, owner, fence, ttl_s, run_id, reopens, strict, outcomes, entries, marks, customers)
-VALUES (:name, :owner, :fence, :ttl_s, :run_id, :reopens, :strict, :outcomes, :entries, :marks, :customers);
+INSERT INTO sync_batch (name, owner, fence, ttl_s, run_id, reopens, strict, updates, inserts, marks, customers)
+VALUES (:name, :owner, :fence, :ttl_s, :run_id, :reopens, :strict, :updates, :inserts, :marks, :customers);
 
 -- name: write_batch
--- does: writes a batch as one statement: proves and extends the lease, records outcomes of marked calls, other calls and customers, marks what is sent next; being strict, it fails as a whole when not every outcome or mark took; gives no row when the lease is lost
+-- does: writes a batch as one statement: proves and extends the lease, updates marked calls, inserts other calls and customers, marks what is sent next; being strict, it fails as a whole when not every update or mark took; gives no row when the lease is lost
 -- dialect: postgresql
 WITH held AS (
     UPDATE sync_lease SET expires_at = clock_timestamp() + make_interval(secs => :ttl_s)
     WHERE name = :name AND owner = :owner AND fence = :fence
     RETURNING fence
-), told AS (
+), updated AS (
     UPDATE sync_state AS s
     SET status = r ->> 2, reason = r ->> 3, detail = r ->> 4, http_status = CAST(r ->> 5 AS integer), attempts = CAST(r ->> 6 AS integer),
         sent_as = r ->> 7, settled_at = CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
-    FROM held, jsonb_array_elements(CAST(:outcomes AS jsonb)) AS r
+    FROM held, jsonb_array_elements(CAST(:updates AS jsonb)) AS r
     WHERE s.stream = r ->> 0 AND s.message_id = r ->> 1
         -- Not IN: the index of unsettled calls, full of marks that have ended, would be read for it.
         AND CASE s.status WHEN 'failed' THEN true WHEN 'sending' THEN true ELSE false END
     RETURNING 1
-), recorded AS (
+), inserted AS (
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
         payload_hash, sent_as, run_id, first_seen_at, settled_at)
     SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), r ->> 8, r ->> 9, r ->> 10,
         CAST(r ->> 11 AS integer), CAST(r ->> 6 AS integer), r ->> 7, r ->> 12, :run_id, now(),
         CASE WHEN r ->> 8 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
-    FROM held, jsonb_array_elements(CAST(:entries AS jsonb)) AS r
+    FROM held, jsonb_array_elements(CAST(:inserts AS jsonb)) AS r
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
             attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
@@ -106,7 +106,7 @@ WITH held AS (
         WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
             AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS DISTINCT FROM excluded.user_id)
     RETURNING 1
-), known AS (
+), customers AS (
     INSERT INTO sync_customers (source_id, trait_hashes, first_sent_at, last_sent_at, last_message_id, accepted_code)
     SELECT r ->> 0, r ->> 1, CASE WHEN CAST(r ->> 3 AS boolean) THEN now() END, CASE WHEN CAST(r ->> 3 AS boolean) THEN now() END, r ->> 2,
         r ->> 4
@@ -118,10 +118,10 @@ WITH held AS (
             accepted_code = coalesce(excluded.accepted_code, sync_customers.accepted_code)
 )
 SELECT CASE
-    WHEN CAST(:strict AS boolean) AND (SELECT count(*) FROM told) + (SELECT count(*) FROM marked)
-        <> jsonb_array_length(CAST(:outcomes AS jsonb)) + jsonb_array_length(CAST(:marks AS jsonb))
+    WHEN CAST(:strict AS boolean) AND (SELECT count(*) FROM updated) + (SELECT count(*) FROM marked)
+        <> jsonb_array_length(CAST(:updates AS jsonb)) + jsonb_array_length(CAST(:marks AS jsonb))
     -- No number: a statement has no other way to fail.
-    THEN CAST('an outcome or a mark did not take, fence ' || held.fence AS bigint)
+    THEN CAST('an update or a mark did not take, fence ' || held.fence AS bigint)
     ELSE held.fence
 END AS fence
 FROM held;
@@ -141,7 +141,7 @@ DELETE FROM sync_state
 WHERE status IN ('sending', 'failed') AND run_id = :run_id
     AND (stream, message_id) IN (SELECT r.value ->> 'stream', r.value ->> 'message_id' FROM {rows: :rows} AS r);
 
--- name: restore_prior
+-- name: restore_previous
 -- does: gives calls that this run took up again, but never sent, their earlier record back
 -- words: rows, now
 UPDATE sync_state

@@ -7,16 +7,16 @@ INSERT INTO sync_shards (run_id, shard, low_user, high_user, plan, status)
 SELECT :run_id, CAST(r.value ->> 'shard' AS integer), r.value ->> 'low_user', r.value ->> 'high_user', :plan, :status FROM {rows: :rows} AS r;
 
 -- name: read_shards
--- does: gives the parts of a run in order
+-- does: gives the shards of a run in order
 SELECT shard, low_user, high_user, plan, status, requests, rows_identifies, rows_tracks, error FROM sync_shards
 WHERE run_id = :run_id ORDER BY shard;
 
 -- name: begin_shard
--- does: notes that a part is at work
+-- does: notes that a shard is at work
 UPDATE sync_shards SET status = 'running', error = NULL, finished_at = NULL WHERE run_id = :run_id AND shard = :shard;
 
 -- name: finish_shard
--- does: notes how a part ended; requests and rows of several attempts add up
+-- does: notes how a shard ended; requests and rows of several attempts add up
 UPDATE sync_shards
 SET status = :status, error = :error, finished_at = :finished_at, requests = requests + :requests,
     rows_identifies = rows_identifies + :rows_identifies, rows_tracks = rows_tracks + :rows_tracks

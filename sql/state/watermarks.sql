@@ -14,7 +14,7 @@ SELECT (SELECT max(high_at) FROM seen) AS watermark, (SELECT min(low_at) FROM jo
     (SELECT count(*) FROM joined WHERE low_at IS NULL) AS unbounded;
 
 -- name: insert_watermark
--- does: records how far one run got in one stream; a run in parts that was taken up again got further
+-- does: records how far one run got in one stream; a run in shards that was taken up again got further
 INSERT INTO sync_watermarks (run_id, stream, low_at, high_at, rows_new, recorded_at)
 VALUES (:run_id, :stream, :low_at, :high_at, :rows_new, :recorded_at)
 ON CONFLICT (run_id, stream) DO UPDATE SET high_at = excluded.high_at, rows_new = excluded.rows_new, recorded_at = excluded.recorded_at;

@@ -17,7 +17,7 @@ EVERY_RUN = (
     "read_codes",
     "read_marks",
     "forget_marks",
-    "restore_prior",
+    "restore_previous",
     "batch_trigger",
     "accept_claims",
     "clear_codes",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from rehook_sync.database.dialects import WORDS
 from rehook_sync.database.queries import load_migrations, load_queries, split_statements, sql_folder
 
 from .source_tree import FUNCTIONS, ROOT, parse, read_strings, rooms
@@ -82,6 +83,12 @@ def test_migrations_are_the_same_for_both_dialects() -> None:
     for step in zip(*(load_migrations(dialect) for dialect in DIALECTS), strict=True):
         assert any(split_statements(each.sql) for each in step), step[0].name
     assert len(list((ROOT / "sql" / "migrations").iterdir())) == 2 * len(sqlite), "a file in sql/migrations has a name that is not loaded"
+
+
+def test_every_dialect_word_is_explained_and_used() -> None:
+    explained = re.findall(r"`\{(\w+)[^`]*\}`", (ROOT / "sql" / "README.md").read_text(encoding="utf-8").partition("### Dialect words")[2])
+    used = {word for path in (ROOT / "sql").glob("*/*.sql") for word in re.findall(r"\{(\w+)(?:: |\})", path.read_text(encoding="utf-8"))}
+    assert set(explained) == WORDS["sqlite"].keys() == used & WORDS["sqlite"].keys()
 
 
 def known_names() -> dict[str, str]:
