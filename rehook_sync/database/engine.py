@@ -3,41 +3,28 @@
 import logging
 import re
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
+from rehook_sync.database import postgresql, sqlite
 from rehook_sync.errors import ConflictError, DatabaseError, RehookSyncError, SettingsError, SourceError
-from rehook_sync.times import sortable_utc
 
 __all__ = ["Database", "open_database", "same_database", "utc_text"]
 
-_Values = ParamSpec("_Values")
-_Result = TypeVar("_Result")
 _PASSWORD = re.compile(r"://[^@\s]*@")
 _DATA_ERRORS = ("22", "23")
 """SQLSTATE classes whose messages quote values of rows."""
 _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
-_NO_FILE = (":memory:", "file:")
-_BUSY_TIMEOUT_S = 15.0
-_ASK_OFTEN = "PRAGMA busy_timeout = 5"
-_BE_PATIENT = "PRAGMA busy_timeout = 15000"
-"""In milliseconds, the same time."""
-_SWITCH_WAIT_S = 0.05
-_LOCK_TIMEOUT = f"{_BUSY_TIMEOUT_S:.0f}s"
 _CONNECT_TIMEOUT_S = 10
-_SET_SESSION = "SELECT set_config('idle_in_transaction_session_timeout', %s, false), set_config('default_transaction_isolation', %s, false)"
-"""A statement that is a transaction of its own has the session's isolation, not the one that SQLAlchemy gives its transactions."""
 
 for _name in ("sqlalchemy", "psycopg"):
     # What they cannot raise they log: without a listener Python would print it, traceback and all.
@@ -68,7 +55,7 @@ class Database:
     def exists(self) -> bool:
         """Tell whether there is anything to connect to: connecting would create a SQLite file that is missing."""
         path = self.engine.url.database
-        return self.dialect != "sqlite" or not path or path.startswith(_NO_FILE) or Path(path).exists()
+        return self.dialect != "sqlite" or not sqlite.is_file(path) or Path(path).exists()
 
     def as_stored(self, moment: datetime | None) -> datetime | str | None:
         """Return a time as the sync-state tables keep it: timestamptz, or fixed-width UTC text in SQLite."""
@@ -130,7 +117,7 @@ class Database:
         with self.gate():
             connection = self.engine.raw_connection()
             try:
-                _switch_to_wal(connection.cursor())
+                sqlite.switch_to_wal(connection.cursor())
             except sqlite3.Error as error:
                 raise DatabaseError(f"the database of {self.setting} failed: {one_line(error)}") from error
             finally:
@@ -174,7 +161,7 @@ class Writer:
                 with self._closed_on_error():
                     self._for_one = self._for_one or self._open(for_one=True)
                     with self._database.turn, self._for_one.begin():
-                        found = _insist(self._for_one.execute, statement, values)
+                        found = sqlite.insist(self._for_one.execute, statement, values)
                         return found.all() if found.returns_rows else None
             except DataError as error:
                 raise ConflictError(f"a statement for the database of {self._database.setting} refused: {one_line(error)}") from error
@@ -204,9 +191,9 @@ class Writer:
             for each in self._preparing:
                 connection.execute(each)
             if self._database.dialect == "postgresql":
-                connection.exec_driver_sql(_SET_SESSION, (_LOCK_TIMEOUT, "read committed"))
+                postgresql.prepare_single_statements(connection)
             elif for_one:
-                connection.exec_driver_sql(_ASK_OFTEN)
+                sqlite.ask_often(connection)
         connection.info.update(write=True, bounded=True, for_one=for_one)
         return connection
 
@@ -229,7 +216,7 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
             # What is written rests on locks. A stricter level, which a server may have by default, refuses what had to wait for one.
             options["isolation_level"] = "READ COMMITTED"
     elif parsed.get_backend_name() == "sqlite":
-        options["connect_args"] = {"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
+        options["connect_args"] = {"timeout": sqlite.BUSY_TIMEOUT_S, "check_same_thread": False}
     try:
         engine = create_engine(parsed, **options)
     except (NoSuchModuleError, ImportError) as error:
@@ -238,11 +225,11 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
     except (ArgumentError, TypeError) as error:
         raise SettingsError(f"{setting}: {one_line(error)}") from error
     if parsed.get_backend_name() == "sqlite":
-        _prepare_sqlite(engine, read_only=read_only)
+        sqlite.prepare(engine, read_only=read_only)
         if may_create and not read_only:
-            _create_private(engine, parsed.database)
+            sqlite.create_private(engine, parsed.database)
     elif search_path is not None:
-        _prepare_postgres_writer(engine, search_path)
+        postgresql.prepare_writer(engine, search_path)
     return Database(engine, setting)
 
 
@@ -280,106 +267,3 @@ def _parsed(url: str, setting: str) -> URL:
     if parsed.get_backend_name() != "sqlite" and (place.count("@") > 1 or "@" in query):
         raise SettingsError(f"{setting} has an @ that may belong to the password, so that part of it would pass for the host; {_ADVICE}")
     return parsed
-
-
-def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
-    """Take transactions into our own hands: a writer locks at once, a reader never writes."""
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
-        connection.create_function("rehook_sync__utc", 1, _read_utc, deterministic=True)
-        connection.execute("PRAGMA synchronous = FULL")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-        else:
-            # What is forgotten or pruned is overwritten in the file; without this it would stay there until the place is used again.
-            connection.execute("PRAGMA secure_delete = ON")
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        if connection.info.get("for_one"):
-            return
-        if connection.info.get("write"):
-            _begin_writing(connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
-
-
-def _read_utc(content: bytes) -> str | None:
-    """Return the time that a text of a SQLite file says, as `sortable_utc` does.
-
-    Shape:  content: the bytes of the text. As text SQLite would refuse to hand over what is no UTF-8, which ends the statement.
-    """
-    if 0 not in content:
-        return sortable_utc(content.decode("ascii", "replace"))
-    # Text of a file in UTF-16, or a NUL, where SQLite's own functions take a text to end.
-    encoding = "utf-16-be" if content[0] == 0 else "utf-16-le" if content[1:2] == b"\0" else "ascii"
-    return sortable_utc(content.decode(encoding, "replace").partition("\0")[0])
-
-
-def _begin_writing(connection: Connection) -> None:
-    """Lock the file at once."""
-    connection.exec_driver_sql(_ASK_OFTEN)
-    try:
-        _insist(connection.exec_driver_sql, "BEGIN IMMEDIATE")
-    finally:
-        connection.exec_driver_sql(_BE_PATIENT)
-
-
-def _insist(execute: Callable[_Values, _Result], *values: _Values.args, **named: _Values.kwargs) -> _Result:
-    """Do what needs the lock of a SQLite file, asking for it again and again.
-
-    By itself SQLite asks ever more seldom for a lock that others hold: of two that write all the time, one would hardly get it.
-    """
-    until = time.monotonic() + _BUSY_TIMEOUT_S
-    while True:
-        try:
-            return execute(*values, **named)
-        except OperationalError as error:
-            is_busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or time.monotonic() > until:
-                raise
-
-
-def _switch_to_wal(cursor: DBAPICursor) -> None:
-    """Switch, unless it is done. While others have the file open SQLite refuses at once instead of waiting."""
-    until = time.monotonic() + _BUSY_TIMEOUT_S
-    while cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(_SWITCH_WAIT_S)
-
-
-def _create_private(engine: Engine, path: str | None) -> None:
-    """Have a SQLite file that we create readable for its owner alone; one that is there keeps its permissions."""
-    if not path or path.startswith(_NO_FILE):
-        return
-
-    @event.listens_for(engine, "do_connect")
-    def connecting(*_: object) -> None:
-        with suppress(OSError):  # what is wrong with the path, SQLite says next
-            Path(path).touch(mode=0o600, exist_ok=False)
-
-
-def _prepare_postgres_writer(engine: Engine, schema: str) -> None:
-    """Find tables by the schema, and let no lock last for ever: a writer that stands still inside a transaction loses it."""
-    # Bound as a value: the dialect's own quoting would double the percent signs as well, which only a statement takes back.
-    quoted = '"{}"'.format(schema.replace('"', '""'))
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false)", (quoted, _LOCK_TIMEOUT))
-        # A plan kept from when the tables were empty reads them whole for ever.
-        cursor.execute("SET plan_cache_mode = force_custom_plan")
-        cursor.close()
-        connection.commit()
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        if connection.info.get("write") and not connection.info.get("bounded"):
-            connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (_LOCK_TIMEOUT,))
