@@ -21,6 +21,7 @@ WITH looked_at AS (
 -- does: gives each call its two times as text that sorts like time, in UTC with microseconds, and NULL for what is no time
 -- dialect: sqlite
 -- identifiers: cursor, times, id
+-- The function gets bytes: SQLite ends the statement rather than hand over text that is no UTF-8.
 , timed AS (
     SELECT
         r.*,
