@@ -45,6 +45,7 @@ __all__ = [
     "TrackProperties",
     "Trigger",
     "Window",
+    "user_order",
 ]
 
 
@@ -161,8 +162,8 @@ class Shard:
 
     def holds(self, user_id: str | None) -> bool:
         """Tell whether a user belongs to this shard. Calls without a user belong to the first."""
-        key = _bytes(user_id or "")
-        return _bytes(self.low) <= key and (self.high is None or key < _bytes(self.high))
+        key = user_order(user_id or "")
+        return user_order(self.low) <= key and (self.high is None or key < user_order(self.high))
 
 
 @dataclass(slots=True)
@@ -419,5 +420,6 @@ class Facts:
     attention: Sequence[Mapping[str, object]]
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def user_order(user_id: str) -> bytes:
+    """Return what user ids are ordered by: their UTF-8 bytes."""
+    return user_id.encode("utf-8", "surrogatepass")

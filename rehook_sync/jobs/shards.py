@@ -19,7 +19,7 @@ from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes
 from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, record_end, run_status
-from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Status, Stream, Window
+from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Status, Stream, Window, user_order
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -44,7 +44,7 @@ def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
     calls: Counter[str] = Counter()
     for first, number in tiles:
         calls[first] += number
-    starts = sorted(calls, key=_bytes)
+    starts = sorted(calls, key=user_order)
     share = calls.total() / max(most, 1)
     cuts, passed = [""], 0
     for place, first in enumerate(starts):
@@ -75,10 +75,6 @@ def read_bounds(text: str) -> RunBounds:
         windows[Stream(name)] = Window(_time(low), datetime.fromisoformat(high))
         newest[Stream(name)] = _time(last)
     return RunBounds(windows, newest)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _text(moment: datetime | None) -> str | None:
