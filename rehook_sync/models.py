@@ -254,7 +254,7 @@ class Claim:
 class Operation(NamedTuple):
     """One request to Rehook, or several Identify calls merged into one.
 
-    Shape:  body: JSON bytes.  calls: those it carries, oldest first; the last gives the request its message id.
+    Shape:  body: JSON bytes.  calls: those it carries, oldest first; the operation is recorded under the last.
             parts: of a merged request, one operation per call, sent one by one when the merged one is refused.
             trait_hashes: metadata key -> hash; empty for tracks.
             waits_for: message id of another user's Identify call, which frees the referral code wanted here.
@@ -271,7 +271,7 @@ class Operation(NamedTuple):
 
     @property
     def call(self) -> Call:
-        """The call that gives the request its message id."""
+        """Return the call that the operation is recorded under."""
         return self.calls[-1]
 
 
