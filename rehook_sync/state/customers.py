@@ -1,6 +1,6 @@
-"""What we know of customers: what each last got, and whose each referral code is.
+"""Customers: what was last sent to each, and who owns each referral code.
 
-All of it happens within a connection that the caller opened; what writes takes one that holds the lease.
+The caller opens the connection; for writing, one that holds the lease.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,18 +20,18 @@ class Customers:
     """Reads and writes `sync_customers`."""
 
     def __init__(self, sql: Statements) -> None:
-        """Take the statements of the state's folder."""
+        """Take the statements of `sql/state`."""
         self._sql = sql
 
     def read_hashes(self, connection: Connection, user_ids: Sequence[str]) -> dict[str, Mapping[str, str] | None]:
-        """Return what customers last got: user id -> trait hashes. Users never sent are absent."""
+        """Return user id -> hashes of the traits last sent, without users whose hashes are unknown."""
         rows = connection.execute(self._sql["read_customers"], {"ids": storable_json(user_ids)}).all()
         return {row.source_id: orjson.loads(row.trait_hashes) for row in rows if row.trait_hashes is not None}
 
     def read_codes(self, connection: Connection, user_ids: Sequence[str], codes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return whose these codes are and which codes these users have.
+        """Return who owns these codes and which codes these users own.
 
-        Shape:  user id -> code, as we have it; and code -> user id, as Rehook has it for users who have claimed another one since.
+        Shape:  user id -> code; and code -> user id, where the code that Rehook has for a user is no longer the user's own.
         """
         rows = connection.execute(self._sql["read_codes"], {"ids": storable_json(user_ids), "codes": storable_json(codes)}).all()
         owned = {row.source_id: row.referral_code for row in rows if row.referral_code is not None}
@@ -46,13 +46,13 @@ class Customers:
             connection.execute(self._sql["write_claims"], {"rows": _code_rows(newest)})
 
     def accept_codes(self, connection: Connection, claims: Iterable[Claim]) -> None:
-        """Note that Rehook has the codes claimed."""
+        """Record that Rehook accepted the codes."""
         newest = _newest_codes(claims)
         if newest:
             connection.execute(self._sql["accept_claims"], {"rows": _code_rows(newest)})
 
     def release_codes(self, connection: Connection, claims: Iterable[Claim]) -> None:
-        """Undo claims. All codes are freed before any is given back: one user's may be what another had before."""
+        """Undo claims. All codes are freed before any is given back: the code of one user may be the previous one of another."""
         release = self._sql["release_claim"]
         freed = [claim for claim in claims if connection.execute(release, {"user_id": claim.user_id, "code": claim.code}).rowcount]
         for claim in freed:
@@ -61,7 +61,7 @@ class Customers:
 
 
 def customer_rows(customers: Iterable[Customer]) -> str:
-    """Return the last record of each customer, with the last code that was accepted, as JSON for `write_batch`."""
+    """Return the newest record of each customer, with the newest accepted code, as JSON for `write_batch`."""
     newest: dict[str, Customer] = {}
     for customer in customers:
         before = newest.get(customer.user_id)

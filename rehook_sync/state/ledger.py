@@ -1,6 +1,6 @@
 """The lease and everything written under it: marks, outcomes, customers and referral codes.
 
-Each write begins by proving that the lease is still ours, in the same transaction: whoever lost it records nothing.
+Each write first proves, in the same transaction, that the lease is still ours: whoever lost it records nothing.
 """
 
 import os
@@ -29,15 +29,15 @@ Key = tuple[Stream, str]
 
 
 class Ledger:
-    """One holder of one lease, writing for one run or for one shard of its users.
+    """The holder of one lease, who writes for a run or for one of its shards.
 
-    Shape:  reopens: status of the rows this run may take up again, beside new ones.  shard: number of the shard, None for a whole run.
-    Units:  ttl_s: seconds the lease lasts after each write; the database's clock decides.
-    A shard has a lease of its own under the run's, which it renews as well: whoever takes the run over retires all its shards.
+    Shape:  reopens: status of calls that may be written again, besides failed and marked.  shard: its number, None for a whole run.
+    Units:  ttl_s: seconds the lease lasts after each write, by the database's clock.
+    A shard has its own lease and also renews the run's: whoever takes the run over retires all its shards.
     """
 
     def __init__(self, database: Database, run_id: str, ttl_s: float, shard: int | None = None) -> None:
-        """Prepare; nothing is taken before `acquire` or `resume`."""
+        """Prepare; the lease is taken by `acquire` or `resume`."""
         self.run_id = run_id
         self.reopens = Status.FAILED
         self._database = database
@@ -53,7 +53,7 @@ class Ledger:
         self._marked: set[Key] = set()
 
     def acquire(self) -> None:
-        """Take the lease. Raises LeaseHeldError, naming the holder, while another run, or another attempt of this shard, has it."""
+        """Take the lease. Raises LeaseHeldError, which names the holder, while another run or attempt of this shard has it."""
         asked_at = time.monotonic()
         with self._database.transaction() as connection:
             self._renew_run(connection, asked_at)
@@ -70,7 +70,7 @@ class Ledger:
         self._valid_until = asked_at + self._ttl_s
 
     def resume(self) -> None:
-        """Take the run's lease from another process of the same run. Raises LeaseLostError when another run has taken over."""
+        """Take the lease over from another process of the same run. Raises LeaseLostError when another run has it."""
         asked_at = time.monotonic()
         with self._database.transaction() as connection:
             fence = connection.execute(self._sql["resume_run"], {**self._holder, "run_id": self.run_id}).scalar()
@@ -80,11 +80,11 @@ class Ledger:
         self._valid_until = asked_at + self._ttl_s
 
     def release(self) -> None:
-        """Give the lease back; does nothing when it is lost already."""
+        """Release the lease; does nothing when it is already lost."""
         self._give_up("release_lease")
 
     def let_go(self) -> None:
-        """Let any other run begin, while shards of this one may still be taken up again as long as none has begun."""
+        """Let another run begin. Until one does, the shards of this run may go on."""
         self._give_up("let_go_of_run")
 
     def _give_up(self, how: str) -> None:
@@ -94,9 +94,9 @@ class Ledger:
         self._valid_until = 0.0
 
     def _renew_run(self, connection: Connection, now: float) -> None:
-        """Extend the lease of the whole run, now and then, while a shard of it is at work; always before the shard's own.
+        """Extend the run's lease, if this is a shard and a third of its time has passed; always before the shard's own.
 
-        Whoever takes a run over locks the rows in the same order, so that the two cannot wait for each other.
+        A takeover locks the rows in the same order, so there is no deadlock.
         """
         if self._run_is_due(now):
             if connection.execute(self._sql["renew_run"], {"ttl_s": self._ttl_s, "run_id": self.run_id}).scalar() is None:
@@ -115,11 +115,11 @@ class Ledger:
 
     @property
     def is_valid(self) -> bool:
-        """Tell, without asking the database, whether nobody else can have the lease by now."""
+        """Tell, without asking the database, whether the lease cannot have expired yet."""
         return time.monotonic() < self._valid_until
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Open a transaction that holds the lease. Raises LeaseLostError when another run took over."""
+        """Open a transaction that holds the lease. Raises LeaseLostError when it is lost."""
         return self._holding(self._database.transaction())
 
     @contextmanager
@@ -135,8 +135,7 @@ class Ledger:
     def write(self, batch: Batch) -> frozenset[Key]:
         """Write one batch, all or nothing; an empty one renews the lease. Safe to repeat.
 
-        Returns the calls whose mark did not take, because they are settled or another shard of the run is sending them:
-        these must not be sent.
+        Returns the calls that could not be marked and must not be sent: they are settled, or another shard is sending them.
         """
         newest = {(outcome.call.stream, outcome.call.message_id): outcome for outcome in batch.outcomes}
         is_plain = not (batch.restores or batch.accepted or batch.released or self._run_is_due(time.monotonic()))
@@ -151,9 +150,9 @@ class Ledger:
         return refused
 
     def _write_at_once(self, newest: Mapping[Key, Outcome], customers: Sequence[Customer]) -> frozenset[Key] | None:
-        """Write what a batch usually holds as one statement. When anything is not as expected nothing is written and None returned.
+        """Write the usual batch as one statement. If a row is not as expected, write nothing and return None.
 
-        What is marked needs no more than its outcome: half the work.
+        A call marked here is only updated, half the work of an insert.
         """
         marks = [outcome for outcome in newest.values() if outcome.status is Status.SENDING]
         others = [(key, outcome) for key, outcome in newest.items() if outcome.status is not Status.SENDING]
@@ -171,7 +170,7 @@ class Ledger:
         return frozenset()
 
     def _write_step_by_step(self, batch: Batch, newest: Mapping[Key, Outcome]) -> frozenset[Key]:
-        """Write any batch. Should a mark be gone, its outcome is written all the same."""
+        """Write any batch. An outcome is written even if its mark is gone."""
         marks = {key: outcome for key, outcome in newest.items() if outcome.status is Status.SENDING}
         inserts = [outcome for outcome in newest.values() if outcome.status is not Status.SENDING]
         with self._holding(self._writer.transaction()) as connection:
@@ -197,7 +196,7 @@ class Ledger:
         }
 
     def _find_refused(self, connection: Connection, marks: Mapping[Key, Outcome]) -> frozenset[Key]:
-        """Return the calls whose mark did not take."""
+        """Return the calls that could not be marked."""
         rows = storable_json(
             [{"stream": stream, "message_id": message_id, "user_id": mark.call.user_id} for (stream, message_id), mark in marks.items()]
         )
@@ -214,12 +213,12 @@ class Ledger:
             connection.execute(self._sql["restore_previous"], {"rows": storable_json(earlier)})
 
     def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
-        """Return what these customers last got: user id -> trait hashes; users never sent are absent."""
+        """Return user id -> hashes of the traits last sent, without users whose hashes are unknown."""
         with self._database.connect() as connection:
             return self._customers.read_hashes(connection, list(user_ids))
 
     def read_codes(self, user_ids: Iterable[str], codes: Iterable[str]) -> dict[str, str]:
-        """Return who owns these codes, and which codes these users own: user id -> code."""
+        """Return user id -> code, for these users and for the owners of these codes."""
         with self._database.connect() as connection:
             return self._customers.read_codes(connection, list(user_ids), list(codes))[0]
 
@@ -229,11 +228,10 @@ class Ledger:
         codes: Sequence[str],
         judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
     ) -> _Result:
-        """Judge claims against the owners of today and write those that hold.
+        """Judge claims against the current owners and write those that hold.
 
-        judge: user id -> code of all concerned, and code -> user id of those that Rehook has for a user who has claimed
-        another one by now; to the result and the claims to write. It may be called again when something changed meanwhile.
-        The first time nobody has to wait while it judges: what it has found is written only if the owners are still the same.
+        Shape:  judge: both results of `Customers.read_codes` -> the result and the claims to write.
+        It judges outside the transaction first, so that nobody waits, and again inside if the owners have changed since.
         """
         with self._database.connect() as connection:
             owners = self._customers.read_codes(connection, user_ids, codes)
@@ -246,14 +244,14 @@ class Ledger:
                 with self.transaction() as connection:
                     if attempt:
                         self._customers.release_codes(connection, tried)
-                    today = self._customers.read_codes(connection, user_ids, codes)
-                    if attempt or today != owners:
-                        result, claims = judge(*today)
+                    current = self._customers.read_codes(connection, user_ids, codes)
+                    if attempt or current != owners:
+                        result, claims = judge(*current)
                         claims = list(claims)
                         tried = [*tried, *claims]
                     self._customers.write_claims(connection, claims)
                 return result
-            except DatabaseError:  # another shard won a code, or the database failed for a moment; it may all the same be written
+            except DatabaseError:  # another shard won a code, or the database failed, perhaps after the commit
                 if wait_s is None:
                     raise
                 time.sleep(wait_s)
@@ -261,7 +259,7 @@ class Ledger:
 
 
 def owner_name() -> str:
-    """Return a name for this process that no other one has: host, process id and a random part."""
+    """Return a unique name for this process: host, process id and random digits."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 

@@ -1,4 +1,4 @@
-"""Creating and upgrading the sync-state tables: versioned steps, each whole or not at all, one process at a time."""
+"""Creating and upgrading the sync-state tables: versioned steps in one transaction, one process at a time."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,16 +24,16 @@ class Upgrade:
 
 
 def upgrade(database: Database, schema: str | None) -> Upgrade:
-    """Bring the sync-state tables to this code's version; safe to repeat and to run twice at once.
+    """Bring the sync-state tables to this code's version; safe to repeat and to run concurrently.
 
-    Raises: StateVersionError when the tables are newer than this code; nothing is touched then.
+    Raises: StateVersionError when the tables are newer than this code; nothing is changed.
     """
     queries = _queries(database)
     database.let_readers_in()
     with database.transaction() as connection:
         if database.dialect == "postgresql":
             connection.execute(queries["lock_migrations"])
-            # Looked up first: creating asks for a right on the database even where the schema exists.
+            # Looked up first: CREATE SCHEMA needs a privilege even if the schema exists.
             if not connection.execute(queries["schema_exists"], {"schema": schema or "public"}).scalar():
                 connection.execute(queries.fill("create_schema", schema=schema or "public"))
         connection.execute(queries["ensure_migrations_table"])
@@ -55,7 +55,7 @@ def _apply(connection: Connection, queries: Statements) -> Upgrade:
 
 
 def check_version(database: Database, schema: str | None) -> int | None:
-    """Return the version of the sync-state tables, or None when they were never created; writes nothing.
+    """Return the version of the sync-state tables, None when they do not exist. Writes nothing.
 
     Raises: StateVersionError when they are older or newer than this code.
     """
@@ -74,7 +74,7 @@ def check_version(database: Database, schema: str | None) -> int | None:
 
 
 def require_version(database: Database, schema: str | None) -> int:
-    """Return the version of the sync-state tables; writes nothing.
+    """Return the version of the sync-state tables. Writes nothing.
 
     Raises: StateVersionError when they do not exist, or are older or newer than this code.
     """

@@ -1,7 +1,7 @@
-"""What the sync-state tables hold of one person, and how it is taken out of them.
+"""Finding one person in the sync-state tables and removing them.
 
-A person is found by user id: in their calls, in their customer record, and by name or referral code in what was
-written about calls of others and about runs.
+Their calls and customer record are found by user id; the details of others' calls and the errors of runs are searched
+for the user id and the person's referral codes.
 """
 
 import re
@@ -23,11 +23,11 @@ _UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What is known of a person.
+    """What is recorded of a person.
 
-    Shape:  calls: status -> calls.  codes: their referral codes, as we and as Rehook know them.
+    Shape:  calls: status -> calls.  codes: the code they own and the one Rehook has for them.
             is_customer: whether there is a customer record.  mentions: calls of others whose detail names the person.
-            errors: runs whose error does.
+            errors: runs whose error names the person.
     """
 
     calls: Mapping[Status, int]
@@ -38,17 +38,20 @@ class Traces:
 
     @property
     def unsettled(self) -> dict[Status, int]:
-        """Return the calls that still hold work, by status."""
+        """Return the calls that are not settled, by status."""
         return {status: self.calls[status] for status in _UNSETTLED if self.calls.get(status)}
 
     def __bool__(self) -> bool:
-        """Tell whether anything is known."""
+        """Tell whether anything is recorded."""
         return bool(self.calls or self.is_customer or self.mentions or self.errors)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A text about a call, or about a run where `message_id` is None, without the person it named."""
+    """The text of a call or of a run, rewritten without the person.
+
+    Shape:  key: stream of the call, or run id.  message_id: None for a run.
+    """
 
     key: str
     message_id: str | None
@@ -65,7 +68,7 @@ class Person:
         self._sql = Statements("state", database.engine.dialect)
 
     def find(self) -> Traces:
-        """Return what is known of the person."""
+        """Return what is recorded of the person."""
         with self._database.connect() as connection:
             counts = connection.execute(self._sql["count_person_calls"], {"user_id": self.user_id}).all()
             customer = connection.execute(self._sql["read_person_codes"], {"user_id": self.user_id}).first()
@@ -74,9 +77,9 @@ class Person:
         return Traces({Status(row.status): row.n for row in counts}, codes, customer is not None, notes.count(False), notes.count(True))
 
     def read_notes(self, codes: Sequence[str]) -> Iterator[list[Note]]:
-        """Yield the texts about others' calls and about runs that name the person, rewritten; often an empty list.
+        """Yield the texts of others' calls and of runs that name the person, rewritten.
 
-        Reading goes through all details there are, and gives something for each some hundreds of them.
+        Reads every detail, and yields one list, often empty, for each page of them.
         """
         names = self._names(codes)
         for query, values in (("read_details", {"user_id": self.user_id}), ("read_run_errors", {})):
@@ -87,7 +90,7 @@ class Person:
                     yield [note for note, row in zip(notes, page, strict=True) if note.text != row[-1]]
 
     def _names(self, codes: Sequence[str]) -> re.Pattern[str]:
-        """Return what finds the person's id and codes as words of their own: `ada` is not in `ada-2`, `ada.l` or `ada@example.com`."""
+        """Return a pattern for the person's id and codes as whole words: `ada` is not in `ada-2`, `ada.l` or `ada@example.com`."""
         words = sorted({self.user_id, *codes}, key=len, reverse=True)
         return re.compile(rf"(?<![\w@+-])(?<!\w\.)(?:{'|'.join(map(re.escape, words))})(?![\w@+-]|\.\w)")
 
@@ -97,7 +100,7 @@ class Person:
         return names.sub(REMOVED, text)
 
     def write_notes(self, connection: Connection, notes: Iterable[Note]) -> None:
-        """Put the rewritten texts in the place of those that name the person."""
+        """Replace the texts that name the person."""
         about_calls = []
         for note in notes:
             if note.message_id is None:
@@ -108,13 +111,13 @@ class Person:
             connection.execute(self._sql["write_details"], {"rows": orjson.dumps(about_calls).decode()})
 
     def give_up_failed(self, connection: Connection, run_id: str) -> int:
-        """Settle the person's failed calls as rejected, so that they are never sent; returns how many."""
+        """Reject the person's failed calls, so that they are never sent. Returns how many."""
         return int(connection.execute(self._sql["give_up_failed"], {"user_id": self.user_id, "run_id": run_id}).rowcount)
 
     def forget_page(self, connection: Connection, rows: int) -> int:
-        """Take the person out of some of their settled calls; returns how many, 0 when there are no more."""
+        """Remove the person from at most `rows` of their settled calls. Returns how many, 0 at the end."""
         return int(connection.execute(self._sql["forget_calls_page"], {"user_id": self.user_id, "rows": rows}).rowcount)
 
     def forget_customer(self, connection: Connection) -> None:
-        """Remove the person's customer record, hashes and codes with it."""
+        """Delete the person's customer record with its hashes and codes."""
         connection.execute(self._sql["forget_customer"], {"user_id": self.user_id})

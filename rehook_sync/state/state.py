@@ -1,6 +1,6 @@
-"""What the sync-state tables know: runs, watermarks, which calls were judged, and the story of one id.
+"""Queries to the sync-state tables: runs, shards, watermarks, judged calls.
 
-Reading needs no lease. What writes takes the connection of a transaction that holds it.
+Reading needs no lease. Writing takes the connection of a transaction that holds it.
 """
 
 from collections import Counter
@@ -49,7 +49,7 @@ _TIMES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DueCall:
-    """A recorded call that is taken up again."""
+    """A recorded call to retry."""
 
     message_id: str
     previous: PreviousOutcome
@@ -66,7 +66,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """A shard of a run, as it is written down; rows and requests of all attempts."""
+    """A recorded shard of a run, with the requests and rows of all its attempts."""
 
     shard: Shard
     status: ShardStatus
@@ -82,7 +82,7 @@ def is_held(lease: Mapping[str, object], now: datetime) -> bool:
 
 
 class State:
-    """The sync-state tables of one database; they exist and have the right version."""
+    """The sync-state tables of one database. They exist and have the right version."""
 
     def __init__(self, database: Database) -> None:
         """Wrap a database that `migrations.require_version` accepted."""
@@ -90,37 +90,37 @@ class State:
         self._sql = Statements("state", database.engine.dialect)
 
     def now(self) -> datetime:
-        """Return the database's clock."""
+        """Return the time by the database's clock."""
         with self.database.connect() as connection:
             return _time(connection.execute(self._sql["database_now"]).scalar_one())
 
     def read_coverage(self, stream: Stream) -> Coverage:
-        """Return what earlier runs covered of a stream."""
+        """Return what earlier runs covered of a stream without a gap."""
         with self.database.connect() as connection:
             row = connection.execute(self._sql["read_coverage"], {"stream": stream}).one()
         return Coverage(to_time(row.watermark), None if row.unbounded else to_time(row.origin))
 
     def read_known(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Status]:
-        """Return which of these message ids have been judged, with their status."""
+        """Return message id -> status, without ids never judged."""
         return {message_id: judged.status for message_id, judged in self.read_judged(stream, message_ids).items()}
 
     def read_judged(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Judged]:
-        """Return what is recorded of these message ids; those never judged are absent."""
+        """Return message id -> record, without ids never judged."""
         stored = {storable_text(message_id): message_id for message_id in message_ids}
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
         return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at)) for row in rows}
 
     def count_recorded(self, stream: Stream, window: Window) -> dict[tuple[str | None, str | None], int]:
-        """Return how many recorded calls of a stream a window has: (day, event) -> calls."""
+        """Return the recorded calls of a stream in a window: (day, event) -> number."""
         values = {"stream": stream, "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
         with self.database.connect() as connection:
             return {(row.day, row.event): row.n for row in connection.execute(self._sql["count_recorded"], values).all()}
 
     def read_again(self, stream: Stream, selection: Selection) -> Iterator[list[DueCall]]:
-        """Yield the failed or rejected calls of a stream that are meant, in time order, some hundreds at a time.
+        """Yield pages of the selected failed or rejected calls of a stream, in time order.
 
-        What changes after the first page was asked for is not seen: no call comes twice.
+        Pages come from one snapshot, so no call comes twice.
         """
         name = "read_rejected" if selection.status is Status.REJECTED else "read_failed"
         values = {"stream": stream, "reason": selection.reason, "ids": None if selection.ids is None else _ids(selection.ids)}
@@ -136,12 +136,12 @@ class State:
                 ]
 
     def count_doubtful(self, ids: Iterable[str] | None) -> int:
-        """Return how many calls are in doubt, of these message or user ids, or of all."""
+        """Return how many calls are in doubt, of these message or user ids; None: of all."""
         with self.database.connect() as connection:
             return int(connection.execute(self._sql["count_doubtful"], {"ids": None if ids is None else _ids(ids)}).scalar_one())
 
     def accept_doubtful(self, connection: Connection, run_id: str, ids: Iterable[str] | None) -> int:
-        """Take calls in doubt as arrived; returns how many."""
+        """Settle calls in doubt as sent. Returns how many."""
         values = {
             "ids": None if ids is None else _ids(ids),
             "run_id": run_id,
@@ -150,33 +150,33 @@ class State:
         return len(connection.execute(self._sql["accept_doubtful"], values).all())
 
     def release_doubtful(self, connection: Connection, ids: Iterable[str] | None) -> list[str]:
-        """Take calls in doubt as not arrived, so that they are sent again; returns their user ids, each once."""
+        """Turn calls in doubt to failed, so that they are sent again. Returns their user ids, each once."""
         values = {"ids": None if ids is None else _ids(ids), "detail": "in doubt before; to be sent again as the operator decided"}
         return sorted(set(connection.execute(self._sql["release_doubtful"], values).scalars()))
 
     def count_unsettled(self) -> dict[Status, int]:
-        """Return how many calls, of all runs, are failed, in doubt or marked."""
+        """Return status -> calls of all runs that are failed, in doubt or marked."""
         with self.database.connect() as connection:
             return {Status(row.status): row.n for row in connection.execute(self._sql["count_unsettled"]).all()}
 
     def count_prunable(self, before: datetime) -> int:
-        """Return how many calls settled before a time still have detail."""
+        """Return how many calls settled before a time are not pruned."""
         with self.database.connect() as connection:
             return int(connection.execute(self._sql["count_prunable"], {"before": self.database.as_stored(before)}).scalar_one())
 
     def prune_page(self, connection: Connection, before: datetime, after: tuple[str, str], rows: int) -> list[tuple[str, str]]:
-        """Take the detail out of some calls settled before a time, in key order; returns their keys."""
+        """Prune at most `rows` calls settled before a time, in key order from `after` on. Returns their keys."""
         values = {"before": self.database.as_stored(before), "stream": after[0], "message_id": after[1], "rows": rows}
         return [(row.stream, row.message_id) for row in connection.execute(self._sql["prune_page"], values)]
 
     def record_start(self, connection: Connection, run_id: str, trigger: Trigger, since: datetime | None, until: datetime | None) -> None:
-        """Note that a run has begun."""
+        """Record that a run has begun."""
         stored = self.database.as_stored
         values = {"run_id": run_id, "trigger": trigger, "since_at": stored(since), "until_at": stored(until), "version": __version__}
         connection.execute(self._sql["insert_run"], {**values, "started_at": stored(self._now(connection))})
 
     def record_finish(self, connection: Connection, summary: RunSummary) -> None:
-        """Note how a run ended."""
+        """Record how a run ended."""
         counts = {name: getattr(summary, name) for name in ("rows_read", "sent", "rejected", "failed", "in_doubt", "unchanged", "merged")}
         values = {"run_id": summary.run_id, "status": summary.status, "requests": summary.requests, "error": summary.error}
         finished_at = self.database.as_stored(self._now(connection))
@@ -191,12 +191,12 @@ class State:
         connection.execute(self._sql["insert_watermark"], {**values, "recorded_at": stored(self._now(connection))})
 
     def recover(self, connection: Connection, run_id: str, *, hold: bool) -> list[RunSummary]:
-        """Settle what dead runs left behind: what was in flight is in doubt, or fails where repeating is safe.
+        """Settle what dead runs left in flight: with `hold`, events are in doubt; all else fails and is sent again.
 
-        Returns the summaries of the runs that died, with counts that add up.
+        Returns the summaries of the dead runs.
         """
         dead = connection.execute(self._sql["read_running_runs"], {"run_id": run_id}).scalars().all()
-        # Also without a dead run: a commit that seemed to fail may have been done.
+        # Also without a dead run: a commit that reported an error may have succeeded.
         self.recover_users(connection, _EVERYBODY, hold=hold)
         summaries = [self._count_dead(connection, each) for each in dead]
         for summary in summaries:
@@ -204,7 +204,7 @@ class State:
         return summaries
 
     def recover_users(self, connection: Connection, users: Shard, *, hold: bool) -> None:
-        """Settle what dead processes left in flight of these users, and take back codes they took for calls that never left."""
+        """Settle what dead processes left in flight of these users, and free codes claimed for calls that were not delivered."""
         if self.database.dialect == "postgresql":
             connection.execute(self._sql["prefer_indexes"])
         bounds = {"low_user": users.low, "high_user": users.high}
@@ -222,28 +222,28 @@ class State:
         return RunSummary(run_id, RunStatus.CRASHED, sum(counts.values()), error="the process died", **counts)
 
     def count_run(self, run_id: str) -> tuple[dict[str, int], Counter[Reason]]:
-        """Return how many calls a run recorded, by status, and how many it rejected, by reason."""
+        """Return the calls a run recorded by status, and those it rejected by reason."""
         with self.database.connect() as connection:
             counts = {row.status: row.n for row in connection.execute(self._sql["count_run"], {"run_id": run_id})}
             reasons = connection.execute(self._sql["count_reasons"], {"run_id": run_id}).all()
         return counts, Counter({Reason(row.reason): row.n for row in reasons})
 
     def count_sent(self, run_id: str) -> dict[Stream, int]:
-        """Return how many calls a run sent, by stream."""
+        """Return stream -> calls that a run sent."""
         with self.database.connect() as connection:
             return {Stream(row.stream): row.n for row in connection.execute(self._sql["count_sent"], {"run_id": run_id})}
 
     def read_attention(self, rows: int) -> list[dict[str, object]]:
-        """Return calls that failed or are in doubt, at most so many, as rows of `v1_attention`."""
+        """Return at most `rows` calls that failed or are in doubt, first seen first, with columns of `v1_attention`."""
         return self._rows("read_attention", {"rows": rows})
 
     def record_shards(self, connection: Connection, run_id: str, bounds: str, shards: Sequence[Shard], status: ShardStatus) -> None:
-        """Write down the shards of a run that has begun, and the text that all of them share."""
+        """Record the shards of a run, and `bounds`, the text that they share."""
         rows = orjson.dumps([{"shard": each.number, "low_user": each.low, "high_user": each.high} for each in shards]).decode()
         connection.execute(self._sql["insert_shards"], {"run_id": run_id, "plan": bounds, "rows": rows, "status": status})
 
     def read_shards(self, run_id: str) -> tuple[str, list[ShardRecord]]:
-        """Return what the shards of a run share, and the shards in order. Raises UsageError for a run that is not in shards."""
+        """Return the text that the shards of a run share, and the shards in order. Raises UsageError for a run without shards."""
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["read_shards"], {"run_id": run_id}).all()
         if not rows:
@@ -261,11 +261,11 @@ class State:
         return rows[0].plan, shards
 
     def begin_shard(self, connection: Connection, run_id: str, number: int) -> None:
-        """Note that a shard is at work."""
+        """Record that a shard is running."""
         connection.execute(self._sql["begin_shard"], {"run_id": run_id, "shard": number})
 
     def finish_shard(self, connection: Connection, result: ShardResult) -> None:
-        """Note how an attempt at a shard ended; what attempts did adds up."""
+        """Record how an attempt at a shard ended; its requests and rows are added to those before."""
         values = {"run_id": result.run_id, "shard": result.shard, "status": result.status, "requests": result.requests}
         rows = {f"rows_{stream}": result.rows.get(stream, 0) for stream in Stream}
         error = str(result.error) if result.error else None
@@ -273,7 +273,7 @@ class State:
         connection.execute(self._sql["finish_shard"], {**values, **rows, "error": error, "finished_at": finished_at})
 
     def read_runs(self, runs: int) -> list[dict[str, object]]:
-        """Return the newest runs, newest first, as rows of `sync_runs`."""
+        """Return at most `runs` rows of `sync_runs`, newest first."""
         return self._rows("read_runs", {"runs": runs})
 
     def read_watermarks(self) -> dict[Stream, dict[str, object]]:
@@ -282,30 +282,30 @@ class State:
         return {stream: rows[0] for stream, rows in found.items() if rows}
 
     def read_lease(self, name: str = "run") -> dict[str, object] | None:
-        """Return who holds the lease, or None when it was never taken."""
+        """Return the row of a lease, None when it was never taken."""
         return next(iter(self._rows("read_lease", {"name": name})), None)
 
     def read_holder(self) -> str | None:
-        """Return the run that holds the lease now, None when it is free."""
+        """Return the id of the run that holds the lease now, None when it is free."""
         lease = self.read_lease()
         return str(lease["run_id"]) if lease is not None and is_held(lease, self.now()) else None
 
     def count_by_status(self) -> list[dict[str, object]]:
-        """Return the number of rows ever judged, by stream, status and reason."""
+        """Return the number of calls ever judged, by stream, status and reason."""
         return self._rows("count_by_status", {})
 
     def explain(self, key: str) -> tuple[list[dict[str, object]], dict[str, object] | None]:
-        """Return the rows of a user id or a message id, oldest first, and the customer if there is one."""
+        """Return the calls of a user id or message id, oldest first, and the customer if there is one."""
         return self._rows("explain", {"id": key}), next(iter(self._rows("explain_customer", {"id": key})), None)
 
     def read_related(self, key: str) -> list[dict[str, object]]:
-        """Return, for a message id, the call that carried it and what else of its user is not settled, oldest first."""
+        """Return, for a message id, the call that carried it and the other unsettled calls of its user, oldest first."""
         return self._rows("explain_related", {"id": key})
 
     def read_report(self, since: datetime, since_run: str) -> Facts:
-        """Return what a report is made of, all of one moment.
+        """Return the data of a report, from one snapshot.
 
-        Shape:  since_run: the smallest run id of that time.
+        Shape:  since_run: the smallest run id that a run started at `since` can have.
         """
         at = self.database.as_stored(since)
         with self.database.connect() as connection:

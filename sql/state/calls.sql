@@ -1,7 +1,7 @@
 -- What is recorded of calls.
 
 -- name: known_ids
--- does: gives which of these message ids have been judged, and what is recorded of them
+-- does: gives what is recorded of these message ids
 -- words: ids
 SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
 WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
@@ -19,7 +19,7 @@ WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND 
 ORDER BY due_at, s.message_id;
 
 -- name: read_rejected
--- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; those that Rehook refused only when asked for
+-- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; with that reason, those that Rehook refused
 -- words: ids
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s
@@ -31,7 +31,7 @@ WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
 ORDER BY due_at, s.message_id;
 
 -- name: count_doubtful
--- does: counts the calls in doubt that are meant
+-- does: counts the calls in doubt, of these ids or all
 -- words: ids
 SELECT count(*) FROM sync_state
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
@@ -39,7 +39,7 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
         OR message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted));
 
 -- name: accept_doubtful
--- does: takes calls in doubt as arrived
+-- does: settles calls in doubt as sent
 -- words: now, ids
 UPDATE sync_state SET status = 'sent', reason = NULL, detail = :detail, run_id = :run_id, settled_at = {now}
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
@@ -48,7 +48,7 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
 RETURNING message_id;
 
 -- name: release_doubtful
--- does: takes calls in doubt as not arrived, so that they are sent again
+-- does: turns calls in doubt to failed, so that they are sent again
 -- words: ids
 UPDATE sync_state SET status = 'failed', detail = :detail
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
@@ -57,7 +57,7 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
 RETURNING user_id;
 
 -- name: count_unsettled
--- does: counts the failed calls and those in doubt, by status
+-- does: counts the calls that are failed, in doubt or marked, by status
 SELECT status, count(*) AS n FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status;
 
 -- name: count_recorded
@@ -75,11 +75,11 @@ WHERE s.stream = :stream AND (:low IS NULL OR s.received_at >= :low) AND s.recei
 GROUP BY 1, 2;
 
 -- name: count_by_status
--- does: counts all rows ever judged, by stream, status and reason
+-- does: counts all calls ever judged, by stream, status and reason
 SELECT stream, status, reason, count(*) AS n FROM sync_state GROUP BY stream, status, reason ORDER BY stream, status, reason;
 
 -- name: explain
--- does: lists the rows of one user id or message id, oldest first
+-- does: lists the calls of one user id or message id, oldest first
 SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
     s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at
 FROM sync_state AS s WHERE s.user_id = :id
@@ -90,7 +90,7 @@ FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id
 ORDER BY occurred_at, stream, message_id;
 
 -- name: explain_related
--- does: lists the call that carried a message, and what else of its user is not settled, oldest first
+-- does: lists the call that carried a message and the other unsettled calls of its user, oldest first
 SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
     o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
 FROM sync_state AS o
@@ -105,7 +105,7 @@ WHERE o.status IN ('failed', 'in_doubt', 'sending') AND o.message_id <> :id
 ORDER BY occurred_at, stream, message_id;
 
 -- name: prune_page
--- does: takes the detail out of settled calls older than a time, some at a time in key order; status and key stay for the diff
+-- does: clears user, event and details of one page of calls settled before a time, in key order; status and key stay, so that no run judges them again
 UPDATE sync_state SET user_id = NULL, event = NULL, detail = NULL, http_status = NULL, payload_hash = NULL, sent_as = NULL
 WHERE (stream, message_id) IN (
     SELECT old.stream, old.message_id FROM sync_state AS old
@@ -115,12 +115,12 @@ WHERE (stream, message_id) IN (
 RETURNING stream, message_id;
 
 -- name: count_prunable
--- does: counts the settled calls older than a time that still have detail
+-- does: counts the calls settled before a time that are not pruned
 SELECT count(*) FROM sync_state
 WHERE settled_at < :before AND (user_id IS NOT NULL OR event IS NOT NULL OR detail IS NOT NULL OR payload_hash IS NOT NULL);
 
 -- name: read_attention
--- does: lists calls that failed or are in doubt, those first that have waited longest
+-- does: lists calls that failed or are in doubt, first seen first
 SELECT stream, message_id, user_id, event, status, reason, detail, attempts, first_seen_at
 FROM v1_attention WHERE status IN ('failed', 'in_doubt')
 ORDER BY first_seen_at, stream, message_id LIMIT :rows;

@@ -1,12 +1,12 @@
--- Customers: what each last got, and who owns which referral code.
+-- Customers: what was last sent to each, and who owns which referral code.
 
 -- name: read_customers
--- does: gives what these customers last got
+-- does: gives the hashes of what was last sent to these customers
 -- words: ids
 SELECT c.source_id, c.trait_hashes FROM sync_customers AS c WHERE c.source_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
 -- name: explain_customer
--- does: gives what is known of one customer, by user id or by a message id of theirs, without its hashes
+-- does: gives one customer without its hashes, by user id or by the message id of a call
 SELECT c.source_id, c.referral_code, c.first_sent_at, c.last_sent_at, c.last_message_id
 FROM sync_customers AS c
 WHERE c.source_id = :id
@@ -16,7 +16,7 @@ ORDER BY CASE WHEN c.source_id = :id THEN 0 ELSE 1 END LIMIT 1;
 -- name: read_codes
 -- does: gives the referral codes of these users, and who owns these codes or has them at Rehook
 -- dialect: postgresql
--- One by one in an index, which OFFSET makes sure of: without statistics of a table that has grown since the planner would read it whole.
+-- OFFSET forces index lookups one by one: with outdated statistics the planner would scan the table.
 SELECT c.source_id, c.referral_code, c.accepted_code FROM jsonb_array_elements_text(CAST(:ids AS jsonb)) AS wanted (value)
 CROSS JOIN LATERAL (SELECT s.source_id, s.referral_code, s.accepted_code FROM sync_customers AS s WHERE s.source_id = wanted.value OFFSET 0) AS c
 UNION
@@ -41,26 +41,26 @@ SELECT c.source_id, c.referral_code, c.accepted_code FROM sync_customers AS c WH
 UPDATE sync_customers SET referral_code = NULL WHERE source_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
 -- name: write_claims
--- does: gives referral codes to their users
+-- does: records the referral codes that users claimed
 -- words: rows
--- SQLite reads ON CONFLICT after a SELECT only when WHERE stands between.
+-- SQLite needs WHERE between a SELECT and ON CONFLICT.
 INSERT INTO sync_customers (source_id, referral_code)
 SELECT r.value ->> 'source_id', r.value ->> 'referral_code' FROM {rows: :rows} AS r WHERE true
 ON CONFLICT (source_id) DO UPDATE SET referral_code = excluded.referral_code;
 
 -- name: accept_claims
--- does: notes the referral codes that Rehook accepted
+-- does: records the referral codes that Rehook accepted
 -- words: rows
 UPDATE sync_customers SET accepted_code = claim.referral_code
 FROM (SELECT r.value ->> 'source_id' AS source_id, r.value ->> 'referral_code' AS referral_code FROM {rows: :rows} AS r) AS claim
 WHERE sync_customers.source_id = claim.source_id;
 
 -- name: release_claim
--- does: takes a code from its user again whose call did not arrive
+-- does: frees the code that a user claimed
 UPDATE sync_customers SET referral_code = NULL WHERE source_id = :user_id AND referral_code = :code;
 
 -- name: give_code_back
--- does: gives a user without a code the one from before, when it is still free
+-- does: gives a user without a code the previous one back, if no other user owns it
 UPDATE sync_customers SET referral_code = :code
 WHERE source_id = :user_id AND referral_code IS NULL
     AND NOT EXISTS (SELECT 1 FROM sync_customers AS other WHERE other.referral_code = :code);

@@ -1,7 +1,7 @@
 -- The lease of a run and those of its shards.
 
 -- name: acquire_lease
--- does: takes the lease when it is free or expired, with the next fence; gives no row while another run holds it
+-- does: takes the lease if it is free or expired, with the next fence; gives no row while somebody holds it
 -- words: clock, clock_plus
 INSERT INTO sync_lease (name, owner, run_id, fence, expires_at) VALUES (:name, :owner, :run_id, 1, {clock_plus: :ttl_s})
 ON CONFLICT (name) DO UPDATE
@@ -10,14 +10,14 @@ ON CONFLICT (name) DO UPDATE
 RETURNING fence;
 
 -- name: renew_lease
--- does: proves inside a transaction that the lease is still ours and extends it; gives no row when it is lost
+-- does: proves inside a transaction that the lease is ours and extends it; gives no row when it is lost
 -- words: clock_plus
 UPDATE sync_lease SET expires_at = {clock_plus: :ttl_s}
 WHERE name = :name AND owner = :owner AND fence = :fence
 RETURNING fence;
 
 -- name: release_lease
--- does: gives the lease back; the fence stays, so that no later holder ever gets the same one
+-- does: releases the lease; the fence stays, so that no later holder gets the same one
 -- words: clock
 UPDATE sync_lease SET owner = NULL, run_id = NULL, expires_at = {clock}
 WHERE name = :name AND owner = :owner AND fence = :fence;
@@ -27,7 +27,7 @@ WHERE name = :name AND owner = :owner AND fence = :fence;
 SELECT name, owner, run_id, fence, expires_at FROM sync_lease WHERE name = :name;
 
 -- name: retire_shards
--- does: takes the leases of all shards from whoever still has them, so that shards of an earlier run can record nothing more
+-- does: revokes the leases of all shards, so that shards of an earlier run can record nothing more
 -- words: clock
 UPDATE sync_lease SET owner = NULL, run_id = NULL, fence = fence + 1, expires_at = {clock} WHERE name <> 'run';
 
@@ -48,13 +48,13 @@ WHERE name = 'run' AND run_id = :run_id
 RETURNING fence;
 
 -- name: resume_run
--- does: hands the lease of a run to another process of the same run, with the next fence; gives no row when another run took over
+-- does: takes the lease over from another process of the same run, with the next fence; gives no row when another run took over
 -- words: clock_plus
 UPDATE sync_lease SET owner = :owner, fence = fence + 1, expires_at = {clock_plus: :ttl_s}
 WHERE name = 'run' AND run_id = :run_id
 RETURNING fence;
 
 -- name: let_go_of_run
--- does: lets any other run begin at once, while the shards of this one may still go on as long as none has
+-- does: lets another run begin at once; until one does, the shards of this run may go on
 -- words: clock
 UPDATE sync_lease SET owner = NULL, expires_at = {clock} WHERE name = 'run' AND run_id = :run_id;

@@ -1,14 +1,14 @@
 -- What is written under the lease: batches of marks, outcomes and customers.
 
 -- name: batch_view
--- does: makes the place where the writer of a SQLite file puts a batch; what then happens stands in `batch_trigger`
+-- does: creates the view that a batch is inserted into on SQLite; `batch_trigger` writes it
 -- dialect: sqlite
 CREATE TEMP VIEW sync_batch AS
 SELECT NULL AS name, NULL AS owner, NULL AS fence, NULL AS ttl_s, NULL AS run_id, NULL AS reopens, NULL AS strict,
     NULL AS updates, NULL AS inserts, NULL AS marks, NULL AS customers;
 
 -- name: batch_trigger
--- does: does with a batch what `write_batch` says; it fails as a whole when the lease is lost or, being strict, when not every update or mark took
+-- does: writes a batch as `write_batch` says; fails as a whole when the lease is lost or, if strict, when a row cannot be updated or marked
 -- dialect: sqlite
 -- words: now, clock_plus
 CREATE TEMP TRIGGER sync_batch_written INSTEAD OF INSERT ON sync_batch
@@ -67,7 +67,7 @@ INSERT INTO sync_batch (name, owner, fence, ttl_s, run_id, reopens, strict, upda
 VALUES (:name, :owner, :fence, :ttl_s, :run_id, :reopens, :strict, :updates, :inserts, :marks, :customers);
 
 -- name: write_batch
--- does: writes a batch as one statement: proves and extends the lease, updates marked calls, inserts other calls and customers, marks what is sent next; being strict, it fails as a whole when not every update or mark took; gives no row when the lease is lost
+-- does: writes a batch as one statement: proves and extends the lease, updates marked calls, inserts other calls and customers, marks what is sent next; if strict, fails as a whole when a row cannot be updated or marked; gives no row when the lease is lost
 -- dialect: postgresql
 WITH held AS (
     UPDATE sync_lease SET expires_at = clock_timestamp() + make_interval(secs => :ttl_s)
@@ -79,7 +79,7 @@ WITH held AS (
         sent_as = r ->> 7, settled_at = CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
     FROM held, jsonb_array_elements(CAST(:updates AS jsonb)) AS r
     WHERE s.stream = r ->> 0 AND s.message_id = r ->> 1
-        -- Not IN: the index of unsettled calls, full of marks that have ended, would be read for it.
+        -- Not IN: the planner would read the index of unsettled calls, which is full of dead marks.
         AND CASE s.status WHEN 'failed' THEN true WHEN 'sending' THEN true ELSE false END
     RETURNING 1
 ), inserted AS (
@@ -120,14 +120,14 @@ WITH held AS (
 SELECT CASE
     WHEN CAST(:strict AS boolean) AND (SELECT count(*) FROM updated) + (SELECT count(*) FROM marked)
         <> jsonb_array_length(CAST(:updates AS jsonb)) + jsonb_array_length(CAST(:marks AS jsonb))
-    -- No number: a statement has no other way to fail.
+    -- Casting a text that is no number is the only way to fail here.
     THEN CAST('an update or a mark did not take, fence ' || held.fence AS bigint)
     ELSE held.fence
 END AS fence
 FROM held;
 
 -- name: read_marks
--- does: tells which of these calls this run is sending for these users
+-- does: lists which of these calls this run has marked for these users
 -- words: rows
 SELECT s.stream, s.message_id
 FROM {rows: :rows} AS r CROSS JOIN sync_state AS s
@@ -135,14 +135,14 @@ WHERE s.stream = r.value ->> 'stream' AND s.message_id = r.value ->> 'message_id
     AND s.status = 'sending' AND s.run_id = :run_id AND s.user_id = r.value ->> 'user_id';
 
 -- name: forget_marks
--- does: takes back the marks of calls that provably never left and were new in this run
+-- does: deletes marked or failed calls that had no record before this run
 -- words: rows
 DELETE FROM sync_state
 WHERE status IN ('sending', 'failed') AND run_id = :run_id
     AND (stream, message_id) IN (SELECT r.value ->> 'stream', r.value ->> 'message_id' FROM {rows: :rows} AS r);
 
 -- name: restore_previous
--- does: gives calls that this run took up again, but never sent, their earlier record back
+-- does: restores the record that marked or failed calls had before this run
 -- words: rows, now
 UPDATE sync_state
 SET status = previous.status, reason = previous.reason, detail = previous.detail, http_status = previous.http_status,

@@ -12,7 +12,7 @@ SELECT count(*) FROM information_schema.schemata WHERE schema_name = :schema;
 CREATE SCHEMA IF NOT EXISTS :"schema";
 
 -- name: lock_migrations
--- does: lets one process at a time upgrade; held until the transaction ends
+-- does: lets one process at a time upgrade, until the transaction ends
 -- dialect: postgresql
 SELECT pg_advisory_xact_lock(hashtext('rehook_sync migrations'));
 
@@ -39,5 +39,5 @@ SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'sync_migrati
 SELECT coalesce(max(version), 0) FROM sync_migrations;
 
 -- name: record_migration
--- does: notes that a migration has been applied
+-- does: records an applied migration
 INSERT INTO sync_migrations (version, name, applied_at) VALUES (:version, :name, :applied_at);

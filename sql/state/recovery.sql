@@ -1,21 +1,21 @@
--- What a run that died left behind is settled.
+-- Settling what a dead run left behind.
 
 -- name: doubt_marked
--- does: puts the events of a range of users that were in flight when a run died in doubt
+-- does: turns events that were in flight when a run died to in_doubt, for a range of users
 -- words: by_index, bytes_order
 UPDATE sync_state {by_index: sync_state_unsettled} SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks' AND user_id {bytes_order} >= :low_user
     AND (CAST(:high_user AS text) IS NULL OR user_id {bytes_order} < CAST(:high_user AS text));
 
 -- name: fail_marked
--- does: lets the next run repeat what was in flight when a run died, where repeating is safe
+-- does: turns all calls still marked when a run died to failed, so that the next run sends them again, for a range of users
 -- words: by_index, bytes_order
 UPDATE sync_state {by_index: sync_state_unsettled} SET status = 'failed', reason = 'network_error', detail = :detail
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND user_id {bytes_order} >= :low_user
     AND (CAST(:high_user AS text) IS NULL OR user_id {bytes_order} < CAST(:high_user AS text));
 
 -- name: forget_marked_customers
--- does: forgets what those customers last got whose Identify call was in flight when a run died
+-- does: clears the hashes of customers whose Identify call was in flight when a run died
 -- words: by_index, bytes_order
 UPDATE sync_customers SET trait_hashes = NULL
 WHERE source_id IN (
@@ -24,14 +24,14 @@ WHERE source_id IN (
         AND (CAST(:high_user AS text) IS NULL OR user_id {bytes_order} < CAST(:high_user AS text)));
 
 -- name: forget_open_claims
--- does: takes the codes back that an earlier run took for calls it never delivered
+-- does: frees the codes that were claimed for calls never delivered
 -- words: by_index, bytes_order
 UPDATE sync_customers {by_index: sync_customers_open} SET referral_code = NULL
 WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code) AND source_id {bytes_order} >= :low_user
     AND (CAST(:high_user AS text) IS NULL OR source_id {bytes_order} < CAST(:high_user AS text));
 
 -- name: restore_accepted_codes
--- does: gives users whose code was taken back the one that Rehook has for them
+-- does: gives users without a code the one that Rehook has for them, if no other user has it
 -- words: by_index, bytes_order
 UPDATE sync_customers {by_index: sync_customers_freed} SET referral_code = accepted_code
 WHERE referral_code IS NULL AND accepted_code IS NOT NULL AND source_id {bytes_order} >= :low_user

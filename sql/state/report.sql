@@ -1,7 +1,7 @@
--- The rows of a report, all of one moment.
+-- The data of a report, read from one snapshot.
 
 -- name: report_calls
--- does: counts the calls last decided by runs from one on, by stream, event, status and reason, with the time from arrival to delivery; small events are lumped
+-- does: counts the calls last decided by runs from one on, by stream, event, status and reason, with the time from arrival to delivery; events beyond the most frequent ones are counted together
 -- dialect: postgresql
 WITH decided AS (
     SELECT s.stream, s.event, s.status, s.reason,
@@ -25,7 +25,7 @@ FROM counted AS c JOIN ranked AS r ON r.stream = c.stream AND r.event IS NOT DIS
 GROUP BY 1, 2, 3, 4, 5;
 
 -- name: report_calls
--- does: counts the calls last decided by runs from one on, by stream, event, status and reason, with the time from arrival to delivery; small events are lumped
+-- does: counts the calls last decided by runs from one on, by stream, event, status and reason, with the time from arrival to delivery; events beyond the most frequent ones are counted together
 -- dialect: sqlite
 WITH decided AS MATERIALIZED (
     SELECT s.stream, s.event, s.status, s.reason,
@@ -47,27 +47,27 @@ FROM counted AS c JOIN ranked AS r ON r.stream = c.stream AND r.event IS c.event
 GROUP BY 1, 2, 3, 4, 5;
 
 -- name: report_runs
--- does: lists the runs that started from a time on, newest first, so many at most
+-- does: lists the runs that started from a time on, newest first, up to a limit
 SELECT run_id, trigger, status, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt, unchanged, merged, requests, error, version
 FROM sync_runs WHERE started_at >= :since ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 
 -- name: report_lags
--- does: lists how far behind each stream was at the end of each run that started from a time on
+-- does: lists the watermark of each stream after each run that started from a time on, newest first
 SELECT w.run_id, w.stream, w.high_at, w.recorded_at
 FROM sync_watermarks AS w JOIN sync_runs AS r ON r.run_id = w.run_id
 WHERE r.started_at >= :since ORDER BY r.started_at DESC, w.run_id DESC, w.stream LIMIT :runs;
 
 -- name: report_last_success
--- does: gives the end of the newest run that settled everything it saw
+-- does: gives start and end of the newest run that succeeded
 SELECT started_at, finished_at FROM sync_runs WHERE status = 'succeeded' ORDER BY started_at DESC LIMIT 1;
 
 -- name: report_unsettled
--- does: counts the calls that are not settled, of all time, by status and reason
+-- does: counts all unsettled calls, by status and reason, with the oldest time of each
 SELECT status, reason, count(*) AS n, min(occurred_at) AS occurred_at
 FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status, reason ORDER BY status, reason;
 
 -- name: report_attention
--- does: lists calls that are not settled, in doubt first, then the oldest, so many at most
+-- does: lists unsettled calls: in doubt, then sending, then failed, oldest first
 SELECT stream, message_id, user_id, event, received_at, occurred_at, status, reason, attempts, run_id
 FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending')
 ORDER BY CASE status WHEN 'in_doubt' THEN 0 WHEN 'sending' THEN 1 ELSE 2 END, occurred_at, stream, message_id LIMIT :rows;

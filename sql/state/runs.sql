@@ -1,35 +1,35 @@
 -- Runs and their counts.
 
 -- name: insert_run
--- does: notes that a run has begun
+-- does: records that a run has begun
 INSERT INTO sync_runs (run_id, trigger, status, since_at, until_at, started_at, version)
 VALUES (:run_id, :trigger, 'running', :since_at, :until_at, :started_at, :version);
 
 -- name: finish_run
--- does: notes how a run ended, with its counts
+-- does: records how a run ended, with its counts
 UPDATE sync_runs
 SET status = :status, finished_at = :finished_at, rows_read = :rows_read, sent = :sent, rejected = :rejected, failed = :failed,
     in_doubt = :in_doubt, unchanged = :unchanged, merged = :merged, requests = :requests, error = :error
 WHERE run_id = :run_id;
 
 -- name: read_running_runs
--- does: lists the runs that never said how they ended
+-- does: lists the other runs without an end, oldest first
 SELECT run_id FROM sync_runs WHERE status = 'running' AND run_id <> :run_id ORDER BY started_at;
 
 -- name: read_runs
--- does: lists the newest runs
+-- does: lists the newest runs, newest first
 SELECT run_id, trigger, status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt, unchanged,
     merged, requests, error, version
 FROM sync_runs ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 
 -- name: count_run
--- does: counts the rows a run touched last, by status
+-- does: counts the calls that a run wrote last, by status
 SELECT status, count(*) AS n FROM sync_state WHERE run_id = :run_id GROUP BY status;
 
 -- name: count_sent
--- does: counts the rows a run sent, by stream
+-- does: counts the calls that a run sent, by stream
 SELECT stream, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'sent' GROUP BY stream;
 
 -- name: count_reasons
--- does: counts the rows that a run rejected, by reason
+-- does: counts the calls that a run rejected, by reason
 SELECT reason, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'rejected' GROUP BY reason;

@@ -1,7 +1,7 @@
 -- The shards of a run.
 
 -- name: insert_shards
--- does: writes down the shards of a run
+-- does: records the shards of a run
 -- words: rows
 INSERT INTO sync_shards (run_id, shard, low_user, high_user, plan, status)
 SELECT :run_id, CAST(r.value ->> 'shard' AS integer), r.value ->> 'low_user', r.value ->> 'high_user', :plan, :status FROM {rows: :rows} AS r;
@@ -12,11 +12,11 @@ SELECT shard, low_user, high_user, plan, status, requests, rows_identifies, rows
 WHERE run_id = :run_id ORDER BY shard;
 
 -- name: begin_shard
--- does: notes that a shard is at work
+-- does: records that a shard is running
 UPDATE sync_shards SET status = 'running', error = NULL, finished_at = NULL WHERE run_id = :run_id AND shard = :shard;
 
 -- name: finish_shard
--- does: notes how a shard ended; requests and rows of several attempts add up
+-- does: records how an attempt at a shard ended; requests and rows of all attempts add up
 UPDATE sync_shards
 SET status = :status, error = :error, finished_at = :finished_at, requests = requests + :requests,
     rows_identifies = rows_identifies + :rows_identifies, rows_tracks = rows_tracks + :rows_tracks

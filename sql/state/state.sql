@@ -1,11 +1,11 @@
--- What all of the sync-state shares.
+-- What all statements of the sync-state share.
 
 -- name: database_now
--- does: gives the database's clock; the only clock that leases and windows use
+-- does: gives the time by the database's clock, the only one that leases and windows use
 -- words: clock
 SELECT {clock};
 
 -- name: prefer_indexes
--- does: lets this transaction find what is open by its indexes; the planner takes them for as large as their tables
+-- does: makes this transaction use the indexes of unsettled rows, which the planner takes to be as large as their tables
 -- dialect: postgresql
 SELECT set_config('enable_seqscan', 'off', true);

@@ -1,7 +1,7 @@
 -- How far runs got.
 
 -- name: read_coverage
--- does: gives what earlier runs of a stream covered without a gap: its watermark, where it began, and how many began with all history
+-- does: gives what earlier runs of a stream covered without a gap: watermark, first lower bound, and number of runs over all history
 WITH seen AS (
     SELECT w.low_at, w.high_at, r.until_at, row_number() OVER (ORDER BY w.recorded_at, w.run_id) AS place
     FROM sync_watermarks AS w JOIN sync_runs AS r ON r.run_id = w.run_id
@@ -14,12 +14,12 @@ SELECT (SELECT max(high_at) FROM seen) AS watermark, (SELECT min(low_at) FROM jo
     (SELECT count(*) FROM joined WHERE low_at IS NULL) AS unbounded;
 
 -- name: insert_watermark
--- does: records how far one run got in one stream; a run in shards that was taken up again got further
+-- does: records how far one run got in one stream; replaces the record when a run in shards is resumed
 INSERT INTO sync_watermarks (run_id, stream, low_at, high_at, rows_new, recorded_at)
 VALUES (:run_id, :stream, :low_at, :high_at, :rows_new, :recorded_at)
 ON CONFLICT (run_id, stream) DO UPDATE SET high_at = excluded.high_at, rows_new = excluded.rows_new, recorded_at = excluded.recorded_at;
 
 -- name: read_last_watermarks
--- does: gives the newest watermark record of each stream
+-- does: gives the newest watermark record of one stream
 SELECT w.stream, w.run_id, w.low_at, w.high_at, w.rows_new, w.recorded_at FROM sync_watermarks AS w
 WHERE w.stream = :stream ORDER BY w.recorded_at DESC, w.run_id DESC LIMIT 1;
