@@ -1,1 +1,1 @@
-"""Engines, named SQL and cursors: what speaks to any database."""
+"""Engines, named SQL and cursors, for any database."""

@@ -1,4 +1,4 @@
-"""What databases say in different words, as data: the words that named queries write as `{word}` or `{word: argument}`."""
+"""Dialect words: what named queries write as `{word}` or `{word: argument}`, and the SQL of each dialect for it."""
 
 from collections.abc import Mapping
 
@@ -34,10 +34,10 @@ _OTHER = {
     "in_window": _POSTGRESQL["in_window"],
     "in_window_or_null": _POSTGRESQL["in_window_or_null"],
 }
-"""Of other warehouses, which are only read: what the sync-state tables alone need has no word here."""
+"""For other warehouses, which are only read: words that only the sync-state tables need are missing."""
 
 WORDS: Mapping[str, Mapping[str, str]] = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL, "any": _OTHER}
-"""Dialect -> word -> what stands for it, with `{}` where its argument goes."""
+"""Dialect -> word -> its SQL, with `{}` in the place of the argument."""
 
 WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index"})
-"""Words that are written `{word: argument}`; the others are written `{word}`."""
+"""Words written as `{word: argument}`; all others as `{word}`."""

@@ -1,4 +1,4 @@
-"""Engines and transactions, and the one gate through which every database error becomes one of ours."""
+"""Engines and transactions, and the gate that turns every database error into one of ours."""
 
 import logging
 import re
@@ -21,20 +21,20 @@ __all__ = ["Database", "open_database", "same_database", "utc_text"]
 
 _PASSWORD = re.compile(r"://[^@\s]*@")
 _DATA_ERRORS = ("22", "23")
-"""SQLSTATE classes whose messages quote values of rows."""
+"""SQLSTATE classes whose messages may quote values of rows."""
 _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
 _CONNECT_TIMEOUT_S = 10
 
 for _name in ("sqlalchemy", "psycopg"):
-    # What they cannot raise they log: without a listener Python would print it, traceback and all.
+    # They log errors that they cannot raise; without a handler Python would print them with their tracebacks.
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 class Database:
     """One database: short transactions, streamed reads, errors through the gate.
 
-    `setting` is the name of the setting that says where it is; messages point to it.
+    Shape:  setting: name of the setting that holds its URL, for messages.
     """
 
     def __init__(self, engine: Engine, setting: str) -> None:
@@ -42,30 +42,30 @@ class Database:
         self.engine = engine
         self.setting = setting
         self._worked = False
-        # SQLite lets one write at a time and has the others sleep and ask again; our own threads need not.
+        # SQLite lets one writer in and the others poll; with a lock, our own threads need not poll.
         self.turn: AbstractContextManager[object] = Lock() if engine.dialect.name == "sqlite" else nullcontext()
         self._writers: WeakSet[Writer] = WeakSet()
 
     @property
     def dialect(self) -> str:
-        """The dialect's name: `sqlite`, `postgresql`, or another for a warehouse."""
+        """Return the dialect's name: `sqlite`, `postgresql`, or another for a warehouse."""
         return self.engine.dialect.name
 
     @property
     def exists(self) -> bool:
-        """Tell whether there is anything to connect to: connecting would create a SQLite file that is missing."""
+        """Tell whether there is anything to connect to: connecting creates a missing SQLite file."""
         path = self.engine.url.database
         return self.dialect != "sqlite" or not sqlite.is_file(path) or Path(path).exists()
 
     def as_stored(self, moment: datetime | None) -> datetime | str | None:
-        """Return a time as the sync-state tables keep it: timestamptz, or fixed-width UTC text in SQLite."""
+        """Return a time as the sync-state tables store it: aware for PostgreSQL, fixed-width UTC text for SQLite."""
         if moment is None or self.dialect != "sqlite":
             return moment
         return utc_text(moment)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Open a connection for reading; whatever it did is rolled back at the end."""
+        """Open a connection for reading; it is rolled back at the end."""
         with self.gate(), self.open() as connection:
             yield connection
 
@@ -81,7 +81,10 @@ class Database:
                 connection.info["write"] = False
 
     def open(self) -> Connection:
-        """Return a connection of the pool, alive a moment ago."""
+        """Return a pooled connection, just opened or pinged.
+
+        Raises: SourceError when the first connection fails, DatabaseError when a later one does.
+        """
         try:
             connection = self.engine.connect()
         except SQLAlchemyError as error:
@@ -93,14 +96,14 @@ class Database:
         return connection
 
     def writer(self, preparing: Sequence[TextClause] = ()) -> "Writer":
-        """Return a connection of one's own for many short transactions; `preparing` is executed whenever it is opened."""
+        """Return connections outside the pool for many short transactions; each executes `preparing` when it is opened."""
         writer = Writer(self, preparing)
         self._writers.add(writer)
         return writer
 
     @contextmanager
     def gate(self) -> Iterator[None]:
-        """Turn every database error into a DatabaseError of one line without a password or a row's values."""
+        """Turn every database error into a DatabaseError of one line, without passwords and values of rows."""
         try:
             yield
         except RehookSyncError:
@@ -111,7 +114,7 @@ class Database:
             raise DatabaseError(f"the database of {self.setting} failed: {one_line(error)}") from error
 
     def let_readers_in(self) -> None:
-        """Switch a SQLite file to write-ahead logging for good, so that readers and the writer do not wait for each other."""
+        """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other."""
         if self.dialect != "sqlite":
             return
         with self.gate():
@@ -124,20 +127,20 @@ class Database:
                 connection.close()
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         for writer in list(self._writers):
             writer.close()
         self.engine.dispose()
 
 
 class Writer:
-    """Connections for one writing transaction after another: none has to ask first whether they are alive, or to prepare them.
+    """Connections for one writing transaction after another, prepared once and not pinged each time.
 
-    Made by `Database.writer`. After an error they are closed, and the next transaction opens others.
+    Made by `Database.writer`. An error closes them, and the next transaction opens new ones.
     """
 
     def __init__(self, database: Database, preparing: Sequence[TextClause]) -> None:
-        """Take note; the first transaction connects."""
+        """Prepare; the first transaction connects."""
         self._database = database
         self._preparing = preparing
         self._connection: Connection | None = None
@@ -152,9 +155,9 @@ class Writer:
                 yield self._connection
 
     def execute(self, statement: TextClause, values: Mapping[str, object]) -> Sequence[Row[Any]] | None:
-        """Execute a statement that is a whole transaction, in one trip to the server; return its rows, None when it gives none.
+        """Execute a statement as a whole transaction, in one round trip. Returns its rows, None when it has no result.
 
-        Raises: ConflictError when the statement itself refuses, by a constraint or by an error it makes of what it finds.
+        Raises: ConflictError when the statement fails by a constraint or by an error that it raises itself.
         """
         with self._database.gate():
             try:
@@ -167,7 +170,7 @@ class Writer:
                 raise ConflictError(f"a statement for the database of {self._database.setting} refused: {one_line(error)}") from error
 
     def close(self) -> None:
-        """Close the connections, if there are any."""
+        """Close the connections that are open."""
         connections, self._connection, self._for_one = (self._connection, self._for_one), None, None
         for connection in connections:
             if connection is not None:
@@ -182,12 +185,12 @@ class Writer:
             raise
 
     def _open(self, *, for_one: bool = False) -> Connection:
-        """Open a connection. `for_one`: its every statement is a transaction, and what SQLAlchemy begins on it reaches no database."""
+        """Open a connection. `for_one`: each statement is a transaction, and SQLAlchemy's BEGIN does not reach the database."""
         connection = self._database.open()
         if for_one and self._database.dialect == "postgresql":
             connection.execution_options(isolation_level="AUTOCOMMIT")
-        connection.detach()  # what is set for it below is not for others
-        with connection.begin():  # nothing of this is kept in the file, so nobody has to be waited for
+        connection.detach()  # others must not get what is set below
+        with connection.begin():  # nothing here is written to the file, so no lock is needed
             for each in self._preparing:
                 connection.execute(each)
             if self._database.dialect == "postgresql":
@@ -199,21 +202,21 @@ class Writer:
 
 
 def open_database(url: str, setting: str, *, read_only: bool = False, may_create: bool = False, search_path: str | None = None) -> Database:
-    """Return the database behind a SQLAlchemy URL; connects at first use.
+    """Return the database of a SQLAlchemy URL; connects at first use.
 
-    Raises: SettingsError for a URL that cannot be read or whose driver is not installed, and for a SQLite file
-            that does not exist, unless `may_create`.
-    search_path: schema of unqualified table names (PostgreSQL only); it need not exist yet.
+    Shape:  search_path: schema of unqualified table names (PostgreSQL only); it need not exist yet.
+    Raises: SettingsError for a URL that cannot be read, a driver that is not installed, or, unless `may_create`,
+            a SQLite file that does not exist.
     """
     parsed = _parsed(url, setting)
     if parsed.get_backend_name() == "sqlite" and not may_create and not (parsed.database and Path(parsed.database).is_file()):
         raise SettingsError(f"{setting}: there is no SQLite file {parsed.database or '(empty)'}")
-    # Statements in errors go to tracebacks and to schedulers' logs; the values bound in them must not.
+    # Statements in errors reach tracebacks and schedulers' logs; their bound values must not.
     options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
     if parsed.get_backend_name() == "postgresql":
         options["connect_args"] = {"options": "-c timezone=UTC", "connect_timeout": _CONNECT_TIMEOUT_S}
         if search_path is not None:
-            # What is written rests on locks. A stricter level, which a server may have by default, refuses what had to wait for one.
+            # Writes rely on locks. A stricter level, perhaps the server's default, fails a transaction that waited for one.
             options["isolation_level"] = "READ COMMITTED"
     elif parsed.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": sqlite.BUSY_TIMEOUT_S, "check_same_thread": False}
@@ -234,13 +237,13 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
 
 
 def utc_text(moment: datetime) -> str:
-    """Return a time as fixed-width UTC text, which sorts as the times do."""
+    """Return a time as fixed-width UTC text, which sorts like time."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def same_database(left: str, right: str) -> bool:
-    """Tell whether two URLs lead to the same database with the same user, so that one statement can join both."""
+    """Tell whether two URLs are of the same database and user, so that one statement can join both."""
     try:
         return make_url(left) == make_url(right)
     except (ArgumentError, ValueError):
@@ -248,7 +251,7 @@ def same_database(left: str, right: str) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return what a database error says, as one line without URL credentials, statement or parameters."""
+    """Return the message of a database error as one line, without URL credentials, statement and parameters."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if str(getattr(cause, "sqlstate", "") or "").startswith(_DATA_ERRORS):
         return f"{type(cause).__name__} ({getattr(cause, 'sqlstate', '')}): {str(cause).partition(':')[0].splitlines()[0]}"
@@ -261,7 +264,7 @@ def _parsed(url: str, setting: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # Not chained: a password with special characters is taken for a port, and the cause quotes it.
+        # Not chained: part of a password may be parsed as a port, and the cause quotes it.
         raise SettingsError(f"{setting} is not a database URL, for example {_EXAMPLE}; {_ADVICE}") from None
     place, _, query = url.partition("?")
     if parsed.get_backend_name() != "sqlite" and (place.count("@") > 1 or "@" in query):

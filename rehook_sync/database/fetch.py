@@ -1,4 +1,4 @@
-"""How rows leave the warehouse: a few at a time, whatever a driver thinks of a value, and holding back nobody who writes."""
+"""Reading rows from a warehouse: in pages, tolerant of values Python cannot hold, and without holding up writers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "inte
 
 @contextmanager
 def opened(database: Database) -> Iterator[Connection]:
-    """Open a connection whose driver gives what Python cannot hold as text, and decimals in JSON exactly."""
+    """Open a connection whose driver gives values Python cannot hold as text, and decimals in JSON exactly."""
     with database.connect() as connection:
         if database.dialect == "postgresql" and not connection.info.get("rehook_loaders"):
             _add_loaders(connection)
@@ -28,10 +28,10 @@ def opened(database: Database) -> Iterator[Connection]:
 
 
 def keep(connection: Connection, statement: TextClause, values: Mapping[str, object]) -> None:
-    """Execute what makes a temporary table of a SQLite connection, which goes when the connection is closed.
+    """Execute a statement that creates a temporary table on a SQLite connection; closing the connection drops it.
 
-    While a statement reads a file, its write-ahead log cannot begin anew: beside a long delivery it would outgrow the file
-    many times over. What was kept is read from a place of its own.
+    While a statement reads the file, its write-ahead log cannot be reset: during a long delivery it would outgrow the
+    file many times over. A temporary table is not in the file.
     """
     connection.detach()
     connection.exec_driver_sql("PRAGMA query_only = OFF")
@@ -46,27 +46,27 @@ def keep(connection: Connection, statement: TextClause, values: Mapping[str, obj
 def fetch(
     connection: Connection, statement: TextClause, values: Mapping[str, object], *, streamed: bool = False
 ) -> Iterator[Sequence[Any]]:
-    """Yield tuples, a few at a time. `streamed`: the database keeps the rest until it is wanted."""
-    given = 0
+    """Yield rows, fetched in pages. `streamed`: the database keeps the rest until it is asked for."""
+    yielded = 0
     try:
-        for some in _partitions(connection, statement, values, streamed):
-            yield from some
-            given += len(some)
+        for page in _partitions(connection, statement, values, streamed):
+            yield from page
+            yielded += len(page)
     except OperationalError as error:
         if connection.dialect.name != "sqlite" or "decode" not in str(error.orig):
             raise
         driver: Any = connection.connection.dbapi_connection
-        # SQLite lets text be no text. The same snapshot gives the same rows in the same order, so it can go on where it was.
+        # A text in SQLite may be no UTF-8. The same snapshot gives the same rows in the same order, so go on after those yielded.
         driver.text_factory = text_or_bytes
         try:
             again = chain.from_iterable(_partitions(connection, statement, values, streamed))
-            yield from islice(again, given, None)
+            yield from islice(again, yielded, None)
         finally:
             driver.text_factory = str
 
 
 def text_or_bytes(content: bytes) -> str | bytes:
-    """Return text, or the bytes as they are when they are no UTF-8."""
+    """Return UTF-8 as text, other bytes unchanged."""
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -76,8 +76,8 @@ def text_or_bytes(content: bytes) -> str | bytes:
 def lenient_loader(strict: Callable[..., Any], failures: tuple[type[Exception], ...]) -> type:
     """Return a psycopg loader that gives the text of a value Python cannot hold.
 
-    PostgreSQL knows `infinity`, and years that Python does not; one such value must not end the whole read.
     Shape:  strict: a psycopg loader of the text format, or a function that reads one value.
+    PostgreSQL has `infinity` and years that Python lacks; one such value must not end the whole read.
     """
 
     class LenientLoader:
@@ -96,13 +96,13 @@ def lenient_loader(strict: Callable[..., Any], failures: tuple[type[Exception], 
 
 
 def _partitions(connection: Connection, statement: TextClause, values: Mapping[str, object], streamed: bool) -> Iterator[Sequence[Any]]:
-    # The size is said here, since SQLAlchemy leaves the option `yield_per` aside for textual statements and would read it all at once.
+    # The size is given here: for textual statements SQLAlchemy ignores the option `yield_per` and would read all rows at once.
     with connection.execute(statement, values, execution_options={"stream_results": streamed}) as result:
         yield from result.partitions(_FETCH_ROWS)
 
 
 def _add_loaders(connection: Connection) -> None:
-    """Prepare psycopg; another driver stays as it is."""
+    """Register lenient loaders with psycopg; any other driver stays as it is."""
     adapters = getattr(connection.connection.driver_connection, "adapters", None)
     if adapters is None:
         return

@@ -1,7 +1,7 @@
-"""Named queries out of `sql/`, loaded strictly: the only way SQL gets into this program.
+"""Named queries from `sql/`, loaded strictly.
 
-The header grammar is described in `sql/README.md`. Identifiers are filled in as `:"name"`, always quoted by
-the dialect; values are always bound; words that differ between dialects stand as `{word}`.
+The header grammar is in `sql/README.md`. `:"name"` is an identifier, always quoted by the dialect; values are always
+bound; `{word}` is a word that differs between dialects.
 """
 
 import re
@@ -21,7 +21,7 @@ from rehook_sync.errors import InternalError
 __all__ = ["Identifier", "Migration", "Query", "Statements", "load_migrations", "load_queries", "split_statements", "sql_folder"]
 
 Identifier = str | Sequence[str] | Sequence[Sequence[str]]
-"""A name, a dotted name as its parts, or a list of dotted names."""
+"""A name, a dotted name as a sequence of names, or a list of dotted names."""
 
 _HEADER = re.compile(r"^--\s*(\w+):\s*(.*?)\s*$")
 _IDENTIFIER = re.compile(r':"(\w+)"')
@@ -32,9 +32,9 @@ _DIALECTS = frozenset({"sqlite", "postgresql"})
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One named statement of one dialect (`any` when it serves all).
+    """One named statement, or fragment of one, for one dialect; `any` serves all.
 
-    Shape:  words: the dialect words in it, which `said` fills in.
+    Shape:  words: the dialect words that `said` has still to replace.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Query:
     sql: str
 
     def said(self, words: Mapping[str, str]) -> "Query":
-        """Return the query with what a dialect says for its words."""
+        """Return the query with its dialect words replaced. `words`: word -> SQL."""
         sql = _WORD.sub(lambda found: words[found.group(1)].replace("{}", found.group(2) or ""), self.sql)
         return replace(self, words=frozenset(), sql=sql)
 
     def text(self, dialect: Dialect, **identifiers: Identifier) -> TextClause:
-        """Return the statement with its identifiers quoted for the dialect, ready to execute with bound values."""
+        """Return the statement with its identifiers filled in, quoted for the dialect."""
         if identifiers.keys() != self.identifiers:
             raise InternalError(f"query {self.name} wants the identifiers {sorted(self.identifiers)}, got {sorted(identifiers)}")
         filled = _IDENTIFIER.sub(lambda found: quote(dialect, identifiers[found.group(1)]), self.sql)
@@ -60,7 +60,7 @@ class Query:
 
 
 class Statements:
-    """The queries of one folder for one dialect, as statements that are prepared once and used often."""
+    """The queries of one folder for one dialect, each made into a statement once."""
 
     def __init__(self, folder: str, dialect: Dialect) -> None:
         """Load the folder's queries for the dialect."""
@@ -84,7 +84,7 @@ class Statements:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the sync-state schema; `version` counts from 1 without gaps."""
+    """One step of the sync-state schema; versions count from 1 without gaps."""
 
     version: int
     name: str
@@ -92,15 +92,15 @@ class Migration:
 
 
 def quote(dialect: Dialect, identifier: Identifier) -> str:
-    """Quote a name, a dotted name or a list of dotted names; a colon in it can never become a bound value."""
+    """Return an identifier quoted for the dialect; a colon in it never becomes a bound value."""
     preparer = dialect.identifier_preparer
     if isinstance(identifier, str):
         quoted = preparer.quote_identifier(identifier).replace(":", "\\:")
-        # Some dialects double the percent signs here, and the compiler of textual statements does it once more.
+        # Some dialects double percent signs here, and the compiler of textual statements doubles them again.
         return quoted if quoted.count("%") == identifier.count("%") else quoted.replace("%%", "%")
-    if all(isinstance(part, str) for part in identifier):
-        return ".".join(quote(dialect, part) for part in identifier)
-    return ", ".join(quote(dialect, part) for part in identifier)
+    if all(isinstance(name, str) for name in identifier):
+        return ".".join(quote(dialect, name) for name in identifier)
+    return ", ".join(quote(dialect, name) for name in identifier)
 
 
 def sql_folder() -> Traversable:
@@ -116,17 +116,17 @@ def sql_folder() -> Traversable:
 
 @cache
 def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
-    """Return the queries of one folder of `sql/` by name, the dialect's own version before the general one.
+    """Return the queries of one folder of `sql/` by name; a dialect's own version goes before the general one.
 
-    A query with a word that the dialect lacks is not there for it.
+    Queries with a word that the dialect lacks are left out.
     """
     wanted = dialect if dialect in _DIALECTS else "any"
     found: dict[tuple[str, str], Query] = {}
-    for entry in sorted((sql_folder() / folder).iterdir(), key=lambda each: each.name):
-        if entry.name.endswith(".sql"):
-            for query in parse_queries(entry.read_text(encoding="utf-8"), f"{folder}/{entry.name}"):
+    for file in sorted((sql_folder() / folder).iterdir(), key=lambda each: each.name):
+        if file.name.endswith(".sql"):
+            for query in parse_queries(file.read_text(encoding="utf-8"), f"{folder}/{file.name}"):
                 if (query.name, query.dialect) in found:
-                    raise InternalError(f"sql/{folder}/{entry.name}: query {query.name} [{query.dialect}] is defined twice")
+                    raise InternalError(f"sql/{folder}/{file.name}: query {query.name} [{query.dialect}] is defined twice")
                 found[query.name, query.dialect] = query
     chosen = {
         name: query for (name, own), query in sorted(found.items()) if own == wanted or (own == "any" and (name, wanted) not in found)
@@ -135,7 +135,7 @@ def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
 
 
 def parse_queries(content: str, where: str) -> Iterable[Query]:
-    """Yield the queries of one file. Raises InternalError for anything the header grammar does not know."""
+    """Yield the queries of one file. Raises InternalError for whatever the header grammar does not allow."""
     header: dict[str, str] = {}
     body: list[str] = []
     for line in content.splitlines():
@@ -182,10 +182,10 @@ def _names(line: str) -> frozenset[str]:
 def load_migrations(dialect: str) -> tuple[Migration, ...]:
     """Return the migrations of a dialect in order. Raises InternalError when a version is missing."""
     found = []
-    for entry in (sql_folder() / "migrations").iterdir():
-        match = re.fullmatch(rf"(\d{{4}})_(\w+)\.{dialect}\.sql", entry.name)
+    for file in (sql_folder() / "migrations").iterdir():
+        match = re.fullmatch(rf"(\d{{4}})_(\w+)\.{dialect}\.sql", file.name)
         if match:
-            found.append(Migration(int(match.group(1)), match.group(2), entry.read_text(encoding="utf-8")))
+            found.append(Migration(int(match.group(1)), match.group(2), file.read_text(encoding="utf-8")))
     found.sort(key=lambda each: each.version)
     if [each.version for each in found] != list(range(1, len(found) + 1)):
         raise InternalError(f"sql/migrations: the versions for {dialect} have a gap")

@@ -1,4 +1,4 @@
-"""How connections to SQLite files work: locks taken at once, files of our own kept private, text times read by a function."""
+"""Connections to SQLite files: locks, write-ahead log, file mode, and the function that reads text times."""
 
 import sqlite3
 import time
@@ -16,24 +16,24 @@ from rehook_sync.times import sortable_utc
 __all__ = ["BUSY_TIMEOUT_S", "ask_often", "create_private", "insist", "is_file", "prepare", "switch_to_wal"]
 
 BUSY_TIMEOUT_S = 15.0
-"""How long a lock is waited for that others hold."""
+"""How long to wait for a lock that others hold."""
 
 _Values = ParamSpec("_Values")
 _Result = TypeVar("_Result")
 _NO_FILE = (":memory:", "file:")
 _ASK_OFTEN = "PRAGMA busy_timeout = 5"
 _BE_PATIENT = "PRAGMA busy_timeout = 15000"
-"""In milliseconds, the same time."""
+"""In milliseconds; the same as BUSY_TIMEOUT_S."""
 _SWITCH_WAIT_S = 0.05
 
 
 def is_file(path: str | None) -> TypeGuard[str]:
-    """Tell whether what a URL names is a file."""
+    """Tell whether the database part of a URL is a path."""
     return bool(path) and not str(path).startswith(_NO_FILE)
 
 
 def prepare(engine: Engine, *, read_only: bool) -> None:
-    """Take transactions into our own hands: a writer locks at once, a reader never writes."""
+    """Begin transactions ourselves: a writer locks the file at once. `read_only`: nothing can be written."""
 
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
@@ -43,7 +43,7 @@ def prepare(engine: Engine, *, read_only: bool) -> None:
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
-            # What is forgotten or pruned is overwritten in the file; without this it would stay there until the place is used again.
+            # Forgotten and pruned values are overwritten in the file; otherwise they would stay until the space is used again.
             connection.execute("PRAGMA secure_delete = ON")
 
     @event.listens_for(engine, "begin")
@@ -57,14 +57,14 @@ def prepare(engine: Engine, *, read_only: bool) -> None:
 
 
 def ask_often(connection: Connection) -> None:
-    """Let a busy file refuse at once, for whoever asks again by itself."""
+    """Let a locked file refuse within milliseconds, for a caller that retries by itself."""
     connection.exec_driver_sql(_ASK_OFTEN)
 
 
 def insist(execute: Callable[_Values, _Result], *values: _Values.args, **named: _Values.kwargs) -> _Result:
-    """Do what needs the lock of a SQLite file, asking for it again and again.
+    """Call `execute`, and again while the SQLite file is locked, for up to BUSY_TIMEOUT_S.
 
-    By itself SQLite asks ever more seldom for a lock that others hold: of two that write all the time, one would hardly get it.
+    SQLite's own retries become ever rarer: of two constant writers, one would hardly get the lock.
     """
     until = time.monotonic() + BUSY_TIMEOUT_S
     while True:
@@ -77,7 +77,7 @@ def insist(execute: Callable[_Values, _Result], *values: _Values.args, **named: 
 
 
 def switch_to_wal(cursor: DBAPICursor) -> None:
-    """Switch, unless it is done. While others have the file open SQLite refuses at once instead of waiting."""
+    """Switch to write-ahead logging, once. Retried here, since SQLite refuses at once while others have the file open."""
     until = time.monotonic() + BUSY_TIMEOUT_S
     while cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
@@ -89,13 +89,13 @@ def switch_to_wal(cursor: DBAPICursor) -> None:
 
 
 def create_private(engine: Engine, path: str | None) -> None:
-    """Have a SQLite file that we create readable for its owner alone; one that is there keeps its permissions."""
+    """Create the file with mode 0600 when connecting; an existing file keeps its mode."""
     if not is_file(path):
         return
 
     @event.listens_for(engine, "do_connect")
     def connecting(*_: object) -> None:
-        with suppress(OSError):  # what is wrong with the path, SQLite says next
+        with suppress(OSError):  # if the path is wrong, SQLite reports it next
             Path(path).touch(mode=0o600, exist_ok=False)
 
 
@@ -109,12 +109,12 @@ def _begin_writing(connection: Connection) -> None:
 
 
 def _read_utc(content: bytes) -> str | None:
-    """Return the time that a text of a SQLite file says, as `sortable_utc` does.
+    """Return the time in a text of a SQLite file, as `sortable_utc` does.
 
-    Shape:  content: the bytes of the text. As text SQLite would refuse to hand over what is no UTF-8, which ends the statement.
+    Shape:  content: the bytes of the text; for a text that is no UTF-8, SQLite would end the statement.
     """
     if 0 not in content:
         return sortable_utc(content.decode("ascii", "replace"))
-    # Text of a file in UTF-16, or a NUL, where SQLite's own functions take a text to end.
+    # Text of a UTF-16 file, or a NUL, at which SQLite's own functions end a text.
     encoding = "utf-16-be" if content[0] == 0 else "utf-16-le" if content[1:2] == b"\0" else "ascii"
     return sortable_utc(content.decode(encoding, "replace").partition("\0")[0])
