@@ -1,4 +1,4 @@
-"""Asking a warehouse what it holds, over one connection: tables, columns, what the columns are. SELECT and cursor metadata alone."""
+"""What a warehouse holds: tables, columns and their types, by SELECT and cursor metadata alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ _POSTGRESQL_KINDS = {
     **dict.fromkeys((114, 3802), Kind.JSON),
     16: Kind.BOOLEAN,
 }
-"""By type oid; these have been the same in every PostgreSQL, and in Redshift."""
+"""By type oid; the oids are the same in every PostgreSQL and in Redshift."""
 _SQLITE_KINDS = {
     "BOOL": Kind.BOOLEAN,
     "TIMESTAMP": Kind.TIME,
@@ -31,17 +31,17 @@ _SQLITE_KINDS = {
     "INT": Kind.NUMBER,
     "NUMERIC": Kind.NUMBER,
 }
-"""By a part of the declared type."""
+"""By a text within the declared type; the first that is found decides."""
 
 
 class Catalog:
-    """What one schema holds. `schema` is its name as the warehouse has it, None when nobody could say."""
+    """The tables of one schema, read over one connection. `schema` is its name in the warehouse, None when unknown."""
 
     def __init__(self, connection: Connection, dialect: str, schema: str | None, expected: Sequence[str]) -> None:
         """Read the names of the tables.
 
-        Shape:  dialect: whose queries to use.  expected: names to go by where a warehouse has no list of its tables.
-        Raises: SourceError when there is no such schema, or it holds nothing this user may see.
+        Shape:  expected: names of the tables, used if the warehouse cannot list them.
+        Raises: SourceError when there is no such schema, or none of its tables is visible to this user.
         """
         self._connection = connection
         self._dialect = dialect
@@ -50,7 +50,7 @@ class Catalog:
         self.schema, self.tables = self._list_tables(schema, expected)
 
     def require(self, wanted: str, setting: str) -> Table:
-        """Return the table that a setting names. Raises SourceError when it is not there."""
+        """Return the table that a setting names. Raises SourceError when it is missing."""
         name = find_name(self.tables, wanted)
         if name is not None:
             return self.probe(name)
@@ -80,7 +80,7 @@ class Catalog:
         )
 
     def probe_events(self, names: Mapping[str, str]) -> dict[str, Table]:
-        """Return slug -> table for those that can be read and have an `id`; what cannot be read is a warning."""
+        """Return slug -> table, for tables that can be read and have an `id`. One that cannot be read gives a warning."""
         found = {}
         for slug, name in names.items():
             try:
@@ -96,7 +96,7 @@ class Catalog:
         return found
 
     def sample_slugs(self, tracks: Table) -> set[str]:
-        """Return some event slugs in use."""
+        """Return the event slugs of some calls."""
         if not tracks.has("event"):
             return set()
         identifiers: dict[str, Identifier] = {"slug": tracks.columns["event"], "table": tracks.path}
@@ -131,7 +131,7 @@ class Catalog:
 
 
 def _keys(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> name as Segment writes it: some warehouses keep all names in upper case."""
+    """Return name -> name as Segment writes it; some warehouses store all names in upper case."""
     names = list(names)
     folded = "id" not in names and "ID" in names
     return {
@@ -144,4 +144,4 @@ def _sqlite_kind(declared: str) -> Kind:
     declared = declared.upper()
     if not declared:
         return Kind.UNTYPED
-    return next((kind for part, kind in _SQLITE_KINDS.items() if part in declared), Kind.OTHER)
+    return next((kind for name, kind in _SQLITE_KINDS.items() if name in declared), Kind.OTHER)

@@ -1,4 +1,4 @@
-"""What a Segment source looks like in this warehouse: tables, columns, and where the properties of tracks are. Pure."""
+"""The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ _SHOWN = 8
 
 
 class Kind(StrEnum):
-    """What a column holds, as far as the reader must know. OTHER is everything else, and all where nobody says."""
+    """The type of a column, as far as reading needs it. OTHER is any other type, or an unknown one."""
 
     TEXT = "text"
     TIME = "time"
@@ -50,7 +50,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """Where the Segment source is; each field is the setting of the same name."""
+    """Where the Segment source is, one field per setting."""
 
     schema: str | None = None
     identifies_table: str = "identifies"
@@ -61,7 +61,7 @@ class SourceConfig:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table as found.
+    """One table of the warehouse.
 
     Shape:  columns: name as Segment writes it -> name in the warehouse.  kinds: name as Segment writes it -> Kind.
     """
@@ -73,23 +73,23 @@ class Table:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """The dotted name, as its parts."""
+        """Return schema and name, or the name alone."""
         return (self.name,) if self.schema is None else (self.schema, self.name)
 
     def has(self, column: str) -> bool:
-        """Tell whether there is such a column."""
+        """Tell whether the table has a column, named as Segment writes it."""
         return column in self.columns
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLayout:
-    """What was found, for `check` and for the reader.
+    """The layout of the Segment source, for `check` and for reading.
 
-    Shape:  cursor: the cursor column as Segment writes it.  times: columns that say when a call was made, best first, per stream.
-            traits, properties: columns of identifies, and of tracks itself.
-            json: the column that holds all traits or properties as one JSON object, per stream; absent when there is none.
+    Shape:  cursor: the cursor column as Segment writes it.  times: stream -> columns with the time of a call, best first.
+            traits, properties: columns of identifies, and of tracks itself, without JSON columns.
+            json: stream -> the column that holds all traits or properties as one JSON object, if there is one.
             event_tables: event slug -> table; empty unless `track_properties` is `event_tables`.
-            reason: why this layout.  warnings: what deserves a look.
+            reason: why `track_properties` was chosen.
     """
 
     identifies: Table
@@ -109,16 +109,16 @@ class SourceLayout:
         return self.identifies if stream is Stream.IDENTIFIES else self.tracks
 
     def fields(self, stream: Stream) -> tuple[str, ...]:
-        """Return the columns of a stream's table that are traits or properties, without the JSON column."""
+        """Return the trait or property columns of a stream's table, without the JSON column."""
         return self.traits if stream is Stream.IDENTIFIES else self.properties
 
     def event_columns(self, table: Table) -> tuple[str, ...]:
-        """Return the columns of an event table that are properties."""
+        """Return the property columns of an event table."""
         return field_columns(table, self.cursor)
 
 
 def find_name(names: Iterable[str], wanted: str) -> str | None:
-    """Return the name that is meant: the very same, else the only one that differs in case alone."""
+    """Return the wanted name, else the only one that differs just in case, else None."""
     names = list(names)
     if wanted in names:
         return wanted
@@ -127,7 +127,7 @@ def find_name(names: Iterable[str], wanted: str) -> str | None:
 
 
 def similar(names: Iterable[str], wanted: str) -> str:
-    """Return the end of a message: what is there instead, names like the wanted one if there are any."""
+    """Return the end of a message: the names similar to the wanted one, else some of all names."""
     names = sorted(names)
     close = difflib.get_close_matches(wanted.casefold(), names, n=3, cutoff=0.6)
     if close:
@@ -137,7 +137,7 @@ def similar(names: Iterable[str], wanted: str) -> str:
 
 
 def field_columns(table: Table, cursor: str) -> tuple[str, ...]:
-    """Return the columns that are traits or properties: all that are not Segment's own."""
+    """Return the trait or property columns: all that are not Segment's own."""
     helpers = {cursor, _VIEW_HELPER} if table.name.casefold().endswith(_VIEW) else {cursor}
     return tuple(column for column in table.columns if column not in SYSTEM_COLUMNS | helpers and not column.startswith("context_"))
 
@@ -145,8 +145,8 @@ def field_columns(table: Table, cursor: str) -> tuple[str, ...]:
 def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bool) -> str:
     """Return the cursor column of identifies or tracks as Segment writes it.
 
-    Shape:  setting: the one that names the table.  typed: whether the database says what columns hold.
-    Raises: SourceError when a column that every row needs is missing, or holds text where a timestamp belongs.
+    Shape:  setting: the one that names the table.  typed: whether the type of a column says what it holds.
+    Raises: SourceError when id, user_id or the cursor is missing, or when the cursor or timestamp is not of a time type.
     """
     for column in ("id", "user_id"):
         if not table.has(column):
@@ -164,13 +164,13 @@ def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bo
 
 
 def needs_event_tables(config: SourceConfig, tracks: Table) -> bool:
-    """Tell whether the layout can only be found by looking at the event tables."""
+    """Tell whether the layout depends on the event tables."""
     wanted = config.track_properties
     return wanted == "event_tables" or (wanted == "auto" and not tracks.has(JSON_PROPERTIES))
 
 
 def event_table_names(names: Iterable[str], config: SourceConfig) -> dict[str, str]:
-    """Return slug -> name for all tables that may belong to an event."""
+    """Return slug -> name of each table that may be an event's."""
     not_events = _NO_EVENTS | {config.identifies_table.casefold(), config.tracks_table.casefold()}
     found = [name for name in names if name.casefold() not in not_events and not name.casefold().endswith(_VIEW)]
     return {name.lower(): name for name in found if name.isupper()} | {name: name for name in found}
@@ -179,9 +179,10 @@ def event_table_names(names: Iterable[str], config: SourceConfig) -> dict[str, s
 def build_layout(
     config: SourceConfig, cursor: str, calls: tuple[Table, Table], events: Mapping[str, Table], slugs: Iterable[str], *, typed: bool
 ) -> SourceLayout:
-    """Return the layout, given identifies and tracks, the tables that may be events, and some slugs in use.
+    """Return the layout.
 
-    Raises: SourceError when `TRACK_PROPERTIES` asks for a JSON column that is not there.
+    Shape:  calls: identifies and tracks.  events: slug -> table that may be an event's.  slugs: some that calls have.
+    Raises: SourceError when `TRACK_PROPERTIES` is `json` and tracks has no JSON column.
     """
     identifies, tracks = calls
     events = {slug: table for slug, table in events.items() if table.has("id")}
@@ -229,7 +230,7 @@ def _choose(config: SourceConfig, own: tuple[str, ...], events: Mapping[str, Tab
 
 
 def _json_columns(chosen: str, identifies: Table, tracks: Table, cursor: str) -> dict[Stream, str]:
-    """Return the JSON column per stream. A trait may be called `traits`: it takes a reason to believe that it holds them all."""
+    """Return stream -> JSON column. `traits` may be one trait: it counts if it is the only one, of type JSON, or tracks use JSON."""
     found = {}
     if chosen == "json" and tracks.has(JSON_PROPERTIES):
         found[Stream.TRACKS] = JSON_PROPERTIES

@@ -1,4 +1,4 @@
-"""From what a driver gives to source rows: times, ids, exact values, and a problem instead of an exception. Pure."""
+"""A driver's tuples to source rows: times, ids, exact values, and a problem instead of an exception. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 NAMELESS = "null-id:"
-"""Message ids of calls without a usable id begin so; the rest is a hash of what the call says."""
+"""Begins the message id of a call without a usable id; a hash of its content follows."""
 _SHOWN = 100
 
 _TEXTS = ("user_id", "anonymous_id", "event", "event_text")
@@ -33,12 +33,12 @@ _TEXTS = ("user_id", "anonymous_id", "event", "event_text")
 
 @dataclass(frozen=True, slots=True)
 class RowPlan:
-    """Where in a driver's tuple the parts of a call are; positions are None for columns that are not there.
+    """The positions of a call's columns in a driver's tuple; None for a missing column.
 
-    Shape:  0 and 1: the times of arrival and of the call, NULL when unusable.  raw_cursor: the first as the table has it.
+    Shape:  0 and 1: the times of arrival and of the call, NULL when unusable.  raw_cursor: time of arrival as stored.
             texts: user_id, anonymous_id, event, event_text.
-            fields: names of the columns from `first_field` to the end.  convert: field -> function, where the driver's value is not it.
-            json: the field that holds all others as one JSON object.
+            fields: names of the columns from `first_field` to the end.  convert: field -> function for the driver's value.
+            json: the field whose JSON object holds further fields.
     """
 
     stream: Stream
@@ -59,12 +59,12 @@ def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[Source
 
 
 def time_order(row: SourceRow) -> tuple[datetime, str]:
-    """Return the sort key of calls: time, then message id; calls without a time come first."""
+    """Return the sort key of a call: time, then message id; calls without a time come first."""
     return row.occurred_at or FIRST_MOMENT, row.message_id
 
 
 def read_message_id(value: object) -> tuple[str | None, str | None]:
-    """Return a message id, or None and what is wrong with it."""
+    """Return the message id and None, or None and what is wrong with it."""
     try:
         text = to_text(value)
     except ValueError:
@@ -77,7 +77,7 @@ def read_message_id(value: object) -> tuple[str | None, str | None]:
 
 
 def read_fields(names: Sequence[str], values: Iterable[Any], convert: Mapping[str, Callable[[Any], object]]) -> dict[str, object]:
-    """Return the fields that are not NULL."""
+    """Return the fields that are not NULL, converted."""
     fields = {name: value for name, value in zip(names, values, strict=True) if value is not None}
     for name, function in convert.items():
         if name in fields:
@@ -86,12 +86,12 @@ def read_fields(names: Sequence[str], values: Iterable[Any], convert: Mapping[st
 
 
 def to_boolean(value: object) -> object:
-    """Return the boolean that SQLite stored as 0 or 1; anything else stays."""
+    """Return the boolean that SQLite stored as 0 or 1; any other value stays."""
     return bool(value) if type(value) is int and value in (0, 1) else value
 
 
 def to_moment(value: object) -> object:
-    """Return the aware time that SQLite stored as text; anything else stays."""
+    """Return the aware time that SQLite stored as text; any other value stays."""
     try:
         return to_time(value) if isinstance(value, str) else value
     except ValueError:
@@ -99,7 +99,7 @@ def to_moment(value: object) -> object:
 
 
 def least_text(window: Window) -> str | None:
-    """Return the least text that a time of a window may begin with in SQLite, in whatever offset; None for no bound."""
+    """Return a text that sorts before any time of the window as SQLite text, whatever its offset; None without a lower bound."""
     try:
         return None if window.low is None else (window.low - timedelta(days=2)).date().isoformat()
     except OverflowError:
@@ -107,12 +107,12 @@ def least_text(window: Window) -> str | None:
 
 
 def sortable(moment: datetime) -> str:
-    """Return a time as the text that SQLite's windows are compared with."""
+    """Return a time as UTC text that sorts like time, as `rehook_sync__utc` writes it in SQLite."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def usable_time(value: object) -> datetime | None:
-    """Return an aware time, None for what is none."""
+    """Return an aware time, None when the value is no time."""
     try:
         if type(value) is str:
             moment = datetime.fromisoformat(value)
@@ -159,7 +159,7 @@ def _time_problem(plan: RowPlan, row: Sequence[Any], received: datetime | None) 
 
 
 def _as_text(values: Sequence[object]) -> tuple[list[str | None], str | None]:
-    """Return ids and names as text, None for those that have no text form, and what is wrong with the first of these."""
+    """Return ids and names as text, None for those without a text form, and what is wrong with the first such."""
     texts: list[str | None] = []
     flaw = None
     for name, value in zip(_TEXTS, values, strict=True):
@@ -172,7 +172,7 @@ def _as_text(values: Sequence[object]) -> tuple[list[str | None], str | None]:
 
 
 def _with_members(column: str, fields: Mapping[str, object]) -> tuple[dict[str, object], str | None]:
-    """Return the members of a JSON column before the other fields, which they outrank, and what is wrong with it."""
+    """Return the members of a JSON column and the other fields, and what is wrong with the column; members take precedence."""
     others = {name: value for name, value in fields.items() if name != column}
     value = fields[column]
     try:
@@ -187,7 +187,7 @@ def _with_members(column: str, fields: Mapping[str, object]) -> tuple[dict[str, 
 
 
 def _content_hash(parts: Iterable[object], fields: Mapping[str, object]) -> str:
-    """Return the same hash for the same content in every run, whichever columns came or went empty meanwhile."""
+    """Return a hash of the content that is the same in every run. NULL traits and properties do not count."""
     content = [_canonical(part) for part in parts], sorted((name, _canonical(value)) for name, value in fields.items())
     return sha256(repr(content).encode("utf-8", "backslashreplace")).hexdigest()
 

@@ -1,6 +1,6 @@
-"""The only module that knows Segment's tables: what there is, windowed reads, properties out of event tables.
+"""Reading a Segment source: its layout, the calls of a window, properties from event tables.
 
-Reads with SELECT and cursor metadata alone, in SQLite by way of a table of the connection's own.
+Nothing is written to the warehouse; in SQLite, the calls of a window go through a temporary table.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,10 +49,10 @@ _T = TypeVar("_T")
 
 
 class JudgedGroup(NamedTuple):
-    """Ids of a window that sync_state has, of one kind.
+    """The number of ids of a window in sync_state, of one day, event and status.
 
-    Shape:  day, event: as the warehouse says, days as `2026-11-01`, None for calls without a usable time.
-            recorded_day, recorded_event: as sync_state says.  recorded_within: whether its time is in the window, too.
+    Shape:  day, event: from the warehouse; days are `2026-11-01`, None for calls without a usable time.
+            recorded_day, recorded_event: from sync_state.  recorded_within: whether the recorded time is in the window.
     """
 
     day: str | None
@@ -65,19 +65,19 @@ class JudgedGroup(NamedTuple):
 
 
 class SegmentSource:
-    """One Segment source in one warehouse, as it is while this object lives."""
+    """One Segment source in one warehouse. Its layout is read once."""
 
     def __init__(self, database: Database, config: SourceConfig) -> None:
-        """Take note of where the source is; nothing is read yet."""
+        """Prepare; nothing is read."""
         self._database = database
         self._config = config
         self._layout: SourceLayout | None = None
         self._events: Mapping[str, Table] = {}
 
     def discover(self) -> SourceLayout:
-        """Return what there is; looks once.
+        """Return the layout, read at the first call.
 
-        Raises: SourceError when it is not a Segment source, with the setting that would change it.
+        Raises: SourceError when it is not a Segment source; the message names the setting to change.
         """
         if self._layout is None:
             try:
@@ -94,36 +94,36 @@ class SegmentSource:
         return CallStatements(self._database, self.discover())
 
     def newest(self, stream: Stream, window: Window) -> datetime | None:
-        """Return the newest time in a window, over all calls, known or not; None when it has none."""
+        """Return the newest time of arrival in a window, known calls included; None when there is none."""
         statement = self._sql.calls(stream, None, "read_newest", window=window)
         with opened(self._database) as connection:
             value = connection.execute(statement, self._sql.bounds(window)).scalar()
         return usable_time(value)
 
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
-        """Return the users of a window in some dozens of tiles of like size: the first user id of each, and its calls."""
+        """Return the users of a window in tiles of about as many calls: the first user id and the calls of each."""
         statement = self._sql.calls(stream, known, "read_user_tiles", window=window, user=self._sql.user_column("calls", stream))
         with opened(self._database) as connection:
             values = self._sql.bounds(window) | known_values(stream, known) | {"tiles": _TILES}
             return [(row[0], int(row[1])) for row in connection.execute(statement, values).all()]
 
     def can_split_users(self) -> bool:
-        """Tell whether a user id has one text form in both tables, so that ranges of it hold the same users in both."""
+        """Tell whether user ids are of the same Kind in both tables, so that a range of ids holds the same users in both."""
         layout = self.discover()
         return len({layout.table(stream).kinds["user_id"] for stream in Stream}) == 1
 
     def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
-        """Return how many different calls `read_window` gives."""
+        """Return how many calls `read_window` yields, each id once."""
         statement = self._sql.calls(stream, known, "count_calls", window=window)
         with opened(self._database) as connection:
             return int(connection.execute(statement, self._sql.bounds(window) | known_values(stream, known)).scalar_one())
 
     def read_window(self, stream: Stream, window: Window, known: Identifier | None, shard: Shard | None = None) -> Iterator[SourceRow]:
-        """Yield the calls of a window in `time_order`, and those whose cursor is no time; an id may come twice.
+        """Yield the calls of a window, and those whose cursor is no time, in `time_order`; an id may come twice.
 
-        Shape:  known: the sync_state table when it is in this database, its calls are left out; None leaves out nothing.
+        Shape:  known: sync_state, if it is in this database; leaves out calls recorded in the same window or without a time.
                 shard: the users whose calls are read; None: all.
-        One connection is open until the iterator ends or is closed. Only calls with a problem may be out of order.
+        A connection is open until the iterator ends or is closed. Only calls with a problem may be out of order.
         """
         plan, columns = self._plan(stream)
         statement = self._sql.calls(stream, known, "read_calls", shard, window=window, columns=columns)
@@ -135,7 +135,7 @@ class SegmentSource:
             yield from build_rows(plan, fetch(connection, statement, values, streamed=True))
 
     def read_ids(self, stream: Stream, ids: Sequence[str]) -> list[SourceRow]:
-        """Return the calls with these message ids whatever their time, one for each id that is there, in `time_order`."""
+        """Return the calls with these message ids, of any time, one per id found, in `time_order`."""
         plan, columns = self._plan(stream)
         key = self._sql.key("calls", self.discover().table(stream))
         by_id = self._sql.calls(stream, None, "read_calls_by_id", columns=columns, key=key)
@@ -143,8 +143,8 @@ class SegmentSource:
         wanted = set(ids)
         found: dict[str, SourceRow] = {}
         with opened(self._database) as connection:
-            for some in _cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
-                for row in build_rows(plan, fetch(connection, by_id, {"ids": self._sql.ids(some)})):
+            for page in _cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
+                for row in build_rows(plan, fetch(connection, by_id, {"ids": self._sql.ids(page)})):
                     found.setdefault(row.message_id, row)
             if any(each.startswith(NAMELESS) for each in wanted):
                 for row in build_rows(plan, fetch(connection, nameless, {}, streamed=True)):
@@ -152,9 +152,10 @@ class SegmentSource:
         return sorted((row for row in found.values() if row.message_id in wanted), key=time_order)
 
     def read_due(self, stream: Stream, window: Window, known: Identifier | None) -> Iterator[tuple[object, datetime | None, str | None]]:
-        """Yield each id of a window once: id, oldest time of arrival, event; one id None stands for all calls without one.
+        """Yield each id of a window once: id, oldest time of arrival, event.
 
-        Shape:  known: as in `read_window`.  The time is None where it is unusable, the event for identifies.
+        Shape:  known: sync_state, if it is in this database; leaves out every call that is recorded.
+                id: None stands for all calls without one.  time: None if unusable.  event: None for identifies.
         """
         statement = self._sql.due(stream, window, known, "read_due")
         with opened(self._database) as connection:
@@ -163,21 +164,21 @@ class SegmentSource:
                 yield message_id, usable_time(received_at), None if event is None else str(event)
 
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
-        """Return how many ids of a window the sync_state table, which is in this database, has; grouped by what both say."""
+        """Return how many ids of a window are in sync_state, by day, event and status. `known`: sync_state, in this database."""
         statement = self._sql.due(stream, window, None, "count_judged", recorded=known)
         with opened(self._database) as connection:
             rows = connection.execute(statement, self._sql.bounds(window) | known_values(stream, known)).all()
         return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
     def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str]) -> Iterator[SourceRow]:
-        """Yield the calls of a window without an id, and those with one of these ids, which cannot be used; one may come twice."""
+        """Yield the calls of a window without an id or with one of these unusable ids; a call may come twice."""
         plan, columns = self._plan(stream)
         statement = self._sql.calls(stream, None, "read_unusable_ids", window=window, columns=columns)
         with opened(self._database) as connection:
             yield from build_rows(plan, fetch(connection, statement, self._sql.bounds(window) | {"ids": self._sql.ids(ids)}, streamed=True))
 
     def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
-        """Return the newest calls of a user, so many at most, in `time_order`; without an index it reads the whole table."""
+        """Return at most `rows` newest calls of a user, in `time_order`. Without an index on user ids it scans the table."""
         plan, columns = self._plan(stream)
         user = self._sql.named("calls", [self.discover().table(stream).columns["user_id"]])
         statement = self._sql.calls(stream, None, "read_calls_of_user", columns=columns, user=user)
@@ -186,7 +187,7 @@ class SegmentSource:
             return sorted({row.message_id: row for row in found}.values(), key=time_order)
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
-        """Add to each track what its event table has of it, in place; a call that is not there stays as it is."""
+        """Add the properties of each track from its event table, in place. A call that is not there stays as it is."""
         self.discover()
         try:
             self._fill(rows)
@@ -218,7 +219,7 @@ class SegmentSource:
         return Catalog(connection, self._database.dialect, config.schema, (config.identifies_table, config.tracks_table))
 
     def _events_changed(self) -> bool:
-        """Look at the event tables again; tell whether a table or a column came or went since."""
+        """Read the event tables again; tell whether a table or column was added or dropped."""
         with opened(self._database) as connection:
             catalog = self._catalog(connection)
             names = event_table_names(catalog.tables, self._config)
@@ -235,12 +236,12 @@ class SegmentSource:
         if not calls:
             return
         with opened(self._database) as connection:
-            for slug, those in calls.items():
-                for some in _cut(those):
-                    self._fill_from(connection, self._events[slug], some)
+            for slug, tracks in calls.items():
+                for page in _cut(tracks):
+                    self._fill_from(connection, self._events[slug], page)
 
     def _fill_from(self, connection: Connection, table: Table, rows: Sequence[SourceRow]) -> None:
-        """Look near the calls' own times first, which bounds the scan, then anywhere for those not found."""
+        """Look near the calls' times first, to bound the scan, then anywhere for those not found."""
         layout = self.discover()
         names = layout.event_columns(table)
         convert = self._converters(table, names)
@@ -266,31 +267,31 @@ class SegmentSource:
             call.fields.update(found.get(call.message_id, {}))
 
     def _plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
-        """Return what to select and where each part of it will be."""
+        """Return the positions of a call's columns, and the columns to select."""
         layout = self.discover()
         table = layout.table(stream)
-        parts = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
+        system = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
         if stream is Stream.IDENTIFIES:
-            parts = [each for each in parts if not each.startswith("event")]
+            system = [each for each in system if not each.startswith("event")]
         raw_cursor = [layout.cursor] if self._database.dialect == "sqlite" else []
         json_column = layout.json.get(stream)
         fields = layout.fields(stream) + ((json_column,) if json_column else ())
-        place = {name: at + 2 for at, name in enumerate(parts)}
+        place = {name: at + 2 for at, name in enumerate(system)}
         plan = RowPlan(
             stream=stream,
             cursor=layout.cursor,
             id=place["id"],
             texts=(place["user_id"], place.get("anonymous_id"), place.get("event"), place.get("event_text")),
-            raw_cursor=len(parts) + 2 if raw_cursor else None,
+            raw_cursor=len(system) + 2 if raw_cursor else None,
             fields=fields,
-            first_field=len(parts) + len(raw_cursor) + 2,
+            first_field=len(system) + len(raw_cursor) + 2,
             convert=self._converters(table, layout.fields(stream)),
             json=json_column,
         )
-        return plan, self._sql.named("calls", (table.columns[name] for name in (*parts, *raw_cursor, *fields)))
+        return plan, self._sql.named("calls", (table.columns[name] for name in (*system, *raw_cursor, *fields)))
 
     def _converters(self, table: Table, names: Sequence[str]) -> dict[str, Callable[[Any], object]]:
-        """Return what makes exact values of SQLite's, which has neither booleans nor times; other drivers give them."""
+        """Return column -> function for SQLite, which has no booleans and times; other drivers give exact values."""
         if self._database.dialect != "sqlite":
             return {}
         return {name: _CONVERT[table.kinds[name]] for name in names if table.kinds[name] in _CONVERT}

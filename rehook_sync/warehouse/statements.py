@@ -1,6 +1,6 @@
-"""Statements over Segment's calls, put together from the named parts in `sql/warehouse`, with the values bound in them.
+"""Statements over Segment's calls, joined from the named fragments in `sql/warehouse`, and the values bound in them.
 
-A name from the settings or from the data becomes SQL only when it was found among the names that exist, and quoted.
+A name from the settings or the data gets into SQL only if a table or column has that name, and only quoted.
 """
 
 import json
@@ -24,10 +24,10 @@ _TICK = timedelta.resolution
 
 
 class CallStatements:
-    """Makes statements for one source as it is laid out in one warehouse."""
+    """Statements for one source with one layout."""
 
     def __init__(self, database: Database, layout: SourceLayout) -> None:
-        """Take note of where the calls are; nothing is asked."""
+        """Load the queries of the warehouse's dialect; nothing is read."""
         self._database = database
         self._dialect = database.dialect
         self._layout = layout
@@ -44,9 +44,10 @@ class CallStatements:
         without: str = "new_calls",
         **identifiers: Identifier,
     ) -> TextClause:
-        """Return a statement over the calls of a stream; `what` names its last part or parts. `window`: only of these, if it says so.
+        """Return a statement over the calls of a stream.
 
-        without: the part that leaves out known calls. `new_calls` may give one that sync_state has for other days, and is cheap.
+        Shape:  known: sync_state, whose calls are left out, or None.  what: the last fragment or fragments.  window: None for all rows.
+                without: the fragment that leaves out known calls. `new_calls` is cheap, but gives calls recorded outside the window.
         """
         layout = self._layout
         table = layout.table(stream)
@@ -61,25 +62,25 @@ class CallStatements:
         if shard is not None:
             common["user"] = self.user_column("due", stream)
         last = (what,) if isinstance(what, str) else what
-        parts = ["timed", without if known else "all_calls", "some_users" if shard else "all_users", *last]
+        fragments = ["timed", without if known else "all_calls", "some_users" if shard else "all_users", *last]
         if self._dialect == "sqlite":
-            parts.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
+            fragments.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
             if what == "read_calls":
-                parts.insert(0, "keep_calls")
-        return self.text(parts, common | identifiers)
+                fragments.insert(0, "keep_calls")
+        return self.text(fragments, common | identifiers)
 
     def due(self, stream: Stream, window: Window, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
-        """Return a statement over the different ids of a stream."""
+        """Return a statement over the ids of a window, each once; `what` names its last fragment."""
         table = self._layout.table(stream)
         events = [table.columns[each] for each in ("event_text", "event") if table.has(each)] if stream is Stream.TRACKS else []
         if not events:
             return self.calls(stream, known, ("due_identifies", what), None, window=window, without="unjudged_calls", **identifiers)
-        # Twice the last one: a function of several values wants two at least.
+        # The last one twice: COALESCE needs at least two values.
         named = self.named("calls", (*events, events[-1]))
         return self.calls(stream, known, ("due_tracks", what), None, window=window, without="unjudged_calls", events=named, **identifiers)
 
     def text(self, parts: Sequence[str], identifiers: Mapping[str, Identifier]) -> TextClause:
-        """Put a statement together from named parts."""
+        """Join named fragments into a statement."""
         queries = [self._queries[part] for part in parts]
         whole = replace(
             queries[-1],
@@ -90,25 +91,25 @@ class CallStatements:
         return whole.text(self._database.engine.dialect, **{name: identifiers[name] for name in whole.identifiers})
 
     def user_column(self, alias: str, stream: Stream) -> Identifier:
-        """Return the column of user ids."""
+        """Return the user id column of a stream's table."""
         return self.named(alias, [self._layout.table(stream).columns["user_id"]])
 
     def key(self, alias: str, table: Table) -> Identifier:
-        """Return the column to look ids up in: the id itself where text compares with it, which an index serves, else the id as text."""
+        """Return the column to look ids up in: the id column if it compares with text, so that an index helps, else the id as text."""
         kind = table.kinds["id"]
         comparable = {"postgresql": kind is Kind.TEXT, "sqlite": kind is not Kind.UNTYPED}.get(self._dialect, True)
         return self.named(alias, [table.columns["id"] if comparable else "rehook_sync__id"])
 
     def named(self, alias: str, columns: Iterable[str]) -> list[tuple[str, ...]]:
-        """Return columns as identifiers. SQLite takes a quoted name that is no column for text, unless it is said whose column."""
+        """Return columns as identifiers. For SQLite they are qualified: it takes a bare quoted name that is no column for text."""
         return [(alias, column) if self._dialect == "sqlite" else (column,) for column in columns]
 
     def ids(self, ids: Sequence[str]) -> object:
-        """Return message ids as the dialect takes a list of them."""
+        """Return message ids as the value of a list in the dialect."""
         return json.dumps(ids) if self._dialect == "sqlite" else list(ids)
 
     def bounds(self, window: Window) -> dict[str, object]:
-        """Return the values of a window, as the cursor is compared with them."""
+        """Return the bounds of a window as values that the cursor is compared with."""
         dialect = self._dialect
         if dialect == "sqlite":
             return {
@@ -121,7 +122,7 @@ class CallStatements:
         return {"low": window.low or beginning, "high": window.high}
 
     def near(self, table: Table, rows: Sequence[SourceRow]) -> dict[str, object] | None:
-        """Return bounds a day around the rows, None when the event table or the rows have no such time."""
+        """Return bounds at least a day around the rows' times of arrival, None when the event table or the rows have no such times."""
         cursor = self._layout.cursor
         times = [row.received_at for row in rows if row.received_at is not None]
         if not times or not table.has(cursor) or (self._dialect == "postgresql" and table.kinds[cursor] is not Kind.TIME):
@@ -130,12 +131,12 @@ class CallStatements:
             low, high = min(times) - _MARGIN, max(times) + _MARGIN
             if self._dialect != "sqlite":
                 return {"low": low, "high": high}
-            # Text with any offset is at most a day off as text, and begins with its date.
+            # A time begins with its date, which an offset moves by at most a day.
             return {"low": (low - _MARGIN).date().isoformat(), "high": (high + 2 * _MARGIN).date().isoformat()}
         except OverflowError:
             return None
 
 
 def known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:
-    """Return the values by which known calls and the users of a shard are told."""
+    """Return the values that select known calls and the users of a shard."""
     return ({"stream": stream.value} if known else {}) | ({"low_user": shard.low, "high_user": shard.high} if shard else {})

@@ -1,4 +1,4 @@
--- What the warehouse holds: tables, columns and their types. Nothing here reads a call.
+-- What the warehouse holds: tables, columns and their types.
 
 -- name: list_tables
 -- does: lists the tables and views of the Segment source
@@ -28,12 +28,12 @@ WHERE LOWER(table_schema) = LOWER(COALESCE(:schema, current_schema()))
 ORDER BY 2;
 
 -- name: list_schemas
--- does: lists the schemas there are, and whether each holds a table of this name
+-- does: lists the schemas, and whether each has a table of this name
 -- dialect: sqlite
 SELECT 'main' AS table_schema, 0 AS holds_it;
 
 -- name: list_schemas
--- does: lists the schemas there are, and whether each holds a table of this name
+-- does: lists the schemas, and whether each has a table of this name
 SELECT table_schema, MAX(CASE WHEN table_name = :table THEN 1 ELSE 0 END) AS holds_it
 FROM information_schema.tables
 WHERE LOWER(table_schema) NOT IN ('information_schema', 'pg_catalog')
@@ -41,16 +41,16 @@ GROUP BY table_schema
 ORDER BY table_schema;
 
 -- name: probe_table
--- does: returns no row, but the names of a table's columns
+-- does: gives no row; the cursor describes the table's columns
 -- identifiers: table
 SELECT * FROM :"table" WHERE 1 = 0;
 
 -- name: read_declared_types
--- does: tells which type each column was declared with
+-- does: lists the declared type of each column
 -- dialect: sqlite
 SELECT p.name, p.type FROM pragma_table_info(:table) AS p;
 
 -- name: sample_slugs
--- does: looks at some calls for the event slugs in use
+-- does: lists the event slugs of some calls
 -- identifiers: slug, table
 SELECT DISTINCT s.:"slug" FROM (SELECT :"slug" FROM :"table" LIMIT 10000) AS s;

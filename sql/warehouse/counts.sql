@@ -1,4 +1,4 @@
--- How calls are counted.
+-- Counting calls.
 
 -- name: count_calls
 -- does: counts the ids of a window, and each call without an id
@@ -8,7 +8,7 @@ FROM calls
 WHERE {in_window_or_null: rehook_sync__received_at};
 
 -- name: count_judged
--- does: counts the ids of a window that sync_state has, by day, event and status, and by what sync_state says of day and event
+-- does: counts the ids of a window that are in sync_state, by day, event and status, and by the recorded day and event
 -- dialect: sqlite
 -- identifiers: recorded
 SELECT SUBSTR(ids.received_at, 1, 10) AS day, ids.event, known.status, SUBSTR(known.received_at, 1, 10) AS recorded_day,
@@ -17,7 +17,7 @@ FROM ids JOIN :"recorded" AS known ON known.stream = :stream AND known.message_i
 GROUP BY 1, 2, 3, 4, 5, 6;
 
 -- name: count_judged
--- does: counts the ids of a window that sync_state has, by day, event and status, and by what sync_state says of day and event
+-- does: counts the ids of a window that are in sync_state, by day, event and status, and by the recorded day and event
 -- dialect: postgresql
 -- identifiers: recorded
 SELECT CAST(CAST(ids.received_at AS date) AS text) AS day, ids.event, known.status,

@@ -1,8 +1,8 @@
--- The different ids of a window, each once, whatever copies of a call there are.
--- `due_identifies` or `due_tracks` stands after `all_users`, and what follows reads `ids`.
+-- The ids of a window, each once, even if a call has copies.
+-- `due_identifies` or `due_tracks` follows `all_users`; the next fragment reads `ids`.
 
 -- name: due_identifies
--- does: gives each id of a window once, with its oldest time of arrival; the time NULL where it is unusable
+-- does: gives each id of a window once, with its oldest time of arrival, NULL if unusable
 -- dialect: sqlite
 -- identifiers: id
 -- words: in_window_or_null
@@ -14,7 +14,7 @@
 )
 
 -- name: due_identifies
--- does: gives each id of a window once, with its oldest time of arrival; the time NULL where it is unusable
+-- does: gives each id of a window once, with its oldest time of arrival, NULL if unusable
 -- words: in_window_or_null
 , ids AS (
     SELECT rehook_sync__id AS message_id, MIN(rehook_sync__received_at) AS received_at, NULL AS event

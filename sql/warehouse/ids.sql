@@ -1,4 +1,4 @@
--- Reading calls by their ids, and calls whose ids cannot be used.
+-- Reading calls by id, and calls without a usable id.
 
 -- name: read_calls_by_id
 -- does: reads the calls with these ids, oldest first
@@ -28,7 +28,7 @@ WHERE :"key" IN :ids
 ORDER BY rehook_sync__occurred_at, rehook_sync__id;
 
 -- name: read_nameless_calls
--- does: reads the calls that have no id
+-- does: reads the calls whose id is NULL or blank, oldest first
 -- identifiers: columns
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
@@ -36,7 +36,7 @@ WHERE rehook_sync__id IS NULL OR TRIM(rehook_sync__id) = ''
 ORDER BY rehook_sync__occurred_at;
 
 -- name: read_unusable_ids
--- does: reads the calls of a window without an id, and those whose ids cannot be used
+-- does: reads the calls of a window without an id, and those with one of these unusable ids
 -- dialect: sqlite
 -- identifiers: columns, id
 -- words: in_window_or_null
@@ -46,7 +46,7 @@ WHERE {in_window_or_null: rehook_sync__received_at}
     AND (rehook_sync__id IS NULL OR TYPEOF(:"id") = 'blob' OR rehook_sync__id IN (SELECT odd.value FROM json_each(:ids) AS odd));
 
 -- name: read_unusable_ids
--- does: reads the calls of a window without an id, and those whose ids cannot be used
+-- does: reads the calls of a window without an id, and those with one of these unusable ids
 -- dialect: postgresql
 -- identifiers: columns
 -- words: in_window_or_null
@@ -56,7 +56,7 @@ WHERE {in_window_or_null: rehook_sync__received_at}
     AND (rehook_sync__id IS NULL OR rehook_sync__id = ANY(:ids));
 
 -- name: read_unusable_ids
--- does: reads the calls of a window without an id, and those whose ids cannot be used
+-- does: reads the calls of a window without an id, and those with one of these unusable ids
 -- identifiers: columns
 -- words: in_window_or_null
 -- expanding: ids

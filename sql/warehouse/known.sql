@@ -1,11 +1,11 @@
--- Which calls are taken: all, or those that sync_state does not have.
+-- Which calls are read: all, or those that sync_state does not have.
 
 -- name: all_calls
--- does: takes every call
+-- does: selects every call
 , due AS (SELECT * FROM timed)
 
 -- name: new_calls
--- does: leaves out the calls that sync_state has for the same days, or for none; they stand side by side in an index
+-- does: leaves out the calls that sync_state has in the same window or without a time, which are ranges of an index
 -- dialect: sqlite
 -- identifiers: known
 , due AS (
@@ -18,7 +18,7 @@
 )
 
 -- name: new_calls
--- does: leaves out the calls that sync_state has for the same days, or for none; they stand side by side in an index
+-- does: leaves out the calls that sync_state has in the same window or without a time, which are ranges of an index
 -- identifiers: known
 , due AS (
     SELECT * FROM timed
@@ -34,7 +34,7 @@
 )
 
 -- name: unjudged_calls
--- does: leaves out every call that sync_state has, looked up one by one
+-- does: leaves out every call that sync_state has, by one lookup per call
 -- identifiers: known
 , due AS (
     SELECT * FROM timed

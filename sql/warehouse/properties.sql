@@ -1,4 +1,4 @@
--- Reading the properties of tracks out of the event tables, by id.
+-- Reading the properties of tracks from event tables, by id.
 
 -- name: read_properties
 -- does: reads the rows of an event table with these ids
@@ -25,6 +25,6 @@ FROM (SELECT t.*, t.:"id" AS rehook_sync__id FROM :"table" AS t) AS found
 WHERE :"key" IN :ids
 
 -- name: near_in_time
--- does: bounds the scan of an event table
+-- does: limits an event table to a range of times
 -- identifiers: cursor
 AND :"cursor" >= :low AND :"cursor" <= :high

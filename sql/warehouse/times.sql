@@ -1,16 +1,16 @@
--- How a statement over calls begins: which rows are looked at, and their times as times.
--- A statement is put together from parts, in this order: `whole_table` or `near_window` (SQLite only); `timed`; a part of known.sql;
--- `all_users` or `some_users`; and what to do with the calls. `keep_calls` stands before all of it when the rows are kept.
--- Computed columns are called rehook_sync__*: two underscores in a row are in no column that Segment makes.
+-- The beginning of a statement over calls: which rows are read, and their times.
+-- A statement is joined from fragments in this order: `keep_calls` if the rows are kept (SQLite only); `whole_table` or `near_window`
+-- (SQLite only); `timed`; one of known.sql; `all_users` or `some_users`; and what to do with the calls.
+-- Computed columns are called rehook_sync__*: no column that Segment makes has two underscores in a row.
 
 -- name: whole_table
--- does: looks at every row
+-- does: reads every row
 -- dialect: sqlite
 -- identifiers: table
 WITH looked_at AS (SELECT * FROM :"table")
 
 -- name: near_window
--- does: looks, by an index if there is one, at the rows whose cursor stands near the window or after it as text, and at those where it is no text, or none that begins with a year of Segment's
+-- does: reads, by an index if there is one, the rows whose cursor as text is near or after the start of the window, is before 2010, or is no text
 -- dialect: sqlite
 -- identifiers: table, cursor
 WITH looked_at AS (
@@ -18,10 +18,10 @@ WITH looked_at AS (
 )
 
 -- name: timed
--- does: gives each call its two times as text that sorts like time, in UTC with microseconds, and NULL for what is no time
+-- does: adds to each call its id as text and its two times as UTC text that sorts like time, NULL if no time
 -- dialect: sqlite
 -- identifiers: cursor, times, id
--- The function gets bytes: SQLite ends the statement rather than hand over text that is no UTF-8.
+-- The function gets bytes: given text that is no UTF-8, SQLite would end the statement.
 , timed AS (
     SELECT
         r.*,
@@ -34,7 +34,7 @@ WITH looked_at AS (
 )
 
 -- name: timed
--- does: gives each call its two times and its id as text
+-- does: adds to each call its two times, and its id as text
 -- dialect: postgresql
 -- identifiers: table, cursor, times, id
 WITH timed AS (
@@ -43,7 +43,7 @@ WITH timed AS (
 )
 
 -- name: timed
--- does: gives each call its two times and its id
+-- does: adds to each call its two times and its id
 -- identifiers: table, cursor, times, id
 WITH timed AS (
     SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, t.:"id" AS rehook_sync__id

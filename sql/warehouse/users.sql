@@ -1,11 +1,11 @@
--- Whose calls are taken, and how users are cut into shards.
+-- Whose calls are read, and how users are cut into shards.
 
 -- name: all_users
--- does: takes the calls of every user
+-- does: selects the calls of every user
 , calls AS (SELECT * FROM due)
 
 -- name: some_users
--- does: takes the calls of a range of users, by the bytes of their ids; those without a user belong to the first range
+-- does: selects the calls of a range of users, by the bytes of their ids; calls without a user are in the first range
 -- identifiers: user
 -- words: text_type, bytes_order
 , calls AS (
@@ -15,7 +15,7 @@
 )
 
 -- name: read_user_tiles
--- does: cuts the users of a window into tiles of about as many calls: the first user of each and its calls
+-- does: cuts the users of a window into tiles of about as many calls; gives the first user and the calls of each
 -- identifiers: user
 -- words: bytes_order, text_type, in_window_or_null
 SELECT MIN(u.rehook_sync__user {bytes_order}), COUNT(*)
@@ -29,7 +29,7 @@ FROM (
 GROUP BY u.tile ORDER BY u.tile;
 
 -- name: read_calls_of_user
--- does: reads calls with this user id, newest first, so many at most
+-- does: reads calls with this user id, newest first, up to a limit
 -- dialect: sqlite
 -- identifiers: columns, user
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
@@ -39,7 +39,7 @@ ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at) DESC, reho
 LIMIT :rows;
 
 -- name: read_calls_of_user
--- does: reads calls with this user id, newest first, so many at most
+-- does: reads calls with this user id, newest first, up to a limit
 -- dialect: postgresql
 -- identifiers: columns, user
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
@@ -49,7 +49,7 @@ ORDER BY rehook_sync__occurred_at DESC NULLS LAST, rehook_sync__id COLLATE "C"
 LIMIT :rows;
 
 -- name: read_calls_of_user
--- does: reads calls with this user id, newest first, so many at most
+-- does: reads calls with this user id, newest first, up to a limit
 -- identifiers: columns, user
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls

@@ -1,12 +1,12 @@
 -- Reading the calls of a window, oldest first.
 
 -- name: keep_calls
--- does: begins a statement whose rows are kept, in their order, in a table of the connection's own
+-- does: begins a statement whose rows are kept, in order, in a temporary table
 -- dialect: sqlite
 CREATE TEMP TABLE rehook_sync__calls AS
 
 -- name: read_calls
--- does: reads the calls of a window, and those whose time is unusable, oldest first
+-- does: reads the calls of a window and those without a usable time, oldest first
 -- identifiers: columns
 -- words: in_window_or_null, bytes_order
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
@@ -15,11 +15,11 @@ WHERE {in_window_or_null: rehook_sync__received_at}
 ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at), rehook_sync__id {bytes_order};
 
 -- name: read_kept_calls
--- does: reads the calls that were kept
+-- does: reads the kept calls, in order
 -- dialect: sqlite
 SELECT * FROM temp.rehook_sync__calls ORDER BY rowid;
 
 -- name: read_newest
--- does: gives the newest time in a window
+-- does: gives the newest time of arrival in a window
 -- words: in_window
 SELECT MAX(rehook_sync__received_at) FROM calls WHERE {in_window: rehook_sync__received_at};
