@@ -21,12 +21,9 @@ WITH looked_at AS (
 -- does: adds to each call its id as text and its two times as UTC text that sorts like time, NULL if no time
 -- dialect: sqlite
 -- identifiers: cursor, times, id
--- The function gets bytes: given text that is no UTF-8, SQLite would end the statement.
+-- words: utc_text
 , timed AS (
-    SELECT
-        r.*,
-        CASE TYPEOF(r.rehook_sync__c) WHEN 'text' THEN rehook_sync__utc(CAST(r.rehook_sync__c AS BLOB)) END AS rehook_sync__received_at,
-        CASE TYPEOF(r.rehook_sync__o) WHEN 'text' THEN rehook_sync__utc(CAST(r.rehook_sync__o AS BLOB)) END AS rehook_sync__occurred_at
+    SELECT r.*, {utc_text: r.rehook_sync__c} AS rehook_sync__received_at, {utc_text: r.rehook_sync__o} AS rehook_sync__occurred_at
     FROM (
         SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, CAST(t.:"id" AS TEXT) COLLATE BINARY AS rehook_sync__id
         FROM looked_at AS t

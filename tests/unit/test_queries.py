@@ -10,7 +10,7 @@ HEAD = "-- name: q\n-- does: something\n"
 
 
 def test_both_databases_of_the_state_have_every_word() -> None:
-    assert WORDS["sqlite"].keys() == WORDS["postgresql"].keys() >= WORDS["any"].keys() | WITH_ARGUMENT
+    assert WORDS["sqlite"].keys() - {"utc_text"} == WORDS["postgresql"].keys() >= WORDS["any"].keys() | WITH_ARGUMENT
 
 
 @pytest.mark.parametrize(
