@@ -93,7 +93,7 @@ def test_an_idle_connection_of_the_state_is_lost_and_made_anew(busy_on_postgres:
     busy_on_postgres.check()
 
 
-def test_a_connection_that_is_lost_inside_a_transaction_is_made_anew_and_the_transaction_repeated(on_postgres: World) -> None:
+def test_a_transaction_whose_connection_is_lost_is_repeated_on_a_new_one(on_postgres: World) -> None:
     process = on_postgres.start("run")
     wait_until(lambda: len(on_postgres.store.log) > 10)
     with database_lock(on_postgres.url, "sync_state"):

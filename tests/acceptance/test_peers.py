@@ -231,7 +231,7 @@ def test_08_overlapping_runs_deliver_once(site: JobContext) -> None:
     assert site.arrived(rows) == [1] * 200
 
 
-def test_09_row_with_the_time_of_the_watermark_or_an_older_one_is_found_and_sent_once(site: JobContext) -> None:
+def test_09_row_at_the_watermark_or_before_it_is_found_and_sent_once(site: JobContext) -> None:
     rows = visits(20)
     site.fill(rows)
     site.run()
@@ -281,7 +281,7 @@ def test_11_retry_counts_what_rehook_saw(site: JobContext) -> None:
     assert site.arrived(rows) == [0, 1, 1, 1, 1]
 
 
-def test_12_exit_code_and_json_tell_the_truth_when_ten_of_ten_rows_are_refused_or_fail(sqlite_site: JobContext) -> None:
+def test_12_exit_code_and_json_tell_the_truth_when_all_rows_are_refused_or_fail(sqlite_site: JobContext) -> None:
     """The state of the Airflow task is told by these two; see the tests of the DAG."""
     site = sqlite_site
     site.fill(visits(10))

@@ -91,7 +91,7 @@ print(json.dumps([time.monotonic() - began, sorted(set(sys.modules) - before)]))
     assert load_dag("rehook_sync").max_active_runs == 1
 
 
-def test_the_dag_begins_with_a_cron_schedule_or_an_event_of_the_warehouse_and_no_past() -> None:
+def test_the_dag_begins_with_a_schedule_or_an_event_of_the_warehouse_and_no_past() -> None:
     dag = load_dag("rehook_sync")
     assert dag.start_date is None
     assert dag.catchup is False

@@ -271,7 +271,7 @@ def test_failed_calls_of_one_reason_bring_all_failed_calls_of_their_users(state:
     assert found(Selection()) == {"a1", "a2", "b1"}
 
 
-def test_rejected_calls_are_found_by_reason_and_those_that_rehook_refused_only_when_named(state: State, ledger: Ledger) -> None:
+def test_rejected_calls_are_found_by_reason_and_refused_ones_only_when_named(state: State, ledger: Ledger) -> None:
     outcomes = [
         Outcome(call(reason, occurred_at=None), Status.REJECTED, reason) for reason in (Reason.INVALID_ROW, Reason.REFUSED_BY_REHOOK)
     ]

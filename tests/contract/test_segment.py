@@ -197,7 +197,7 @@ def test_sqlite_text_that_is_no_time_is_given_in_every_window_until_known(sqlite
     assert source.newest(Stream.IDENTIFIES, ALL) == NOON
 
 
-def test_sqlite_text_that_is_no_time_but_begins_with_a_year_is_given_unless_it_stands_before_the_window(
+def test_sqlite_text_that_only_begins_with_a_year_is_read_unless_before_the_window(
     sqlite_url: str, open_source: OpenSource
 ) -> None:
     rows = [identify("slashes", "u", "2024/01/01"), identify("short", "u", "2024-9-30T12:00:00Z"), identify("m", "u")]
@@ -231,7 +231,7 @@ def test_an_index_on_the_cursor_bounds_what_is_looked_at_in_sqlite(sqlite_url: s
     database.close()
 
 
-def test_who_reads_a_window_does_not_keep_the_log_of_a_sqlite_file_from_beginning_anew(sqlite_url: str, open_source: OpenSource) -> None:
+def test_reading_a_window_does_not_keep_the_log_of_a_sqlite_file_growing(sqlite_url: str, open_source: OpenSource) -> None:
     make_warehouse(sqlite_url, {"identifies": [identify(f"m{second:04}", "u", at(second)) for second in range(1300)], "tracks": []})
     run_sql(sqlite_url, "PRAGMA journal_mode = WAL")
     found = open_source(sqlite_url).read_window(Stream.IDENTIFIES, ALL, None)

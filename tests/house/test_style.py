@@ -15,6 +15,7 @@ from .source_tree import FUNCTIONS, PACKAGE, ROOT, parse, remarks, rooms
 ROOM_LINES, ROOM_LINES_WITH_REASON = 350, 450
 FUNCTION_LINES, FUNCTION_LINES_SOFT = 50, 40
 MODULES = 12
+NAME_OF_A_TEST = 80
 PARAMETERS, PARAMETERS_SOFT = 8, 6
 REASON = re.compile(r"^\| `([\w/]+\.py)` \| [^|]{20,} \|$", re.MULTILINE)
 
@@ -88,3 +89,9 @@ def test_folders_stay_small(folder: Path) -> None:
 def count_parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     return len([each for each in named if each.arg not in {"self", "cls"}])
+
+
+@pytest.mark.parametrize("path", [path for path in PYTHON_FILES if "tests" in path.parts], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_names_of_tests_fit_a_line(path: Path) -> None:
+    named = [node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, FUNCTIONS)]
+    assert [name for name in named if name.startswith("test_") and len(name) > NAME_OF_A_TEST] == []

@@ -187,7 +187,7 @@ def test_call_is_durably_marked_before_its_request_leaves_and_never_too_many_are
     assert max(marked for _, marked in seen) <= 2 * CONFIG.concurrency
 
 
-def test_known_customers_take_no_place_of_events_and_time_order_between_users_slips_by_what_is_marked_only(bench: Bench) -> None:
+def test_known_customers_take_no_places_of_events_and_stay_roughly_in_time_order(bench: Bench) -> None:
     marked: Counter[str] = Counter()
     sent: list[str] = []
 
@@ -292,7 +292,7 @@ def test_neighbouring_identifies_travel_as_one(bench: Bench) -> None:
     assert bench.column("sent_as") == {"i0": "i1", "i1": None}
 
 
-def test_refused_merged_request_is_taken_apart_so_that_only_the_guilty_call_is_rejected(bench: Bench) -> None:
+def test_refused_merged_request_is_taken_apart_and_only_the_guilty_call_rejected(bench: Bench) -> None:
     api = Api({"i2": [400, 400]})
     rows = [identify("u", "i0", 0, plan="a"), identify("u", "i1", 1), identify("u", "i2", 2, bad=1), event("u", "e3", 3)]
     report = bench.deliver(api, [operations(rows)])

@@ -10,7 +10,8 @@ HEAD = "-- name: q\n-- does: something\n"
 
 
 def test_both_databases_of_the_state_have_every_word() -> None:
-    assert WORDS["sqlite"].keys() - {"utc_text"} == WORDS["postgresql"].keys() >= WORDS["any"].keys() | WITH_ARGUMENT
+    of_sqlite_alone = {"utc_text"}
+    assert WORDS["sqlite"].keys() - of_sqlite_alone == WORDS["postgresql"].keys() >= WORDS["any"].keys() | (WITH_ARGUMENT - of_sqlite_alone)
 
 
 @pytest.mark.parametrize(
