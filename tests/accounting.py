@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import NullPool, create_engine, make_url
-from warehouse import Row, make_warehouse, run_sql
+from sqlalchemy import make_url
+from warehouse import Row, engine_to, make_warehouse, run_sql
 
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult
 from rehook_sync.rules.watermark import Beginning
@@ -179,8 +179,7 @@ class Bench:
             result = sync.run(RunOptions(since=since, **asked), interrupt, listen)
         if not looks:
             return result
-        self.check(**{"complete": asked.get("limit") is None, **audited})
-        self._compare(result)
+        self._compare(result, self.check(**{"complete": asked.get("limit") is None, **audited}))
         return result
 
     def plan(self, since: datetime | Beginning | None = None, samples: int = 0, **settings: object) -> Plan:
@@ -211,8 +210,7 @@ class Bench:
 
     def watermark(self, stream: str = "tracks") -> datetime | None:
         """The newest watermark of a stream."""
-        marks = [row for row in self.read_state("sync_watermarks") if row["stream"] == stream and row["high_at"] is not None]
-        return max((row["high_at"] for row in marks), default=None)
+        return _newest_mark(self.read_state("sync_watermarks"), stream)
 
     def bodies(self, *user_ids: str) -> list[str]:
         """Accepted request bodies in order of arrival, of these users or all."""
@@ -227,15 +225,18 @@ class Bench:
         """Metadata of the accepted requests in order of arrival."""
         return [read_metadata(body) for body in self.bodies()]
 
-    def _compare(self, result: RunResult) -> None:
+    def _compare(self, result: RunResult, books: Books) -> None:
         """What the caller hears is what is written down."""
-        runs = {row["run_id"]: row for row in self.read_state("sync_runs")}
-        row = runs[result.summary.run_id]
+        (row,) = [row for row in books.runs if row["run_id"] == result.summary.run_id]
         assert {name: getattr(result.summary, name) for name in (*STATUSES, "rows_read", "requests", "status", "error")} == {
             name: row[name] for name in (*STATUSES, "rows_read", "requests", "status", "error")
         }
         for stream, high_at in result.watermarks.items():
-            assert high_at == self.watermark(stream.value)
+            assert high_at == _newest_mark(books.watermarks, stream.value)
+
+
+def _newest_mark(watermarks: Iterable[Found], stream: str) -> datetime | None:
+    return max((row["high_at"] for row in watermarks if row["stream"] == stream and row["high_at"] is not None), default=None)
 
 
 def read_metadata(body: bytes | str) -> dict[str, Any]:
@@ -274,13 +275,14 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 def read_books(warehouse_url: str, state_url: str | None = None, schema: str | None = None) -> Books:
     """Read everything, with SQL of the audit's own."""
-    calls = {}
-    for stream in _RANK:
-        rows = read_rows(warehouse_url, f"SELECT * FROM {f'{schema}.' if schema else ''}{stream}")
-        calls[stream] = [Call(_text(row["id"]), _time(row["received_at"]), tuple(map(repr, row.values()))) for row in rows]
+    streams = read_tables(warehouse_url, *(f"SELECT * FROM {f'{schema}.' if schema else ''}{stream}" for stream in _RANK))
+    calls = {
+        stream: [Call(_text(row["id"]), _time(row["received_at"]), tuple(map(repr, row.values()))) for row in rows]
+        for stream, rows in zip(_RANK, streams, strict=True)
+    }
     url = state_url or warehouse_url
     where = "" if make_url(url).get_backend_name() == "sqlite" else "rehook_sync."
-    runs, watermarks, state, customers = (read_rows(url, f"SELECT * FROM {where}{table}") for table in _TABLES)
+    runs, watermarks, state, customers = read_tables(url, *(f"SELECT * FROM {where}{table}" for table in _TABLES))
     return Books(
         calls=calls,
         state={(row["stream"], row["message_id"]): row for row in state},
@@ -292,11 +294,15 @@ def read_books(warehouse_url: str, state_url: str | None = None, schema: str | N
 
 def read_rows(url: str, statement: str) -> list[dict[str, Any]]:
     """Read rows; the times of the sync-state tables as times."""
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.connect() as connection:
-        found = [dict(row) for row in connection.exec_driver_sql(statement).mappings()]
-    engine.dispose()
-    return [{name: _time(value) if name.endswith("_at") else value for name, value in row.items()} for row in found]
+    (rows,) = read_tables(url, statement)
+    return rows
+
+
+def read_tables(url: str, *statements: str) -> list[list[dict[str, Any]]]:
+    """Read the rows of each statement over one connection."""
+    with engine_to(url).connect() as connection:
+        found = [[dict(row) for row in connection.exec_driver_sql(each).mappings()] for each in statements]
+    return [[{name: _time(value) if name.endswith("_at") else value for name, value in row.items()} for row in rows] for rows in found]
 
 
 def check_runs(books: Books) -> None:

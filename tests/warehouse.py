@@ -9,17 +9,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.engine.interfaces import Dialect
 
 from rehook_sync.database.engine import open_database
 from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
-__all__ = ["NOON", "OpenSource", "Row", "add_rows", "at", "event", "identify", "make_warehouse", "open_source", "run_sql", "track"]
+__all__ = [
+    "NOON",
+    "OpenSource",
+    "Row",
+    "add_rows",
+    "at",
+    "engine_to",
+    "event",
+    "identify",
+    "make_warehouse",
+    "open_source",
+    "run_sql",
+    "track",
+]
 
 Row = Mapping[str, object]
 OpenSource = Callable[..., SegmentSource]
@@ -117,12 +131,14 @@ def run_sql(url: str, *statements: str) -> list[Any]:
 
 @contextmanager
 def _transaction(url: str) -> Iterator[Connection]:
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    with engine_to(url).begin() as connection:
+        yield connection
+
+
+@lru_cache(maxsize=8)
+def engine_to(url: str) -> Engine:
+    """An engine that keeps no connection; it is kept itself, since it asks each new database half a dozen questions."""
+    return create_engine(url, poolclass=NullPool)
 
 
 def _columns(table: str, rows: Iterable[Row], types: Mapping[str, str | None]) -> dict[str, str]:
