@@ -18,10 +18,11 @@ PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-airflow browser screenshots docs growth nightly nightly-airflow bench lint audit bandit clean
+.PHONY: help demo check test test-airflow browser screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
+	@echo "make check   linters, type checker and the tests without processes, servers or sleeps: the inner loop, under a minute"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
 	@echo "make docs    write the results of its queries into docs/analysts.md"
 	@echo "make growth  measure how much room the sync-state tables take, before and after pruning (minutes; GROWTH_ARGS: --calls N)"
@@ -38,6 +39,13 @@ help:
 
 demo: $(VENV)/.installed
 	@$(RUN) -m rehook_sync demo
+
+# The three do not wait for each other; what one of them says is printed in one piece.
+check: $(VENV)/.installed-test
+	@$(MAKE) -j3 -O lint-style lint-types check-tests
+
+check-tests:
+	@$(RUN) -m pytest -q -n 2 tests/unit tests/house --ignore tests/house/test_distribution.py --ignore tests/house/test_dictionary.py
 
 test: lint $(VENV)/.installed-dbt browser
 	@$(RUN) -m pytest $(PYTEST_ARGS)
@@ -75,8 +83,13 @@ bench: $(VENV)/.installed-bench $(VENV)/peers/.installed-dlt $(VENV)/peers/.inst
 	@PYTHONPATH=tests $(RUN) -m bench --peers $(VENV)/peers $(BENCH_ARGS)
 
 lint: $(VENV)/.installed-test
+	@$(MAKE) -j2 -O lint-style lint-types
+
+lint-style:
 	@$(RUN) -m ruff check --quiet .
 	@$(RUN) -m ruff format --check --quiet . || { echo "not formatted; run: $(RUN) -m ruff format ."; exit 1; }
+
+lint-types:
 	@$(RUN) -m mypy --no-error-summary
 
 # pip-audit calls it a success when it could look nothing up, unless it is strict; then its last words are a traceback.

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 
 try:
@@ -24,6 +25,11 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_us
     tempfile.tempdir = None  # look again
 
 _NO_DISK = "fsync = off\nfull_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\n"
+
+
+# A slow machine is no reason to fail: what takes long is measured by the bench.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -197,9 +197,7 @@ def test_sqlite_text_that_is_no_time_is_given_in_every_window_until_known(sqlite
     assert source.newest(Stream.IDENTIFIES, ALL) == NOON
 
 
-def test_sqlite_text_that_only_begins_with_a_year_is_read_unless_before_the_window(
-    sqlite_url: str, open_source: OpenSource
-) -> None:
+def test_sqlite_text_that_only_begins_with_a_year_is_read_unless_before_the_window(sqlite_url: str, open_source: OpenSource) -> None:
     rows = [identify("slashes", "u", "2024/01/01"), identify("short", "u", "2024-9-30T12:00:00Z"), identify("m", "u")]
     make_warehouse(sqlite_url, {"identifies": rows, "tracks": []})
     source = open_source(sqlite_url)

@@ -91,7 +91,9 @@ def count_parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return len([each for each in named if each.arg not in {"self", "cls"}])
 
 
-@pytest.mark.parametrize("path", [path for path in PYTHON_FILES if "tests" in path.parts], ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "path", [path for path in PYTHON_FILES if "tests" in path.parts], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_names_of_tests_fit_a_line(path: Path) -> None:
     named = [node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, FUNCTIONS)]
     assert [name for name in named if name.startswith("test_") and len(name) > NAME_OF_A_TEST] == []

@@ -65,9 +65,7 @@ def test_no_claim_outlives_a_run_whose_commit_only_seemed_to_fail(world: World, 
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("fail_at", range(10))
-def test_codes_are_as_rehook_has_them_after_a_commit_that_only_seemed_to_fail(
-    world: World, fail_at: int, late: bool
-) -> None:
+def test_codes_are_as_rehook_has_them_after_a_commit_that_only_seemed_to_fail(world: World, fail_at: int, late: bool) -> None:
     identify(world, "a1", "ada", "X")
     world.run(ALL, Circumstances())
     identify(world, "a2", "ada", "W")
