@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-__all__ = ["WITH_ARGUMENT", "WORDS"]
+__all__ = ["LONGEST_NAMES", "WITH_ARGUMENT", "WORDS"]
 
 # Segment's own form is read by SQLite itself: a function in Python keeps the threads that send waiting, a microsecond for each time.
 # The function gets bytes: given text that is no UTF-8, SQLite would end the statement.
@@ -50,3 +50,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {"sqlite": _SQLITE, "postgresql": _POST
 
 WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "utc_text"})
 """Words written as `{word: argument}`; all others as `{word}`."""
+
+LONGEST_NAMES: Mapping[str, int] = {"postgresql": 63}
+"""Dialect -> bytes of a table's name at most; others have no limit that an event's name comes near."""

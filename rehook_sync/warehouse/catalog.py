@@ -1,6 +1,6 @@
 """What a warehouse holds: tables, columns and their types, by SELECT and cursor metadata alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -79,10 +79,10 @@ class Catalog:
             kinds={keys[each]: kinds.get(each, Kind.OTHER) for each in names},
         )
 
-    def probe_events(self, names: Mapping[str, str]) -> dict[str, Table]:
-        """Return slug -> table, for tables that can be read and have an `id`. One that cannot be read gives a warning."""
+    def probe_events(self, names: Iterable[str]) -> dict[str, Table]:
+        """Return name -> table, for tables that can be read and have an `id`. One that cannot be read gives a warning."""
         found = {}
-        for slug, name in names.items():
+        for name in names:
             try:
                 table = self.probe(name)
             except DBAPIError as error:
@@ -92,7 +92,7 @@ class Catalog:
                 self.warnings.append(f"table {name!r} cannot be read; should it belong to an event, that goes out without its properties")
                 continue
             if table.has("id"):
-                found[slug] = table
+                found[name] = table
         return found
 
     def sample_slugs(self, tracks: Table) -> set[str]:

@@ -1,7 +1,7 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +22,7 @@ __all__ = [
     "find_name",
     "needs_event_tables",
     "similar",
+    "tables_of",
 ]
 
 JSON_TRAITS = "traits"
@@ -88,7 +89,7 @@ class SourceLayout:
     Shape:  cursor: the cursor column as Segment writes it.  times: stream -> columns with the time of a call, best first.
             traits, properties: columns of identifies, and of tracks itself, without JSON columns.
             json: stream -> the column that holds all traits or properties as one JSON object, if there is one.
-            event_tables: event slug -> table; empty unless `track_properties` is `event_tables`.
+            event_tables: name -> table; empty unless `track_properties` is `event_tables`.
             reason: why `track_properties` was chosen.
     """
 
@@ -169,25 +170,54 @@ def needs_event_tables(config: SourceConfig, tracks: Table) -> bool:
     return wanted == "event_tables" or (wanted == "auto" and not tracks.has(JSON_PROPERTIES))
 
 
-def event_table_names(names: Iterable[str], config: SourceConfig) -> dict[str, str]:
-    """Return slug -> name of each table that may be an event's."""
+def event_table_names(names: Iterable[str], config: SourceConfig, slugs: Container[str] = ()) -> list[str]:
+    """Return the tables that may belong to an event: none of Segment's own, and no other table's view.
+
+    A name that ends in `_view` is such a view only beside the table it is named after, and not if an event is called so.
+    Shape:  slugs: some event slugs in use.
+    """
+    names = list(names)
+    folded = {name.casefold() for name in names}
     not_events = _NO_EVENTS | {config.identifies_table.casefold(), config.tracks_table.casefold()}
-    found = [name for name in names if name.casefold() not in not_events and not name.casefold().endswith(_VIEW)]
-    return {name.lower(): name for name in found if name.isupper()} | {name: name for name in found}
+
+    def may_be_event(name: str) -> bool:
+        name = name.casefold()
+        viewed = name.removesuffix(_VIEW)
+        if viewed == name or viewed not in folded:
+            return name not in not_events
+        return viewed not in not_events and name in slugs
+
+    return [name for name in names if may_be_event(name)]
+
+
+def tables_of(slug: str, tables: Mapping[str, Table], longest: int | None) -> list[Table]:
+    """Return the tables that may hold the properties of an event, the likeliest first.
+
+    A loader may write a slug in other case, with `_` before a reserved word, and cut to what the warehouse allows.
+    Shape:  tables: by name.  longest: bytes of a table's name at most, None for no limit.
+    """
+    spellings = [_cut_to(name, longest).casefold() for name in (slug, f"_{slug}")]
+    found = [(name != slug, spellings.index(name.casefold()), name) for name in tables if name.casefold() in spellings]
+    return [tables[name] for _, _, name in sorted(found)]
+
+
+def _cut_to(name: str, longest: int | None) -> str:
+    return name if longest is None else name.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore")
 
 
 def build_layout(
-    config: SourceConfig, cursor: str, calls: tuple[Table, Table], events: Mapping[str, Table], slugs: Iterable[str], *, typed: bool
+    config: SourceConfig, cursor: str, calls: tuple[Table, Table], events: Mapping[str, Table], *, named_like_events: bool, typed: bool
 ) -> SourceLayout:
     """Return the layout.
 
-    Shape:  calls: identifies and tracks.  events: slug -> table that may be an event's.  slugs: some that calls have.
+    Shape:  calls: identifies and tracks.  events: name -> table that may be an event's.
+            named_like_events: whether some are named like events in use.
     Raises: SourceError when `TRACK_PROPERTIES` is `json` and tracks has no JSON column.
     """
     identifies, tracks = calls
-    events = {slug: table for slug, table in events.items() if table.has("id")}
+    events = {name: table for name, table in events.items() if table.has("id")}
     own = field_columns(tracks, cursor)
-    chosen, reason = _choose(config, own, events, slugs)
+    chosen, reason = _choose(config, own, named_like_events=named_like_events)
     json = _json_columns(chosen, identifies, tracks, cursor)
     if chosen == "json" and Stream.TRACKS not in json:
         message = f"TRACK_PROPERTIES is 'json', but table {tracks.name!r} has no column {JSON_PROPERTIES!r}"
@@ -215,7 +245,7 @@ def build_layout(
     )
 
 
-def _choose(config: SourceConfig, own: tuple[str, ...], events: Mapping[str, Table], slugs: Iterable[str]) -> tuple[str, str]:
+def _choose(config: SourceConfig, own: tuple[str, ...], *, named_like_events: bool) -> tuple[str, str]:
     """Return where the properties of tracks are, and why."""
     if config.track_properties != "auto":
         return config.track_properties, "TRACK_PROPERTIES says so"
@@ -224,7 +254,7 @@ def _choose(config: SourceConfig, own: tuple[str, ...], events: Mapping[str, Tab
         return "json", f"tracks has a column {JSON_PROPERTIES!r}{more}"
     if not own:
         return "event_tables", "tracks has no columns beyond Segment's own"
-    if any(slug in events for slug in slugs):
+    if named_like_events:
         return "event_tables", "there are tables named like events; where these have no such column, columns of tracks are properties, too"
     return "columns", "tracks has columns beyond Segment's own, and no table is named like an event"
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 
+from rehook_sync.database.dialects import LONGEST_NAMES
 from rehook_sync.database.engine import Database
 from rehook_sync.database.fetch import fetch, keep, opened
 from rehook_sync.database.queries import Identifier
@@ -26,6 +27,7 @@ from rehook_sync.warehouse.layout import (
     check_columns,
     event_table_names,
     needs_event_tables,
+    tables_of,
 )
 from rehook_sync.warehouse.rows import (
     NAMELESS,
@@ -73,6 +75,7 @@ class SegmentSource:
         self._config = config
         self._layout: SourceLayout | None = None
         self._events: Mapping[str, Table] = {}
+        self._holders: dict[str, list[Table]] = {}
 
     def discover(self) -> SourceLayout:
         """Return the layout, read at the first call.
@@ -86,7 +89,7 @@ class SegmentSource:
                 if isinstance(error.__cause__, ProgrammingError):
                     raise SourceError(str(error)) from error
                 raise
-            self._events = self._layout.event_tables
+            self._events, self._holders = self._layout.event_tables, {}
         return self._layout
 
     @property
@@ -209,9 +212,11 @@ class SegmentSource:
             events: dict[str, Table] = {}
             slugs: set[str] = set()
             if needs_event_tables(config, tracks):
-                events = catalog.probe_events(event_table_names(catalog.tables, config))
                 slugs = catalog.sample_slugs(tracks)
-        layout = build_layout(config, cursor, (identifies, tracks), events, slugs, typed=typed)
+                events = catalog.probe_events(event_table_names(catalog.tables, config, slugs))
+        longest = LONGEST_NAMES.get(self._database.dialect)
+        named_like_events = any(tables_of(slug, events, longest) for slug in slugs)
+        layout = build_layout(config, cursor, (identifies, tracks), events, named_like_events=named_like_events, typed=typed)
         return replace(layout, warnings=(*layout.warnings, *catalog.warnings))
 
     def _catalog(self, connection: Connection) -> Catalog:
@@ -222,26 +227,47 @@ class SegmentSource:
         """Read the event tables again; tell whether a table or column was added or dropped."""
         with opened(self._database) as connection:
             catalog = self._catalog(connection)
-            names = event_table_names(catalog.tables, self._config)
-            found = catalog.probe_events({slug: name for slug, name in names.items() if slug in self._events})
+            found = catalog.probe_events([name for name in catalog.tables if name in self._events])
         changed = found != self._events
-        self._events = found
+        self._events, self._holders = found, {}
         return changed
+
+    def _tables_of(self, slug: str) -> list[Table]:
+        """Return the tables that may hold the properties of an event; looked for once."""
+        if slug not in self._holders:
+            self._holders[slug] = tables_of(slug, self._events, LONGEST_NAMES.get(self._database.dialect))
+        return self._holders[slug]
 
     def _fill(self, rows: Sequence[SourceRow]) -> None:
         calls: dict[str, list[SourceRow]] = {}
         for row in rows:
-            if row.event_slug is not None and row.event_slug in self._events:
+            if row.event_slug is not None:
                 calls.setdefault(row.event_slug, []).append(row)
-        if not calls:
+        tables = {slug: found for slug in calls if (found := self._tables_of(slug))}
+        if not tables:
             return
         with opened(self._database) as connection:
-            for slug, tracks in calls.items():
-                for page in _cut(tracks):
-                    self._fill_from(connection, self._events[slug], page)
+            for slug, candidates in tables.items():
+                for page in _cut(calls[slug]):
+                    self._fill_from(connection, candidates, page)
 
-    def _fill_from(self, connection: Connection, table: Table, rows: Sequence[SourceRow]) -> None:
-        """Look near the calls' times first, to bound the scan, then anywhere for those not found."""
+    def _fill_from(self, connection: Connection, candidates: Sequence[Table], rows: Sequence[SourceRow]) -> None:
+        """Take each call's properties from the one table that has its id; two that have it are a problem of the call."""
+        found: dict[str, tuple[Table, dict[str, object]]] = {}
+        problems: dict[str, str] = {}
+        for table in candidates:
+            for message_id, fields in self._look_up(connection, table, rows).items():
+                if message_id in found:
+                    problems[message_id] = f"its id is in two event tables, {found[message_id][0].name} and {table.name}"
+                found[message_id] = table, fields
+        for call in rows:
+            if call.message_id in problems:
+                call.problem = call.problem or problems[call.message_id]
+            elif call.message_id in found:
+                call.fields.update(found[call.message_id][1])
+
+    def _look_up(self, connection: Connection, table: Table, rows: Sequence[SourceRow]) -> dict[str, dict[str, object]]:
+        """Return message id -> properties. Look near the calls' own times first, which bounds the scan, then anywhere for the rest."""
         layout = self.discover()
         names = layout.event_columns(table)
         convert = self._converters(table, names)
@@ -263,8 +289,7 @@ class SegmentSource:
                 if message_id is not None:
                     found[message_id] = read_fields(names, row[1:], convert) | found.get(message_id, {})
             missing -= found.keys()
-        for call in rows:
-            call.fields.update(found.get(call.message_id, {}))
+        return found
 
     def _plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
         """Return the positions of a call's columns, and the columns to select."""

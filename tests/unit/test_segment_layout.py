@@ -4,7 +4,17 @@ import pytest
 
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
-from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, build_layout, check_columns, event_table_names, find_name, similar
+from rehook_sync.warehouse.layout import (
+    Kind,
+    SourceConfig,
+    Table,
+    build_layout,
+    check_columns,
+    event_table_names,
+    find_name,
+    similar,
+    tables_of,
+)
 
 COMMON = ("id", "user_id", "received_at", "timestamp")
 
@@ -28,9 +38,29 @@ def test_similar_names_are_offered_else_some_of_all() -> None:
 
 
 def test_names_of_event_tables() -> None:
-    names = ["signed_up", "users", "Users", "signed_up_view", "my_tracks", "SHOUTED", "Mixed"]
-    found = event_table_names(names, SourceConfig(tracks_table="My_Tracks"))
-    assert found == {"signed_up": "signed_up", "SHOUTED": "SHOUTED", "shouted": "SHOUTED", "Mixed": "Mixed"}
+    names = ["signed_up", "users", "Users", "users_view", "_users", "signed_up_view", "product_view", "my_tracks", "SHOUTED", "Mixed"]
+    config = SourceConfig(tracks_table="My_Tracks")
+    events = ["signed_up", "_users", "product_view", "SHOUTED", "Mixed"]
+    assert event_table_names(names, config) == events
+    assert set(event_table_names(names, config, {"signed_up_view", "users_view"})) == {*events, "signed_up_view"}
+
+
+@pytest.mark.parametrize(
+    ("slug", "names", "expected"),
+    [
+        ("order", ["order", "_order"], ["order", "_order"]),
+        ("order", ["_order", "Orders", "ord"], ["_order"]),
+        ("signup", ["Signup", "SIGNUP", "signup_x"], ["SIGNUP", "Signup"]),
+        ("signup", ["Signup", "signup"], ["signup", "Signup"]),
+        ("users", ["_users"], ["_users"]),
+        ("a" * 69, ["a" * 63, "a" * 62], ["a" * 63]),
+        ("a" * 69, ["_" + "a" * 62, "a" * 69], ["_" + "a" * 62]),
+        ("é" * 32, ["é" * 31, "é" * 32], ["é" * 31]),
+        ("order", [], []),
+    ],
+)
+def test_an_event_is_looked_for_as_loaders_write_it(slug: str, names: list[str], expected: list[str]) -> None:
+    assert [found.name for found in tables_of(slug, {name: table(name) for name in names}, 63)] == expected
 
 
 @pytest.mark.parametrize(
@@ -51,7 +81,10 @@ def test_where_properties_are(columns: tuple[str, ...], slugs: set[str], setting
     tracks = table("tracks", "event", "event_text", "context_ip", *columns)
     bare = Table("shop", "bare", {"total": "total"}, {"total": Kind.OTHER})
     events = {"order": table("order", "total"), "bare": bare}
-    layout = build_layout(SourceConfig(track_properties=setting), "received_at", (table("identifies"), tracks), events, slugs, typed=False)
+    with_id = {name: found for name, found in events.items() if found.has("id")}
+    named = any(tables_of(slug, with_id, None) for slug in slugs)
+    config = SourceConfig(track_properties=setting)
+    layout = build_layout(config, "received_at", (table("identifies"), tracks), events, named_like_events=named, typed=False)
     assert (layout.track_properties, layout.properties) == (expected, properties)
     assert set(layout.event_tables) == ({"order"} if expected == "event_tables" else set())
     assert layout.reason
@@ -61,7 +94,7 @@ def test_where_properties_are(columns: tuple[str, ...], slugs: set[str], setting
 def test_only_views_that_number_their_rows_lose_that_column() -> None:
     def traits(name: str) -> tuple[str, ...]:
         calls = (table(name, "row_number", "plan"), table("tracks"))
-        return build_layout(SourceConfig(), "received_at", calls, {}, (), typed=False).traits
+        return build_layout(SourceConfig(), "received_at", calls, {}, named_like_events=False, typed=False).traits
 
     assert traits("identifies") == ("row_number", "plan")
     assert traits("identifies_view") == ("plan",)
