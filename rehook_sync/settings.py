@@ -90,7 +90,8 @@ def _from_json(text: str) -> object:
 def _database_url(value: SecretStr) -> SecretStr:
     if not re.match(r"[A-Za-z][A-Za-z0-9_+.-]*://", value.get_secret_value()):
         raise ValueError("is not a database URL")
-    return value
+    # What libpq and most hosts of PostgreSQL write; SQLAlchemy knows only the longer name.
+    return SecretStr(re.sub(r"^postgres(?=\+|:)", "postgresql", value.get_secret_value()))
 
 
 def _api_url(value: str) -> str:

@@ -29,6 +29,7 @@ _REPR.maxstring = 40
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _WEEKS, _DAYS, _HOURS, _MINUTES, _SECONDS = (rf"(?:(?P<{unit}>[0-9]+(?:\.[0-9]+)?){unit[0].upper()})?" for unit in _UNITS)
 _SHORT_DURATION = re.compile(rf"(?=.){_WEEKS}{_DAYS}{_HOURS}{_MINUTES}{_SECONDS}")
+_MINUTES_OR_MONTHS = re.compile(r"(?<![\d.])(\d{1,9}(?:\.\d{1,9})?)M")
 _ISO_DURATION = re.compile(rf"P(?=.){_WEEKS}{_DAYS}(?:T(?=.){_HOURS}{_MINUTES}{_SECONDS})?")
 _REST = {f"--{between}::{after}": rest for between in "T " for after, rest in (("", ".000000"), ("Z", ".000000"), (".", "000000"))}
 """What to fill a time with seconds up with, by what stands between and after its numbers."""
@@ -117,9 +118,20 @@ def _read_other_form(text: str) -> str | None:
 
 def read_duration(text: str) -> timedelta | None:
     """Read `1d12h` or `P1DT12H`; None for text that is neither. Raises OverflowError for what no timedelta holds."""
-    text = text.strip().upper()
+    text = text.strip()
+    if _MINUTES_OR_MONTHS.search(text) and not text.upper().startswith("P"):
+        return None
+    text = text.upper()
     found = _SHORT_DURATION.fullmatch(text) or _ISO_DURATION.fullmatch(text)
     return found and timedelta(**{unit: float(number) for unit, number in found.groupdict().items() if number is not None})
+
+
+def _doubt(text: str) -> str:
+    """Return what to write instead of `1M`, which could be a minute or a month; nothing for other texts."""
+    found = _MINUTES_OR_MONTHS.search(text)
+    if found is None or text.strip().upper().startswith("P"):
+        return ""
+    return f"; {found[0]} could be minutes or months: write {found[1]}m or {float(found[1]) * 30:g}d"
 
 
 def duration_text(value: timedelta) -> str:
@@ -154,7 +166,7 @@ def parse_moment(text: str, now: datetime) -> datetime:
         age = read_duration(text)
         return now.astimezone(UTC) - age if age is not None else read_moment(text)
     except (ValueError, OverflowError):
-        message = f"{_REPR.repr(text)} is no time: give ISO-8601 (2026-11-01T12:00Z), a date (2026-11-01) or an age (36h, 7d)"
+        message = f"{_REPR.repr(text)} is no time: give ISO-8601 (2026-11-01T12:00Z), a date (2026-11-01) or an age (36h, 7d){_doubt(text)}"
         raise UsageError(message) from None
 
 
@@ -165,5 +177,5 @@ def parse_age(option: str, text: str) -> timedelta:
     except OverflowError:
         age = None
     if age is None or not text.strip():
-        raise UsageError(f"{option}: {_REPR.repr(text)} is no age: give a number and a unit, such as 90d or 36h")
+        raise UsageError(f"{option}: {_REPR.repr(text)} is no age: give a number and a unit, such as 90d or 36h{_doubt(text)}")
     return age

@@ -152,10 +152,9 @@ class _Keys(dict[str, str]):
 
 
 def _code_text(value: object) -> str | None:
-    """Return a referral code as text, None for an empty one."""
-    if isinstance(value, orjson.Fragment):
-        return to_json(value).decode()
-    return to_text(value) or None
+    """Return a referral code as text, None for an empty or blank one."""
+    text = to_json(value).decode() if isinstance(value, orjson.Fragment) else to_text(value)
+    return text if text and not text.isspace() else None
 
 
 def build_operations(

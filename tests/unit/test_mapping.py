@@ -67,6 +67,7 @@ def test_the_track_of_the_page_has_exactly_its_body() -> None:
     [
         (identify(), '{"source_id":"userId12345","metadata":{}}'),
         (identify(referral_code=""), '{"source_id":"userId12345","metadata":{"referral_code":""}}'),
+        (identify(referral_code=" "), '{"source_id":"userId12345","metadata":{"referral_code":" "}}'),
         (identify(referral_code=" x "), '{"source_id":"userId12345","metadata":{"referral_code":" x "},"referral_code":" x "}'),
         (identify(referral_code=7), '{"source_id":"userId12345","metadata":{"referral_code":7},"referral_code":"7"}'),
         (identify(referral_code=7.0), '{"source_id":"userId12345","metadata":{"referral_code":7.0},"referral_code":"7"}'),

@@ -16,7 +16,7 @@ from pydantic import SecretStr, ValidationError
 from rehook_sync.errors import SettingsError, UsageError
 from rehook_sync.models import AnonymousCalls, CustomerUpdates, OnAmbiguousEvent, TrackProperties
 from rehook_sync.settings import PREFIX, SECRETS, Settings, load_settings
-from rehook_sync.times import parse_moment
+from rehook_sync.times import parse_age, parse_moment
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "s3cr3t-value"
@@ -596,6 +596,33 @@ def test_a_bad_moment_is_one_line_with_examples(text: str) -> None:
     ) as caught:
         parse_moment(text, NOW)
     assert len(str(caught.value)) < 160
+
+
+@pytest.mark.parametrize("text", ["1M", "1d1M", "12M"])
+def test_minutes_or_months_in_capitals_are_asked_about(text: str) -> None:
+    number = text.removeprefix("1d").removesuffix("M")
+    hint = f"{number}M could be minutes or months: write {number}m or {int(number) * 30}d"
+    with pytest.raises(UsageError, match=f"; {hint}$"):
+        parse_moment(text, NOW)
+    with pytest.raises(UsageError, match=f"; {hint}$"):
+        parse_age("--older-than", text)
+    with pytest.raises(SettingsError, match="must be a duration"):
+        load(lookback=text)
+
+
+def test_other_units_may_be_capitals() -> None:
+    assert parse_age("--older-than", "1D12H") == timedelta(hours=36)
+    assert parse_age("--older-than", "PT36M") == timedelta(minutes=36)
+
+
+@pytest.mark.parametrize(
+    ("short", "long"), [("postgres://u:p@h/d", "postgresql://u:p@h/d"), ("postgres+psycopg://h/d", "postgresql+psycopg://h/d")]
+)
+def test_the_short_name_of_postgresql_is_read(short: str, long: str) -> None:
+    settings = load_settings(None, {"REHOOK_SYNC_WAREHOUSE_URL": short, "REHOOK_SYNC_STATE_URL": short})
+    assert settings.warehouse_url.get_secret_value() == long
+    assert settings.state_url == settings.warehouse_url
+    assert settings.state_schema_name == "rehook_sync"
 
 
 def documented() -> Iterator[list[str]]:
