@@ -1,7 +1,7 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
 import difflib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +31,8 @@ TIME_COLUMNS = ("timestamp", "original_timestamp")
 SYSTEM_COLUMNS = frozenset(
     "id user_id anonymous_id received_at sent_at timestamp original_timestamp uuid_ts uuid loaded_at event event_text".split()  # noqa: SIM905
 )
+_IDENTIFY_COLUMNS = SYSTEM_COLUMNS - {"event", "event_text"}
+"""An Identify call has no event: a column that is called so is a trait."""
 _NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
 _VIEW = "_view"
 _VIEW_HELPER = "row_number"  # BigQuery's deduplicating views number their rows
@@ -137,10 +139,10 @@ def similar(names: Iterable[str], wanted: str) -> str:
     return f"found: {shown or 'nothing'}"
 
 
-def field_columns(table: Table, cursor: str) -> tuple[str, ...]:
+def field_columns(table: Table, cursor: str, system: Set[str] = SYSTEM_COLUMNS) -> tuple[str, ...]:
     """Return the trait or property columns: all that are not Segment's own."""
     helpers = {cursor, _VIEW_HELPER} if table.name.casefold().endswith(_VIEW) else {cursor}
-    return tuple(column for column in table.columns if column not in SYSTEM_COLUMNS | helpers and not column.startswith("context_"))
+    return tuple(column for column in table.columns if column not in system | helpers and not column.startswith("context_"))
 
 
 def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bool) -> str:
@@ -235,7 +237,7 @@ def build_layout(
             Stream.IDENTIFIES: _times(identifies, typed=typed, warnings=warnings),
             Stream.TRACKS: _times(tracks, typed=typed, warnings=warnings),
         },
-        traits=_without(field_columns(identifies, cursor), json.get(Stream.IDENTIFIES)),
+        traits=_without(field_columns(identifies, cursor, _IDENTIFY_COLUMNS), json.get(Stream.IDENTIFIES)),
         properties=_without(own, json.get(Stream.TRACKS)),
         json=json,
         track_properties=chosen,
@@ -264,7 +266,7 @@ def _json_columns(chosen: str, identifies: Table, tracks: Table, cursor: str) ->
     found = {}
     if chosen == "json" and tracks.has(JSON_PROPERTIES):
         found[Stream.TRACKS] = JSON_PROPERTIES
-    alone = field_columns(identifies, cursor) == (JSON_TRAITS,)
+    alone = field_columns(identifies, cursor, _IDENTIFY_COLUMNS) == (JSON_TRAITS,)
     if identifies.has(JSON_TRAITS) and (alone or chosen == "json" or identifies.kinds[JSON_TRAITS] is Kind.JSON):
         found[Stream.IDENTIFIES] = JSON_TRAITS
     return found

@@ -64,7 +64,6 @@ def test_columns_of_segment_itself_are_no_traits(database_url: str, open_source:
         "uuid": 5,
         "context_ip": "::1",
         "context_": "x",
-        "event": "e",
     }
     make_warehouse(database_url, {"identifies": [identify("m", "u", **own, referral_code="REF", contexts="mine")], "tracks": []})
     source = open_source(database_url)
@@ -246,6 +245,13 @@ def test_rows_at_the_ends_of_the_calendar_are_filled(database_url: str, open_sou
         database_url, {"identifies": [], "tracks": [track("t", "u", when=first)], "order_completed": [event("t", first, total=5)]}
     )
     assert fields_of(open_source(database_url)) == {"t": {"total": 5}}
+
+
+def test_traits_may_be_called_like_columns_of_tracks(database_url: str, open_source: OpenSource) -> None:
+    make_warehouse(database_url, {"identifies": [identify("m", "u", event="Gala", event_text="soon", type="vip")], "tracks": []})
+    source = open_source(database_url)
+    (row,) = source.read_window(Stream.IDENTIFIES, ALL, None)
+    assert (row.fields, row.event) == ({"event": "Gala", "event_text": "soon", "type": "vip"}, None)
 
 
 def test_an_event_called_a_view_is_no_view(database_url: str, open_source: OpenSource) -> None:
