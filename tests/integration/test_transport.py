@@ -342,7 +342,7 @@ def test_tls_connection_that_breaks_may_have_left(
 ) -> None:
     async def scenario() -> None:
         async with FaultyServer(behaviour, server_context(authority, "127.0.0.1")) as server:
-            answer, raised = await attempt(AiohttpTransport(1, 1.0, trusting), server.url)
+            answer, raised = await attempt(AiohttpTransport(1, 2.0, trusting), server.url)
             assert (raised, answer.effect, len(server.requests)) == (result, UNKNOWN, read)
 
     run(scenario())
@@ -844,7 +844,9 @@ def test_proxy_that_opens_no_tunnel_means_nothing_left(
     async def scenario() -> None:
         async with FaultyServer(behaviour) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://me:secretpassword@127.0.0.1:{proxy.port}")
-            answer, raised = await attempt(AiohttpTransport(1, 1.0), "https://rehook.test")
+            # Half of it for the connection, in which the certificates are loaded: half a second is not enough everywhere.
+            timeout_s = 4.0 if result is httpx.ConnectTimeout else LONG_S
+            answer, raised = await attempt(AiohttpTransport(1, timeout_s), "https://rehook.test")
             assert (raised, answer.effect, answer.reason) == (result, UNPROCESSED, Reason.NETWORK_ERROR)
             assert "secretpassword" not in str(answer)
             assert [each.method for each in proxy.requests] == ["CONNECT"]
@@ -875,7 +877,7 @@ def test_tunnel_that_breaks_after_the_request_may_have_left(
     async def scenario() -> None:
         async with rehook_behind_proxy(authority, behaviour) as (server, proxy):
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-            answer, _ = await attempt(AiohttpTransport(1, 1.0, trusting), "https://rehook.test")
+            answer, _ = await attempt(AiohttpTransport(1, 2.0, trusting), "https://rehook.test")
             assert (answer.effect, answer.reason, len(server.requests)) == (UNKNOWN, reason, 1)
 
     run(scenario())
