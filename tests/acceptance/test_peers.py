@@ -26,7 +26,7 @@ EVENT = "/events/invoke"
 
 
 @dataclass
-class JobContext:
+class Site:
     """One warehouse, one Rehook, and the command that syncs them."""
 
     program: Program
@@ -83,24 +83,24 @@ class JobContext:
 
 
 @pytest.fixture
-def site(program: Program, database_url: str) -> Iterator[JobContext]:
+def site(program: Program, database_url: str) -> Iterator[Site]:
     """A site on each database."""
     with watched_sandbox() as (sandbox, store):
-        yield JobContext(program, database_url, sandbox, store)
+        yield Site(program, database_url, sandbox, store)
 
 
 @pytest.fixture
-def sqlite_site(program: Program, sqlite_url: str) -> Iterator[JobContext]:
+def sqlite_site(program: Program, sqlite_url: str) -> Iterator[Site]:
     """A site on SQLite, where the database makes no difference."""
     with watched_sandbox() as (sandbox, store):
-        yield JobContext(program, sqlite_url, sandbox, store)
+        yield Site(program, sqlite_url, sandbox, store)
 
 
 @pytest.fixture
-def postgres_site(program: Program, postgres_url: str) -> Iterator[JobContext]:
+def postgres_site(program: Program, postgres_url: str) -> Iterator[Site]:
     """A site on PostgreSQL, for values SQLite does not have."""
     with watched_sandbox() as (sandbox, store):
-        yield JobContext(program, postgres_url, sandbox, store)
+        yield Site(program, postgres_url, sandbox, store)
 
 
 def visits(count: int, first: int = 0, hours: float = 9, **columns: object) -> list[Row]:
@@ -109,7 +109,7 @@ def visits(count: int, first: int = 0, hours: float = 9, **columns: object) -> l
     return [track(f"m{each:05d}", f"user{each}", "Visited", ago(hours=hours, seconds=-each), number=each, **columns) for each in numbers]
 
 
-def test_01_refused_row_fixed_and_run_again(site: JobContext) -> None:
+def test_01_refused_row_fixed_and_run_again(site: Site) -> None:
     rows = visits(100)
     site.fill(rows)
     wrong = site.sandbox.faults.add("status", status=400, source_id="user35")
@@ -124,7 +124,7 @@ def test_01_refused_row_fixed_and_run_again(site: JobContext) -> None:
     assert site.statuses() == {"sent": 100}
 
 
-def test_02_row_refused_forever_holds_nobody_up(site: JobContext) -> None:
+def test_02_row_refused_forever_holds_nobody_up(site: Site) -> None:
     rows = visits(30)
     site.fill(rows)
     site.sandbox.faults.add("status", status=422, source_id="user9")
@@ -137,7 +137,7 @@ def test_02_row_refused_forever_holds_nobody_up(site: JobContext) -> None:
     assert site.statuses() == {"sent": 34, "rejected:refused_by_rehook": 1}
 
 
-def test_03_wrong_api_key_for_one_run_loses_nothing(site: JobContext) -> None:
+def test_03_wrong_api_key_for_one_run_loses_nothing(site: Site) -> None:
     rows = visits(30)
     site.fill(rows)
     stopped = site.run(code=4, REHOOK_SYNC_API_KEY="not-the-key")
@@ -149,7 +149,7 @@ def test_03_wrong_api_key_for_one_run_loses_nothing(site: JobContext) -> None:
     assert site.watermarks() == [rows[-1]["received_at"]]
 
 
-def test_04_answer_lost_after_the_commit_is_not_sent_again(site: JobContext) -> None:
+def test_04_answer_lost_after_the_commit_is_not_sent_again(site: Site) -> None:
     rows = visits(20)
     site.fill(rows)
     site.sandbox.faults.add("commit_then_drop", path=EVENT, skip=5, times=1)
@@ -162,7 +162,7 @@ def test_04_answer_lost_after_the_commit_is_not_sent_again(site: JobContext) -> 
     site.check()
 
 
-def test_05_killed_half_way_sends_no_event_again(site: JobContext) -> None:
+def test_05_killed_half_way_sends_no_event_again(site: Site) -> None:
     rows = visits(300)
     site.fill(rows)
     site.sandbox.faults.add("delay", delay_s=0.01)
@@ -181,7 +181,7 @@ def test_05_killed_half_way_sends_no_event_again(site: JobContext) -> None:
     assert max(site.arrived(rows)) == 1
 
 
-def test_06_terminated_half_way_leaves_the_rest_to_the_next_run(site: JobContext) -> None:
+def test_06_terminated_half_way_leaves_the_rest_to_the_next_run(site: Site) -> None:
     """The rows came in another order than they happened in."""
     rows = [{**row, "received_at": ago(hours=3, seconds=place)} for place, row in enumerate(visits(300))]
     site.fill(rows)
@@ -199,7 +199,7 @@ def test_06_terminated_half_way_leaves_the_rest_to_the_next_run(site: JobContext
     assert site.arrived(rows) == [1] * 300
 
 
-def test_07_terminated_while_a_request_hangs_settles_within_the_timeout(site: JobContext) -> None:
+def test_07_terminated_while_a_request_hangs_settles_within_the_timeout(site: Site) -> None:
     rows = visits(40)
     site.fill(rows)
     site.sandbox.faults.add("delay", delay_s=0.05)
@@ -217,7 +217,7 @@ def test_07_terminated_while_a_request_hangs_settles_within_the_timeout(site: Jo
     assert site.arrived(rows) == [int(number != 3) for number in range(40)]
 
 
-def test_08_overlapping_runs_deliver_once(site: JobContext) -> None:
+def test_08_overlapping_runs_deliver_once(site: Site) -> None:
     rows = visits(200)
     site.fill(rows)
     slow = site.sandbox.faults.add("delay", delay_s=0.5)
@@ -231,7 +231,7 @@ def test_08_overlapping_runs_deliver_once(site: JobContext) -> None:
     assert site.arrived(rows) == [1] * 200
 
 
-def test_09_row_at_the_watermark_or_before_it_is_found_and_sent_once(site: JobContext) -> None:
+def test_09_row_at_the_watermark_or_before_it_is_found_and_sent_once(site: Site) -> None:
     rows = visits(20)
     site.fill(rows)
     site.run()
@@ -244,7 +244,7 @@ def test_09_row_at_the_watermark_or_before_it_is_found_and_sent_once(site: JobCo
     assert site.arrived([*rows, same, older]) == [1] * 22
 
 
-def test_10_failed_row_with_times_decimals_and_uuids_is_stored_and_retried(postgres_site: JobContext) -> None:
+def test_10_failed_row_with_times_decimals_and_uuids_is_stored_and_retried(postgres_site: Site) -> None:
     site = postgres_site
     number, when = uuid.UUID(int=7), datetime(2026, 10, 1, 12, 30, tzinfo=UTC)
     row = track("rich", "ada", "Order Completed", ago(hours=2), total=Decimal("19.99"), order_id=number, shipped_at=when, big=2**53 + 1)
@@ -262,7 +262,7 @@ def test_10_failed_row_with_times_decimals_and_uuids_is_stored_and_retried(postg
         assert text in body
 
 
-def test_11_retry_counts_what_rehook_saw(site: JobContext) -> None:
+def test_11_retry_counts_what_rehook_saw(site: Site) -> None:
     rows = visits(5)
     site.fill(rows)
     for name in ("user0", "user1", "user2", "user3"):
@@ -281,7 +281,7 @@ def test_11_retry_counts_what_rehook_saw(site: JobContext) -> None:
     assert site.arrived(rows) == [0, 1, 1, 1, 1]
 
 
-def test_12_exit_code_and_json_tell_the_truth_when_all_rows_are_refused_or_fail(sqlite_site: JobContext) -> None:
+def test_12_exit_code_and_json_tell_the_truth_when_all_rows_are_refused_or_fail(sqlite_site: Site) -> None:
     """The state of the Airflow task is told by these two; see the tests of the DAG."""
     site = sqlite_site
     site.fill(visits(10))
@@ -305,7 +305,7 @@ def test_12_exit_code_and_json_tell_the_truth_when_all_rows_are_refused_or_fail(
     assert site.store.events == []
 
 
-def test_13_as_many_requests_are_in_flight_as_concurrency_allows(site: JobContext) -> None:
+def test_13_as_many_requests_are_in_flight_as_concurrency_allows(site: Site) -> None:
     """With so many in flight all the time, the rate is `CONCURRENCY` over the latency, whatever the machine."""
     rows = visits(1000)
     site.fill(rows)
@@ -321,7 +321,7 @@ def test_13_as_many_requests_are_in_flight_as_concurrency_allows(site: JobContex
 
 def test_14_cursors_and_numbers_are_compared_by_their_type(program: Program, sqlite_url: str, postgres_url: str) -> None:
     with watched_sandbox() as (sandbox, store):
-        site = JobContext(program, postgres_url, sandbox, store)
+        site = Site(program, postgres_url, sandbox, store)
         when = ago(hours=2)
         rows = [
             track(2**53, "ada", "Visited", when, big=2**53),
@@ -335,7 +335,7 @@ def test_14_cursors_and_numbers_are_compared_by_their_type(program: Program, sql
         assert [each.metadata["big"] for each in store.events] == [2**53, 2**53 + 1]
         assert site.watermarks() == [when, when + timedelta(microseconds=1)]
     with watched_sandbox() as (sandbox, store):
-        site = JobContext(program, sqlite_url, sandbox, store)
+        site = Site(program, sqlite_url, sandbox, store)
         texts = {"first": "2026-09-30T22:30:00Z", "third": "2026-10-01", "second": "2026-10-01 00:30:00+02:00", "none": "2026-9-30"}
         site.fill([{**track(name, "ada", "Visited", NOW), "received_at": text, "timestamp": text} for name, text in texts.items()])
         run = site.run()
@@ -346,7 +346,7 @@ def test_14_cursors_and_numbers_are_compared_by_their_type(program: Program, sql
         assert site.watermarks() == [datetime(2026, 10, 1, tzinfo=UTC)]
 
 
-def test_15_retry_after_beyond_the_patience_stops_the_run_and_says_when_to_come_back(sqlite_site: JobContext) -> None:
+def test_15_retry_after_beyond_the_patience_stops_the_run_and_says_when_to_come_back(sqlite_site: Site) -> None:
     site = sqlite_site
     rows = visits(50)
     site.fill(rows)
@@ -371,7 +371,7 @@ def test_15_retry_after_beyond_the_patience_stops_the_run_and_says_when_to_come_
     assert site.arrived(rows) == [1] * 50
 
 
-def test_16_row_of_the_far_future_moves_no_watermark(site: JobContext) -> None:
+def test_16_row_of_the_far_future_moves_no_watermark(site: Site) -> None:
     rows = visits(10)
     future = track("future", "zoe", "Visited", datetime(2099, 1, 1, tzinfo=UTC))
     site.fill([*rows, future])
@@ -383,7 +383,7 @@ def test_16_row_of_the_far_future_moves_no_watermark(site: JobContext) -> None:
     assert site.arrived([*visits(20), future]) == [*[1] * 20, 0]
 
 
-def test_17_conservation_at_sizes_that_do_not_divide(site: JobContext) -> None:
+def test_17_conservation_at_sizes_that_do_not_divide(site: Site) -> None:
     """2,500 rows in portions of 999, in chunks of 140, 13 at a time: nothing divides."""
     rows = visits(2500)
     site.fill(rows, [identify("i1", "user2499", ago(hours=1), plan="pro")])

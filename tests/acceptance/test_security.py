@@ -151,7 +151,7 @@ class Server:
 
 
 @dataclass
-class JobContext:
+class Site:
     """The command line in a folder whose settings lead to `api_url`."""
 
     forks: Forks
@@ -219,16 +219,16 @@ class JobContext:
 
 
 @pytest.fixture
-def site(forks: Forks, tmp_path: Path, sqlite_url: str) -> JobContext:
+def site(forks: Forks, tmp_path: Path, sqlite_url: str) -> Site:
     """A site on SQLite."""
-    return JobContext(forks, tmp_path, sqlite_url)
+    return Site(forks, tmp_path, sqlite_url)
 
 
 @pytest.fixture
-def each_site(forks: Forks, tmp_path: Path, database_url: str) -> JobContext:
+def each_site(forks: Forks, tmp_path: Path, database_url: str) -> Site:
     """A site on each database; on SQLite the sync-state tables have a file of their own, so that its bytes can be looked at."""
     state_url = f"sqlite:///{tmp_path / 'state.db'}" if is_sqlite(database_url) else with_password(database_url)
-    return JobContext(forks, tmp_path, database_url if is_sqlite(database_url) else state_url, state_url)
+    return Site(forks, tmp_path, database_url if is_sqlite(database_url) else state_url, state_url)
 
 
 def with_password(url: str) -> str:
@@ -319,7 +319,7 @@ def hostile_rows() -> tuple[list[Row], list[Row], list[Row]]:
     return identifies, tracks, properties
 
 
-def test_secrets_and_people_stay_out_of_state_and_output_whatever_an_error_quotes(each_site: JobContext) -> None:
+def test_secrets_and_people_stay_out_of_state_and_output_whatever_an_error_quotes(each_site: Site) -> None:
     identifies, tracks, properties = hostile_rows()
     echo, said = Echo(), []
     with Server(echo) as server:
@@ -345,7 +345,7 @@ def test_secrets_and_people_stay_out_of_state_and_output_whatever_an_error_quote
     assert leaks == {"state": [], "output": []}, [each for each in details if found_in(each, (*SECRETS, *PEOPLE))][:3]
 
 
-def test_traits_are_kept_as_hashes_that_nobody_else_has(site: JobContext) -> None:
+def test_traits_are_kept_as_hashes_that_nobody_else_has(site: Site) -> None:
     with Server() as server:
         same = {"email": "zaphod@betelgeuse.example", "mail_again": "zaphod@betelgeuse.example"}
         site.configure(server.url).fill([identify("i1", "u1", ago(hours=1), **same), identify("i2", "u2", ago(hours=1), **same)])
@@ -359,16 +359,16 @@ def test_traits_are_kept_as_hashes_that_nobody_else_has(site: JobContext) -> Non
 
 BUG = """
 import sys
-import rehook_sync.__main__, rehook_sync.delivery.sender
+import rehook_sync.__main__, rehook_sync.delivery.dispatcher
 def raise_it(flight, *_):
     raise RuntimeError(f"a bug with {flight.operation.stream}")
-rehook_sync.delivery.sender.build_outcome = raise_it
+rehook_sync.delivery.dispatcher.build_outcome = raise_it
 sys.argv = ["rehook-sync", *sys.argv[1:]]
 rehook_sync.__main__.main()
 """
 
 
-def test_bug_in_the_middle_of_a_run_shows_no_secret_even_with_its_traceback(site: JobContext) -> None:
+def test_bug_in_the_middle_of_a_run_shows_no_secret_even_with_its_traceback(site: Site) -> None:
     site.state_url = f"sqlite:///{site.folder / 'state.db'}"
     with Server() as server:
         site.configure(server.url).fill([identify("i1", "u1", ago(hours=1), **person(1, 201))])
@@ -412,7 +412,7 @@ def test_database_password_is_in_no_error_however_wrong_the_url(url: str, spelle
     assert found_in(repr(pickle.dumps(caught.value)), SECRETS) == []
 
 
-def test_database_password_is_not_shown_when_the_address_is_wrong(site: JobContext) -> None:
+def test_database_password_is_not_shown_when_the_address_is_wrong(site: Site) -> None:
     for url in (WRONG_URLS["nobody there"], WRONG_URLS["no port"]):
         done = site(
             "--traceback", "check", REHOOK_SYNC_WAREHOUSE_URL=url.format(PASSWORD), REHOOK_SYNC_STATE_URL=url.format(quote(PASSWORD))
@@ -430,7 +430,7 @@ def test_bound_values_are_in_no_error_of_a_database(database_url: str) -> None:
     database.close()
 
 
-def test_secrets_are_not_in_the_process_list(site: JobContext) -> None:
+def test_secrets_are_not_in_the_process_list(site: Site) -> None:
     identifies = [identify(f"i{number}", f"u{number}", ago(hours=1), plan="gold") for number in range(8)]
     hold = threading.Event()
 
@@ -469,7 +469,7 @@ SPIKES = (
 """No name of a table or column is longer than PostgreSQL allows."""
 
 
-def test_sql_in_names_and_values_stays_text(each_site: JobContext) -> None:
+def test_sql_in_names_and_values_stays_text(each_site: Site) -> None:
     traits = {spike: spike for spike in SPIKES}
     identifies = [identify(f"i{spike}", f"u{spike}", ago(hours=2), referral_code=f"c{spike}", **traits) for spike in SPIKES]
     tracks = [{**track(f"t{spike}", f"u{spike}", spike, ago(hours=1)), "event": spike.lower()} for spike in SPIKES]
@@ -496,7 +496,7 @@ def test_sql_in_names_and_values_stays_text(each_site: JobContext) -> None:
     assert len(site("explain", f"u{SPIKES[2]}", "--json").json["rows"]) == 2
 
 
-def test_sql_in_settings_names_tables_or_nothing(each_site: JobContext) -> None:
+def test_sql_in_settings_names_tables_or_nothing(each_site: Site) -> None:
     schema = 'shop"; DROP SCHEMA rehook_sync CASCADE; --'
     state_schema = "st\"a'te; --%s :x"
     add = {"identifies": [identify("i1", "u1", ago(hours=1), plan="gold")], "tracks": [track("t1", "u1", when=ago(hours=1))]}
@@ -529,7 +529,7 @@ def test_sql_in_settings_names_tables_or_nothing(each_site: JobContext) -> None:
 EVIL = "\x1b]0;OWNED\x07\x1b[31m[red]OWNED[/red]\r\nerror: OWNED\x9b2J\u202eDENWO :smile: [link=file:///etc/passwd]x[/link]"
 
 
-def evil_site(site: JobContext, server: Server) -> JobContext:
+def evil_site(site: Site, server: Server) -> Site:
     """A site whose names, ids and errors try to drive the terminal."""
     identifies = [identify("i1", EVIL, ago(hours=1), plan="gold", **{EVIL[:50]: "x"}), identify(EVIL, "u2", ago(hours=1), plan="gold")]
     tracks = [{**track("t1", EVIL, EVIL, ago(hours=1)), "event": EVIL[:40]}]
@@ -557,7 +557,7 @@ def assert_tame(shown: str) -> None:
 
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["plain", "terminal"])
-def test_data_cannot_drive_the_terminal_or_forge_a_log_line(site: JobContext, terminal: bool) -> None:
+def test_data_cannot_drive_the_terminal_or_forge_a_log_line(site: Site, terminal: bool) -> None:
     look = site.on_terminal if terminal else lambda *arguments: both(site(*arguments))
     commands = [
         ("run",),
@@ -614,7 +614,7 @@ SWITCHES = {
 """What switches verification off in other programs."""
 
 
-def test_certificate_of_an_authority_named_in_the_environment_is_trusted(site: JobContext, authority: trustme.CA) -> None:
+def test_certificate_of_an_authority_named_in_the_environment_is_trusted(site: Site, authority: trustme.CA) -> None:
     with Server(context=serving(authority.issue_cert("127.0.0.1"))) as server:
         site.configure(server.url).fill(ONE_ROW)
         assert site("run", SSL_CERT_FILE=trust(authority, site.folder)).code == 0
@@ -622,7 +622,7 @@ def test_certificate_of_an_authority_named_in_the_environment_is_trusted(site: J
 
 
 @pytest.mark.parametrize("case", ["unknown authority", "another authority", "another name", "expired"])
-def test_wrong_certificate_stops_the_run_and_marks_nothing(site: JobContext, authority: trustme.CA, case: str) -> None:
+def test_wrong_certificate_stops_the_run_and_marks_nothing(site: Site, authority: trustme.CA, case: str) -> None:
     end = datetime.now(UTC) - timedelta(days=1) if case == "expired" else None
     certificate = authority.issue_cert("rehook.test" if case == "another name" else "127.0.0.1", not_after=end)
     environ = {"SSL_CERT_FILE": trust(trustme.CA() if case == "another authority" else authority, site.folder)}
@@ -635,7 +635,7 @@ def test_wrong_certificate_stops_the_run_and_marks_nothing(site: JobContext, aut
     site.assert_untouched()
 
 
-def test_no_variable_of_the_environment_switches_verification_off(site: JobContext, authority: trustme.CA) -> None:
+def test_no_variable_of_the_environment_switches_verification_off(site: Site, authority: trustme.CA) -> None:
     with Server(context=serving(authority.issue_cert("127.0.0.1"))) as server:
         site.configure(server.url).fill(ONE_ROW)
         done = Program(site.folder)("run", **SWITCHES)
@@ -646,13 +646,13 @@ def test_no_variable_of_the_environment_switches_verification_off(site: JobConte
 @pytest.mark.parametrize(
     "address", ["http://rehook.test", "http://10.0.0.1:8080", "http://127.0.0.1.rehook.test", "http://localhost@rehook.test"]
 )
-def test_plain_http_leaves_for_loopback_only(site: JobContext, address: str) -> None:
+def test_plain_http_leaves_for_loopback_only(site: Site, address: str) -> None:
     site.configure("https://rehook.test").fill(ONE_ROW)
     done = site("run", REHOOK_SYNC_API_URL=address)
     assert (done.code, done.err.startswith("error: REHOOK_SYNC_API_URL: must")) == (2, True)
 
 
-def test_redirects_carry_the_credentials_nowhere(site: JobContext) -> None:
+def test_redirects_carry_the_credentials_nowhere(site: Site) -> None:
     with Server() as elsewhere, Server() as server:
         site.configure(server.url).fill(ONE_ROW)
         for status, at in ((301, "GET"), (302, "POST"), (307, "POST"), (308, "GET")):
@@ -666,7 +666,7 @@ def test_redirects_carry_the_credentials_nowhere(site: JobContext) -> None:
     site.assert_untouched()
 
 
-def test_loopback_is_never_asked_through_a_proxy(site: JobContext) -> None:
+def test_loopback_is_never_asked_through_a_proxy(site: Site) -> None:
     with Server() as proxy, Server() as server:
         site.configure(server.url).fill(ONE_ROW)
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
@@ -674,7 +674,7 @@ def test_loopback_is_never_asked_through_a_proxy(site: JobContext) -> None:
         assert (done.code, len(server.asked), proxy.asked) == (0, 2, [])
 
 
-def test_proxy_learns_where_to_and_nothing_else(site: JobContext) -> None:
+def test_proxy_learns_where_to_and_nothing_else(site: Site) -> None:
     def behave(asked: Asked) -> None:
         asked.connection.send_response_only(407, asked.headers.replace("\r\n", " ").replace("\n", " "))
         asked.connection.end_headers()
@@ -719,7 +719,7 @@ ENDLESS: Mapping[str, Callable[[Asked], None]] = {
 }
 
 
-def test_answers_without_end_cost_neither_memory_nor_time(site: JobContext) -> None:
+def test_answers_without_end_cost_neither_memory_nor_time(site: Site) -> None:
     rows = [identify(f"i{name}", f"u{name}", ago(hours=1), fate=name) for name in ENDLESS]
 
     def behave(asked: Asked) -> None:
@@ -795,7 +795,7 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def test_state_file_of_our_making_is_its_owners_alone(site: JobContext, open_umask: None) -> None:
+def test_state_file_of_our_making_is_its_owners_alone(site: Site, open_umask: None) -> None:
     state = site.folder / "state.db"
     make_warehouse(site.url, {"identifies": ONE_ROW, "tracks": []})
     site.state_url = f"sqlite:///{state}"
@@ -821,7 +821,7 @@ def modes_of(path: Path) -> dict[str, int]:
     return {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.glob(f"{path.name}*")}
 
 
-def test_state_file_that_is_there_keeps_its_permissions(site: JobContext) -> None:
+def test_state_file_that_is_there_keeps_its_permissions(site: Site) -> None:
     state = site.folder / "state.db"
     state.touch()
     state.chmod(0o640)

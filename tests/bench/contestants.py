@@ -13,7 +13,7 @@ from bench.peer_drt import ENVIRON, write_project
 from bench.records import Case
 from bench.rows import CREDENTIALS
 
-__all__ = ["JobContext", "Peers", "contestants", "our_command", "prepare_ours"]
+__all__ = ["Peers", "Site", "contestants", "our_command", "prepare_ours"]
 
 _PROGRAM = [sys.executable, "-m", "rehook_sync"]
 _SCRIPTS = {"PYTHONPATH": str(FOLDER.parent)}
@@ -31,7 +31,7 @@ class Peers:
 
 
 @dataclass(frozen=True)
-class JobContext:
+class Site:
     """What a contestant finds: a case, the databases, where to send, and a folder that lasts until its second run is over."""
 
     case: Case
@@ -45,7 +45,7 @@ class JobContext:
         return self.folder
 
 
-Prepare = Callable[[JobContext], Command]
+Prepare = Callable[[Site], Command]
 
 
 def contestants(peers: Peers) -> Mapping[str, Prepare]:
@@ -67,7 +67,7 @@ def contestants(peers: Peers) -> Mapping[str, Prepare]:
     return found
 
 
-def our_command(site: JobContext, url: str, *options: str, environ: Mapping[str, str] | None = None) -> Command:
+def our_command(site: Site, url: str, *options: str, environ: Mapping[str, str] | None = None) -> Command:
     """A run over the warehouse at a URL, with the sync-state tables in the same database."""
     settings = {
         "WAREHOUSE_URL": url,
@@ -83,28 +83,28 @@ def our_command(site: JobContext, url: str, *options: str, environ: Mapping[str,
     return Command([*run, "--since", "beginning"], site.fresh_folder(), {**variables, **(environ or {})}, again=run)
 
 
-def prepare_ours(site: JobContext, *options: str, environ: Mapping[str, str] | None = None) -> Command:
+def prepare_ours(site: Site, *options: str, environ: Mapping[str, str] | None = None) -> Command:
     """A copy of the warehouse that nothing was sent from yet."""
     command = our_command(site, site.databases.copy(site.case.rows), *options, environ=environ)
     run_quietly([*_PROGRAM, "init"], command)
     return command
 
 
-def _prepare_limit(site: JobContext, *options: str) -> Command:
+def _prepare_limit(site: Site, *options: str) -> Command:
     folder = site.fresh_folder()
     words = [sys.executable, "-m", "bench.limit", "--database", site.databases.pristine(site.case.rows), "--api", site.api]
     words += ["--cursors", str(folder / "cursors.json"), "--in-flight", str(site.case.in_flight), *options]
     return Command(words, folder, _SCRIPTS)
 
 
-def _prepare_dlt(site: JobContext, python: str, backend: str) -> Command:
+def _prepare_dlt(site: Site, python: str, backend: str) -> Command:
     folder = site.fresh_folder()
     words = [python, "-W", "ignore", "-m", "bench.peer_dlt", "--database", site.databases.pristine(site.case.rows)]
     words += ["--api", site.api, "--folder", str(folder), "--backend", backend, "--in-flight", str(site.case.in_flight)]
     return Command(words, folder, _SCRIPTS)
 
 
-def _prepare_drt(site: JobContext, program: str) -> Command:
+def _prepare_drt(site: Site, program: str) -> Command:
     folder = site.fresh_folder()
     write_project(folder, site.databases.pristine(site.case.rows), site.api)
     return Command([program, "run", "-q", "--threads", "2"], folder, ENVIRON)

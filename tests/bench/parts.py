@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from bench.contestants import JobContext, Prepare, our_command, prepare_ours
+from bench.contestants import Prepare, Site, our_command, prepare_ours
 from bench.databases import Databases
 from bench.figures import DLT, DLT_ARROW, DRT, LIMIT, LIMIT_PLAIN, OURS, OURS_PLAIN, OURS_TWO, second_run
 from bench.history import settle
@@ -109,7 +109,7 @@ class Bench:
             for rows in self.sizes.history_rows:
                 databases.forget(rows)
 
-    def _make_history(self, site: JobContext) -> Command:
+    def _make_history(self, site: Site) -> Command:
         """A warehouse whose calls are all settled; it is no longer pristine, so its size is used by nobody else."""
         say(f"  making {2 * site.case.rows:,} settled rows on {site.case.database}")
         url = site.databases.pristine(site.case.rows)
@@ -135,8 +135,8 @@ class Bench:
                 if round_ >= 0:
                     yield record
 
-    def _site(self, case: Case) -> JobContext:
-        return JobContext(case, self.databases[case.database], self.receiver.url(case.latency_ms), self.folder / "site")
+    def _site(self, case: Case) -> Site:
+        return Site(case, self.databases[case.database], self.receiver.url(case.latency_ms), self.folder / "site")
 
     def _measure(self, case: Case, who: str, command: Command, round_: int) -> Record:
         return measure(case, who, command, databases=self.databases[case.database], receiver=self.receiver, round_=round_)
