@@ -86,9 +86,14 @@ def test_a_killed_worker_is_named_and_the_next_run_does_its_part(world: World) -
 
 def test_workers_end_by_themselves_when_the_first_process_is_killed(world: World) -> None:
     process = start(world)
+    workers: list[int] = []
+
+    def all_at_work() -> bool:
+        workers[:] = workers_of(process)
+        return len(workers) == WORKERS
+
+    wait_until(all_at_work)
     wait_until(lambda: len(world.store.log) > 20)
-    workers = workers_of(process)
-    assert len(workers) == WORKERS
     process.kill()
     process.wait()
     wait_until(lambda: not any(Path("/proc", str(each)).exists() for each in workers))
