@@ -118,18 +118,22 @@ def _read_other_form(text: str) -> str | None:
 
 def read_duration(text: str) -> timedelta | None:
     """Read `1d12h` or `P1DT12H`; None for text that is neither. Raises OverflowError for what no timedelta holds."""
-    text = text.strip()
-    if _MINUTES_OR_MONTHS.search(text) and not text.upper().startswith("P"):
+    if _minutes_or_months(text):
         return None
-    text = text.upper()
+    text = text.strip().upper()
     found = _SHORT_DURATION.fullmatch(text) or _ISO_DURATION.fullmatch(text)
     return found and timedelta(**{unit: float(number) for unit, number in found.groupdict().items() if number is not None})
 
 
+def _minutes_or_months(text: str) -> re.Match[str] | None:
+    """Find what could mean minutes or months, such as `1M`. ISO-8601 tells them apart."""
+    return None if text.strip().upper().startswith("P") else _MINUTES_OR_MONTHS.search(text)
+
+
 def _doubt(text: str) -> str:
-    """Return what to write instead of `1M`, which could be a minute or a month; nothing for other texts."""
-    found = _MINUTES_OR_MONTHS.search(text)
-    if found is None or text.strip().upper().startswith("P"):
+    """Return what to write instead of `1M`; nothing for other texts."""
+    found = _minutes_or_months(text)
+    if found is None:
         return ""
     return f"; {found[0]} could be minutes or months: write {found[1]}m or {float(found[1]) * 30:g}d"
 

@@ -6,6 +6,7 @@ Nothing is written to the warehouse; in SQLite, the calls of a window go through
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
@@ -76,6 +77,7 @@ class SegmentSource:
         self._layout: SourceLayout | None = None
         self._events: Mapping[str, Table] = {}
         self._holders: dict[str, list[Table]] = {}
+        self._longest_name = LONGEST_NAMES.get(database.dialect)
 
     def discover(self) -> SourceLayout:
         """Return the layout, read at the first call.
@@ -92,7 +94,7 @@ class SegmentSource:
             self._events, self._holders = self._layout.event_tables, {}
         return self._layout
 
-    @property
+    @cached_property
     def _sql(self) -> CallStatements:
         return CallStatements(self._database, self.discover())
 
@@ -214,8 +216,7 @@ class SegmentSource:
             if needs_event_tables(config, tracks):
                 slugs = catalog.sample_slugs(tracks)
                 events = catalog.probe_events(event_table_names(catalog.tables, config, slugs))
-        longest = LONGEST_NAMES.get(self._database.dialect)
-        named_like_events = any(tables_of(slug, events, longest) for slug in slugs)
+        named_like_events = any(tables_of(slug, events, self._longest_name) for slug in slugs)
         layout = build_layout(config, cursor, (identifies, tracks), events, named_like_events=named_like_events, typed=typed)
         return replace(layout, warnings=(*layout.warnings, *catalog.warnings))
 
@@ -235,7 +236,7 @@ class SegmentSource:
     def _tables_of(self, slug: str) -> list[Table]:
         """Return the tables that may hold the properties of an event; looked for once."""
         if slug not in self._holders:
-            self._holders[slug] = tables_of(slug, self._events, LONGEST_NAMES.get(self._database.dialect))
+            self._holders[slug] = tables_of(slug, self._events, self._longest_name)
         return self._holders[slug]
 
     def _fill(self, rows: Sequence[SourceRow]) -> None:
