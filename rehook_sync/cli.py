@@ -132,9 +132,10 @@ def retry(
     reason: OneReason = None, stream: OneStream = None, dry_run: DryRun = False, config: Config = None, as_json: Json = False
 ) -> None:
     """Send again what failed, and nothing new."""
-    from rehook_sync.models import FAILED_REASONS, Selection, Status
+    from rehook_sync.models import FAILED_REASONS, Reason, Selection, Status
 
-    selection = Selection(Status.FAILED, _reason(reason, FAILED_REASONS))
+    chosen = _reason(reason, (*FAILED_REASONS, Reason.PROPERTIES_NOT_LOADED))
+    selection = Selection(Status.WAITING if chosen is Reason.PROPERTIES_NOT_LOADED else Status.FAILED, chosen)
     _again(_screen(as_json=as_json), _settings(config), selection, stream, dry_run=dry_run)
 
 
@@ -222,14 +223,14 @@ def prune(
 @app.command()
 def forget(
     user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="As in the warehouse.", show_default=False)],
-    give_up: Annotated[bool, typer.Option("--give-up", help="Settle the user's failed calls as rejected: never sent.")] = False,
+    give_up: Annotated[bool, typer.Option("--give-up", help="Settle the user's failed and waiting calls as rejected: never sent.")] = False,
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Remove a person; counts stay, and nothing is sent again.
 
-    Calls that failed or are in doubt must be settled first.
+    Calls that failed, wait or are in doubt must be settled first.
     """
     from rehook_sync.render.console import interruptible
     from rehook_sync.render.forget import forget_document, forget_view

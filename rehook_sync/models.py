@@ -28,6 +28,7 @@ __all__ = [
     "CustomerUpdates",
     "Effect",
     "Facts",
+    "MissingProperties",
     "OnAmbiguousEvent",
     "Operation",
     "Outcome",
@@ -77,12 +78,13 @@ class Status(_Word):
     MERGED = "merged"
     REJECTED = "rejected"
     FAILED = "failed"
+    WAITING = "waiting"
     IN_DOUBT = "in_doubt"
     SENDING = "sending"
 
 
 class Reason(_Word):
-    """Why a call is rejected, failed or in doubt."""
+    """Why a call is rejected, failed, waiting or in doubt."""
 
     MISSING_USER_ID = "missing_user_id"
     ANONYMOUS_ID_PRESENT = "anonymous_id_present"
@@ -96,6 +98,7 @@ class Reason(_Word):
     SERVER_ERROR = "server_error"
     NETWORK_ERROR = "network_error"
     BLOCKED_BY_EARLIER = "blocked_by_earlier"
+    PROPERTIES_NOT_LOADED = "properties_not_loaded"
     TIMEOUT = "timeout"
     CONNECTION_LOST = "connection_lost"
     CRASHED_IN_FLIGHT = "crashed_in_flight"
@@ -172,6 +175,7 @@ class SourceRow:
 
     Shape:  fields: source column -> value as the driver gave it, NULLs left out, traits or properties only.
             problem: why the row cannot be used (NULL id, text where a time belongs), else None; holds no values.
+            unloaded: where the properties of a track were looked for and are not (yet), else None; holds no values.
     Units:  received_at, occurred_at: aware UTC; occurred_at falls back to received_at.
     A row with a NULL id gets a message id made from its content, so that it can be recorded.
     """
@@ -186,6 +190,7 @@ class SourceRow:
     occurred_at: datetime | None
     fields: dict[str, object]
     problem: str | None = None
+    unloaded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +209,7 @@ class PreviousOutcome:
 class Selection:
     """Which recorded calls are retried.
 
-    Shape:  status: FAILED, REJECTED or IN_DOUBT.  reason: only calls with it.  ids: only these message ids or user ids.
+    Shape:  status: FAILED, WAITING, REJECTED or IN_DOUBT.  reason: only calls with it.  ids: only these message ids or user ids.
     Failed calls come with all failed calls of the same users, so that their order holds.
     """
 
@@ -342,6 +347,7 @@ class RunSummary:
     merged: int = 0
     rejected: int = 0
     failed: int = 0
+    waiting: int = 0
     in_doubt: int = 0
     requests: int = 0
     error: str | None = None
@@ -354,6 +360,13 @@ class TrackProperties(StrEnum):
     EVENT_TABLES = "event_tables"
     COLUMNS = "columns"
     JSON = "json"
+
+
+class MissingProperties(StrEnum):
+    """What happens to a track whose event table does not have it."""
+
+    WAIT = "wait"
+    SEND = "send"
 
 
 class AnonymousCalls(StrEnum):

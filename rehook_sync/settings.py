@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rehook_sync.errors import SettingsError
-from rehook_sync.models import AnonymousCalls, CustomerUpdates, OnAmbiguousEvent, TrackProperties
+from rehook_sync.models import AnonymousCalls, CustomerUpdates, MissingProperties, OnAmbiguousEvent, TrackProperties
 from rehook_sync.rehook.addresses import is_loopback
 from rehook_sync.times import duration_text, read_duration, read_moment
 
@@ -155,6 +155,10 @@ class Settings(BaseSettings):
     start_at: _Start = _setting(None, "lower bound of the first run: a time, a date or `beginning`; naive is UTC", "2026-11-01T00:00:00Z")
     lookback: _Duration = _setting("3d", "how far behind the watermark each run looks for late rows", "3d", ge=timedelta(0))
     cursor_column: _Name = _setting("received_at", "time column that bounds each run; or `uuid_ts`, `loaded_at`", "uuid_ts")
+    missing_properties: MissingProperties = _setting(
+        "wait", "a track that its event table does not have (yet): `wait` until it does; `send` it with what `tracks` has", "send"
+    )
+    properties_wait: _Duration = _setting("1d", "how long such a track may wait before it needs attention", "6h", ge=timedelta(0))
     conversion_events: _Names = _setting((), "event names set as conversion events in Rehook", ["signup", "Order Completed"])
     anonymous_calls: AnonymousCalls = _setting(
         "drop", "`drop`: rejects each row with an anonymous_id; `allow_with_user_id`: only rows without user_id", "allow_with_user_id"

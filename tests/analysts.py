@@ -35,8 +35,10 @@ _UNLUCKY, _UNHEARD = "user_00026", "user_00064"
 """Whose requests Rehook does not carry out in the second run, and whose answers are lost."""
 _LATE = "INSERT INTO {shop}tracks (id, user_id, event, event_text, received_at, timestamp) VALUES (:id, :user_id, :event, :name, :at, :at)"
 _RELABEL = (
-    """INSERT INTO sync_runs SELECT :run_id, trigger, status, since_at, until_at, :started_at, :finished_at, rows_read, sent, rejected,
-        failed, in_doubt, unchanged, merged, requests, error, version FROM sync_runs WHERE run_id = :old""",
+    """INSERT INTO sync_runs (run_id, trigger, status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed,
+        waiting, in_doubt, unchanged, merged, requests, error, version, properties_wait_s)
+        SELECT :run_id, trigger, status, since_at, until_at, :started_at, :finished_at, rows_read, sent, rejected, failed,
+        waiting, in_doubt, unchanged, merged, requests, error, version, properties_wait_s FROM sync_runs WHERE run_id = :old""",
     "UPDATE sync_watermarks SET run_id = :run_id, recorded_at = :finished_at WHERE run_id = :old",
     "UPDATE sync_state SET first_seen_at = :started_at WHERE first_seen_at > :sample_end",
     "UPDATE sync_state SET settled_at = :finished_at WHERE settled_at > :sample_end",

@@ -1,4 +1,4 @@
-"""Rows that failed or are in doubt: listed for a human, who decides, and the decision carried out."""
+"""Rows that failed, are in doubt or have waited too long: listed for a human, who decides, and the decision carried out."""
 
 # ruff: noqa: PLC0415 - each task parses the DAG again; heavy modules load when a task runs
 
@@ -21,7 +21,7 @@ _SHOWN = 50
 
 
 class RehookListAttentionOperator(RehookOperator):
-    """List rows that failed or are in doubt. Without any, this task and those after it are skipped.
+    """List rows that failed, are in doubt or have waited too long. Without any, this task and those after it are skipped.
 
     Shape:  rows: most rows for one decision.  Returns the rows, counts, and a table in Markdown.
     """
@@ -37,7 +37,7 @@ class RehookListAttentionOperator(RehookOperator):
         with self.opened() as sync:
             counts, rows = sync.read_attention(self.rows)
         if not rows:
-            raise AirflowSkipException("no row is failed or in doubt")
+            raise AirflowSkipException("no row is failed, in doubt or waiting too long")
         listed = as_document({"rows": rows, "counts": counts})
         return {**listed, "text": _table(listed["rows"], listed["counts"])}
 
@@ -63,7 +63,8 @@ class RehookResolveOperator(RehookOperator):
         if self.choice not in CHOICES:
             raise UsageError(f"choice: {self.choice!r} is not one of {', '.join(CHOICES)}")
         ids = {
-            status: tuple(row["message_id"] for row in self.listed["rows"] if row["status"] == status) for status in ("in_doubt", "failed")
+            status: tuple(row["message_id"] for row in self.listed["rows"] if row["status"] == status)
+            for status in ("in_doubt", "failed", "waiting")
         }
         done: dict[str, Any] = {"choice": self.choice}
         if self.choice == ACCEPT and ids["in_doubt"]:
@@ -99,7 +100,7 @@ def _table(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> str:
     lines = [
         f"{told}; {len(rows)} of them are put up for decision.",
         "",
-        f"- **{RESEND}**: those in doubt did not arrive; they and the failed ones are sent now.",
+        f"- **{RESEND}**: those in doubt did not arrive; they and the failed ones are sent now. Waiting ones are looked for once more.",
         f"- **{ACCEPT}**: those in doubt did arrive; they count as sent. The failed ones go out with the next run.",
         f"- **{LEAVE}**: nothing is done. The failed ones go out with the next run.",
         "",

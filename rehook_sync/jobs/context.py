@@ -10,7 +10,7 @@ from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig
 from rehook_sync.jobs.pipeline import PipelineConfig
 from rehook_sync.jobs.results import RunOptions
-from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Selection, Shard, Stream, Window
+from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Selection, Shard, Status, Stream, Window
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.validation import Policy
 from rehook_sync.rules.watermark import Beginning, next_window
@@ -78,7 +78,7 @@ class JobContext:
         """Return how rows are judged and shaped."""
         settings = self.settings
         names = Names(settings.trait_names, settings.property_names, settings.exclude)
-        policy = Policy(settings.anonymous_calls, settings.conversion_events)
+        policy = Policy(settings.anonymous_calls, settings.conversion_events, settings.missing_properties)
         return PipelineConfig(
             run_id=run_id,
             names=names,
@@ -87,7 +87,7 @@ class JobContext:
             chunk_rows=settings.chunk_rows,
             known_in=self.known_in,
             limit=options.limit,
-            selection=options.only or Selection(),
+            selections=(options.only,) if options.only else (Selection(Status.FAILED), Selection(Status.WAITING)),
             shard=shard,
         )
 

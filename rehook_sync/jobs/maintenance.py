@@ -23,7 +23,7 @@ _PAGES_PER_RENEWAL = 100
 def accept_doubtful(state: State, ledger: Ledger, ids: Iterable[str] | None) -> RunSummary:
     """Settle calls in doubt as sent: all, or those of these message or user ids. The ledger holds the lease."""
     with ledger.transaction() as connection:
-        state.record_start(connection, ledger.run_id, Trigger.CLI, None, None)
+        state.record_start(connection, ledger.run_id, Trigger.CLI)
         accepted = state.accept_doubtful(connection, ledger.run_id, ids)
         summary = RunSummary(ledger.run_id, RunStatus.SUCCEEDED, accepted, sent=accepted)
         state.record_finish(connection, summary)
@@ -36,7 +36,7 @@ def prune(state: State, ledger: Ledger, before: datetime, interrupt: Interrupt, 
     Each page is a transaction, so an interrupt loses no work. Keys and statuses stay, so nothing is sent again.
     """
     with ledger.transaction() as connection:
-        state.record_start(connection, ledger.run_id, Trigger.CLI, None, before)
+        state.record_start(connection, ledger.run_id, Trigger.CLI, until=before)
     pruned, last = 0, ("", "")
     while not interrupt.requested:
         with ledger.transaction() as connection:
@@ -53,16 +53,17 @@ def prune(state: State, ledger: Ledger, before: datetime, interrupt: Interrupt, 
 
 
 def check_forgettable(user_id: str, traces: Traces, *, give_up: bool) -> None:
-    """Refuse to forget a person with unsettled calls; with `give_up`, failed ones are allowed.
+    """Refuse to forget a person with unsettled calls; with `give_up`, failed and waiting ones are allowed.
 
     Raises: UsageError, with the commands that settle them.
     """
-    left = {status: calls for status, calls in traces.unsettled.items() if not (give_up and status is Status.FAILED)}
+    left = {status: calls for status, calls in traces.unsettled.items() if not (give_up and status in {Status.FAILED, Status.WAITING})}
     if not left:
         return
     what = " and ".join(f"{calls} {status.replace('_', ' ')}" for status, calls in left.items())
     ways = {
         Status.FAILED: "`retry` sends failed ones, `forget --give-up` settles them as rejected without sending",
+        Status.WAITING: "a run sends waiting ones once their properties are loaded, `forget --give-up` rejects them",
         Status.IN_DOUBT: "`resolve --accept` with this user id settles those in doubt as sent",
         Status.SENDING: "a run is at work on it, or died: run again first",
     }
@@ -80,8 +81,8 @@ def forget(person: Person, state: State, ledger: Ledger, interrupt: Interrupt, *
     traces = person.find()
     check_forgettable(person.user_id, traces, give_up=give_up)
     with ledger.transaction() as connection:
-        state.record_start(connection, ledger.run_id, Trigger.CLI, None, None)
-        given_up = person.give_up_failed(connection, ledger.run_id)
+        state.record_start(connection, ledger.run_id, Trigger.CLI)
+        given_up = person.give_up_unsent(connection, ledger.run_id)
     for number, notes in enumerate(person.read_notes(traces.codes)):
         if interrupt.requested:
             break

@@ -8,7 +8,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -69,7 +69,7 @@ class PipelineConfig:
     """How rows are judged and shaped, and how many are read.
 
     Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.  limit: rows judged at most.
-            selection: recorded calls to retry.  shard: the users whose calls are read; None: all.
+            selections: recorded calls to judge again.  shard: the users whose calls are read; None: all.
     """
 
     run_id: str
@@ -79,14 +79,14 @@ class PipelineConfig:
     chunk_rows: int
     known_in: Identifier | None
     limit: int | None = None
-    selection: Selection = field(default_factory=Selection)
+    selections: Sequence[Selection] = (Selection(Status.FAILED), Selection(Status.WAITING))
     shard: Shard | None = None
 
 
 class Pipeline:
     """The rows of one run, read once.
 
-    Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.
+    Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.  waiting: by event.
             complete: all windows were read to their end.
     """
 
@@ -102,12 +102,13 @@ class Pipeline:
         self.seen = 0
         self.rows: Counter[Stream] = Counter()
         self.rejected: Counter[Reason] = Counter()
+        self.waiting: Counter[str] = Counter()
         self.complete = False
 
     def read_chunks(self, windows: Mapping[Stream, Window], streams: Iterable[Stream]) -> Generator[Chunk, None, None]:
         """Yield the rows of the windows and the selected calls of the streams as chunks, oldest first."""
         iterators = [self._read_stream(stream, window) for stream, window in windows.items()]
-        iterators += [self._read_again(stream) for stream in streams]
+        iterators += [self._read_again(stream, selection) for stream in streams for selection in self._config.selections]
         merged = heapq.merge(*iterators, key=_order)
         try:
             left = self._config.limit
@@ -116,15 +117,13 @@ class Pipeline:
                 taken = self._config.chunk_rows
                 fresh = self._fresh(rows)
                 self.seen += len(rows)
+                self._source.fill_properties([row for row in fresh if row.stream is Stream.TRACKS])
                 if left is not None:
-                    if len(fresh) > left:
-                        fresh, left = fresh[:left], 0
-                        if fresh:
-                            yield self._judge(fresh)
-                        return
-                    left -= len(fresh)
+                    fresh, left = self._first(fresh, left)
                 if fresh:
                     yield self._judge(fresh)
+                if left is not None and left < 0:
+                    return
             self.complete = True
         finally:
             for each in iterators:
@@ -143,8 +142,8 @@ class Pipeline:
     def _read_stream(self, stream: Stream, window: Window) -> Generator[SourceRow, None, None]:
         yield from self._source.read_window(stream, window, self._config.known_in, self._config.shard)
 
-    def _read_again(self, stream: Stream) -> Generator[SourceRow, None, None]:
-        for page in self._state.read_again(stream, self._config.selection):
+    def _read_again(self, stream: Stream, selection: Selection) -> Generator[SourceRow, None, None]:
+        for page in self._state.read_again(stream, selection):
             rows = {row.message_id: row for row in self._source.read_ids(stream, [call.message_id for call in page])}
             for call in page:
                 row = rows.get(call.message_id)
@@ -169,11 +168,25 @@ class Pipeline:
                 known.update(((stream, message_id), status) for message_id, status in self._state.read_known(stream, ids).items())
         return [row for key, row in first.items() if self._is_due(key, known.get(key))]
 
+    def _first(self, rows: Sequence[SourceRow], limit: int) -> tuple[list[SourceRow], int]:
+        """Return the first rows up to a limit, and what is left of it, -1 when it is exceeded.
+
+        Rows that waited before and still wait do not count: many of them would leave no room for others in any run.
+        """
+        taken = []
+        for row in rows:
+            previous = self._previous.get((row.stream, row.message_id))
+            if row.unloaded is None or previous is None or previous.status is not Status.WAITING:
+                limit -= 1
+                if limit < 0:
+                    break
+            taken.append(row)
+        return taken, limit
+
     def _is_due(self, key: Key, status: Status | None) -> bool:
         return status is None if key not in self._previous else status is self._previous[key].status
 
     def _judge(self, rows: Sequence[SourceRow]) -> Chunk:
-        self._source.fill_properties([row for row in rows if row.stream is Stream.TRACKS])
         frame = shape(rows, self._config.names)
         judgement = self._judge_claims(frame)
         previous = {key: self._previous.pop(key) for key in [(row.stream, row.message_id) for row in rows] if key in self._previous}
@@ -181,9 +194,17 @@ class Pipeline:
             judgement.accepted, claims=judgement.claims, previous=previous, waits=judgement.waits, merge=self._config.merge
         )
         rejected = zip(*(judgement.rejected[name] for name in ("row", "reason", "detail")), strict=True)
-        outcomes = [_rejection(row, reason, detail, previous.get((row.stream, row.message_id))) for row, reason, detail in rejected]
-        self.rows.update(row.stream for row in rows)
+        outcomes = [
+            _unsent(row, Status.REJECTED, reason, detail, previous.get((row.stream, row.message_id))) for row, reason, detail in rejected
+        ]
         self.rejected.update(outcome.reason for outcome in outcomes if outcome.reason)
+        waiting = judgement.waiting["row"].tolist()
+        self.waiting.update(row.event or "" for row in waiting)
+        outcomes += [
+            _unsent(row, Status.WAITING, Reason.PROPERTIES_NOT_LOADED, row.unloaded, previous.get((row.stream, row.message_id)))
+            for row in waiting
+        ]
+        self.rows.update(row.stream for row in rows)
         self._pending.update((row.stream, row.message_id) for row in rows)
         return Chunk(operations, outcomes)
 
@@ -217,6 +238,6 @@ def _order(row: SourceRow) -> tuple[datetime, int, str]:
     return (row.occurred_at or row.received_at or FIRST_MOMENT, _RANK[row.stream], row.message_id)
 
 
-def _rejection(row: SourceRow, reason: Reason, detail: str | None, previous: PreviousOutcome | None) -> Outcome:
+def _unsent(row: SourceRow, status: Status, reason: Reason, detail: str | None, previous: PreviousOutcome | None) -> Outcome:
     call = Call(row.stream, row.message_id, row.user_id, row.event, row.received_at, row.occurred_at, previous=previous)
-    return Outcome(call, Status.REJECTED, reason, detail, attempts=previous.attempts if previous else 0)
+    return Outcome(call, status, reason, detail, attempts=previous.attempts if previous else 0)

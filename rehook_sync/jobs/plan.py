@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from rehook_sync.jobs.context import JobContext
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import Plan, RunOptions, rejection_notes
+from rehook_sync.jobs.results import Plan, RunOptions, rejection_notes, waiting_notes
 from rehook_sync.models import Claim, Operation, Stream
 from rehook_sync.rules.bodies import is_unchanged
 
@@ -28,8 +28,10 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
             _plan_operation(plan, operation, known, sample=len(plan.samples) < samples, changes_only=context.changes_only)
     plan.rejected.update(pipeline.rejected)
     plan.actions["rejected"] = pipeline.rejected.total()
+    plan.actions["waiting"] = pipeline.waiting.total()
     plan.rows = pipeline.rows.total()
     plan.notes.extend(rejection_notes(pipeline.rejected, plan.rows))
+    plan.notes.extend(waiting_notes(pipeline.waiting, {}, context.settings.properties_wait))
     return plan
 
 

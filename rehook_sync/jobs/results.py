@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import (
@@ -17,7 +17,7 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.watermark import Absence, Beginning
-from rehook_sync.times import parse_moment
+from rehook_sync.times import duration_text, parse_moment
 
 __all__ = [
     "Explanation",
@@ -32,6 +32,7 @@ __all__ = [
     "read_since",
     "rejection_notes",
     "slowness_notes",
+    "waiting_notes",
 ]
 
 
@@ -86,7 +87,8 @@ class RunResult:
 
     Shape:  watermarks: stream -> watermark, None when there is none yet.  rejected: recorded calls, by reason.
             error: what stopped the run.  recovered: dead runs that this one cleaned up after.
-            unsettled: calls of all runs that are failed, in doubt or marked.  notes: what the user should know, one line each.
+            unsettled: calls of all runs that are failed, in doubt or marked, or have waited too long.
+            notes: what the user should know, one line each.
     """
 
     summary: RunSummary
@@ -116,7 +118,7 @@ class StartedRun:
 class Plan:
     """What a run would do.
 
-    Shape:  actions: customer upserts, events, merged, unchanged, rejected -> rows.  samples: request bodies, JSON text.
+    Shape:  actions: customer upserts, events, merged, unchanged, rejected, waiting -> rows.  samples: request bodies, JSON text.
     """
 
     windows: Mapping[Stream, Window]
@@ -196,6 +198,7 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 
 
 _MANY_ANONYMOUS = 0.2
+_EVENTS_SHOWN = 5
 
 
 def rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
@@ -207,6 +210,28 @@ def rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
         f"{dropped} of {rows} rows carry an anonymous_id and were rejected for it; if they also carry a user_id and should go "
         "out, set REHOOK_SYNC_ANONYMOUS_CALLS=allow_with_user_id"
     ]
+
+
+def waiting_notes(waiting: Mapping[str, int], unsettled: Mapping[Status, int], wait: timedelta) -> list[str]:
+    """Return notes for the user on calls whose properties are not loaded yet, one line each.
+
+    Shape:  waiting: event -> calls.  unsettled: includes those that have waited longer than `wait`.
+    """
+    if not waiting:
+        return []
+    named = sorted(waiting.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = ", ".join(f"{event or '(no name)'} {count:,}" for event, count in named[:_EVENTS_SHOWN])
+    more = f" and {len(named) - _EVENTS_SHOWN} more events" if len(named) > _EVENTS_SHOWN else ""
+    total = sum(waiting.values())
+    what = "1 event that its event table does" if total == 1 else f"{total:,} events that their event tables do"
+    notes = [f"waiting for the properties of {what} not have yet: {shown}{more}; each run looks again"]
+    if overdue := unsettled.get(Status.WAITING, 0):
+        notes.append(
+            f"{overdue:,} of the waiting {'event has' if overdue == 1 else 'events have'} waited longer than {duration_text(wait)} "
+            "(REHOOK_SYNC_PROPERTIES_WAIT): see why the loader leaves them out of the event tables; to send them with what the "
+            "table of tracks has, set REHOOK_SYNC_MISSING_PROPERTIES=send"
+        )
+    return notes
 
 
 def slowness_notes(slowed: int, lowest: int, most: int) -> list[str]:

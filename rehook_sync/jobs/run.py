@@ -13,7 +13,7 @@ from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import Progress, RunOptions, RunResult, rejection_notes, slowness_notes
+from rehook_sync.jobs.results import Progress, RunOptions, RunResult, rejection_notes, slowness_notes, waiting_notes
 from rehook_sync.models import Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rules.watermark import Beginning, next_watermark
 from rehook_sync.runtime import Interrupt
@@ -43,7 +43,8 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         windows = {} if options.only else context.windows(options)
         with ledger.transaction() as connection:
             since = None if isinstance(options.since, Beginning) else options.since
-            state.record_start(connection, ledger.run_id, options.trigger, since, options.until)
+            wait = context.settings.properties_wait
+            state.record_start(connection, ledger.run_id, options.trigger, since, options.until, properties_wait=wait)
             if options.only and options.only.status is Status.IN_DOUBT:
                 # Users with calls in doubt may have failed calls too: all are sent, in order.
                 user_ids = state.release_doubtful(connection, options.only.ids)
@@ -74,9 +75,11 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         summary = RunSummary(ledger.run_id, status, sum(counts.values()), requests=report.requests, error=message, **counts)
         complete = pipeline.complete and report.error is None and not report.interrupted
         watermarks = record_end(state, ledger, summary, RunBounds(windows, newest), pipeline.rows, complete=complete)
-        notes = rejection_notes(pipeline.rejected, pipeline.rows.total()) + slowness_notes(
-            report.slowed, report.lowest, context.settings.concurrency
-        )
+        notes = [
+            *rejection_notes(pipeline.rejected, pipeline.rows.total()),
+            *waiting_notes(state.count_waiting(ledger.run_id), unsettled, context.settings.properties_wait),
+            *slowness_notes(report.slowed, report.lowest, context.settings.concurrency),
+        ]
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
 
 

@@ -17,12 +17,13 @@ from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
 from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes
+from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes, waiting_notes
 from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, record_end, run_status
-from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Status, Stream, Window, user_order
+from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.shards import Shards
 
 __all__ = [
     "cut_users",
@@ -104,14 +105,15 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
         windows = context.windows(options)
         bounds = RunBounds(windows, {stream: source.newest(stream, window) for stream, window in windows.items()})
         tiles = [tile for stream, window in windows.items() for tile in source.read_user_tiles(stream, window, context.known_in)]
-        due = sum(number for _, number in tiles) + state.count_unsettled().get(Status.FAILED, 0)
+        due = sum(number for _, number in tiles) + state.count_due_again()
         most = min(most, context.settings.concurrency) if source.can_split_users() else 1
         shards = cut_users(tiles, most if due else 1)
         with ledger.transaction() as connection:
             since = None if isinstance(options.since, Beginning) else options.since
-            state.record_start(connection, ledger.run_id, options.trigger, since, options.until)
+            wait = context.settings.properties_wait
+            state.record_start(connection, ledger.run_id, options.trigger, since, options.until, properties_wait=wait)
             status = ShardStatus.WAITING if due else ShardStatus.DONE
-            state.record_shards(connection, ledger.run_id, write_bounds(bounds), shards, status)
+            Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status)
     except BaseException:
         ledger.release()
         raise
@@ -125,7 +127,8 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
     Raises: LeaseLostError when another run has taken over, UsageError when there is no such shard, and as `read_bounds`.
     """
     state = context.state
-    text, shards = state.read_shards(run_id)
+    records = Shards(context.database)
+    text, shards = records.read(run_id)
     bounds = read_bounds(text)
     found = next((each for each in shards if each.shard.number == number), None)
     if found is None:
@@ -137,7 +140,7 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
         return ShardResult(run_id, number, ShardStatus.INTERRUPTED, {}, 0)
     try:
         with ledger.transaction() as connection:
-            state.begin_shard(connection, run_id, number)
+            records.begin(connection, run_id, number)
             state.recover_users(connection, found.shard, hold=context.holds)
         options = RunOptions(stream=next(iter(bounds.windows)) if len(bounds.windows) == 1 else None)
         pipeline = Pipeline(context.source, state, ledger, context.pipeline_config(run_id, options, found.shard))
@@ -152,7 +155,7 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
         result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error)
         with ledger.transaction() as connection:
-            state.finish_shard(connection, result)
+            records.finish(connection, result)
     finally:
         ledger.release()
     return result
@@ -168,7 +171,7 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
     state = context.state
     ledger = context.ledger(run_id)
     ledger.resume()
-    text, shards = state.read_shards(run_id)
+    text, shards = Shards(context.database).read(run_id)
     bounds = read_bounds(text)
     missing = [each.shard.number for each in shards if each.status in {ShardStatus.WAITING, ShardStatus.RUNNING}]
     if missing and not (error or interrupted):
@@ -194,7 +197,10 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
         ledger.release()
     else:
         ledger.let_go()
-    return RunResult(summary, watermarks, rejected, error, (), unsettled, rejection_notes(rejected, summary.rows_read))
+    notes = rejection_notes(rejected, summary.rows_read) + waiting_notes(
+        state.count_waiting(run_id), unsettled, context.settings.properties_wait
+    )
+    return RunResult(summary, watermarks, rejected, error, (), unsettled, notes)
 
 
 def _acquire_patiently(ledger: Ledger, interrupt: Interrupt) -> bool:

@@ -24,6 +24,7 @@ MEANING = {
     Reason.SERVER_ERROR: "Rehook answered with a server error",
     Reason.NETWORK_ERROR: "no connection to Rehook",
     Reason.BLOCKED_BY_EARLIER: "waits for an earlier call of the same user",
+    Reason.PROPERTIES_NOT_LOADED: "its event table does not have it yet",
     Reason.TIMEOUT: "no answer in time; it may have arrived",
     Reason.CONNECTION_LOST: "the connection broke; it may have arrived",
     Reason.CRASHED_IN_FLIGHT: "the run died meanwhile; it may have arrived",
@@ -81,6 +82,7 @@ def advise(row: Mapping[str, object], shell: Shell) -> Advice | None:
     known: dict[str, Callable[[Mapping[str, object], Shell], Advice]] = {
         Status.REJECTED: _advise_rejected,
         Status.FAILED: _advise_failed,
+        Status.WAITING: _advise_waiting,
         Status.IN_DOUBT: _advise_doubtful,
         Status.SENDING: _advise_sending,
     }
@@ -103,6 +105,14 @@ def _advise_failed(row: Mapping[str, object], shell: Shell) -> Advice:
     if row["reason"] == Reason.BLOCKED_BY_EARLIER:
         return Advice("it goes out by itself once the earlier call is settled; the next run tries, or now", (("", shell("retry")),))
     return Advice("the next run sends it again by itself; or now", (("", shell("retry")),))
+
+
+def _advise_waiting(_row: Mapping[str, object], shell: Shell) -> Advice:
+    return Advice(
+        "each run looks again and sends it once its properties are loaded; "
+        "to send it with what the table of tracks has, set REHOOK_SYNC_MISSING_PROPERTIES=send, then",
+        (("", shell("run")),),
+    )
 
 
 def _advise_doubtful(row: Mapping[str, object], shell: Shell) -> Advice:

@@ -91,8 +91,10 @@ def _counts(streams: Sequence[StreamAudit]) -> Grid:
 def _remarks(report: AuditReport) -> Iterator[RenderableType]:
     if unsettled := sum(report.count(kind) for kind in _UNSETTLED):
         yield line(f"{unsettled:,} judged but not settled: the next run retries what failed, `resolve` settles what is in doubt")
-    if waiting := report.count("not_due"):
-        yield line(f"{waiting:,} newer than the watermark: the next run reads them")
+    if waiting := report.count(Status.WAITING):
+        yield line(f"{waiting:,} wait for their properties: their event tables do not have them yet, and each run looks again")
+    if newer := report.count("not_due"):
+        yield line(f"{newer:,} newer than the watermark: the next run reads them")
     if future := report.count("future"):
         yield line(f"{future:,} dated in the future: a run reads them once their time has come")
     if early := report.count("before_start"):

@@ -16,7 +16,7 @@ __all__ = ["plan_document", "plan_view"]
 
 def plan_document(plan: Plan) -> dict[str, object]:
     """Return what a run would do. Samples are the exact bodies, as text."""
-    names = ("events", "customer upserts", "merged", "unchanged", "rejected")
+    names = ("events", "customer upserts", "merged", "unchanged", "waiting", "rejected")
     return {
         "rows": plan.rows,
         "retried": plan.retried,
@@ -38,7 +38,7 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
     rows.add_row(number_text(plan.rows), "rows", f"{plan.retried:,} of them failed before" if plan.retried else "")
     rows.add_row(number_text(plan.actions["events"]), "  events", "one request each")
     rows.add_row(number_text(plan.actions["customer upserts"]), "  customer upserts", "one request each")
-    for status in (Status.MERGED, Status.UNCHANGED):
+    for status in (Status.MERGED, Status.UNCHANGED, *((Status.WAITING,) if plan.actions[Status.WAITING] else ())):
         rows.add_row(number_text(plan.actions[status]), f"  {status}", NOTES[status])
     rows.add_row(number_text(plan.actions["rejected"]), Text("  rejected", "yellow" if plan.actions["rejected"] else ""), "")
     add_reasons(rows, plan.rejected)

@@ -21,7 +21,7 @@ def run_document(result: RunResult) -> dict[str, object]:
         **asdict(result.summary),
         "rejected_by_reason": dict(largest(result.rejected)),
         "watermarks": result.watermarks,
-        "unsettled": {status: result.unsettled.get(status, 0) for status in (Status.FAILED, Status.IN_DOUBT)},
+        "unsettled": {status: result.unsettled.get(status, 0) for status in (Status.FAILED, Status.WAITING, Status.IN_DOUBT)},
         "recovered": [asdict(each) for each in result.recovered],
         "notes": list(result.notes),
         "error": error_document(result.error),

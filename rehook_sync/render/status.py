@@ -84,8 +84,8 @@ def _reasons_grid(counts: Sequence[Mapping[str, object]]) -> Iterator[Renderable
 
 
 def _runs_grid(runs: Sequence[Mapping[str, object]], *, wide: bool) -> Grid:
-    names = ("rows_read", "sent", "unchanged", "merged", "rejected", "failed", "in_doubt")
-    heads = ("rows", "sent", "same", "merged", "reject", "failed", "doubt")
+    names = ("rows_read", "sent", "unchanged", "merged", "rejected", "failed", "waiting", "in_doubt")
+    heads = ("rows", "sent", "same", "merged", "reject", "failed", "wait", "doubt")
     grid = headed(*(("run", "by", "took") if wide else ("run at (UTC)",)), "ended", *heads, numbers=True)
     for run in runs:
         ran = span(seconds_between(run["started_at"], run["finished_at"]))

@@ -36,15 +36,17 @@ COLOURS = {
     "sent": "green",
     "rejected": "yellow",
     "failed": "red",
+    "waiting": "yellow",
     "in_doubt": "red",
 }
 NOTES = {
     Status.UNCHANGED: "the customer has it all already",
     Status.MERGED: "carried by the user's next Identify call",
     Status.FAILED: "the next run sends them again",
+    Status.WAITING: "their event tables do not have them yet",
     Status.IN_DOUBT: "may have arrived; not sent again by themselves",
 }
-OUTCOMES = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.FAILED, Status.IN_DOUBT)
+OUTCOMES = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.FAILED, Status.WAITING, Status.IN_DOUBT)
 
 
 def add_reasons(rows: Grid, reasons: Mapping[Reason, int]) -> None:

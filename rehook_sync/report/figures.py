@@ -11,7 +11,7 @@ from rehook_sync.render.text import whole
 
 __all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "Period", "build_figures", "figures_document"]
 
-SHOWN = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.FAILED, Status.IN_DOUBT, Status.SENDING)
+SHOWN = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.FAILED, Status.WAITING, Status.IN_DOUBT, Status.SENDING)
 OTHER = "(all other events)"
 _DELIVERED = (Status.SENT, Status.UNCHANGED, Status.MERGED)
 _COUNTS = tuple(status.value for status in SHOWN if status is not Status.SENDING)
@@ -258,9 +258,9 @@ def _freshness(row: Mapping[str, object], now: datetime) -> Freshness:
 
 
 def _attention(rows: Sequence[Mapping[str, object]], shell: Shell) -> list[Attention]:
-    """Return unsettled calls by status; those in doubt first, since they need a human."""
+    """Return calls that need attention by status; those in doubt first, since they need a human."""
     found = []
-    for status in (Status.IN_DOUBT, Status.SENDING, Status.FAILED):
+    for status in (Status.IN_DOUBT, Status.WAITING, Status.SENDING, Status.FAILED):
         those = [row for row in rows if row["status"] == status]
         if those:
             reasons = Counter({str(row["reason"]): whole(row["n"]) for row in those if row["reason"]})

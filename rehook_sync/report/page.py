@@ -29,6 +29,7 @@ _NOTES = {
     Status.MERGED: "inside a later Identify call",
     Status.REJECTED: "broke a rule, or were refused",
     Status.FAILED: "the next run sends them again",
+    Status.WAITING: "their event tables do not have them yet",
     Status.IN_DOUBT: "may have arrived",
     Status.SENDING: "in flight now",
 }

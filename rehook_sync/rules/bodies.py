@@ -31,6 +31,7 @@ COLUMNS = (
     "metadata",
     "referral_code",
     "problem",
+    "unloaded",
 )
 
 
@@ -54,6 +55,7 @@ def shape(rows: Sequence[SourceRow], names: Names) -> "pd.DataFrame":
             metadata: key -> JSON-ready value, columns in their order, NULLs and excluded columns left out.
             referral_code: that metadata as text, None when absent or empty.
             problem: that of the source row, or the first column whose value cannot be sent; holds no value.
+            unloaded: as in the source row.
     If two columns lead to one key, the one in `names` wins.
     """
     import pandas as pd  # noqa: PLC0415 - takes a third of a second; a run with nothing new skips it
@@ -66,6 +68,7 @@ def shape(rows: Sequence[SourceRow], names: Names) -> "pd.DataFrame":
         "metadata": [metadata for metadata, _, _ in shaped],
         "referral_code": [code for _, code, _ in shaped],
         "problem": [problem for _, _, problem in shaped],
+        "unloaded": [row.unloaded for row in rows],
     }
     return pd.DataFrame(columns, dtype=object)
 

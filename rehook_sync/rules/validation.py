@@ -1,4 +1,4 @@
-"""Rehook's rules for one frame of rows in time order: accepted, or rejected with the first reason that applies. Pure.
+"""Rehook's rules for one frame of rows in time order: accepted, waiting, or rejected with the first reason that applies. Pure.
 
 Source: Segment's page on the Rehook destination. The order of the reasons is part of the contract.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rehook_sync.models import OWNED_BY, AnonymousCalls, Claim, Reason, Stream
+from rehook_sync.models import OWNED_BY, AnonymousCalls, Claim, MissingProperties, Reason, Stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ class Policy:
 
     anonymous_calls: AnonymousCalls
     conversion_events: frozenset[str]
+    missing_properties: MissingProperties = MissingProperties.WAIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class CodeBook:
 class Judgement:
     """The verdict on one frame.
 
-    Shape:  accepted: rows of the frame, in its order.  rejected: the others, with columns `reason` and `detail` added.
+    Shape:  accepted: rows of the frame, in its order.  waiting: those whose properties are not loaded yet.
+            rejected: the others, with columns `reason` and `detail` added.
             claims: message id -> the code that this Identify call takes.
             waits: message id of such a call -> message id of the call that gave the code up, if another user's. Across
             frames it may be the same user's, since `freed` does not tell whose call it was.
@@ -49,6 +51,7 @@ class Judgement:
     """
 
     accepted: "pd.DataFrame"
+    waiting: "pd.DataFrame"
     rejected: "pd.DataFrame"
     claims: dict[str, Claim]
     waits: dict[str, str]
@@ -58,8 +61,10 @@ class Judgement:
 def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
     """Judge every row of a frame in time order. `book`: who owned which code before it.
 
-    Shape:  frame: columns `stream, message_id, user_id, anonymous_id, event, referral_code, problem`, dtype object, a unique index.
-    A rejected call takes no code. A user who changes codes frees the old one for later rows.
+    Shape:  frame: columns `stream, message_id, user_id, anonymous_id, event, referral_code, problem, unloaded`, dtype object,
+            a unique index.
+    A rejected call takes no code. A user who changes codes frees the old one for later rows. A call without its properties waits
+    unless it is rejected whatever these are.
     """
     import pandas as pd  # noqa: PLC0415 - as in `bodies`
 
@@ -68,12 +73,13 @@ def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
     no_user = frame["user_id"].map(_is_blank).astype(bool)
     anonymous = ~frame["anonymous_id"].map(_is_blank).astype(bool) & (policy.anonymous_calls is AnonymousCalls.DROP)
     claimed = _take_codes(frame[identifies & has_code & ~no_user & ~anonymous], book)
+    unloaded = frame["unloaded"].notna() & (policy.missing_properties is MissingProperties.WAIT)
     owner = pd.Series(claimed.owner_of_row, dtype=object).reindex(frame.index)
     reasons = {
         Reason.MISSING_USER_ID: no_user,
         Reason.ANONYMOUS_ID_PRESENT: anonymous,
         Reason.REFERRAL_CODE_TAKEN: owner.notna(),
-        Reason.MISSING_REFERRAL_CODE: ~identifies & ~has_code & frame["event"].isin(policy.conversion_events),
+        Reason.MISSING_REFERRAL_CODE: ~identifies & ~has_code & ~unloaded & frame["event"].isin(policy.conversion_events),
         Reason.MISSING_EVENT_NAME: ~identifies & frame["event"].map(_is_blank).astype(bool),
         Reason.INVALID_ROW: frame["problem"].notna(),
     }
@@ -83,8 +89,10 @@ def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
     detail = frame["problem"].where(verdict == Reason.INVALID_ROW, None)
     detail = detail.where(verdict != Reason.REFERRAL_CODE_TAKEN, OWNED_BY + owner)
     refused = verdict.notna()
+    waiting = unloaded & ~refused
     return Judgement(
-        accepted=frame[~refused],
+        accepted=frame[~refused & ~waiting],
+        waiting=frame[waiting],
         rejected=frame[refused].assign(reason=verdict[refused], detail=detail[refused]),
         claims=claimed.claims,
         waits=claimed.waits,

@@ -18,7 +18,7 @@ from rehook_sync.models import OWNED_BY, REMOVED, Status
 __all__ = ["Note", "Person", "Traces"]
 
 _PAGE = 500
-_UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
+_UNSETTLED = (Status.FAILED, Status.WAITING, Status.IN_DOUBT, Status.SENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,9 @@ class Person:
         if about_calls:
             connection.execute(self._sql["write_details"], {"rows": orjson.dumps(about_calls).decode()})
 
-    def give_up_failed(self, connection: Connection, run_id: str) -> int:
-        """Reject the person's failed calls, so that they are never sent. Returns how many."""
-        return int(connection.execute(self._sql["give_up_failed"], {"user_id": self.user_id, "run_id": run_id}).rowcount)
+    def give_up_unsent(self, connection: Connection, run_id: str) -> int:
+        """Reject the person's failed and waiting calls, so that they are never sent. Returns how many."""
+        return int(connection.execute(self._sql["give_up_unsent"], {"user_id": self.user_id, "run_id": run_id}).rowcount)
 
     def forget_page(self, connection: Connection, rows: int) -> int:
         """Remove the person from at most `rows` of their settled calls. Returns how many, 0 at the end."""

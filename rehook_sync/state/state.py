@@ -1,12 +1,12 @@
-"""Queries to the sync-state tables: runs, shards, watermarks, judged calls.
+"""Queries to the sync-state tables: runs, watermarks, judged calls.
 
 Reading needs no lease. Writing takes the connection of a transaction that holds it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 from sqlalchemy import Connection
@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from rehook_sync import __version__
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
-from rehook_sync.errors import UsageError
 from rehook_sync.models import (
     Facts,
     PreviousOutcome,
@@ -23,8 +22,6 @@ from rehook_sync.models import (
     RunSummary,
     Selection,
     Shard,
-    ShardResult,
-    ShardStatus,
     Status,
     Stream,
     Trigger,
@@ -34,7 +31,7 @@ from rehook_sync.rules.watermark import Coverage
 from rehook_sync.times import to_time
 from rehook_sync.values import storable_text
 
-__all__ = ["DueCall", "Judged", "ShardRecord", "State", "is_held"]
+__all__ = ["DueCall", "Judged", "State", "is_held"]
 
 _PAGE = 500
 _EVERYBODY = Shard(0, "", None)
@@ -62,17 +59,6 @@ class Judged:
     status: Status
     event: str | None
     received_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ShardRecord:
-    """A recorded shard of a run, with the requests and rows of all its attempts."""
-
-    shard: Shard
-    status: ShardStatus
-    requests: int
-    rows: Counter[Stream]
-    error: str | None
 
 
 def is_held(lease: Mapping[str, object], now: datetime) -> bool:
@@ -118,11 +104,11 @@ class State:
             return {(row.day, row.event): row.n for row in connection.execute(self._sql["count_recorded"], values).all()}
 
     def read_again(self, stream: Stream, selection: Selection) -> Iterator[list[DueCall]]:
-        """Yield pages of the selected failed or rejected calls of a stream, in time order.
+        """Yield pages of the selected failed, waiting or rejected calls of a stream, in time order.
 
         Pages come from one snapshot, so no call comes twice.
         """
-        name = "read_rejected" if selection.status is Status.REJECTED else "read_failed"
+        name = {Status.REJECTED: "read_rejected", Status.WAITING: "read_waiting"}.get(selection.status, "read_failed")
         values = {"stream": stream, "reason": selection.reason, "ids": None if selection.ids is None else _ids(selection.ids)}
         with self.database.connect() as connection:
             rows = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[name], values)
@@ -155,9 +141,19 @@ class State:
         return sorted(set(connection.execute(self._sql["release_doubtful"], values).scalars()))
 
     def count_unsettled(self) -> dict[Status, int]:
-        """Return status -> calls of all runs that are failed, in doubt or marked."""
+        """Return status -> calls of all runs that are failed, in doubt or marked, or have waited too long."""
         with self.database.connect() as connection:
             return {Status(row.status): row.n for row in connection.execute(self._sql["count_unsettled"]).all()}
+
+    def count_due_again(self) -> int:
+        """Return how many calls the next run takes up again."""
+        with self.database.connect() as connection:
+            return int(connection.execute(self._sql["count_due_again"]).scalar_one())
+
+    def count_waiting(self, run_id: str) -> dict[str, int]:
+        """Return event -> calls that a run left waiting for their properties, the most frequent first."""
+        with self.database.connect() as connection:
+            return {row.event or "": row.n for row in connection.execute(self._sql["count_waiting"], {"run_id": run_id})}
 
     def count_prunable(self, before: datetime) -> int:
         """Return how many calls settled before a time are not pruned."""
@@ -169,15 +165,26 @@ class State:
         values = {"before": self.database.as_stored(before), "stream": after[0], "message_id": after[1], "rows": rows}
         return [(row.stream, row.message_id) for row in connection.execute(self._sql["prune_page"], values)]
 
-    def record_start(self, connection: Connection, run_id: str, trigger: Trigger, since: datetime | None, until: datetime | None) -> None:
-        """Record that a run has begun."""
+    def record_start(
+        self,
+        connection: Connection,
+        run_id: str,
+        trigger: Trigger,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        properties_wait: timedelta | None = None,
+    ) -> None:
+        """Record that a run has begun. `properties_wait`: how long a call may wait; None when the run judges no calls."""
         stored = self.database.as_stored
         values = {"run_id": run_id, "trigger": trigger, "since_at": stored(since), "until_at": stored(until), "version": __version__}
-        connection.execute(self._sql["insert_run"], {**values, "started_at": stored(self._now(connection))})
+        wait_s = None if properties_wait is None else int(properties_wait.total_seconds())
+        connection.execute(self._sql["insert_run"], {**values, "started_at": stored(self._now(connection)), "properties_wait_s": wait_s})
 
     def record_finish(self, connection: Connection, summary: RunSummary) -> None:
         """Record how a run ended."""
-        counts = {name: getattr(summary, name) for name in ("rows_read", "sent", "rejected", "failed", "in_doubt", "unchanged", "merged")}
+        names = ("rows_read", "sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged")
+        counts = {name: getattr(summary, name) for name in names}
         values = {"run_id": summary.run_id, "status": summary.status, "requests": summary.requests, "error": summary.error}
         finished_at = self.database.as_stored(self._now(connection))
         connection.execute(self._sql["finish_run"], {**values, **counts, "finished_at": finished_at})
@@ -234,43 +241,8 @@ class State:
             return {Stream(row.stream): row.n for row in connection.execute(self._sql["count_sent"], {"run_id": run_id})}
 
     def read_attention(self, rows: int) -> list[dict[str, object]]:
-        """Return at most `rows` calls that failed or are in doubt, first seen first, with columns of `v1_attention`."""
+        """Return at most `rows` calls of `v1_attention` that no run has in hand, first seen first."""
         return self._rows("read_attention", {"rows": rows})
-
-    def record_shards(self, connection: Connection, run_id: str, bounds: str, shards: Sequence[Shard], status: ShardStatus) -> None:
-        """Record the shards of a run, and `bounds`, the text that they share."""
-        rows = orjson.dumps([{"shard": each.number, "low_user": each.low, "high_user": each.high} for each in shards]).decode()
-        connection.execute(self._sql["insert_shards"], {"run_id": run_id, "plan": bounds, "rows": rows, "status": status})
-
-    def read_shards(self, run_id: str) -> tuple[str, list[ShardRecord]]:
-        """Return the text that the shards of a run share, and the shards in order. Raises UsageError for a run without shards."""
-        with self.database.connect() as connection:
-            rows = connection.execute(self._sql["read_shards"], {"run_id": run_id}).all()
-        if not rows:
-            raise UsageError(f"there is no run {run_id} in parts")
-        shards = [
-            ShardRecord(
-                Shard(row.shard, row.low_user, row.high_user),
-                ShardStatus(row.status),
-                row.requests,
-                Counter({Stream.IDENTIFIES: row.rows_identifies, Stream.TRACKS: row.rows_tracks}),
-                row.error,
-            )
-            for row in rows
-        ]
-        return rows[0].plan, shards
-
-    def begin_shard(self, connection: Connection, run_id: str, number: int) -> None:
-        """Record that a shard is running."""
-        connection.execute(self._sql["begin_shard"], {"run_id": run_id, "shard": number})
-
-    def finish_shard(self, connection: Connection, result: ShardResult) -> None:
-        """Record how an attempt at a shard ended; its requests and rows are added to those before."""
-        values = {"run_id": result.run_id, "shard": result.shard, "status": result.status, "requests": result.requests}
-        rows = {f"rows_{stream}": result.rows.get(stream, 0) for stream in Stream}
-        error = str(result.error) if result.error else None
-        finished_at = self.database.as_stored(self._now(connection))
-        connection.execute(self._sql["finish_shard"], {**values, **rows, "error": error, "finished_at": finished_at})
 
     def read_runs(self, runs: int) -> list[dict[str, object]]:
         """Return at most `runs` rows of `sync_runs`, newest first."""

@@ -89,7 +89,9 @@ class Catalog:
                 if error.connection_invalidated:
                     raise
                 self._connection.rollback()
-                self.warnings.append(f"table {name!r} cannot be read; should it belong to an event, that goes out without its properties")
+                self.warnings.append(
+                    f"table {name!r} cannot be read; should it belong to an event, MISSING_PROPERTIES says what becomes of that"
+                )
                 continue
             if table.has("id"):
                 found[name] = table

@@ -228,7 +228,9 @@ def build_layout(
         own = ()
     warnings = []
     if chosen == "event_tables" and not events:
-        warnings.append(f"no event table beside {tracks.name!r}: events go out without properties")
+        warnings.append(
+            f"no event table beside {tracks.name!r}: MISSING_PROPERTIES says whether events wait for one or go out without properties"
+        )
     return SourceLayout(
         identifies=identifies,
         tracks=tracks,

@@ -192,8 +192,9 @@ class SegmentSource:
             return sorted({row.message_id: row for row in found}.values(), key=time_order)
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
-        """Add the properties of each track from its event table, in place. A call that is not there stays as it is."""
-        self.discover()
+        """Add the properties of each track from its event table, in place; a call that is not there gets `unloaded`."""
+        if self.discover().track_properties != "event_tables":
+            return
         try:
             self._fill(rows)
         except DatabaseError:
@@ -241,10 +242,16 @@ class SegmentSource:
 
     def _fill(self, rows: Sequence[SourceRow]) -> None:
         calls: dict[str, list[SourceRow]] = {}
+        is_named = self.discover().tracks.has("event")
         for row in rows:
-            if row.event_slug is not None:
+            if not is_named:
+                row.unloaded = "the table of tracks has no column 'event', which names the event table"
+            elif row.event_slug:  # an event whose slug is empty has no table
                 calls.setdefault(row.event_slug, []).append(row)
         tables = {slug: found for slug in calls if (found := self._tables_of(slug))}
+        for slug in calls.keys() - tables.keys():
+            for call in calls[slug]:
+                call.unloaded = f"there is no table {slug!r} yet"
         if not tables:
             return
         with opened(self._database) as connection:
@@ -261,18 +268,22 @@ class SegmentSource:
                 if message_id in found:
                     problems[message_id] = f"its id is in two event tables, {found[message_id][0].name} and {table.name}"
                 found[message_id] = table, fields
+        names = " or ".join(repr(table.name) for table in candidates)
         for call in rows:
             if call.message_id in problems:
                 call.problem = call.problem or problems[call.message_id]
             elif call.message_id in found:
                 call.fields.update(found[call.message_id][1])
+                call.unloaded = None
+            else:
+                call.unloaded = f"its id is not in table {names} yet"
 
     def _look_up(self, connection: Connection, table: Table, rows: Sequence[SourceRow]) -> dict[str, dict[str, object]]:
         """Return message id -> properties. Look near the calls' own times first, which bounds the scan, then anywhere for the rest."""
         layout = self.discover()
         names = layout.event_columns(table)
         convert = self._converters(table, names)
-        missing = {row.message_id for row in rows if not row.message_id.startswith(NAMELESS)} if names else set()
+        missing = {row.message_id for row in rows if not row.message_id.startswith(NAMELESS)}
         found: dict[str, dict[str, object]] = {}
         identifiers: dict[str, Identifier] = {
             "table": table.path,

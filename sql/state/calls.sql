@@ -18,6 +18,16 @@ WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND 
         OR s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
 ORDER BY due_at, s.message_id;
 
+-- name: read_waiting
+-- does: lists calls that wait for their properties, in time order
+-- words: by_index, ids
+SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
+FROM sync_state AS s {by_index: sync_state_waiting}
+WHERE s.status = 'waiting' AND s.stream = :stream AND (CAST(:reason AS text) IS NULL OR s.reason = CAST(:reason AS text))
+    AND (CAST(:ids AS text) IS NULL OR s.user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
+        OR s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
+ORDER BY due_at, s.message_id;
+
 -- name: read_rejected
 -- does: lists calls that our own rules rejected, in time order, without pruned and forgotten ones; with that reason, those that Rehook refused
 -- words: ids
@@ -57,8 +67,13 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
 RETURNING user_id;
 
 -- name: count_unsettled
--- does: counts the calls that are failed, in doubt or marked, by status
-SELECT status, count(*) AS n FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status;
+-- does: counts the calls that are failed, in doubt or marked, or have waited too long, by status
+SELECT status, count(*) AS n FROM v1_attention GROUP BY status;
+
+-- name: count_due_again
+-- does: counts the calls that the next run takes up again
+SELECT (SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'failed')
+    + (SELECT count(*) FROM sync_state WHERE status = 'waiting') AS n;
 
 -- name: count_recorded
 -- does: counts the recorded calls of a window by day and event
@@ -120,7 +135,7 @@ SELECT count(*) FROM sync_state
 WHERE settled_at < :before AND (user_id IS NOT NULL OR event IS NOT NULL OR detail IS NOT NULL OR payload_hash IS NOT NULL);
 
 -- name: read_attention
--- does: lists calls that failed or are in doubt, first seen first
+-- does: lists calls that failed, are in doubt or have waited too long, first seen first
 SELECT stream, message_id, user_id, event, status, reason, detail, attempts, first_seen_at
-FROM v1_attention WHERE status IN ('failed', 'in_doubt')
+FROM v1_attention WHERE status IN ('failed', 'in_doubt', 'waiting')
 ORDER BY first_seen_at, stream, message_id LIMIT :rows;

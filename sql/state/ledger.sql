@@ -35,7 +35,7 @@ BEGIN
         SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
             attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
             settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
-        WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = NEW.reopens;
+        WHERE sync_state.status IN ('failed', 'waiting', 'sending') OR sync_state.status = NEW.reopens;
 
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 'sending', value ->> 6, value ->> 7, NEW.run_id,
@@ -45,7 +45,7 @@ BEGIN
         SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL, attempts = excluded.attempts,
             payload_hash = excluded.payload_hash, sent_as = NULL, run_id = excluded.run_id, settled_at = NULL,
             user_id = coalesce(excluded.user_id, sync_state.user_id)
-        WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = NEW.reopens)
+        WHERE (sync_state.status IN ('failed', 'waiting', 'sending') OR sync_state.status = NEW.reopens)
             AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS NOT excluded.user_id);
     SELECT RAISE(ABORT, 'a mark did not take') WHERE NEW.strict AND changes() <> json_array_length(NEW.marks);
 
@@ -93,7 +93,7 @@ WITH held AS (
         SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
             attempts = excluded.attempts, payload_hash = excluded.payload_hash, sent_as = excluded.sent_as, run_id = excluded.run_id,
             settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
-        WHERE sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens
+        WHERE sync_state.status IN ('failed', 'waiting', 'sending') OR sync_state.status = :reopens
 ), marked AS (
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
     SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), 'sending',
@@ -103,7 +103,7 @@ WITH held AS (
         SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL, attempts = excluded.attempts,
             payload_hash = excluded.payload_hash, sent_as = NULL, run_id = excluded.run_id, settled_at = NULL,
             user_id = coalesce(excluded.user_id, sync_state.user_id)
-        WHERE (sync_state.status IN ('failed', 'sending') OR sync_state.status = :reopens)
+        WHERE (sync_state.status IN ('failed', 'waiting', 'sending') OR sync_state.status = :reopens)
             AND NOT (sync_state.status = 'sending' AND sync_state.user_id IS DISTINCT FROM excluded.user_id)
     RETURNING 1
 ), customers AS (
@@ -147,7 +147,7 @@ WHERE status IN ('sending', 'failed') AND run_id = :run_id
 UPDATE sync_state
 SET status = previous.status, reason = previous.reason, detail = previous.detail, http_status = previous.http_status,
     attempts = previous.attempts, run_id = previous.run_id,
-    payload_hash = CASE WHEN previous.status = 'rejected' THEN NULL ELSE payload_hash END,
+    payload_hash = CASE WHEN previous.status IN ('rejected', 'waiting') THEN NULL ELSE payload_hash END,
     settled_at = CASE WHEN previous.status = 'rejected' THEN {now} END
 FROM (
     SELECT r.value ->> 'stream' AS stream, r.value ->> 'message_id' AS message_id, r.value ->> 'status' AS status,

@@ -16,11 +16,11 @@ SELECT stream, message_id, detail FROM sync_state WHERE detail IS NOT NULL AND c
 -- does: lists the errors of runs
 SELECT run_id, error FROM sync_runs WHERE error IS NOT NULL;
 
--- name: give_up_failed
--- does: rejects the failed calls of one user, so that no run sends them
+-- name: give_up_unsent
+-- does: rejects the failed and waiting calls of one user, so that no run sends them
 -- words: now
 UPDATE sync_state SET status = 'rejected', reason = 'forgotten', run_id = :run_id, settled_at = {now}
-WHERE user_id = :user_id AND status = 'failed';
+WHERE user_id = :user_id AND status IN ('failed', 'waiting');
 
 -- name: write_details
 -- does: replaces the details of these calls
@@ -38,7 +38,7 @@ UPDATE sync_runs SET error = :error WHERE run_id = :run_id;
 UPDATE sync_state SET user_id = NULL, detail = NULL, payload_hash = NULL
 WHERE (stream, message_id) IN (
     SELECT own.stream, own.message_id FROM sync_state AS own
-    WHERE own.user_id = :user_id AND own.status NOT IN ('failed', 'in_doubt', 'sending')
+    WHERE own.user_id = :user_id AND own.status NOT IN ('failed', 'waiting', 'in_doubt', 'sending')
     ORDER BY own.occurred_at LIMIT :rows);
 
 -- name: forget_customer

@@ -48,7 +48,8 @@ GROUP BY 1, 2, 3, 4, 5;
 
 -- name: report_runs
 -- does: lists the runs that started from a time on, newest first, up to a limit
-SELECT run_id, trigger, status, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt, unchanged, merged, requests, error, version
+SELECT run_id, trigger, status, started_at, finished_at, rows_read, sent, rejected, failed, waiting, in_doubt, unchanged, merged, requests,
+    error, version
 FROM sync_runs WHERE started_at >= :since ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 
 -- name: report_lags
@@ -62,12 +63,12 @@ WHERE r.started_at >= :since ORDER BY r.started_at DESC, w.run_id DESC, w.stream
 SELECT started_at, finished_at FROM sync_runs WHERE status = 'succeeded' ORDER BY started_at DESC LIMIT 1;
 
 -- name: report_unsettled
--- does: counts all unsettled calls, by status and reason, with the oldest time of each
+-- does: counts all calls that need attention, by status and reason, with the oldest time of each
 SELECT status, reason, count(*) AS n, min(occurred_at) AS occurred_at
-FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') GROUP BY status, reason ORDER BY status, reason;
+FROM v1_attention GROUP BY status, reason ORDER BY status, reason;
 
 -- name: report_attention
--- does: lists unsettled calls: in doubt, then sending, then failed, oldest first
+-- does: lists calls that need attention: in doubt, then sending, failed, waiting, oldest first
 SELECT stream, message_id, user_id, event, received_at, occurred_at, status, reason, attempts, run_id
-FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending')
-ORDER BY CASE status WHEN 'in_doubt' THEN 0 WHEN 'sending' THEN 1 ELSE 2 END, occurred_at, stream, message_id LIMIT :rows;
+FROM v1_attention
+ORDER BY CASE status WHEN 'in_doubt' THEN 0 WHEN 'sending' THEN 1 WHEN 'failed' THEN 2 ELSE 3 END, occurred_at, stream, message_id LIMIT :rows;

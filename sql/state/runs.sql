@@ -2,14 +2,14 @@
 
 -- name: insert_run
 -- does: records that a run has begun
-INSERT INTO sync_runs (run_id, trigger, status, since_at, until_at, started_at, version)
-VALUES (:run_id, :trigger, 'running', :since_at, :until_at, :started_at, :version);
+INSERT INTO sync_runs (run_id, trigger, status, since_at, until_at, started_at, version, properties_wait_s)
+VALUES (:run_id, :trigger, 'running', :since_at, :until_at, :started_at, :version, :properties_wait_s);
 
 -- name: finish_run
 -- does: records how a run ended, with its counts
 UPDATE sync_runs
 SET status = :status, finished_at = :finished_at, rows_read = :rows_read, sent = :sent, rejected = :rejected, failed = :failed,
-    in_doubt = :in_doubt, unchanged = :unchanged, merged = :merged, requests = :requests, error = :error
+    waiting = :waiting, in_doubt = :in_doubt, unchanged = :unchanged, merged = :merged, requests = :requests, error = :error
 WHERE run_id = :run_id;
 
 -- name: read_running_runs
@@ -18,8 +18,8 @@ SELECT run_id FROM sync_runs WHERE status = 'running' AND run_id <> :run_id ORDE
 
 -- name: read_runs
 -- does: lists the newest runs, newest first
-SELECT run_id, trigger, status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt, unchanged,
-    merged, requests, error, version
+SELECT run_id, trigger, status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, waiting, in_doubt,
+    unchanged, merged, requests, error, version
 FROM sync_runs ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 
 -- name: count_run
@@ -29,6 +29,10 @@ SELECT status, count(*) AS n FROM sync_state WHERE run_id = :run_id GROUP BY sta
 -- name: count_sent
 -- does: counts the calls that a run sent, by stream
 SELECT stream, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'sent' GROUP BY stream;
+
+-- name: count_waiting
+-- does: counts the calls that wait for their properties since a run, by event, the most frequent first
+SELECT event, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'waiting' GROUP BY event ORDER BY n DESC, event;
 
 -- name: count_reasons
 -- does: counts the calls that a run rejected, by reason

@@ -17,7 +17,8 @@ UPDATE sync_shards SET status = 'running', error = NULL, finished_at = NULL WHER
 
 -- name: finish_shard
 -- does: records how an attempt at a shard ended; requests and rows of all attempts add up
+-- words: clock
 UPDATE sync_shards
-SET status = :status, error = :error, finished_at = :finished_at, requests = requests + :requests,
+SET status = :status, error = :error, finished_at = {clock}, requests = requests + :requests,
     rows_identifies = rows_identifies + :rows_identifies, rows_tracks = rows_tracks + :rows_tracks
 WHERE run_id = :run_id AND shard = :shard;

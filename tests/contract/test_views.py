@@ -15,7 +15,7 @@ from rehook_sync.database.queries import load_migrations, split_statements
 from rehook_sync.state.migrations import upgrade
 
 SHAPE = Path(__file__).resolve().parents[2] / "sql" / "v1_shape.txt"
-VIEWS = ("v1_runs", "v1_rejections", "v1_attention", "v1_customer_timeline", "v1_freshness", "v1_unsettled_by_day")
+VIEWS = ("v1_runs", "v1_rejections", "v1_attention", "v1_waiting", "v1_customer_timeline", "v1_freshness", "v1_unsettled_by_day")
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 KEPT_BY_SQLITE = {"text": "text", "timestamp with time zone": "text", "date": "text", "double precision": "real"}
 """Type in PostgreSQL -> what SQLite keeps; every other one is an integer there."""
@@ -67,8 +67,17 @@ def plain(value: object) -> object:
 
 
 def run(run_id: str, started_at: datetime, took: timedelta | None, **values: object) -> Row:
-    counts = dict.fromkeys(("rows_read", "sent", "rejected", "failed", "in_doubt", "unchanged", "merged", "requests"), 0)
-    own = {"run_id": run_id, "trigger": "cli", "status": "succeeded", "since_at": None, "until_at": None, "error": None, "version": "1"}
+    counts = dict.fromkeys(("rows_read", "sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged", "requests"), 0)
+    own = {
+        "run_id": run_id,
+        "trigger": "cli",
+        "status": "succeeded",
+        "since_at": None,
+        "until_at": None,
+        "error": None,
+        "version": "1",
+        "properties_wait_s": None,
+    }
     return {**counts, **own, "started_at": started_at, "finished_at": None if took is None else started_at + took, **values}
 
 
@@ -87,8 +96,16 @@ def call(message_id: str, status: str, **values: object) -> Row:
 
 
 RUNS = [
-    run("r1", NOON, timedelta(seconds=3661, microseconds=999_999), rows_read=12, sent=5, requests=9),
-    run("r2", NOON + timedelta(microseconds=999_700), timedelta(microseconds=1), trigger="airflow", status="stopped", error="down"),
+    run("r1", NOON, timedelta(seconds=3661, microseconds=999_999), rows_read=13, sent=5, waiting=1, requests=9, properties_wait_s=60),
+    run(
+        "r2",
+        NOON + timedelta(microseconds=999_700),
+        timedelta(microseconds=1),
+        trigger="airflow",
+        status="stopped",
+        error="down",
+        properties_wait_s=3600,
+    ),
     run("r3", NOON + timedelta(days=40), timedelta(days=31), since_at=NOON, until_at=NOON, status="attention"),
     run("r4", NOON, None, trigger="demo", status="running"),
 ]
@@ -98,6 +115,7 @@ WATERMARKS: Rows = [
     {"run_id": "r1", "stream": "identifies", "low_at": None, "high_at": None, "rows_new": 0, "recorded_at": NOON},
 ]
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
+SOON = datetime.now(UTC) + timedelta(days=1)
 CALLS = [
     call("sent", "sent", http_status=200),
     call("sent earlier", "sent", occurred_at=NOON - timedelta(days=400), user_id="bob"),
@@ -114,6 +132,8 @@ CALLS = [
     call("doubt, too", "in_doubt", reason="timeout", received_at=MIDNIGHT + timedelta(hours=23, minutes=59)),
     call("no time", "in_doubt", reason="timeout", received_at=None),
     call("in flight", "sending", attempts=0),
+    call("waits", "waiting", reason="properties_not_loaded", attempts=0),
+    call("waits since today", "waiting", reason="properties_not_loaded", attempts=0, first_seen_at=SOON),
 ]
 CUSTOMERS: Rows = [
     {"source_id": "ada", "referral_code": "ADA", "first_sent_at": NOON, "last_sent_at": NOON, "last_message_id": "m"},
@@ -173,10 +193,21 @@ def test_v1_rejections_are_the_rejected_calls(filled: Database) -> None:
     assert len(rejected) == 3
 
 
-def test_v1_attention_is_what_is_not_settled(filled: Database) -> None:
-    open_ = [each for each in CALLS if each["status"] in {"failed", "in_doubt", "sending"}]
+def test_v1_attention_is_what_is_not_settled_or_waits_too_long(filled: Database) -> None:
+    open_ = [each for each in CALLS if each["status"] in {"failed", "in_doubt", "sending"} or each["message_id"] == "waits"]
     assert ask(filled, "v1_attention") == columns_of(open_, *(name for name, _ in read_shape()["v1_attention"]))
-    assert len(open_) == 7
+    assert len(open_) == 8
+
+
+def test_v1_waiting_says_until_when_by_the_newest_run_that_knows(filled: Database) -> None:
+    waiting = [each for each in CALLS if each["status"] == "waiting"]
+    overdue = [{**each, "overdue_at": _later(each["first_seen_at"], timedelta(hours=1))} for each in waiting]
+    assert ask(filled, "v1_waiting") == columns_of(overdue, *(name for name, _ in read_shape()["v1_waiting"]))
+
+
+def _later(moment: object, span: timedelta) -> datetime:
+    assert isinstance(moment, datetime)
+    return moment + span
 
 
 def test_v1_customer_timeline_tells_every_call_of_a_user_with_the_code_of_today(filled: Database) -> None:
@@ -221,10 +252,11 @@ def test_tables_of_the_first_version_are_upgraded_with_their_rows(database_url: 
             for statement in split_statements(first.sql):
                 connection.exec_driver_sql(statement)
             connection.execute(text("INSERT INTO sync_migrations VALUES (1, 'sync_state', 'long ago')"))
-        fill(database, "sync_runs", RUNS)
-        fill(database, "sync_state", CALLS)
+        later = {"waiting", "properties_wait_s"}
+        fill(database, "sync_runs", [{name: value for name, value in each.items() if name not in later} for each in RUNS])
+        fill(database, "sync_state", [each for each in CALLS if each["status"] != "waiting"])
         before = ask(database, "sync_state")
-        assert {"analyst_views", "rows_by_arrival"} <= set(upgrade(database, schema).applied)
+        assert {"analyst_views", "rows_by_arrival", "waiting"} <= set(upgrade(database, schema).applied)
         assert {row["run_id"]: row["duration_s"] for row in ask(database, "v1_runs")}["r1"] == 3661.999999
         assert ask(database, "sync_state") == before
         assert len(ask(database, "v1_rejections")) == sum(each["status"] == "rejected" for each in CALLS) > 0
@@ -243,6 +275,7 @@ def test_tables_of_the_first_version_are_upgraded_with_their_rows(database_url: 
         ("SELECT * FROM v1_rejections WHERE run_id = 'r7'", "sync_state_by_run"),
         ("SELECT status, count(*) FROM v1_attention GROUP BY status", "sync_state_unsettled"),
         ("SELECT * FROM v1_unsettled_by_day", "sync_state_unsettled"),
+        ("SELECT * FROM v1_waiting", "sync_state_waiting"),
         ("SELECT * FROM v1_runs WHERE started_at > '2030-01-01T00:00:00Z'", "sync_runs_by_start"),
     ],
 )

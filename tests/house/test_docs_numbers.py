@@ -11,7 +11,6 @@ from functools import cache
 import analysts
 import pytest
 
-from rehook_sync.models import Status
 from rehook_sync.sandbox.store import Behaviour
 from rehook_sync.settings import PREFIX, Settings, load_settings
 
@@ -91,7 +90,6 @@ CLAIMS = [
     Claim("DAGs", rf"\b{NUMBER} DAGs", lambda: len(list((ROOT / "dags").glob("*.py")))),
     Claim("README's settings", rf"^{NUMBER} settings:$", lambda: len(block_after("README.md", " settings:\n"))),
     Claim("Airflow's commands", rf"^{NUMBER} commands from a checkout", lambda: len(block_after("docs/airflow.md", "## On a laptop"))),
-    Claim("counts of a run", rf"sum of the (?:next )?{NUMBER}\b", lambda: len(set(Status) - {Status.SENDING})),
     Claim("ids of the sandbox", rf"\b{NUMBER} characters(?: for ids|\. |, 404)", lambda: Behaviour().max_id_length),
     Claim("bodies of the sandbox", rf"\b{NUMBER} MiB(?:, 415| for bodies)", lambda: Behaviour().max_body_bytes / 2**20),
     Claim("modules in a folder", rf"{NUMBER} modules stand at the top and 12 in a folder", lambda: MODULES),

@@ -18,7 +18,7 @@ from rehook_sync.report.page import render_page, write_page
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BOUNDS = ("within_15m", "within_1h", "within_6h", "within_1d", "within_3d")
-COUNTS = ("sent", "rejected", "failed", "in_doubt", "unchanged", "merged")
+COUNTS = ("sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged")
 EVIL = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

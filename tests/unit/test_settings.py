@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from rehook_sync.errors import SettingsError, UsageError
-from rehook_sync.models import AnonymousCalls, CustomerUpdates, OnAmbiguousEvent, TrackProperties
+from rehook_sync.models import AnonymousCalls, CustomerUpdates, MissingProperties, OnAmbiguousEvent, TrackProperties
 from rehook_sync.settings import PREFIX, SECRETS, Settings, load_settings
 from rehook_sync.times import parse_age, parse_moment
 
@@ -57,6 +57,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "start_at": None,
         "lookback": timedelta(days=3),
         "cursor_column": "received_at",
+        "missing_properties": MissingProperties.WAIT,
+        "properties_wait": timedelta(days=1),
         "conversion_events": frozenset(),
         "anonymous_calls": AnonymousCalls.DROP,
         "customer_updates": CustomerUpdates.CHANGED,

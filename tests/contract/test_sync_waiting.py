@@ -1,0 +1,220 @@
+"""Events whose properties are not loaded yet wait, hold nobody back, and go out once and whole. Each run is audited."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+import accounting
+import pytest
+from accounting import ALL, Bench, ago, open_bench
+from warehouse import Row, add_rows, event, identify, make_warehouse, run_sql, track
+
+from rehook_sync.jobs.results import RunOptions
+from rehook_sync.models import Reason, RunStatus, Selection, Status
+from rehook_sync.runtime import Interrupt
+
+bench = accounting.bench
+WAITS = "waiting:properties_not_loaded"
+
+
+@pytest.fixture(params=["sqlite-same", "postgresql-same"])
+def one_database(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """For what does not depend on where the sync-state tables are."""
+    with open_bench(request.param, request) as opened:
+        yield opened
+
+
+def order(message_id: str, hours: float, user: str = "ann") -> Row:
+    """A call of the event table `order_completed`."""
+    return track(message_id, user, "Order Completed", ago(hours=hours))
+
+
+def test_an_event_waits_for_its_row_and_goes_out_once_and_whole(bench: Bench) -> None:
+    bench.fill(tracks=[order("t1", 3), order("t2", 2)], order_completed=[event("t2", ago(hours=2), total=7)])
+    first = bench.run(ALL)
+    assert bench.statuses() == {"t1": WAITS, "t2": "sent"}
+    assert (first.summary.status, first.summary.waiting, first.summary.sent) == (RunStatus.SUCCEEDED, 1, 1)
+    add_rows(bench.warehouse_url, "order_completed", [event("t1", ago(hours=3), total=5)])
+    second = bench.run()
+    assert (second.summary.rows_read, second.summary.sent) == (1, 1)
+    assert bench.metadata() == [{"total": 7}, {"total": 5}]
+    assert bench.run().summary.rows_read == 0
+
+
+def test_an_event_waits_for_its_whole_table(bench: Bench) -> None:
+    bench.fill(tracks=[order("t1", 3)], signup=[event("t9")])
+    assert bench.run(ALL).summary.waiting == 1
+    assert bench.run().summary.waiting == 1, "each run looks again"
+    make_warehouse(bench.warehouse_url, {"order_completed": [event("t1", ago(hours=3), total=5)]})
+    assert bench.run().summary.sent == 1
+    assert bench.metadata() == [{"total": 5}]
+
+
+def test_without_any_event_table_all_events_wait(one_database: Bench) -> None:
+    one_database.fill(tracks=[order("t1", 3)])
+    assert one_database.run(ALL, missing_properties="wait").summary.waiting == 1
+    assert one_database.bodies() == []
+
+
+def test_a_table_without_properties_is_enough(one_database: Bench) -> None:
+    one_database.fill(tracks=[order("t1", 3)], order_completed=[event("t1", ago(hours=3))])
+    assert one_database.run(ALL).summary.sent == 1
+    assert one_database.metadata() == [{}]
+
+
+def test_a_name_without_slug_has_no_table_to_wait_for(one_database: Bench) -> None:
+    bare = {**order("t1", 3), "event": "", "event_text": "!!!"}
+    one_database.fill(tracks=[bare, {**bare, "id": "t2", "event": None}], order_completed=[event("t9", total=1)])
+    assert one_database.run(ALL).summary.sent == 2
+
+
+def test_without_a_column_for_the_table_no_event_goes_out_bare(one_database: Bench) -> None:
+    plain = {name: value for name, value in order("t1", 3).items() if name != "event"}
+    one_database.fill(tracks=[plain], types={"tracks": {"event": None}}, order_completed=[event("t1", ago(hours=3), total=5)])
+    one_database.run(ALL)
+    assert one_database.statuses() == {"t1": WAITS}
+
+
+def test_a_waiting_event_holds_nobody_back(bench: Bench) -> None:
+    bench.fill(
+        [identify("i1", "ann", ago(hours=4), plan="pro"), identify("i2", "ann", ago(hours=1), plan="max")],
+        [order("t1", 3), order("t2", 2)],
+        order_completed=[event("t2", ago(hours=2), total=7)],
+    )
+    bench.run(ALL)
+    assert bench.statuses() == {"i1": "sent", "t1": WAITS, "t2": "sent", "i2": "sent"}
+
+
+def test_a_conversion_event_waits_for_its_referral_code(bench: Bench) -> None:
+    bench.fill(tracks=[order("t1", 3), order("t2", 2)], order_completed=[event("t2", ago(hours=2), referral_code=None)])
+    bench.run(ALL, conversion_events=["Order Completed"])
+    assert bench.statuses() == {"t1": WAITS, "t2": "rejected:missing_referral_code"}
+    add_rows(bench.warehouse_url, "order_completed", [event("t1", ago(hours=3), referral_code="C1")])
+    bench.run(conversion_events=["Order Completed"])
+    assert bench.metadata() == [{"referral_code": "C1"}]
+
+
+def test_what_no_property_can_mend_is_rejected_at_once(one_database: Bench) -> None:
+    rows = [
+        {**order("t1", 5), "user_id": None},
+        {**order("t2", 4), "anonymous_id": "a"},
+        {**order("t3", 3), "event_text": " "},
+        {**order("t4", 2)},
+    ]
+    one_database.fill(tracks=rows, order_completed=[event("t9", total=1)])
+    one_database.run(ALL)
+    assert one_database.statuses() == {
+        "t1": "rejected:missing_user_id",
+        "t2": "rejected:anonymous_id_present",
+        "t3": "rejected:missing_event_name",
+        "t4": WAITS,
+    }
+
+
+def test_send_is_for_who_wants_events_without_properties(bench: Bench) -> None:
+    bench.fill(tracks=[order("t1", 3)], order_completed=[event("t9", total=1)])
+    bench.run(ALL)
+    assert bench.statuses() == {"t1": WAITS}
+    result = bench.run(missing_properties="send")
+    assert (result.summary.sent, result.notes) == (1, [])
+    assert bench.metadata() == [{}]
+
+
+def test_it_needs_attention_once_it_has_waited_too_long(bench: Bench) -> None:
+    bench.fill(tracks=[order("t1", 3)], order_completed=[event("t9", total=1)])
+    young = bench.run(ALL)
+    assert (young.summary.status, young.unsettled) == (RunStatus.SUCCEEDED, {})
+    assert bench.read_state("v1_attention") == []
+    (waiting,) = bench.read_state("v1_waiting")
+    assert waiting["overdue_at"] - waiting["first_seen_at"] == timedelta(days=1)
+    old = bench.run(properties_wait="0s")
+    assert (old.summary.status, old.unsettled) == (RunStatus.ATTENTION, {Status.WAITING: 1})
+    (row,) = bench.read_state("v1_attention")
+    assert (row["message_id"], row["status"], row["reason"]) == ("t1", "waiting", "properties_not_loaded")
+    assert "PROPERTIES_WAIT" in old.notes[1]
+    assert bench.run().summary.status is RunStatus.SUCCEEDED, "the newest run says how long"
+
+
+def test_run_and_plan_name_what_waits(one_database: Bench) -> None:
+    one_database.fill(
+        tracks=[order("t1", 3), order("t2", 2), track("t3", "ann", "Signed Up", ago(hours=1))], order_completed=[event("t9", total=1)]
+    )
+    plan = one_database.plan(ALL)
+    assert plan.actions["waiting"] == 3
+    told = "waiting for the properties of 3 events that their event tables do not have yet: Order Completed 2, Signed Up 1"
+    assert [note.partition(";")[0] for note in plan.notes] == [told]
+    assert [note.partition(";")[0] for note in one_database.run(ALL).notes] == [told]
+    details = {row["message_id"]: row["detail"] for row in one_database.read_state("v1_waiting")}
+    assert details == {
+        **dict.fromkeys(("t1", "t2"), "its id is not in table 'order_completed' yet"),
+        "t3": "there is no table 'signed_up' yet",
+    }
+
+
+def test_many_that_wait_leave_room_for_others_under_a_limit(one_database: Bench) -> None:
+    late = [order(f"t{n}", 9) for n in range(5)]
+    one_database.fill(tracks=[*late, *(order(f"u{n}", 2) for n in range(4))], order_completed=[event(f"u{n}", total=n) for n in range(4)])
+    assert one_database.run(ALL, limit=5).summary.waiting == 5
+    assert one_database.run(ALL, limit=3).summary.sent == 3
+    assert one_database.run(ALL, limit=3).summary.sent == 1
+
+
+def test_retry_looks_again_when_asked_for_the_reason(one_database: Bench) -> None:
+    one_database.fill(tracks=[order("t1", 3)], order_completed=[event("t9", total=1)])
+    one_database.run(ALL)
+    add_rows(one_database.warehouse_url, "order_completed", [event("t1", total=5)])
+    with one_database.sync() as sync:
+        assert sync.run(RunOptions(only=Selection()), Interrupt()).summary.rows_read == 0
+        assert sync.run(RunOptions(only=Selection(Status.WAITING, Reason.PROPERTIES_NOT_LOADED)), Interrupt()).summary.sent == 1
+    one_database.check()
+
+
+def test_a_rejected_event_may_wait_once_it_is_judged_again(one_database: Bench) -> None:
+    one_database.fill(tracks=[order("t1", 3)], order_completed=[event("t1", referral_code=None)])
+    one_database.run(ALL, conversion_events=["Order Completed"])
+    run_sql(one_database.warehouse_url, "DELETE FROM order_completed")
+    with one_database.sync(conversion_events=["Order Completed"]) as sync:
+        sync.run(RunOptions(only=Selection(Status.REJECTED)), Interrupt())
+    assert one_database.statuses() == {"t1": WAITS}
+
+
+def test_a_stopped_run_leaves_a_waiting_event_waiting(one_database: Bench) -> None:
+    one_database.fill(tracks=[order("t1", 3)], order_completed=[event("t9", total=1)])
+    one_database.run(ALL)
+    add_rows(one_database.warehouse_url, "order_completed", [event("t1", total=5)])
+    one_database.sandbox.store.events.clear()
+    stopped = one_database.run(api_secret="wrong")
+    assert stopped.summary.status is RunStatus.STOPPED
+    assert one_database.statuses() == {"t1": WAITS}
+    assert one_database.run().summary.sent == 1
+
+
+def test_tables_loaded_in_any_order_while_runs_go_on(bench: Bench) -> None:
+    rng = random.Random(7)
+    names = [f"Event {n}" for n in range(13)]
+    calls = [track(f"t{n}", f"u{n % 17}", rng.choice(names), ago(hours=20, seconds=-n)) for n in range(211)]
+    bench.fill(tracks=calls[:50])
+    bench.options["missing_properties"] = "wait"
+    waiting = {str(call["id"]): call for call in calls}
+    for turn in range(12):
+        loaded = [call for call in waiting.values() if turn == 11 or rng.random() < 0.2]
+        by_table: dict[str, list[Row]] = {}
+        for call in loaded:
+            by_table.setdefault(str(call["event"]), []).append(event(call["id"], number=int(str(call["id"])[1:])))
+            del waiting[str(call["id"])]
+        for table, rows in by_table.items():
+            load(bench.warehouse_url, table, rows)
+        if turn and turn < 9:
+            add_rows(bench.warehouse_url, "tracks", calls[turn * 20 + 30 : turn * 20 + 50 + (turn == 8)])
+        bench.run(ALL if turn == 0 else None)
+    assert Counter(bench.statuses().values()) == {"sent": 211}
+    assert Counter(metadata["number"] for metadata in bench.metadata()) == Counter(range(211))
+
+
+def load(url: str, table: str, rows: list[Row]) -> None:
+    """Load rows into a table that may not be there yet."""
+    try:
+        add_rows(url, table, rows)
+    except Exception:  # noqa: BLE001 - each driver has its own error for a table that is not there
+        make_warehouse(url, {table: rows})
