@@ -8,24 +8,24 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from builders import identify, track
 from sqlalchemy import text
+from warehouse import at
 
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig, DeliveryReport, deliver
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseLostError
-from rehook_sync.models import Batch, Chunk, Claim, Customer, Operation, Outcome, PreviousOutcome, SourceRow, Status, Stream
+from rehook_sync.models import Batch, Chunk, Claim, Customer, Operation, Outcome, PreviousOutcome, SourceRow, Status
 from rehook_sync.rehook.client import Rehook
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.migrations import upgrade
 
-T0 = datetime(2026, 11, 1, tzinfo=UTC)
 POLICY = RetryPolicy(max_attempts=3, patience_s=60, hold=True)
 CONFIG = DeliveryConfig(concurrency=4, rate_limit=None, policy=POLICY, api_down_after=50, skip_unchanged=True, renew_s=20)
 Reply = int | tuple[int, dict[str, str]] | httpx.TransportError
@@ -73,24 +73,12 @@ class Api:
         return httpx.Response(status, headers=headers, json={"status": "said"})
 
 
-def event(user: str, label: str, at: int) -> SourceRow:
-    return _row(Stream.TRACKS, user, label, at, {"label": label})
-
-
-def identify(user: str, label: str, at: int, **traits: object) -> SourceRow:
-    return _row(Stream.IDENTIFIES, user, label, at, {"label": label, **traits})
-
-
-def _row(stream: Stream, user: str, label: str, at: int, fields: dict[str, object]) -> SourceRow:
-    moment = T0 + timedelta(seconds=at)
-    name = "Bought" if stream is Stream.TRACKS else None
-    return SourceRow(stream, label, user, None, name, None, moment, moment, fields)
-
-
 def operations(
     rows: Iterable[SourceRow], *, merge: bool = True, claims: dict[str, Claim] | None = None, waits: dict[str, str] | None = None
 ) -> list[Operation]:
-    return build_operations(shape(list(rows), Names()), claims=claims or {}, previous={}, waits=waits or {}, merge=merge)
+    """The requests of the rows. The API knows each by its `label`; a row without one is labelled with its message id."""
+    labelled = [replace(row, fields={"label": row.message_id, **row.fields}) for row in rows]
+    return build_operations(shape(labelled, Names()), claims=claims or {}, previous={}, waits=waits or {}, merge=merge)
 
 
 class Bench:
@@ -130,7 +118,7 @@ def bench(sqlite_url: str) -> Iterator[Bench]:
 
 
 def test_everything_is_sent_once_and_recorded(bench: Bench) -> None:
-    rows = [event(f"user-{at % 37}", f"e{at}", at) for at in range(999)]
+    rows = [track(f"e{n}", f"user-{n % 37}", when=at(n)) for n in range(999)]
     api = Api()
     report = bench.deliver(api, [operations(rows[:333]), operations(rows[333:])])
     assert Counter(api.received) == Counter(row.message_id for row in rows)
@@ -141,7 +129,7 @@ def test_everything_is_sent_once_and_recorded(bench: Bench) -> None:
 
 
 def test_a_user_is_served_in_order_one_request_at_a_time(bench: Bench) -> None:
-    rows = [event(f"user-{at % 5}", f"e{at}", at) for at in range(200)]
+    rows = [track(f"e{n}", f"user-{n % 5}", when=at(n)) for n in range(200)]
     api = Api()
     bench.deliver(api, [operations(rows[:77]), operations(rows[77:])])
     assert max(api.most_per_user.values()) == 1
@@ -153,7 +141,7 @@ def test_a_user_is_served_in_order_one_request_at_a_time(bench: Bench) -> None:
 
 def test_different_users_are_served_side_by_side_up_to_concurrency(bench: Bench) -> None:
     api = Api(before=lambda _label: asyncio.sleep(0.01))
-    bench.deliver(api, [operations([event(f"user-{at}", f"e{at}", at) for at in range(40)])])
+    bench.deliver(api, [operations([track(f"e{n}", f"user-{n}", when=at(n)) for n in range(40)])])
     assert api.most_at_once == CONFIG.concurrency
 
 
@@ -164,7 +152,7 @@ def test_no_more_is_read_while_enough_waits_to_be_sent(bench: Bench) -> None:
     def portions() -> Iterator[list[Operation]]:
         for start in range(0, 3000, 250):
             waiting.append(start - len(api.received))
-            yield operations([identify(f"user-{at}", f"i{at}", at) for at in range(start, start + 250)])
+            yield operations([identify(f"i{n}", f"user-{n}", at(n)) for n in range(start, start + 250)])
 
     bench.deliver(api, portions())
     assert max(waiting) <= CONFIG.queue_rows == 2000
@@ -182,7 +170,7 @@ def test_call_is_durably_marked_before_its_request_leaves_and_never_too_many_are
         statuses = bench.statuses()
         seen.append((statuses.get(label), sum(status == "sending" for status in statuses.values())))
 
-    bench.deliver(Api(before=look), [operations([event(f"user-{at}", f"e{at}", at) for at in range(60)])])
+    bench.deliver(Api(before=look), [operations([track(f"e{n}", f"user-{n}", when=at(n)) for n in range(60)])])
     assert {status for status, _ in seen} == {"sending"}
     assert max(marked for _, marked in seen) <= 2 * CONFIG.concurrency
 
@@ -197,10 +185,9 @@ def test_known_customers_take_no_places_of_events_and_stay_roughly_in_time_order
             for row in connection.execute(text("SELECT stream, count(*) AS n FROM sync_state WHERE status = 'sending' GROUP BY stream")):
                 marked[row.stream] = max(marked[row.stream], row.n)
 
-    bench.deliver(Api(), [operations([identify(f"user-{at}", f"known-{at}", 0) for at in range(200)])])
-    rows = [
-        make(f"user-{at}", f"{make.__name__}-{at}", 2 * at + place) for at in range(200) for place, make in enumerate((identify, event))
-    ]
+    bench.deliver(Api(), [operations([identify(f"known-{n}", f"user-{n}") for n in range(200)])])
+    pairs = [(identify(f"i{n}", f"user-{n}", at(2 * n)), track(f"e{n}", f"user-{n}", when=at(2 * n + 1))) for n in range(200)]
+    rows = [row for pair in pairs for row in pair]
     bench.deliver(Api(before=look), [operations(rows)])
     assert CONFIG.concurrency < max(marked.values()) <= 2 * CONFIG.concurrency
     places = {row.message_id: place for place, row in enumerate(rows)}
@@ -216,10 +203,10 @@ def test_customers_nobody_knows_of_need_no_mark_but_not_many_of_them_are_unrecor
         seen.append((label.partition("-")[0], statuses.get(label)))
         unrecorded.append(sum(kind == "first" for kind, _ in seen) - sum(label.startswith("first") for label in statuses))
 
-    users = [f"user-{at}" for at in range(300)]
-    rows = [identify(user, f"first-{user}", at) for at, user in enumerate(users)]
-    rows += [event(user, f"event-{user}", 1000 + at) for at, user in enumerate(users)]
-    rows += [identify(user, f"second-{user}", 2000 + at, plan="pro") for at, user in enumerate(users)]
+    users = [f"user-{n}" for n in range(300)]
+    rows = [identify(f"first-{user}", user, at(n)) for n, user in enumerate(users)]
+    rows += [track(f"event-{user}", user, when=at(1000 + n)) for n, user in enumerate(users)]
+    rows += [identify(f"second-{user}", user, at(2000 + n), plan="pro") for n, user in enumerate(users)]
     bench.deliver(Api(before=look), [operations(rows)])
     assert set(seen) == {("first", None), ("event", "sending"), ("second", "sending")}
     assert max(unrecorded) <= 17 * CONFIG.concurrency
@@ -229,7 +216,7 @@ def test_customers_nobody_knows_of_need_no_mark_but_not_many_of_them_are_unrecor
 
 def test_refused_row_is_rejected_and_does_not_hold_its_user_back(bench: Bench) -> None:
     api = Api({"e1": [400]})
-    report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(3)])])
+    report = bench.deliver(api, [operations([track(f"e{n}", "u", when=at(n)) for n in range(3)])])
     assert bench.statuses() == {"e0": "sent", "e1": "rejected", "e2": "sent"}
     assert bench.column("reason")["e1"] == "refused_by_rehook"
     assert bench.column("http_status")["e1"] == 400
@@ -239,7 +226,7 @@ def test_refused_row_is_rejected_and_does_not_hold_its_user_back(bench: Bench) -
 @pytest.mark.parametrize("lost", [httpx.ReadTimeout(""), httpx.RemoteProtocolError(""), 500, 502, 504])
 def test_event_that_may_have_arrived_is_held_and_not_sent_again(bench: Bench, lost: Reply) -> None:
     api = Api({"e0": [lost]})
-    bench.deliver(api, [operations([event("u", "e0", 0), event("u", "e1", 1)])])
+    bench.deliver(api, [operations([track("e0", "u"), track("e1", "u", when=at(1))])])
     assert api.received == ["e0", "e1"]
     assert bench.statuses() == {"e0": "in_doubt", "e1": "sent"}
 
@@ -247,7 +234,7 @@ def test_event_that_may_have_arrived_is_held_and_not_sent_again(bench: Bench, lo
 def test_event_that_may_have_arrived_is_sent_again_under_resend(bench: Bench) -> None:
     api = Api({"e0": [httpx.ReadTimeout("")]})
     config = replace(CONFIG, policy=replace(POLICY, hold=False))
-    bench.deliver(api, [operations([event("u", "e0", 0)])], config)
+    bench.deliver(api, [operations([track("e0", "u")])], config)
     assert api.received == ["e0", "e0"]
     assert bench.statuses() == {"e0": "sent"}
     assert bench.column("attempts") == {"e0": 2}
@@ -256,18 +243,18 @@ def test_event_that_may_have_arrived_is_sent_again_under_resend(bench: Bench) ->
 @pytest.mark.parametrize("unprocessed", [httpx.ConnectError(""), 429, 503])
 def test_event_that_provably_did_not_arrive_is_sent_again(bench: Bench, unprocessed: Reply) -> None:
     api = Api({"e0": [unprocessed]})
-    bench.deliver(api, [operations([event("u", "e0", 0)])])
+    bench.deliver(api, [operations([track("e0", "u")])])
     assert api.received == ["e0", "e0"]
     assert bench.statuses() == {"e0": "sent"}
 
 
 def test_stuck_user_holds_back_nobody_else(bench: Bench) -> None:
     api = Api({"a0": [503] * 3})
-    rows = [event("a", "a0", 0), event("a", "a1", 1), *(event("b", f"b{at}", at) for at in range(2, 9))]
+    rows = [track("a0", "a"), track("a1", "a", when=at(1)), *(track(f"b{n}", "b", when=at(n)) for n in range(2, 9))]
     bench.deliver(api, [operations(rows[:3]), operations(rows[3:])])
-    assert bench.statuses() == {"a0": "failed", "a1": "failed", **{f"b{at}": "sent" for at in range(2, 9)}}
+    assert bench.statuses() == {"a0": "failed", "a1": "failed", **{f"b{n}": "sent" for n in range(2, 9)}}
     assert bench.column("reason")["a1"] == "blocked_by_earlier"
-    assert bench.column("attempts") == {"a0": 3, "a1": 0, **{f"b{at}": 1 for at in range(2, 9)}}
+    assert bench.column("attempts") == {"a0": 3, "a1": 0, **{f"b{n}": 1 for n in range(2, 9)}}
     assert "a1" not in api.received
 
 
@@ -275,10 +262,10 @@ def test_blocked_user_stays_blocked_in_later_portions(bench: Bench) -> None:
     api = Api({"a0": [503] * 3})
 
     def portions() -> Iterator[list[Operation]]:
-        yield operations([event("a", "a0", 0)])
+        yield operations([track("a0", "a")])
         while bench.statuses().get("a0") != "failed" or bench.column("attempts").get("a0") != 3:
             pass
-        yield operations([event("b", "b0", 1), event("a", "a1", 2)])
+        yield operations([track("b0", "b", when=at(1)), track("a1", "a", when=at(2))])
 
     bench.deliver(api, portions())
     assert bench.statuses() == {"a0": "failed", "a1": "failed", "b0": "sent"}
@@ -286,7 +273,7 @@ def test_blocked_user_stays_blocked_in_later_portions(bench: Bench) -> None:
 
 def test_neighbouring_identifies_travel_as_one(bench: Bench) -> None:
     api = Api()
-    bench.deliver(api, [operations([identify("u", "i0", 0, plan="a"), identify("u", "i1", 1, vip=True)])])
+    bench.deliver(api, [operations([identify("i0", "u", plan="a"), identify("i1", "u", at(1), vip=True)])])
     assert api.bodies == [{"source_id": "u", "metadata": {"label": "i1", "plan": "a", "vip": True}}]
     assert bench.statuses() == {"i0": "merged", "i1": "sent"}
     assert bench.column("sent_as") == {"i0": "i1", "i1": None}
@@ -294,7 +281,7 @@ def test_neighbouring_identifies_travel_as_one(bench: Bench) -> None:
 
 def test_refused_merged_request_is_taken_apart_and_only_the_guilty_call_rejected(bench: Bench) -> None:
     api = Api({"i2": [400, 400]})
-    rows = [identify("u", "i0", 0, plan="a"), identify("u", "i1", 1), identify("u", "i2", 2, bad=1), event("u", "e3", 3)]
+    rows = [identify("i0", "u", plan="a"), identify("i1", "u", at(1)), identify("i2", "u", at(2), bad=1), track("e3", "u", when=at(3))]
     report = bench.deliver(api, [operations(rows)])
     assert api.received == ["i2", "i0", "i1", "i2", "e3"]
     assert bench.statuses() == {"i0": "sent", "i1": "sent", "i2": "rejected", "e3": "sent"}
@@ -303,8 +290,8 @@ def test_refused_merged_request_is_taken_apart_and_only_the_guilty_call_rejected
 
 def test_unchanged_customer_is_not_sent_again(bench: Bench) -> None:
     api = Api()
-    bench.deliver(api, [operations([identify("u", "i0", 0)])])
-    again = [replace(identify("u", "i0", 5), message_id="i1"), event("u", "e", 6), replace(identify("u", "i0", 7), message_id="i2")]
+    bench.deliver(api, [operations([identify("i0", "u")])])
+    again = [identify("i1", "u", at(5), label="i0"), track("e", "u", when=at(6)), identify("i2", "u", at(7), label="i0")]
     bench.deliver(api, [operations(again)])
     assert api.received == ["i0", "e"]
     assert bench.statuses() == {"i0": "sent", "i1": "unchanged", "e": "sent", "i2": "unchanged"}
@@ -312,22 +299,22 @@ def test_unchanged_customer_is_not_sent_again(bench: Bench) -> None:
 
 def test_every_identify_is_sent_when_asked_for(bench: Bench) -> None:
     api = Api()
-    rows = [identify("u", "i0", 0), replace(identify("u", "i0", 1), message_id="i1")]
+    rows = [identify("i0", "u"), identify("i1", "u", at(1), label="i0")]
     bench.deliver(api, [operations(rows, merge=False)], replace(CONFIG, skip_unchanged=False))
     assert api.received == ["i0", "i0"]
 
 
 def test_unchanged_is_judged_against_what_surely_arrived(bench: Bench) -> None:
     api = Api({"x": [400]})
-    rows = [identify("u", "x", 0, plan="b"), event("u", "e", 1), identify("u", "y", 2, plan="b")]
+    rows = [identify("x", "u", plan="b"), track("e", "u", when=at(1)), identify("y", "u", at(2), plan="b")]
     bench.ledger.write(Batch(customers=[Customer("u", {"plan": "old"}, "m", sent=True)]))
     bench.deliver(api, [operations(rows)])
     assert api.received == ["x", "e", "y"]
 
 
 def test_identify_with_unknown_outcome_makes_the_customer_unknown(bench: Bench) -> None:
-    bench.deliver(Api(), [operations([identify("u", "i0", 0)])])
-    bench.deliver(Api({"i1": [httpx.ReadTimeout("")] * 3}), [operations([identify("u", "i1", 1)])])
+    bench.deliver(Api(), [operations([identify("i0", "u")])])
+    bench.deliver(Api({"i1": [httpx.ReadTimeout("")] * 3}), [operations([identify("i1", "u", at(1))])])
     assert bench.statuses()["i1"] == "failed"
     assert bench.ledger.read_customers(["u"]) == {}
 
@@ -335,7 +322,7 @@ def test_identify_with_unknown_outcome_makes_the_customer_unknown(bench: Bench) 
 def test_refused_claim_is_released(bench: Bench) -> None:
     claim = Claim("X", "u", None)
     bench.ledger.claim(["u"], ["X"], lambda codes, _leaving: (codes, [claim]))
-    bench.deliver(Api({"i0": [409]}), [operations([identify("u", "i0", 0)], claims={"i0": claim})])
+    bench.deliver(Api({"i0": [409]}), [operations([identify("i0", "u")], claims={"i0": claim})])
     assert bench.ledger.read_codes(["u"], []) == {}
 
 
@@ -343,7 +330,7 @@ def test_code_is_taken_only_after_it_was_freed(bench: Bench) -> None:
     async def slow(label: str) -> None:
         await asyncio.sleep(0.05 if label == "a" else 0)
 
-    rows = [identify("a", "a", 0), identify("b", "b", 1), identify("c", "c", 2)]
+    rows = [identify("a", "a"), identify("b", "b", at(1)), identify("c", "c", at(2))]
     claims = {"a": Claim("Y", "a", "X"), "b": Claim("X", "b", None)}
     api = Api(before=slow)
     bench.deliver(api, [operations(rows, claims=claims, waits={"b": "a"})])
@@ -354,7 +341,7 @@ def test_code_is_taken_only_after_it_was_freed(bench: Bench) -> None:
 def test_code_that_was_not_freed_blocks_who_waits_for_it(bench: Bench) -> None:
     claims = {"a": Claim("Y", "a", "X"), "b": Claim("X", "b", None)}
     api = Api({"a": [503] * 3})
-    bench.deliver(api, [operations([identify("a", "a", 0), identify("b", "b", 1)], claims=claims, waits={"b": "a"})])
+    bench.deliver(api, [operations([identify("a", "a"), identify("b", "b", at(1))], claims=claims, waits={"b": "a"})])
     assert bench.statuses() == {"a": "failed", "b": "failed"}
     assert bench.column("reason")["b"] == "blocked_by_earlier"
 
@@ -362,15 +349,15 @@ def test_code_that_was_not_freed_blocks_who_waits_for_it(bench: Bench) -> None:
 @pytest.mark.parametrize("refusal", [401, 403, 302])
 def test_refused_credentials_stop_the_run_and_mark_no_row(bench: Bench, refusal: int) -> None:
     api = Api({"e5": [refusal]})
-    report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(10)])])
+    report = bench.deliver(api, [operations([track(f"e{n}", "u", when=at(n)) for n in range(10)])])
     assert isinstance(report.error, CredentialsRefusedError)
-    assert bench.statuses() == {f"e{at}": "sent" for at in range(5)}
+    assert bench.statuses() == {f"e{n}": "sent" for n in range(5)}
     assert report.counts == Counter({Status.SENT: 5})
 
 
 def test_credentials_are_tried_before_the_first_row(bench: Bench) -> None:
     api = Api(auth=[401])
-    report = bench.deliver(api, [operations([event("u", "e", 0)])])
+    report = bench.deliver(api, [operations([track("e", "u")])])
     assert isinstance(report.error, CredentialsRefusedError)
     assert api.received == []
     assert bench.statuses() == {}
@@ -378,29 +365,29 @@ def test_credentials_are_tried_before_the_first_row(bench: Bench) -> None:
 
 def test_api_that_is_down_from_the_start_stops_the_run(bench: Bench) -> None:
     api = Api(auth=[httpx.ConnectError("")] * 3)
-    report = bench.deliver(api, [operations([event("u", "e", 0)])])
+    report = bench.deliver(api, [operations([track("e", "u")])])
     assert isinstance(report.error, ApiDownError)
     assert bench.statuses() == {}
 
 
 def test_api_that_goes_down_stops_the_run_and_fails_no_row(bench: Bench) -> None:
-    rows = [event(f"user-{at}", f"e{at}", at) for at in range(60)]
-    api = Api({f"e{at}": [httpx.ConnectError("")] * 9 for at in range(10, 60)})
+    rows = [track(f"e{n}", f"user-{n}", when=at(n)) for n in range(60)]
+    api = Api({f"e{n}": [httpx.ConnectError("")] * 9 for n in range(10, 60)})
     report = bench.deliver(api, [operations(rows)], replace(CONFIG, api_down_after=6))
     assert isinstance(report.error, ApiDownError)
-    assert bench.statuses() == {f"e{at}": "sent" for at in range(10)}
+    assert bench.statuses() == {f"e{n}": "sent" for n in range(10)}
     assert report.counts == Counter({Status.SENT: 10})
 
 
 def test_last_user_is_not_blamed_for_an_api_that_is_down(bench: Bench) -> None:
     api = Api({"e": [httpx.ConnectError("")] * 3}, auth=[200, httpx.ConnectError("")])
-    report = bench.deliver(api, [operations([event("u", "e", 0)])])
+    report = bench.deliver(api, [operations([track("e", "u")])])
     assert isinstance(report.error, ApiDownError)
     assert bench.statuses() == {}
 
 
 def test_events_lost_while_the_api_goes_down_stay_in_doubt(bench: Bench) -> None:
-    rows = [event(f"user-{at}", f"e{at}", at) for at in range(60)]
+    rows = [track(f"e{n}", f"user-{n}", when=at(n)) for n in range(60)]
     api = Api({row.message_id: [httpx.ReadTimeout("")] for row in rows})
     report = bench.deliver(api, [operations(rows)], replace(CONFIG, api_down_after=6))
     assert isinstance(report.error, ApiDownError)
@@ -410,16 +397,16 @@ def test_events_lost_while_the_api_goes_down_stay_in_doubt(bench: Bench) -> None
 
 
 def test_api_that_loses_every_event_of_one_user_stops_before_all_are_in_doubt(bench: Bench) -> None:
-    rows = [event("u", f"e{at}", at) for at in range(60)]
+    rows = [track(f"e{n}", "u", when=at(n)) for n in range(60)]
     api = Api({row.message_id: [500] for row in rows})
     report = bench.deliver(api, [operations(rows)], replace(CONFIG, api_down_after=6))
     assert isinstance(report.error, ApiDownError)
-    assert bench.statuses() == {f"e{at}": "in_doubt" for at in range(6)}
+    assert bench.statuses() == {f"e{n}": "in_doubt" for n in range(6)}
 
 
 def test_longer_wait_than_patience_stops_the_run_and_says_when_to_come_back(bench: Bench) -> None:
     api = Api({"e1": [(429, {"Retry-After": "3600"})]})
-    report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(3)])])
+    report = bench.deliver(api, [operations([track(f"e{n}", "u", when=at(n)) for n in range(3)])])
     assert isinstance(report.error, ApiDownError)
     assert report.error.retry_after_s == 3600
     assert "3600 s" in str(report.error)
@@ -428,7 +415,7 @@ def test_longer_wait_than_patience_stops_the_run_and_says_when_to_come_back(benc
 
 def test_row_that_failed_before_gets_its_record_back_when_the_run_stops(bench: Bench) -> None:
     previous = PreviousOutcome("server_error", "503", 503, 3, "run-0")
-    [operation] = operations([event("u", "e", 0)])
+    [operation] = operations([track("e", "u")])
     failed = operation._replace(calls=tuple(call._replace(previous=previous) for call in operation.calls))
     bench.ledger.write(Batch(outcomes=[Outcome(operation.call, Status.FAILED, None, "503", 503, 3)]))
     bench.deliver(Api({"e": [401]}), [[failed]])
@@ -446,7 +433,7 @@ def test_interrupt_settles_what_is_in_flight_and_leaves_the_rest_unjudged(bench:
         await asyncio.sleep(0.02)
 
     api = Api(before=stop_at_tenth)
-    report = bench.deliver(api, [operations([event(f"user-{at}", f"e{at}", at) for at in range(100)])], interrupt=interrupt)
+    report = bench.deliver(api, [operations([track(f"e{n}", f"user-{n}", when=at(n)) for n in range(100)])], interrupt=interrupt)
     assert report.interrupted
     assert bench.statuses() == dict.fromkeys(api.received, "sent")
     assert 10 < len(api.received) <= 10 + 2 * CONFIG.concurrency
@@ -457,7 +444,7 @@ def test_interrupt_ends_waits_at_once_and_records_what_failed(bench: Bench) -> N
     api = Api({"e": [(429, {"Retry-After": "50"})]})
     timer = threading.Timer(0.3, interrupt.request, [signal.SIGINT])
     timer.start()
-    report = bench.deliver(api, [operations([event("u", "e", 0), event("v", "f", 1)])], interrupt=interrupt)
+    report = bench.deliver(api, [operations([track("e", "u"), track("f", "v", when=at(1))])], interrupt=interrupt)
     timer.join()
     assert report.interrupted
     assert bench.statuses()["e"] == "failed"
@@ -471,9 +458,9 @@ def test_writer_that_lost_its_lease_sends_and_records_nothing_more(bench: Bench)
                 connection.execute(text("UPDATE sync_lease SET owner = 'other', fence = fence + 1"))
 
     api = Api(before=take_over)
-    report = bench.deliver(api, [operations([event("u", f"e{at}", at) for at in range(50)])])
+    report = bench.deliver(api, [operations([track(f"e{n}", "u", when=at(n)) for n in range(50)])])
     assert isinstance(report.error, LeaseLostError)
-    assert api.received == [f"e{at}" for at in range(6)]
+    assert api.received == [f"e{n}" for n in range(6)]
     assert bench.statuses()["e5"] == "sending"
 
 
@@ -484,13 +471,13 @@ def test_rate_limit_is_kept(bench: Bench) -> None:
         times.append(asyncio.get_running_loop().time())
 
     api = Api(before=note)
-    bench.deliver(api, [operations([event(f"user-{at}", f"e{at}", at) for at in range(12)])], replace(CONFIG, rate_limit=50.0))
+    bench.deliver(api, [operations([track(f"e{n}", f"user-{n}", when=at(n)) for n in range(12)])], replace(CONFIG, rate_limit=50.0))
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert sum(gaps) >= 0.9 * 11 / 50
 
 
 def test_an_api_that_asks_for_fewer_requests_gets_fewer_and_then_more_again(bench: Bench) -> None:
-    rows = [event(f"user{number}", f"e{number}", number) for number in range(60)]
+    rows = [track(f"e{number}", f"user{number}", when=at(number)) for number in range(60)]
     api = Api({f"e{number}": [429] for number in range(CONFIG.concurrency)})
     seen: list[tuple[int, int]] = []
     client = Rehook(httpx.MockTransport(api), "http://127.0.0.1:1", "key", "secret")
@@ -503,5 +490,5 @@ def test_an_api_that_asks_for_fewer_requests_gets_fewer_and_then_more_again(benc
 
 
 def test_requests_are_counted_with_the_credentials_check(bench: Bench) -> None:
-    report = bench.deliver(Api({"e1": [503]}), [operations([event("u", f"e{at}", at) for at in range(3)])])
+    report = bench.deliver(Api({"e1": [503]}), [operations([track(f"e{n}", "u", when=at(n)) for n in range(3)])])
     assert report.requests == 5

@@ -24,25 +24,22 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def identify(
-    world: World, message_id: str, user_id: str, code: str | None = None, *, anonymous_id: str | None = None, **traits: str
-) -> Row:
-    """Load an Identify call, a minute after the one before."""
+def load(world: World, message_id: str, user_id: str, code: str, *, anonymous_id: str | None = None) -> Row:
+    """Load an Identify call with a referral code, a minute after the one before."""
     world.tick += 1
     moment = world.at(1000 + world.tick)
-    fields = traits | ({"referral_code": code} if code else {})
-    row = Row(Stream.IDENTIFIES, message_id, user_id, anonymous_id, (None, None), moment, fields)
+    row = Row(Stream.IDENTIFIES, message_id, user_id, anonymous_id, (None, None), moment, {"referral_code": code})
     world.add(row, moment)
     return row
 
 
 def test_codes_handed_on_in_a_chain_go_out_one_after_another(world: World) -> None:
-    identify(world, "a1", "ada", "X")
-    identify(world, "b1", "bob", "Y")
+    load(world, "a1", "ada", "X")
+    load(world, "b1", "bob", "Y")
     world.run(ALL, Circumstances())
-    identify(world, "a2", "ada", "W")
-    identify(world, "b2", "bob", "X")
-    identify(world, "e1", "eve", "Y")
+    load(world, "a2", "ada", "W")
+    load(world, "b2", "bob", "X")
+    load(world, "e1", "eve", "Y")
     done = world.run(ALL, Circumstances()).result
     assert done is not None
     assert (done.summary.sent, done.summary.rejected) == (3, 0)
@@ -53,10 +50,10 @@ def test_codes_handed_on_in_a_chain_go_out_one_after_another(world: World) -> No
 @pytest.mark.parametrize("fail_at", range(10))
 def test_no_claim_outlives_a_run_whose_commit_only_seemed_to_fail(world: World, fail_at: int, late: bool) -> None:
     world.options["anonymous_calls"] = "allow_with_user_id"
-    call = identify(world, "a1", "ada", "X", anonymous_id="a-1")
+    call = load(world, "a1", "ada", "X", anonymous_id="a-1")
     world.run(ALL, Circumstances(fail_at=fail_at, late=late))
     world.options["anonymous_calls"] = "drop"
-    identify(world, "b1", "bob", "X")
+    load(world, "b1", "bob", "X")
     world.run(ALL, Circumstances())
     world.finish(resend=False)
     first = world.books.state[call.key]["status"]
@@ -66,12 +63,12 @@ def test_no_claim_outlives_a_run_whose_commit_only_seemed_to_fail(world: World, 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("fail_at", range(10))
 def test_codes_are_as_rehook_has_them_after_a_commit_that_only_seemed_to_fail(world: World, fail_at: int, late: bool) -> None:
-    identify(world, "a1", "ada", "X")
+    load(world, "a1", "ada", "X")
     world.run(ALL, Circumstances())
-    identify(world, "a2", "ada", "W")
-    identify(world, "b1", "bob", "X")
+    load(world, "a2", "ada", "W")
+    load(world, "b1", "bob", "X")
     world.run(ALL, Circumstances(fail_at=fail_at, late=late))
-    identify(world, "e1", "eve", "W")
+    load(world, "e1", "eve", "W")
     world.run(ALL, Circumstances())
     assert world.books.codes == {"ada": "W", "bob": "X"}
     assert world.receiver.store.owners == {"W": "ada", "X": "bob"}

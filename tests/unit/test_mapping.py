@@ -3,31 +3,28 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 
 import pandas as pd
 import pytest
+from builders import identify, track
 from hypothesis import given
 from hypothesis import strategies as st
+from warehouse import NOON
 
 from rehook_sync.models import AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream
 from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, is_unchanged, shape
 from rehook_sync.rules.validation import CodeBook, Policy, judge
 from rehook_sync.values import payload_hash, value_hash
 
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RESERVED = Names({"first_name": "firstName", "last_name": "lastName", "created_at": "createdAt"}, {}, frozenset())
 SECRET = "s3cret-value"
 
-
-def identify(message_id: str = "m1", user_id: str = "userId12345", **fields: object) -> SourceRow:
-    return SourceRow(Stream.IDENTIFIES, message_id, user_id, None, None, None, NOON, NOON, dict(fields))
-
-
-def track(message_id: str = "m1", user_id: str = "userId12345", event: str = "signup", **fields: object) -> SourceRow:
-    return SourceRow(Stream.TRACKS, message_id, user_id, None, event, event, NOON, NOON, dict(fields))
+an_identify = partial(identify, "m1", "userId12345")
+a_track = partial(track, "m1", "userId12345", "signup")
 
 
 def operations(rows: Sequence[SourceRow], names: Names = RESERVED, *, merge: bool = True) -> list[Operation]:
@@ -49,7 +46,7 @@ def problem(row: SourceRow, names: Names = RESERVED) -> object:
 
 
 def test_the_identify_of_the_page_has_exactly_its_body() -> None:
-    row = identify(
+    row = an_identify(
         first_name="Bob", last_name="Dole", email="bob.dole@example.com", company="Initech", employees=234, referral_code="ERTYUS"
     )
     assert body(row) == (
@@ -59,24 +56,29 @@ def test_the_identify_of_the_page_has_exactly_its_body() -> None:
 
 
 def test_the_track_of_the_page_has_exactly_its_body() -> None:
-    assert body(track(referral_code="ERTYUS")) == '{"event_name":"signup","source_id":"userId12345","metadata":{"referral_code":"ERTYUS"}}'
+    assert (
+        body(a_track(referral_code="ERTYUS")) == '{"event_name":"signup","source_id":"userId12345","metadata":{"referral_code":"ERTYUS"}}'
+    )
 
 
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (identify(), '{"source_id":"userId12345","metadata":{}}'),
-        (identify(referral_code=""), '{"source_id":"userId12345","metadata":{"referral_code":""}}'),
-        (identify(referral_code=" "), '{"source_id":"userId12345","metadata":{"referral_code":" "}}'),
-        (identify(referral_code=" x "), '{"source_id":"userId12345","metadata":{"referral_code":" x "},"referral_code":" x "}'),
-        (identify(referral_code=7), '{"source_id":"userId12345","metadata":{"referral_code":7},"referral_code":"7"}'),
-        (identify(referral_code=7.0), '{"source_id":"userId12345","metadata":{"referral_code":7.0},"referral_code":"7"}'),
-        (identify(referral_code=True), '{"source_id":"userId12345","metadata":{"referral_code":true},"referral_code":"true"}'),
-        (identify(referral_code=2**70), f'{{"source_id":"userId12345","metadata":{{"referral_code":{2**70}}},"referral_code":"{2**70}"}}'),
-        (identify(name="Zoë 🎁"), '{"source_id":"userId12345","metadata":{"name":"Zoë 🎁"}}'),
-        (track(event="Order Completed"), '{"event_name":"Order Completed","source_id":"userId12345","metadata":{}}'),
-        (track(referral_code=7), '{"event_name":"signup","source_id":"userId12345","metadata":{"referral_code":7}}'),
-        (track(referral_code=["X"]), '{"event_name":"signup","source_id":"userId12345","metadata":{"referral_code":["X"]}}'),
+        (an_identify(), '{"source_id":"userId12345","metadata":{}}'),
+        (an_identify(referral_code=""), '{"source_id":"userId12345","metadata":{"referral_code":""}}'),
+        (an_identify(referral_code=" "), '{"source_id":"userId12345","metadata":{"referral_code":" "}}'),
+        (an_identify(referral_code=" x "), '{"source_id":"userId12345","metadata":{"referral_code":" x "},"referral_code":" x "}'),
+        (an_identify(referral_code=7), '{"source_id":"userId12345","metadata":{"referral_code":7},"referral_code":"7"}'),
+        (an_identify(referral_code=7.0), '{"source_id":"userId12345","metadata":{"referral_code":7.0},"referral_code":"7"}'),
+        (an_identify(referral_code=True), '{"source_id":"userId12345","metadata":{"referral_code":true},"referral_code":"true"}'),
+        (
+            an_identify(referral_code=2**70),
+            f'{{"source_id":"userId12345","metadata":{{"referral_code":{2**70}}},"referral_code":"{2**70}"}}',
+        ),
+        (an_identify(name="Zoë 🎁"), '{"source_id":"userId12345","metadata":{"name":"Zoë 🎁"}}'),
+        (track("m1", "userId12345", "Order Completed"), '{"event_name":"Order Completed","source_id":"userId12345","metadata":{}}'),
+        (a_track(referral_code=7), '{"event_name":"signup","source_id":"userId12345","metadata":{"referral_code":7}}'),
+        (a_track(referral_code=["X"]), '{"event_name":"signup","source_id":"userId12345","metadata":{"referral_code":["X"]}}'),
     ],
 )
 def test_bodies_follow_the_connector(row: SourceRow, expected: str) -> None:
@@ -85,9 +87,9 @@ def test_bodies_follow_the_connector(row: SourceRow, expected: str) -> None:
 
 def test_values_keep_their_kind_beside_rows_without_them() -> None:
     rows = [
-        identify("m1", employees=234, vip=True, spent=Decimal("19.99"), created_at=NOON, born=date(1990, 2, 3)),
-        identify("m2"),
-        identify("m3", employees=2**53 + 1, vip=False, spent=Decimal("0.12345678901234567890"), created_at=None),
+        identify("m1", "userId12345", employees=234, vip=True, spent=Decimal("19.99"), created_at=NOON, born=date(1990, 2, 3)),
+        identify("m2", "userId12345"),
+        identify("m3", "userId12345", employees=2**53 + 1, vip=False, spent=Decimal("0.12345678901234567890"), created_at=None),
     ]
     bodies = [operation.body.decode() for operation in operations(rows, merge=False)]
     assert bodies[0] == (
@@ -98,9 +100,7 @@ def test_values_keep_their_kind_beside_rows_without_them() -> None:
     assert bodies[2] == '{"source_id":"userId12345","metadata":{"employees":9007199254740993,"vip":false,"spent":0.12345678901234567890}}'
 
 
-@pytest.mark.parametrize(
-    "rows", [[], [identify()], [identify(), track("m2", referral_code="X"), replace(identify("m3"), received_at=None, occurred_at=None)]]
-)
+@pytest.mark.parametrize("rows", [[], [an_identify()], [an_identify(), track("m2", "ann", referral_code="X"), identify("m3", "ann", None)]])
 def test_a_frame_keeps_python_objects(rows: list[SourceRow]) -> None:
     frame = shape(rows, RESERVED)
     assert tuple(frame.columns) == COLUMNS
@@ -112,14 +112,17 @@ def test_a_frame_keeps_python_objects(rows: list[SourceRow]) -> None:
 
 
 def test_reserved_traits_are_translated_back_and_properties_are_not() -> None:
-    assert metadata(identify(first_name="Bob", plan_type="x")) == {"firstName": "Bob", "plan_type": "x"}
-    assert metadata(track(first_name="Bob")) == {"first_name": "Bob"}
-    assert metadata(track(order_id=1), Names({}, {"order_id": "orderId"})) == {"orderId": 1}
+    assert metadata(an_identify(first_name="Bob", plan_type="x")) == {"firstName": "Bob", "plan_type": "x"}
+    assert metadata(a_track(first_name="Bob")) == {"first_name": "Bob"}
+    assert metadata(a_track(order_id=1), Names({}, {"order_id": "orderId"})) == {"orderId": 1}
 
 
 def test_excluded_columns_are_never_sent_even_when_they_could_not_be() -> None:
     names = Names({"ssn": "socialNumber"}, {}, frozenset({"ssn", "photo", "referral_code"}))
-    for row in (identify(ssn="1", photo=b"x", name="Bob", referral_code="X"), track(ssn="1", photo=b"x", name="Bob", referral_code="X")):
+    for row in (
+        an_identify(ssn="1", photo=b"x", name="Bob", referral_code="X"),
+        a_track(ssn="1", photo=b"x", name="Bob", referral_code="X"),
+    ):
         assert metadata(row, names) == {"name": "Bob"}
         assert problem(row, names) is None
         assert shape([row], names)["referral_code"][0] is None
@@ -127,8 +130,8 @@ def test_excluded_columns_are_never_sent_even_when_they_could_not_be() -> None:
 
 def test_a_renamed_column_can_be_the_referral_code() -> None:
     names = Names({"ref": "referral_code"}, {"ref": "referral_code"})
-    assert body(identify(ref="X"), names) == '{"source_id":"userId12345","metadata":{"referral_code":"X"},"referral_code":"X"}'
-    assert shape([track(ref="X")], names)["referral_code"][0] == "X"
+    assert body(an_identify(ref="X"), names) == '{"source_id":"userId12345","metadata":{"referral_code":"X"},"referral_code":"X"}'
+    assert shape([a_track(ref="X")], names)["referral_code"][0] == "X"
 
 
 @pytest.mark.parametrize(
@@ -143,21 +146,21 @@ def test_a_renamed_column_can_be_the_referral_code() -> None:
     ],
 )
 def test_the_column_named_in_the_settings_wins_a_key(fields: dict[str, object], expected: dict[str, object]) -> None:
-    found = metadata(replace(identify(), fields=fields), Names({"first_name": "firstName", "fname": "firstName"}))
+    found = metadata(replace(an_identify(), fields=fields), Names({"first_name": "firstName", "fname": "firstName"}))
     assert list(found.items()) == list(expected.items())
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (identify(email="a", employees=float("nan")), "trait employees: not a number has no JSON form"),
-        (track(total=float("inf")), "property total: an infinite number has no JSON form"),
-        (identify(photo=SECRET.encode()), "trait photo: bytes has no JSON form"),
-        (identify(note=f"{SECRET}\ud800"), "trait note: text with half a surrogate pair has no JSON form"),
-        (identify(referral_code=[SECRET]), "referral_code: a value of type list has no text form"),
-        (replace(identify(), fields={"bad\ud800": 1}), "trait bad\\ud800: text with half a surrogate pair has no JSON form"),
-        (replace(identify(), fields={"line\n": b""}), "trait line\\n: bytes has no JSON form"),
-        (replace(identify(photo=b"x"), problem="NULL id"), "NULL id"),
+        (an_identify(email="a", employees=float("nan")), "trait employees: not a number has no JSON form"),
+        (a_track(total=float("inf")), "property total: an infinite number has no JSON form"),
+        (an_identify(photo=SECRET.encode()), "trait photo: bytes has no JSON form"),
+        (an_identify(note=f"{SECRET}\ud800"), "trait note: text with half a surrogate pair has no JSON form"),
+        (an_identify(referral_code=[SECRET]), "referral_code: a value of type list has no text form"),
+        (replace(an_identify(), fields={"bad\ud800": 1}), "trait bad\\ud800: text with half a surrogate pair has no JSON form"),
+        (replace(an_identify(), fields={"line\n": b""}), "trait line\\n: bytes has no JSON form"),
+        (replace(an_identify(photo=b"x"), problem="NULL id"), "NULL id"),
     ],
 )
 def test_a_problem_names_column_and_kind_but_not_the_value(row: SourceRow, message: str) -> None:
@@ -166,14 +169,14 @@ def test_a_problem_names_column_and_kind_but_not_the_value(row: SourceRow, messa
 
 
 def test_what_can_be_sent_of_a_broken_row_is_still_judged() -> None:
-    frame = shape([identify(photo=b"x", referral_code="X", first_name="Bob")], RESERVED)
+    frame = shape([an_identify(photo=b"x", referral_code="X", first_name="Bob")], RESERVED)
     assert frame["metadata"][0] == {"referral_code": "X", "firstName": "Bob"}
     assert frame["referral_code"][0] == "X"
 
 
 def test_an_operation_carries_its_call_hashes_claim_and_previous_outcome() -> None:
     previous = PreviousOutcome("server_error", None, 500, 3, "run-1")
-    frame = shape([identify(email="a", referral_code=7)], RESERVED)
+    frame = shape([an_identify(email="a", referral_code=7)], RESERVED)
     claims = {"m1": Claim("7", "userId12345", None)}
     [operation] = build_operations(frame, claims, {(Stream.IDENTIFIES, "m1"): previous}, waits={"m1": "m0"}, merge=True)
     assert operation.call.payload_hash == payload_hash(operation.body)
@@ -189,14 +192,18 @@ def test_an_operation_carries_its_call_hashes_claim_and_previous_outcome() -> No
 
 
 def test_a_track_of_the_same_message_id_has_no_part_in_a_claim() -> None:
-    frame = shape([track("m1")], RESERVED)
+    frame = shape([a_track()], RESERVED)
     [operation] = build_operations(frame, {"m1": Claim("X", "userId12345", None)}, {}, waits={"m1": "m0"}, merge=True)
     assert (operation.claim, operation.waits_for, dict(operation.trait_hashes)) == (None, None, {})
     assert (operation.call.event, operation.stream) == ("signup", Stream.TRACKS)
 
 
 def test_neighbouring_identifies_become_one_request_where_the_first_stood() -> None:
-    rows = [identify("m1", a=1, b=1, referral_code="X"), identify("m2", "bob", c=3), identify("m3", b=2, d=4, referral_code="Y")]
+    rows = [
+        identify("m1", "userId12345", a=1, b=1, referral_code="X"),
+        identify("m2", "bob", c=3),
+        identify("m3", "userId12345", b=2, d=4, referral_code="Y"),
+    ]
     merged, other = operations(rows)
     assert merged.body.decode() == '{"source_id":"userId12345","metadata":{"a":1,"b":2,"referral_code":"Y","d":4},"referral_code":"Y"}'
     assert [call.message_id for call in merged.calls] == ["m1", "m3"]
@@ -216,23 +223,23 @@ def test_neighbouring_identifies_become_one_request_where_the_first_stood() -> N
 
 
 def test_an_event_of_the_user_keeps_identifies_apart() -> None:
-    rows = [identify("m1", a=1), track("m2", "bob"), identify("m3", a=2), track("m4"), identify("m5", a=3)]
+    rows = [identify("m1", "ann", a=1), track("m2", "bob"), identify("m3", "ann", a=2), track("m4", "ann"), identify("m5", "ann", a=3)]
     assert [[call.message_id for call in operation.calls] for operation in operations(rows)] == [["m1", "m3"], ["m2"], ["m4"], ["m5"]]
 
 
 def test_nothing_is_merged_when_every_call_is_wanted() -> None:
-    rows = [identify("m1", a=1), identify("m2", a=1)]
+    rows = [identify("m1", "ann", a=1), identify("m2", "ann", a=1)]
     assert [operation.call.message_id for operation in operations(rows, merge=False)] == ["m1", "m2"]
     assert all(operation.parts == () for operation in operations(rows, merge=False))
 
 
 def test_a_code_emptied_later_stays_the_customers_code() -> None:
-    [merged] = operations([identify("m1", referral_code="X"), identify("m2", referral_code="")])
+    [merged] = operations([identify("m1", "userId12345", referral_code="X"), identify("m2", "userId12345", referral_code="")])
     assert merged.body.decode() == '{"source_id":"userId12345","metadata":{"referral_code":""},"referral_code":"X"}'
 
 
 def test_a_code_given_away_and_taken_back_is_no_claim() -> None:
-    frame = shape([identify("m1", referral_code="Y"), identify("m2", referral_code="X")], RESERVED)
+    frame = shape([identify("m1", "userId12345", referral_code="Y"), identify("m2", "userId12345", referral_code="X")], RESERVED)
     book = CodeBook({"X": "userId12345"}, {"userId12345": "X"})
     judgement = judge(frame, Policy(AnonymousCalls.DROP, frozenset()), book)
     [merged] = build_operations(judgement.accepted, judgement.claims, {}, waits=judgement.waits, merge=True)
@@ -254,7 +261,7 @@ def test_a_call_that_waits_starts_a_new_request() -> None:
 
 
 def test_unchanged_means_every_trait_is_known_to_be_there() -> None:
-    [operation] = operations([identify(a=1, b=2)])
+    [operation] = operations([an_identify(a=1, b=2)])
     hashes = dict(operation.trait_hashes)
     assert is_unchanged(operation, hashes)
     assert is_unchanged(operation, {**hashes, "c": "more"})
@@ -264,7 +271,7 @@ def test_unchanged_means_every_trait_is_known_to_be_there() -> None:
 
 
 def test_no_traits_at_all_are_unchanged_only_for_a_known_customer() -> None:
-    [operation] = operations([identify()])
+    [operation] = operations([an_identify()])
     assert is_unchanged(operation, {})
     assert not is_unchanged(operation, None)
 
@@ -345,6 +352,6 @@ def test_bodies_are_json_with_the_keys_in_the_connectors_order(rows: list[Source
 
 
 def test_a_frame_cut_by_pandas_still_builds() -> None:
-    frame = shape([identify("m1", a=1), identify("m2", "bob")], RESERVED)
+    frame = shape([identify("m1", "userId12345", a=1), identify("m2", "bob")], RESERVED)
     cut = pd.concat([frame[1:], frame[:1]])
     assert [operation.user_id for operation in build_operations(cut, {}, {}, waits={}, merge=True)] == ["bob", "userId12345"]

@@ -2,30 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import pytest
+from builders import identify, track
 from hypothesis import given
 from hypothesis import strategies as st
+from warehouse import NOON
 
 from rehook_sync.models import AnonymousCalls, Claim, Reason, SourceRow, Stream
 from rehook_sync.rules.bodies import Names, shape
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DROP = Policy(AnonymousCalls.DROP, frozenset({"signup"}))
 ALLOW = Policy(AnonymousCalls.ALLOW_WITH_USER_ID, frozenset({"signup"}))
 
 
-def identify(message_id: str, user_id: str | None = "ann", code: object = None, anonymous_id: str | None = None) -> SourceRow:
-    fields: dict[str, object] = {} if code is None else {"referral_code": code}
-    return SourceRow(Stream.IDENTIFIES, message_id, user_id, anonymous_id, None, None, NOON, NOON, fields)
-
-
-def track(message_id: str, user_id: str | None = "ann", event: str | None = "buy", code: object = None) -> SourceRow:
-    fields: dict[str, object] = {} if code is None else {"referral_code": code}
-    return SourceRow(Stream.TRACKS, message_id, user_id, None, event, event, NOON, NOON, fields)
+def coded(message_id: str, user_id: str | None, code: object) -> SourceRow:
+    """An Identify call with a referral code."""
+    return identify(message_id, user_id, referral_code=code)
 
 
 def judged(rows: Sequence[SourceRow], policy: Policy = DROP, book: CodeBook | None = None) -> Judgement:
@@ -43,17 +39,17 @@ def details(judgement: Judgement) -> dict[str, str | None]:
 @pytest.mark.parametrize("user_id", [None, "", " ", "\t\n", "\u00a0", "\u2003\u3000"])
 @pytest.mark.parametrize("policy", [DROP, ALLOW])
 def test_a_blank_user_id_is_missing(user_id: str | None, policy: Policy) -> None:
-    judgement = judged([identify("m1", user_id, "X"), track("m2", user_id, "signup")], policy)
+    judgement = judged([coded("m1", user_id, "X"), track("m2", user_id, "signup")], policy)
     assert reasons(judgement) == {"m1": Reason.MISSING_USER_ID, "m2": Reason.MISSING_USER_ID}
     assert judgement.claims == {}
 
 
 def test_any_anonymous_id_is_a_reason_under_drop() -> None:
     rows = [
-        identify("m1", anonymous_id="anon", code="X"),
-        identify("m2", anonymous_id=""),
-        identify("m3", anonymous_id=" "),
-        identify("m4"),
+        identify("m1", "ann", anonymous_id="anon", referral_code="X"),
+        identify("m2", "ann", anonymous_id=""),
+        identify("m3", "ann", anonymous_id=" "),
+        identify("m4", "ann"),
     ]
     judgement = judged(rows)
     assert reasons(judgement) == {"m1": Reason.ANONYMOUS_ID_PRESENT}
@@ -62,13 +58,13 @@ def test_any_anonymous_id_is_a_reason_under_drop() -> None:
 
 
 def test_an_anonymous_id_beside_a_user_id_may_be_allowed() -> None:
-    judgement = judged([identify("m1", anonymous_id="anon", code="X"), identify("m2", None, anonymous_id="anon")], ALLOW)
+    judgement = judged([identify("m1", "ann", anonymous_id="anon", referral_code="X"), identify("m2", None, anonymous_id="anon")], ALLOW)
     assert reasons(judgement) == {"m2": Reason.MISSING_USER_ID}
     assert judgement.claims == {"m1": Claim("X", "ann", None)}
 
 
 def test_the_first_user_by_time_gets_the_code() -> None:
-    judgement = judged([identify("m1", "ann", "X"), identify("m2", "bob", "X"), identify("m3", "ann", "X")])
+    judgement = judged([coded("m1", "ann", "X"), coded("m2", "bob", "X"), coded("m3", "ann", "X")])
     assert judgement.accepted["message_id"].tolist() == ["m1", "m3"]
     assert reasons(judgement) == {"m2": Reason.REFERRAL_CODE_TAKEN}
     assert details(judgement) == {"m2": "owned by user ann"}
@@ -78,7 +74,7 @@ def test_the_first_user_by_time_gets_the_code() -> None:
 
 def test_an_owner_of_before_keeps_the_code_and_claims_nothing_anew() -> None:
     book = CodeBook({"X": "ann"}, {"ann": "X"})
-    judgement = judged([identify("m1", "bob", "X"), identify("m2", "ann", "X")], book=book)
+    judgement = judged([coded("m1", "bob", "X"), coded("m2", "ann", "X")], book=book)
     assert reasons(judgement) == {"m1": Reason.REFERRAL_CODE_TAKEN}
     assert judgement.claims == {}
     assert judgement.book == book
@@ -86,9 +82,7 @@ def test_an_owner_of_before_keeps_the_code_and_claims_nothing_anew() -> None:
 
 def test_changing_a_code_frees_the_old_one_for_later_rows() -> None:
     book = CodeBook({"X": "ann"}, {"ann": "X"})
-    judgement = judged(
-        [identify("m1", "bob", "X"), identify("m2", "ann", "Y"), identify("m3", "bob", "X"), identify("m4", "cid", "X")], book=book
-    )
+    judgement = judged([coded("m1", "bob", "X"), coded("m2", "ann", "Y"), coded("m3", "bob", "X"), coded("m4", "cid", "X")], book=book)
     assert reasons(judgement) == {"m1": Reason.REFERRAL_CODE_TAKEN, "m4": Reason.REFERRAL_CODE_TAKEN}
     assert judgement.claims == {"m2": Claim("Y", "ann", "X"), "m3": Claim("X", "bob", None)}
     assert judgement.waits == {"m3": "m2"}
@@ -97,11 +91,11 @@ def test_changing_a_code_frees_the_old_one_for_later_rows() -> None:
 
 def test_a_code_that_passes_through_many_hands_waits_for_the_last_giver() -> None:
     rows = [
-        identify("m1", "ann", "X"),
-        identify("m2", "ann", "A"),
-        identify("m3", "bob", "X"),
-        identify("m4", "bob", "B"),
-        identify("m5", "cid", "X"),
+        coded("m1", "ann", "X"),
+        coded("m2", "ann", "A"),
+        coded("m3", "bob", "X"),
+        coded("m4", "bob", "B"),
+        coded("m5", "cid", "X"),
     ]
     judgement = judged(rows)
     assert judgement.waits == {"m3": "m2", "m5": "m4"}
@@ -109,63 +103,67 @@ def test_a_code_that_passes_through_many_hands_waits_for_the_last_giver() -> Non
 
 
 def test_a_code_taken_back_by_its_giver_waits_for_nobody() -> None:
-    judgement = judged([identify("m1", "ann", "X"), identify("m2", "ann", "Y"), identify("m3", "ann", "X"), identify("m4", "bob", "Y")])
+    judgement = judged([coded("m1", "ann", "X"), coded("m2", "ann", "Y"), coded("m3", "ann", "X"), coded("m4", "bob", "Y")])
     assert judgement.waits == {"m4": "m3"}
     assert judgement.claims["m3"] == Claim("X", "ann", "Y")
 
 
 def test_a_code_freed_in_an_earlier_frame_is_still_waited_for() -> None:
-    first = judged([identify("m1", "ann", "Y")], book=CodeBook({"X": "ann"}, {"ann": "X"}))
+    first = judged([coded("m1", "ann", "Y")], book=CodeBook({"X": "ann"}, {"ann": "X"}))
     assert first.book.freed == {"X": "m1"}
-    second = judged([identify("m2", "bob", "X")], book=first.book)
+    second = judged([coded("m2", "bob", "X")], book=first.book)
     assert second.waits == {"m2": "m1"}
     assert second.book.freed == {}
 
 
 def test_a_call_that_is_rejected_claims_nothing() -> None:
-    broken = replace(identify("m1", "ann", "X"), problem="NULL id")
-    unreadable = replace(identify("m2", "bob", "X"), fields={"referral_code": "X", "photo": b"x"})
-    judgement = judged([broken, unreadable, identify("m3", "cid", "X")])
+    broken = replace(coded("m1", "ann", "X"), problem="NULL id")
+    unreadable = identify("m2", "bob", referral_code="X", photo=b"x")
+    judgement = judged([broken, unreadable, coded("m3", "cid", "X")])
     assert reasons(judgement) == {"m1": Reason.INVALID_ROW, "m2": Reason.INVALID_ROW}
     assert details(judgement) == {"m1": "NULL id", "m2": "trait photo: bytes has no JSON form"}
     assert judgement.claims == {"m3": Claim("X", "cid", None)}
 
 
 def test_a_numeric_code_is_the_same_code_as_its_text() -> None:
-    judgement = judged([identify("m1", "ann", 42), identify("m2", "bob", "42")])
+    judgement = judged([coded("m1", "ann", 42), coded("m2", "bob", "42")])
     assert reasons(judgement) == {"m2": Reason.REFERRAL_CODE_TAKEN}
 
 
-@pytest.mark.parametrize("code", [None, "", ["X"]])
-def test_a_conversion_event_needs_a_referral_code(code: object) -> None:
-    judgement = judged([track("m1", event="signup", code=code), track("m2", event="signup", code="X"), track("m3", event="buy", code=code)])
+@pytest.mark.parametrize("without", [{}, {"referral_code": ""}, {"referral_code": ["X"]}])
+def test_a_conversion_event_needs_a_referral_code(without: dict[str, Any]) -> None:
+    rows = [track("m1", "ann", "signup", **without), track("m2", "ann", "signup", referral_code="X"), track("m3", "ann", "buy", **without)]
+    judgement = judged(rows)
     assert reasons(judgement) == {"m1": Reason.MISSING_REFERRAL_CODE}
 
 
 def test_a_track_never_claims_a_code_nor_minds_its_owner() -> None:
     book = CodeBook({"X": "bob"}, {"bob": "X"})
-    judgement = judged([track("m1", "ann", "signup", "X"), track("m2", "ann", "signup", "Y"), identify("m1", "cid", "Z")], book=book)
+    judgement = judged(
+        [track("m1", "ann", "signup", referral_code="X"), track("m2", "ann", "signup", referral_code="Y"), coded("m1", "cid", "Z")],
+        book=book,
+    )
     assert judgement.rejected.empty
     assert judgement.claims == {"m1": Claim("Z", "cid", None)}
 
 
 @pytest.mark.parametrize("event", [None, "", "  "])
 def test_a_track_needs_an_event_name(event: str | None) -> None:
-    judgement = judged([track("m1", event=event), identify("m2")])
+    judgement = judged([track("m1", "ann", event), identify("m2", "ann")])
     assert reasons(judgement) == {"m1": Reason.MISSING_EVENT_NAME}
 
 
 def test_the_first_reason_in_the_order_of_the_contract_is_given() -> None:
-    everything = SourceRow(Stream.IDENTIFIES, "m1", " ", "anon", None, None, None, None, {"referral_code": "X"}, "NULL id")
+    everything = replace(identify("m1", " ", None, anonymous_id="anon", referral_code="X"), problem="NULL id")
     book = CodeBook({"X": "bob"}, {"bob": "X"})
     steps = [
         (everything, Reason.MISSING_USER_ID),
         (replace(everything, user_id="ann"), Reason.ANONYMOUS_ID_PRESENT),
         (replace(everything, user_id="ann", anonymous_id=None), Reason.REFERRAL_CODE_TAKEN),
         (replace(everything, user_id="bob", anonymous_id=None), Reason.INVALID_ROW),
-        (replace(track("m1", event="signup"), problem="NULL id"), Reason.MISSING_REFERRAL_CODE),
-        (replace(track("m1", event=None), problem="NULL id"), Reason.MISSING_EVENT_NAME),
-        (replace(track("m1"), problem="NULL id"), Reason.INVALID_ROW),
+        (replace(track("m1", "ann", "signup"), problem="NULL id"), Reason.MISSING_REFERRAL_CODE),
+        (replace(track("m1", "ann", None), problem="NULL id"), Reason.MISSING_EVENT_NAME),
+        (replace(track("m1", "ann"), problem="NULL id"), Reason.INVALID_ROW),
     ]
     assert [reasons(judged([row], book=book))["m1"] for row, _ in steps] == [reason for _, reason in steps]
 
@@ -187,7 +185,7 @@ def test_reasons_stay_enum_members_and_details_stay_none() -> None:
 
 def test_the_book_given_is_left_as_it_was() -> None:
     owners, codes, freed = {"X": "ann"}, {"ann": "X"}, {"W": "m0"}
-    judged([identify("m1", "ann", "W"), identify("m2", "bob", "X")], book=CodeBook(owners, codes, freed))
+    judged([coded("m1", "ann", "W"), coded("m2", "bob", "X")], book=CodeBook(owners, codes, freed))
     assert (owners, codes, freed) == ({"X": "ann"}, {"ann": "X"}, {"W": "m0"})
 
 
