@@ -26,6 +26,7 @@ class Row:
     """One Segment call.
 
     Shape:  event: text and slug.  occurred_at: None for a NULL timestamp.  fields: traits or properties that are not NULL.
+            loaded: whether the warehouse has them.
     """
 
     stream: Stream
@@ -36,6 +37,7 @@ class Row:
     occurred_at: datetime | None
     fields: dict[str, str]
     copies: list[Copy] = field(default_factory=list)
+    loaded: bool = True
 
     @property
     def key(self) -> Key:
@@ -112,11 +114,14 @@ def blank(text: str | None) -> bool:
 
 
 def plain_reason(row: Row, options: Options) -> tuple[Reason | None, bool]:
-    """Return why a row is rejected, whoever owns its code, and whether that outranks a code that is taken."""
+    """Return why a row is rejected or waits, whoever owns its code, and whether that outranks a code that is taken."""
     if blank(row.user_id):
         return Reason.MISSING_USER_ID, True
     if options["anonymous_calls"] == "drop" and not blank(row.anonymous_id):
         return Reason.ANONYMOUS_ID_PRESENT, True
+    if not row.loaded:
+        flaw = Reason.MISSING_EVENT_NAME if blank(row.event_name) else Reason.INVALID_ROW if row.has_problem else None
+        return flaw or Reason.PROPERTIES_NOT_LOADED, False
     conversions = options["conversion_events"]
     assert isinstance(conversions, tuple)
     if row.stream is Stream.TRACKS and row.code is None and row.event_name in conversions:

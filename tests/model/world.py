@@ -30,7 +30,7 @@ __all__ = ["DEFAULTS", "MINUTE", "Books", "Circumstances", "Outcome", "World"]
 MINUTE = timedelta(minutes=1)
 CALENDAR = timedelta(days=20)
 SETTLED = frozenset({"sent", "unchanged", "merged", "rejected"})
-STATUSES = (*sorted(SETTLED), "failed", "in_doubt")
+STATUSES = (*sorted(SETTLED), "failed", "waiting", "in_doubt")
 DEFAULTS: dict[str, object] = {
     "anonymous_calls": "drop",
     "customer_updates": "changed",
@@ -42,7 +42,10 @@ DEFAULTS: dict[str, object] = {
     "max_attempts": 2,
 }
 _PRUNED = ("user_id", "event", "detail", "http_status", "payload_hash", "sent_as")
-_COLUMNS = {"received_at": "timestamptz", "timestamp": "timestamptz", "referral_code": "text", "plan": "text", "city": "text"}
+_TIMES = {"received_at": "timestamptz", "timestamp": "timestamptz"}
+_FIELDS = {"referral_code": "text", "plan": "text", "city": "text"}
+_EVENT_TABLES = {"order": "_order", "signup": "signup"}
+"""Slug -> table, where events have tables of their own; one is a reserved word."""
 Found = dict[str, Any]
 
 
@@ -87,10 +90,15 @@ class Outcome:
 
 
 class World:
-    """Everything there is, and what must hold of it."""
+    """Everything there is, and what must hold of it. `has_tables`: events have tables of their own, which may be loaded late."""
 
-    def __init__(self, warehouse_url: str, state_url: str | None = None) -> None:
-        make_warehouse(warehouse_url, {"identifies": [], "tracks": []}, types={"identifies": _COLUMNS, "tracks": _COLUMNS})
+    def __init__(self, warehouse_url: str, state_url: str | None = None, *, has_tables: bool = False) -> None:
+        tables = ("identifies", "tracks", *(_EVENT_TABLES.values() if has_tables else ()))
+        types: dict[str, dict[str, str | None]] = {table: {"id": "text", **_TIMES, **_FIELDS} for table in tables}
+        if has_tables:
+            types["tracks"] = {**_TIMES}
+        make_warehouse(warehouse_url, {table: [] for table in tables}, types=types)
+        self.has_tables = has_tables
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.start = self.now - CALENDAR
         self.tick = 0
@@ -134,13 +142,31 @@ class World:
         self.rows[row.key] = row
         event, slug = row.event
         columns: dict[str, object] = {"id": row.message_id, "user_id": row.user_id, "anonymous_id": row.anonymous_id}
-        columns |= {"received_at": self._stored(received_at), "timestamp": self._stored(row.occurred_at), **row.fields}
+        columns |= {"received_at": self._stored(received_at), "timestamp": self._stored(row.occurred_at)}
         if row.stream is Stream.TRACKS:
             columns |= {"event_text": event, "event": slug}
+        if row.stream is Stream.IDENTIFIES or not self.has_tables:
+            columns |= row.fields
+        elif row.loaded and len(row.copies) == 1:
+            self._load(row)
+        self._insert(row.stream, columns)
+
+    def load_late(self, rows: Iterable[Row]) -> None:
+        """Load the properties of rows that are in `tracks` already."""
+        for row in rows:
+            row.loaded = True
+            self._load(row)
+
+    def _load(self, row: Row) -> None:
+        table = _EVENT_TABLES.get(row.event[1] or "")
+        if table is not None:
+            self._insert(table, {"id": row.message_id, "received_at": self._stored(row.copies[0].received_at), **row.fields})
+
+    def _insert(self, table: str, columns: Mapping[str, object]) -> None:
         names = ", ".join(f'"{name}"' for name in columns)
         marks = ", ".join(f":{name}" for name in columns)
         with self._warehouse.begin() as connection:
-            connection.execute(text(f"INSERT INTO {row.stream} ({names}) VALUES ({marks})"), columns)
+            connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), columns)
 
     def _stored(self, moment: datetime | None) -> object:
         if moment is None or self._warehouse.dialect.name != "sqlite":
@@ -472,7 +498,7 @@ class World:
         requests = [arrival for arrival in self.receiver.arrivals if call in arrival.rows]
         outcomes = [arrival.outcome for arrival in requests]
         reason, status = row["reason"], row["status"]
-        assert (reason is not None) == (status in {"rejected", "failed", "in_doubt"}), row
+        assert (reason is not None) == (status in {"rejected", "failed", "waiting", "in_doubt"}), row
         assert (row["settled_at"] is not None) == (status in SETTLED), row
         assert (row["sent_as"] is not None) == (status == "merged" and row["user_id"] is not None), row
         if request in ("accept", "prune") or (old is not None and old["status"] == "sending" and row["run_id"] == old["run_id"]):
@@ -490,6 +516,9 @@ class World:
             assert call.stream is Stream.IDENTIFIES
         elif status == "rejected":
             self._check_rejection(call, row, requests)
+        elif status == "waiting":
+            assert not outcomes
+            assert reason == plain_reason(call, self.options)[0] == Reason.PROPERTIES_NOT_LOADED
         elif status == "in_doubt":
             assert call.stream is Stream.TRACKS
             assert self.options["on_ambiguous_event"] == "hold"
@@ -545,7 +574,8 @@ class World:
         counted = {status: sum(row["status"] == status for row in own) for status in STATUSES}
         assert counted == {status: getattr(summary, status) for status in STATUSES}, (counted, summary)
         assert summary.rows_read == sum(counted.values())
-        assert request.limit is None or summary.rows_read <= request.limit
+        judged = {(row["stream"], self._name_of(row)) for row in own}
+        assert request.limit is None or len(judged - self._still_waiting(before)) <= request.limit
         if around.troubles and {"denied", "later"} & self.receiver.met.keys():
             assert isinstance(result.error, StoppedError)
         if result.error is not None:
@@ -568,7 +598,7 @@ class World:
     def _check_calm(self, result: RunResult, request: RunOptions, own: Sequence[Found], before: Books) -> None:
         """Nothing went wrong: every row that is due is judged, by the rules alone, and settled."""
         assert result.error is None
-        assert {row["status"] for row in own} <= SETTLED, [row for row in own if row["status"] not in SETTLED]
+        assert {row["status"] for row in own} <= SETTLED | {"waiting"}, [row for row in own if row["status"] not in SETTLED]
         judged = {(row["stream"], self._name_of(row)) for row in own}
         if request.only is not None:
             assert judged == self._meant(request.only, before)
@@ -578,14 +608,19 @@ class World:
             if request.limit is None:
                 assert must <= judged, must - judged
             else:
-                assert len(judged) >= min(request.limit, len(must))
+                still = self._still_waiting(before)
+                assert len(judged - still) >= min(request.limit, len(must - still))
         if self._codes_are_unsure:
             return
         verdicts = judge((self.rows[key] for key in judged), self.options, self._codes)
         for key in judged:
             row = self.books.state[key]
-            found = row["reason"] if row["status"] == "rejected" else None
+            found = row["reason"] if row["status"] in {"rejected", "waiting"} else None
             assert found == verdicts[key], f"{key} is {row['status']} {found} and should be {verdicts[key]}"
+
+    def _still_waiting(self, before: Books) -> set[Key]:
+        """Rows that waited before and wait now: no limit counts them."""
+        return {key for key, row in before.state.items() if row["status"] == self.books.state[key]["status"] == "waiting"}
 
     def _meant(self, selection: Selection, before: Books) -> set[Key]:
         """Recorded rows that a verb takes up again."""
@@ -615,11 +650,11 @@ class World:
                 continue
             latest, earliest = self._bounds(row.stream, request)
             old = before.state.get(row.key)
-            again = old is not None and old["status"] in {"failed", "sending"}
+            again = old is not None and old["status"] in {"failed", "waiting", "sending"}
             if old is None or again:
                 must |= (
                     {row.key}
-                    if (again and old is not None and old["status"] == "failed") or (not again and row.is_due(latest, high))
+                    if (again and old is not None and old["status"] != "sending") or (not again and row.is_due(latest, high))
                     else set()
                 )
                 may |= {row.key} if again or row.is_due(earliest, high) else set()
@@ -687,6 +722,7 @@ class World:
     def finish(self, *, resend: bool) -> None:
         """Let everything come right: nothing goes wrong any more, doubts are resolved, all history is read."""
         calm = Circumstances
+        self.load_late([row for row in self.rows.values() if not row.loaded])
         beginning = RunOptions(since=Beginning.BEGINNING)
         self.run(beginning, calm())
         if resend:
