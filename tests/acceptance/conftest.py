@@ -26,7 +26,7 @@ from rehook_sync.sync import Sync
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "s3cret-of-the-tests"
-STATUSES = ("sent", "unchanged", "merged", "rejected", "failed", "in_doubt")
+STATUSES = ("sent", "unchanged", "merged", "rejected", "failed", "waiting", "in_doubt")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,10 @@ class Source:
     url: str
 
     def fill(self, identifies: list[Row] | None = None, tracks: list[Row] | None = None, **more: list[Row]) -> None:
-        """Create the tables, and the sync-state tables beside them."""
+        """Create the tables, and the sync-state tables beside them. Without event tables, events go out with what `tracks` has."""
+        if not more:
+            with (self.program.folder / "rehook_sync.toml").open("a", encoding="utf-8") as settings:
+                settings.write('missing_properties = "send"\n')
         make_warehouse(self.url, {"identifies": identifies or [], "tracks": tracks if tracks is not None else GOOD, **more})
         assert self("init").code == 0
 
@@ -188,7 +191,8 @@ def test_null_cursor_is_not_lost(source: Source) -> None:
 
 def test_value_of_10_mb_hurts_no_other_row(source: Source) -> None:
     rows = [track(name, "ada", "Order Completed", WHEN) for name in ("before", "huge", "z-after")]
-    source.fill(tracks=rows, order_completed=[event("huge", WHEN, note="x" * 10_000_000)])
+    notes = [event("before"), event("huge", WHEN, note="x" * 10_000_000), event("z-after")]
+    source.fill(tracks=rows, order_completed=notes)
     done = source(*RUN, "--json")
     assert (done.code, done.json["sent"], done.json["rejected"]) == (0, 2, 1)
     status, reason, detail = source.outcomes()["huge"]
@@ -199,7 +203,9 @@ def test_value_of_10_mb_hurts_no_other_row(source: Source) -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_are_none(pg_source: Source, value: str) -> None:
-    pg_source.fill(tracks=[*GOOD, track("bad", "ada", "Order Completed", WHEN)], order_completed=[event("bad", WHEN, total=1.5)])
+    pg_source.fill(
+        tracks=[*GOOD, track("bad", "ada", "Order Completed", WHEN)], order_completed=[event("good"), event("bad", WHEN, total=1.5)]
+    )
     run_sql(pg_source.url, f"UPDATE order_completed SET total = '{value}'")
     done = pg_source(*RUN, "--json")
     assert (done.code, done.json["sent"], done.json["rejected"]) == (0, 1, 1)

@@ -38,7 +38,9 @@ class Site:
         self.audit = Audit(self.url, received=self.store)
         key, secret = self.store.credentials
         settings = {"warehouse_url": self.url, "api_url": self.sandbox.url, "api_key": key, "api_secret": secret}
-        write_settings(self.program.folder / "rehook_sync.toml", {**settings, "concurrency": 8, "start_at": "beginning"})
+        write_settings(
+            self.program.folder / "rehook_sync.toml", {**settings, "concurrency": 8, "start_at": "beginning", "missing_properties": "send"}
+        )
 
     def fill(self, tracks: Sequence[Row], identifies: Sequence[Row] = (), types: Mapping[str, str] | None = None) -> None:
         """Make the warehouse and the sync-state tables; types: of columns of `tracks`."""

@@ -36,7 +36,7 @@ import pytest
 import trustme
 from accounting import ago
 from sqlalchemy import make_url, text
-from warehouse import Row, add_rows, identify, make_warehouse, run_sql, track
+from warehouse import Row, add_rows, event, identify, make_warehouse, run_sql, track
 
 from rehook_sync.database.engine import open_database
 from rehook_sync.errors import ConfigurationError, DatabaseError
@@ -499,7 +499,11 @@ def test_sql_in_names_and_values_stays_text(each_site: Site) -> None:
 def test_sql_in_settings_names_tables_or_nothing(each_site: Site) -> None:
     schema = 'shop"; DROP SCHEMA rehook_sync CASCADE; --'
     state_schema = "st\"a'te; --%s :x"
-    add = {"identifies": [identify("i1", "u1", ago(hours=1), plan="gold")], "tracks": [track("t1", "u1", when=ago(hours=1))]}
+    add = {
+        "identifies": [identify("i1", "u1", ago(hours=1), plan="gold")],
+        "tracks": [track("t1", "u1", when=ago(hours=1))],
+        "order_completed": [event("t1")],
+    }
     url = each_site.url
     settings: dict[str, object] = {}
     if is_sqlite(url):
