@@ -206,7 +206,7 @@ def test_numbers_that_are_none(pg_source: Source, value: str) -> None:
     pg_source.fill(
         tracks=[*GOOD, track("bad", "ada", "Order Completed", WHEN)], order_completed=[event("good"), event("bad", WHEN, total=1.5)]
     )
-    run_sql(pg_source.url, f"UPDATE order_completed SET total = '{value}'")
+    run_sql(pg_source.url, f"UPDATE order_completed SET total = '{value}' WHERE id = 'bad'")
     done = pg_source(*RUN, "--json")
     assert (done.code, done.json["sent"], done.json["rejected"]) == (0, 1, 1)
     status, reason, detail = pg_source.outcomes()["bad"]
