@@ -177,6 +177,7 @@ class SourceRow:
             problem: why the row cannot be used (NULL id, text where a time belongs), else None; holds no values.
             unloaded: where the properties of a track were looked for and are not (yet), else None; holds no values.
     Units:  received_at, occurred_at: aware UTC; occurred_at falls back to received_at.
+            recorded_id: the message id under which earlier versions recorded it, if that is another.
     A row with a NULL id gets a message id made from its content, so that it can be recorded.
     """
 
@@ -191,6 +192,7 @@ class SourceRow:
     fields: dict[str, object]
     problem: str | None = None
     unloaded: str | None = None
+    recorded_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,7 +406,7 @@ class ShardStatus(StrEnum):
 class ShardResult:
     """How one shard ended.
 
-    Shape:  rows: stream -> rows judged.  error: what stopped it.
+    Shape:  rows: stream -> rows judged.  error: what stopped it.  left_out: NaN and infinities that were not sent, by column.
     """
 
     run_id: str
@@ -413,6 +415,7 @@ class ShardResult:
     rows: Mapping[Stream, int]
     requests: int
     error: RehookSyncError | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,16 @@ import re
 import reprlib
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 from rehook_sync.errors import UsageError
 
 __all__ = [
     "FIRST_MOMENT",
     "duration_text",
+    "epoch_utc",
+    "iso_duration",
+    "iso_interval",
     "parse_age",
     "parse_moment",
     "read_duration",
@@ -33,10 +37,18 @@ _MINUTES_OR_MONTHS = re.compile(r"(?<![\d.])(\d{1,9}(?:\.\d{1,9})?)M")
 _ISO_DURATION = re.compile(rf"P(?=.){_WEEKS}{_DAYS}(?:T(?=.){_HOURS}{_MINUTES}{_SECONDS})?")
 _REST = {f"--{between}::{after}": rest for between in "T " for after, rest in (("", ".000000"), ("Z", ".000000"), (".", "000000"))}
 """What to fill a time with seconds up with, by what stands between and after its numbers."""
-_WITHOUT_SECONDS = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ](?:([0-9]{2}:[0-9]{2})(\s*[Zz]|[+-][0-9]{2}:[0-9]{2})?)?)?\s*")
+_WITHOUT_SECONDS = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ](?:([0-9]{2}:[0-9]{2})(\s*[Zz]|\s+UTC|[+-][0-9]{2}:[0-9]{2})?)?)?\s*")
 _WITH_SECONDS = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})(\.[0-9]*)?"
-    r"\s*(?:[Zz]|([+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?))?\s*"
+    r"(?:\s*[Zz]|\s+UTC|\s*([+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?))?\s*"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DIGITS = {10: 1_000_000, 13: 1_000, 16: 1}
+"""Digits of a Unix time -> microseconds in its unit. So many digits mean a time between 2001 and 2286; others are no time."""
+_EPOCH_TEXT = re.compile(r"([1-9][0-9]{9}(?:[0-9]{3}){0,2})(\.[0-9]*)?\s*")
+_INTERVAL = re.compile(
+    r"(?:(?P<years>-?\d+) years?)? ?(?:(?P<months>[+-]?\d+) mons?)? ?(?:(?P<days>[+-]?\d+) days?)? ?"
+    r"(?:(?P<sign>[+-]?)(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d(?:\.\d+)?))?"
 )
 
 
@@ -83,6 +95,7 @@ def sortable_utc(text: str) -> str | None:
     """Return the time that a text in a SQLite file says, as UTC text that sorts like time; None where it is no time.
 
     Shape:  2026-11-01T12:00:00.000000+00:00, always 32 characters.  Naive means UTC. What is finer than microseconds is cut off.
+    Digits alone are a Unix time, as in `epoch_utc`.
     Offsets go to 14:59, as in SQLite's own functions. A day that the calendar lacks is no time, nor is one outside the years 1 to 9999.
     """
     # Most times are naive or end in Z: the driver calls this twice for each row, and a regular expression takes longer.
@@ -106,7 +119,7 @@ def _read_other_form(text: str) -> str | None:
         text = f"{shorter[1]}T{shorter[2] or '00:00'}:00{shorter[3] or ''}"
     found = _WITH_SECONDS.fullmatch(text)
     if found is None:
-        return None
+        return _read_epoch_text(text)
     second, fraction, offset = found.groups("")
     try:
         moment = datetime.fromisoformat(second + offset)
@@ -114,6 +127,24 @@ def _read_other_form(text: str) -> str | None:
     except (ValueError, OverflowError):
         return None
     return f"{whole[:19]}{fraction or '.'}000000"[:26] + "+00:00"
+
+
+def epoch_utc(number: float) -> str | None:
+    """Return a Unix time as `sortable_utc` does; None where it is no time.
+
+    Units:  seconds with 10 digits before the point, milliseconds with 13, microseconds with 16.
+    """
+    return _read_epoch_text(repr(number))
+
+
+def _read_epoch_text(text: str) -> str | None:
+    found = _EPOCH_TEXT.fullmatch(text)
+    if found is None:
+        return None
+    whole, fraction = found.groups("")
+    unit = _EPOCH_DIGITS[len(whole)]
+    finer = int(unit * Decimal(f"0{fraction}")) if fraction else 0
+    return (_EPOCH + timedelta(microseconds=int(whole) * unit + finer)).isoformat(timespec="microseconds")
 
 
 def read_duration(text: str) -> timedelta | None:
@@ -145,6 +176,46 @@ def duration_text(value: timedelta) -> str:
     days, hours = divmod(hours, 24)
     parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
     return "".join(f"{number:g}{unit}" for number, unit in parts if number) or "0s"
+
+
+def iso_duration(value: timedelta) -> str:
+    """Return `P1DT2H3M4.5S`. A negative duration has its sign before each number, as PostgreSQL writes it."""
+    microseconds = abs(value) // timedelta.resolution
+    minutes, second = divmod(microseconds, 60_000_000)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    exact = f"{second // 1_000_000}.{second % 1_000_000:06}".rstrip("0").rstrip(".")
+    return _iso_text("-" if value < timedelta() else "", ("0", "0", str(days)), (str(hour), str(minute), exact))
+
+
+def iso_interval(text: str) -> str:
+    """Return the ISO-8601 form of an interval of PostgreSQL, such as `1 mon -2 days +03:00:00`; months stay months. Other texts stay."""
+    found = _INTERVAL.fullmatch(text) if text else None
+    if found is None:
+        return text
+    parts = found.groupdict("0")
+    seconds = parts["seconds"]
+    seconds = seconds.rstrip("0").rstrip(".") if "." in seconds else seconds
+    sign = "-" if parts["sign"] == "-" else ""
+    clock = [
+        f"{sign}{number}" if number != "0" else number for number in (_plain(parts["hours"]), _plain(parts["minutes"]), _plain(seconds))
+    ]
+    return _iso_text("", [_plain(parts[unit]) for unit in ("years", "months", "days")], clock)
+
+
+def _plain(number: str) -> str:
+    """Return a number without a plus and without zeros in front."""
+    sign, digits = ("-", number[1:]) if number[0] == "-" else ("", number.lstrip("+"))
+    digits = digits.lstrip("0")
+    return f"{sign}0{digits}" if digits.startswith(".") else f"{sign}{digits}" if digits else "0"
+
+
+def _iso_text(sign: str, days: Iterable[str], clock: Iterable[str]) -> str:
+    date_part, time_part = (
+        "".join(f"{sign}{number}{unit}" for number, unit in zip(numbers, units, strict=True) if number != "0")
+        for numbers, units in ((days, "YMD"), (clock, "HMS"))
+    )
+    return f"P{date_part}{'T' if time_part else ''}{time_part}" if date_part or time_part else "PT0S"
 
 
 def span(seconds: float | None) -> str:

@@ -1,23 +1,27 @@
 """Source values to text, times, JSON and hashes. Exact; no error shows a value. Pure.
 
-Source: observed text forms of Segment's connector, which are JavaScript's.
+Source: observed text and JSON forms of Segment's connector, which are JavaScript's.
 """
 
 import json
 import math
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from uuid import UUID
 
 import orjson
 
-from rehook_sync.times import to_utc
+from rehook_sync.times import iso_duration, to_utc
 
 __all__ = [
     "LONGEST_KEY_BYTES",
+    "BrokenText",
+    "InfiniteTime",
+    "earlier_hashes",
     "exact_json",
     "is_too_long",
     "payload_hash",
@@ -28,6 +32,7 @@ __all__ = [
     "to_text",
     "trait_hashes",
     "value_hash",
+    "without_infinite",
 ]
 
 LONGEST_KEY_BYTES = 2048
@@ -38,6 +43,19 @@ _ESCAPE = re.compile(r"\\(?:u0000|.)")
 _MAX_DEPTH = 200  # orjson gives up at 254 levels, and the body adds two
 _MAX_DIGITS = 4000  # longer numbers get an exponent, else Decimal("1E+999999") is a million zeros
 _JSON_INTEGERS = range(-(2**63), 2**64)
+_EXACT_INTEGERS = 2**53
+_JS_EXPONENT = 1e21  # from here on, JavaScript writes an exponent
+_MICROSECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d{3}Z")
+
+
+class BrokenText(bytes):
+    """The bytes of a text that is no UTF-8. Bytes of a column for bytes have a JSON form, these have none."""
+
+
+class InfiniteTime(str):
+    """The `infinity` of a time column, which Python's times lack."""
+
+    __slots__ = ()
 
 
 def to_text(value: object) -> str | None:
@@ -61,9 +79,20 @@ def is_too_long(text: str) -> bool:
 def to_json_value(value: object) -> object:
     """Return a source value in a form that orjson writes exactly: times as Segment sends them, members that are None left out.
 
-    Raises: ValueError for bytes, NaN, an infinity, half a surrogate pair, keys that are no text, and more than 200 levels.
+    Raises: ValueError for NaN, an infinity, text that is no Unicode, keys that are no text, and more than 200 levels.
     """
     return _json_value(value, 0)
+
+
+def without_infinite(value: object) -> tuple[object, int]:
+    """Return a value without NaN and infinities, and how many it had: None in the place of each, as in the connector's JSON."""
+    if isinstance(value, dict):
+        members = {key: without_infinite(member) for key, member in value.items()}
+        return {key: member for key, (member, _) in members.items()}, sum(found for _, found in members.values())
+    if isinstance(value, list | tuple):
+        items = [without_infinite(member) for member in value]
+        return [member for member, _ in items], sum(found for _, found in items)
+    return (None, 1) if _is_infinite(value) else (value, 0)
 
 
 def to_json(value: object) -> bytes:
@@ -115,6 +144,15 @@ def trait_hashes(user_id: str, metadata: Mapping[str, object]) -> dict[str, str]
     return hashes
 
 
+def earlier_hashes(user_id: str, key: str, json_value: object) -> set[str]:
+    """Return the hashes that earlier versions, which wrote `20.0` and cut times to milliseconds, may have of this value.
+
+    Shape:  json_value: read back from a body.
+    """
+    forms = [_earlier_form(json_value, zero) for zero in (0.0, -0.0)]
+    return {value_hash(user_id, key, form) for form in forms}
+
+
 def payload_hash(body: bytes) -> str:
     """Return 32 hex characters for one request body."""
     return blake2b(body, digest_size=16).hexdigest()
@@ -164,13 +202,30 @@ def _valid_text(value: str) -> str:
     return value
 
 
+def _earlier_form(value: object, zero: float) -> object:
+    if type(value) is int:
+        return float(value) if value else zero
+    if isinstance(value, str):
+        found = _MICROSECONDS.fullmatch(value)
+        return f"{found[1]}Z" if found else value
+    if isinstance(value, list):
+        return [_earlier_form(member, zero) for member in value]
+    return {key: _earlier_form(member, zero) for key, member in value.items()} if isinstance(value, dict) else value
+
+
 def _json_integer(value: int) -> object:
     value = int(value)
     return value if value in _JSON_INTEGERS else orjson.Fragment(_integer_text(value))
 
 
-def _json_float(value: float) -> float:
-    if not math.isfinite(value):
+def _json_float(value: float) -> object:
+    """Return an integer for a number without a fraction: JSON of JavaScript has no `20.0`."""
+    if value.is_integer():
+        if -_EXACT_INTEGERS <= value <= _EXACT_INTEGERS:
+            return int(value)
+        if abs(value) < _JS_EXPONENT:
+            return _json_integer(int(Decimal(repr(float(value)))))
+    elif not math.isfinite(value):
         raise ValueError(f"{_not_finite(value)} has no JSON form")
     return float(value)
 
@@ -190,10 +245,24 @@ def _json_time(value: time) -> str:
     return value.isoformat()
 
 
+def _json_bytes(value: bytes | bytearray | memoryview) -> str:
+    return b64encode(value).decode()
+
+
+def _no_json_bytes(_value: BrokenText) -> str:
+    raise ValueError("text that is no UTF-8 has no JSON form")
+
+
+def _no_json_time(_value: InfiniteTime) -> str:
+    raise ValueError("an infinite time has no JSON form")
+
+
 def _moment(value: date) -> str:
-    """Return `2026-11-01T12:00:00.000Z`, or `2026-11-01` for a date."""
+    """Return `2026-11-01T12:00:00.000Z`, with microseconds where there are any, or `2026-11-01` for a date."""
     if not isinstance(value, datetime):
         return value.isoformat()
+    if value.microsecond % 1000:
+        return to_utc(value).isoformat("T", "microseconds")[:26] + "Z"
     return to_utc(value).isoformat("T", "milliseconds")[:23] + "Z"
 
 
@@ -211,7 +280,7 @@ def _integer_text(value: int) -> str:
 def _float_text(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError(_not_finite(value))
-    if value.is_integer() and abs(value) < 1e21:
+    if value.is_integer() and abs(value) < _JS_EXPONENT:
         return str(int(value))
     text = float.__repr__(value)
     digits, found, exponent = text.partition("e")
@@ -238,6 +307,12 @@ def _not_finite(value: float | Decimal) -> str:
     return "not a number" if nan else "an infinite number"
 
 
+def _is_infinite(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return not value.is_finite() if isinstance(value, Decimal) else isinstance(value, InfiniteTime)
+
+
 def _kind(value: object) -> str:
     return "bytes" if isinstance(value, bytes | bytearray | memoryview) else f"a value of type {type(value).__name__}"
 
@@ -253,6 +328,8 @@ _TEXT_FORMS: dict[type, Callable[..., str]] = {
     UUID: str,
 }
 _JSON_FORMS: dict[type, Callable[..., object]] = {
+    InfiniteTime: _no_json_time,
+    BrokenText: _no_json_bytes,
     str: lambda value: _valid_text(str(value)),
     bool: bool,
     int: _json_integer,
@@ -261,5 +338,9 @@ _JSON_FORMS: dict[type, Callable[..., object]] = {
     datetime: _moment,
     date: _moment,
     time: _json_time,
+    timedelta: iso_duration,
     UUID: str,
+    bytes: _json_bytes,
+    bytearray: _json_bytes,
+    memoryview: _json_bytes,
 }

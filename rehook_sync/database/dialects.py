@@ -7,10 +7,21 @@ __all__ = ["LONGEST_NAMES", "WITH_ARGUMENT", "WORDS"]
 # Segment's own form is read by SQLite itself: a function in Python keeps the threads that send waiting, a microsecond for each time.
 # The function gets bytes: given text that is no UTF-8, SQLite would end the statement.
 _SQLITE_UTC = (
-    "CASE WHEN TYPEOF({}) <> 'text' THEN NULL"
+    "CASE WHEN TYPEOF({}) IN ('integer', 'real') THEN rehook_sync__utc({})"
+    " WHEN TYPEOF({}) <> 'text' THEN NULL"
     " WHEN {} GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'"
     " THEN SUBSTR({}, 1, 10) || 'T' || SUBSTR({}, 12, 8) || SUBSTR(RTRIM(SUBSTR({}, 20), 'Z') || '000000', 1, 7) || '+00:00'"
     " ELSE rehook_sync__utc(CAST({} AS BLOB)) END"
+)
+# As `to_text` writes numbers: without `.0`, without an exponent. Of a float, an integer keeps its digits only as bigint.
+_POSTGRESQL_KEY = (
+    "CASE WHEN PG_TYPEOF({}) IN (CAST('real' AS regtype), CAST('double precision' AS regtype), CAST('numeric' AS regtype)) THEN"
+    " CASE WHEN CAST({} AS text) IN ('NaN', 'Infinity', '-Infinity') THEN NULL"
+    " WHEN PG_TYPEOF({}) <> CAST('numeric' AS regtype) AND ABS(CAST(CAST({} AS text) AS double precision)) < 9e18"
+    " AND CAST(CAST({} AS text) AS double precision) = TRUNC(CAST(CAST({} AS text) AS double precision))"
+    " THEN CAST(CAST(CAST(CAST({} AS text) AS double precision) AS bigint) AS text)"
+    " ELSE REGEXP_REPLACE(CAST(CAST(CAST({} AS text) AS numeric) AS text), '\\.0+$|(\\.[0-9]*[1-9])0+$', '\\1') END"
+    " ELSE CAST({} AS text) END"
 )
 _SQLITE = {
     "now": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
@@ -24,6 +35,7 @@ _SQLITE = {
     "in_window_or_null": "COALESCE({}, :low) BETWEEN :low AND :last",
     "by_index": "INDEXED BY {}",
     "utc_text": _SQLITE_UTC,
+    "key_text": "CASE TYPEOF({}) WHEN 'real' THEN rehook_sync__text({}) ELSE CAST({} AS TEXT) END",
 }
 _POSTGRESQL = {
     "now": "now()",
@@ -36,6 +48,7 @@ _POSTGRESQL = {
     "in_window": "{} >= :low AND {} < :high",
     "in_window_or_null": "(({} >= :low AND {} < :high) OR {} IS NULL)",
     "by_index": "",
+    "key_text": _POSTGRESQL_KEY,
 }
 _OTHER = {
     "bytes_order": "",
@@ -48,7 +61,7 @@ _OTHER = {
 WORDS: Mapping[str, Mapping[str, str]] = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL, "any": _OTHER}
 """Dialect -> word -> its SQL, with `{}` in the place of the argument."""
 
-WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "utc_text"})
+WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "utc_text", "key_text"})
 """Words written as `{word: argument}`; all others as `{word}`."""
 
 LONGEST_NAMES: Mapping[str, int] = {"postgresql": 63}

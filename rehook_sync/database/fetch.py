@@ -9,12 +9,27 @@ from sqlalchemy import Connection, TextClause
 from sqlalchemy.exc import OperationalError
 
 from rehook_sync.database.engine import Database
-from rehook_sync.values import exact_json
+from rehook_sync.times import iso_interval
+from rehook_sync.values import BrokenText, InfiniteTime, exact_json
 
-__all__ = ["fetch", "keep", "lenient_loader", "opened", "text_or_bytes"]
+__all__ = ["DriverText", "fetch", "keep", "lenient_loader", "opened", "text_loader", "text_or_bytes"]
 
 _FETCH_ROWS = 500
-_POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
+_POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz")
+_RANGES = ("int4", "int8", "num", "date", "ts", "tstz")
+_POSTGRESQL_TEXTS = ("inet", "cidr", *(f"{each}range" for each in _RANGES), *(f"{each}multirange" for each in _RANGES))
+"""Types that psycopg gives as objects of its own, and we as PostgreSQL writes them."""
+_INFINITIES = ("infinity", "-infinity")
+
+
+class DriverText(str):
+    """The text of a value that a driver gives as an object of its own. Its repr is the object's: calls without an id are named by it."""
+
+    load: Callable[[], object]
+
+    def __repr__(self) -> str:
+        """Return the repr of the object."""
+        return repr(self.load())
 
 
 @contextmanager
@@ -65,12 +80,12 @@ def fetch(
             driver.text_factory = str
 
 
-def text_or_bytes(content: bytes) -> str | bytes:
+def text_or_bytes(content: bytes) -> str | BrokenText:
     """Return UTF-8 as text, other bytes unchanged."""
     try:
         return content.decode()
     except UnicodeDecodeError:
-        return content
+        return BrokenText(content)
 
 
 def lenient_loader(strict: Callable[..., Any], failures: tuple[type[Exception], ...]) -> type:
@@ -90,9 +105,34 @@ def lenient_loader(strict: Callable[..., Any], failures: tuple[type[Exception], 
             try:
                 return self._load(content)
             except failures:
-                return text_or_bytes(bytes(content))
+                text = text_or_bytes(bytes(content))
+                return InfiniteTime(text) if text in _INFINITIES else text
 
     return LenientLoader
+
+
+def text_loader(loader: Callable[..., Any], form: Callable[[str], str]) -> type:
+    """Return a psycopg loader that gives the text of a value.
+
+    Shape:  loader: the psycopg loader whose objects name calls without an id.  form: PostgreSQL's text to ours.
+    """
+
+    class TextLoader:
+        format = 0
+
+        def __init__(self, oid: int, context: object = None) -> None:
+            self._load = loader(oid, context).load
+
+        def load(self, content: bytes | memoryview) -> object:
+            content = bytes(content)
+            text = content.decode()
+            if text in _INFINITIES:
+                return InfiniteTime(text)
+            given = DriverText(form(text))
+            given.load = lambda: self._load(content)
+            return given
+
+    return TextLoader
 
 
 def _partitions(connection: Connection, statement: TextClause, values: Mapping[str, object], streamed: bool) -> Iterator[Sequence[Any]]:
@@ -111,3 +151,7 @@ def _add_loaders(connection: Connection) -> None:
         oid = adapters.types[name].oid
         loader = exact_json if name.startswith("json") else adapters.get_loader(oid, 0)
         adapters.register_loader(oid, lenient_loader(loader, failures))
+    for name in (*_POSTGRESQL_TEXTS, "interval"):
+        oid = adapters.types[name].oid
+        former = lenient_loader(adapters.get_loader(oid, 0), failures)
+        adapters.register_loader(oid, text_loader(former, iso_interval if name == "interval" else str))

@@ -1,4 +1,4 @@
-"""Connections to SQLite files: locks, write-ahead log, file mode, and the function that reads text times."""
+"""Connections to SQLite files: locks, write-ahead log, file mode, and the functions that read times and write numbers."""
 
 import sqlite3
 import time
@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import OperationalError
 
-from rehook_sync.times import sortable_utc
+from rehook_sync.times import epoch_utc, sortable_utc
+from rehook_sync.values import to_text
 
 __all__ = ["BUSY_TIMEOUT_S", "ask_often", "create_private", "insist", "is_file", "prepare", "switch_to_wal"]
 
@@ -39,6 +40,7 @@ def prepare(engine: Engine, *, read_only: bool) -> None:
     def connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         connection.create_function("rehook_sync__utc", 1, _read_utc, deterministic=True)
+        connection.create_function("rehook_sync__text", 1, _number_text, deterministic=True)
         connection.execute("PRAGMA synchronous = FULL")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
@@ -108,11 +110,21 @@ def _begin_writing(connection: Connection) -> None:
         connection.exec_driver_sql(_BE_PATIENT)
 
 
-def _read_utc(content: bytes) -> str | None:
-    """Return the time in a text of a SQLite file, as `sortable_utc` does.
+def _number_text(number: float) -> str | None:
+    """Return a number that is an id as text, None for an infinity."""
+    try:
+        return to_text(number)
+    except ValueError:
+        return None
+
+
+def _read_utc(content: bytes | float) -> str | None:
+    """Return the time in a text or number of a SQLite file, as `sortable_utc` does.
 
     Shape:  content: the bytes of the text; for a text that is no UTF-8, SQLite would end the statement.
     """
+    if not isinstance(content, bytes):
+        return epoch_utc(content)
     if 0 not in content:
         return sortable_utc(content.decode("ascii", "replace"))
     # Text of a UTF-16 file, or a NUL, at which SQLite's own functions end a text.

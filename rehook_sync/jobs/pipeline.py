@@ -87,7 +87,7 @@ class Pipeline:
     """The rows of one run, read once.
 
     Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.  waiting: by event.
-            complete: all windows were read to their end.
+            left_out: NaN and infinities that were not sent, by column.  complete: all windows were read to their end.
     """
 
     def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
@@ -103,6 +103,7 @@ class Pipeline:
         self.rows: Counter[Stream] = Counter()
         self.rejected: Counter[Reason] = Counter()
         self.waiting: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
         self.complete = False
 
     def read_chunks(self, windows: Mapping[Stream, Window], streams: Iterable[Stream]) -> Generator[Chunk, None, None]:
@@ -156,6 +157,7 @@ class Pipeline:
 
         Pending rows are checked first: one that becomes durable meanwhile is then found among the recorded ones.
         """
+        rows = self._under_recorded_ids(list(rows))
         first: dict[Key, SourceRow] = {}
         for row in rows:
             key = (row.stream, row.message_id)
@@ -183,11 +185,21 @@ class Pipeline:
             taken.append(row)
         return taken, limit
 
+    def _under_recorded_ids(self, rows: list[SourceRow]) -> list[SourceRow]:
+        """Give calls back the ids under which earlier versions recorded them: under another id they would be sent again."""
+        for stream in Stream:
+            renamed = [row for row in rows if row.stream is stream and row.recorded_id is not None]
+            known = self._state.read_known(stream, [str(row.recorded_id) for row in renamed]) if renamed else {}
+            for row in renamed:
+                if row.recorded_id in known:
+                    row.message_id = row.recorded_id
+        return rows
+
     def _is_due(self, key: Key, status: Status | None) -> bool:
         return status is None if key not in self._previous else status is self._previous[key].status
 
     def _judge(self, rows: Sequence[SourceRow]) -> Chunk:
-        frame = shape(rows, self._config.names)
+        frame = shape(rows, self._config.names, self.left_out)
         judgement = self._judge_claims(frame)
         previous = {key: self._previous.pop(key) for key in [(row.stream, row.message_id) for row in rows] if key in self._previous}
         operations = build_operations(

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from rehook_sync.jobs.context import JobContext
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import Plan, RunOptions, rejection_notes, waiting_notes
+from rehook_sync.jobs.results import Plan, RunOptions, left_out_notes, rejection_notes, waiting_notes
+from rehook_sync.jobs.run import read_newest
 from rehook_sync.models import Claim, Operation, Stream
 from rehook_sync.rules.bodies import is_unchanged
 
@@ -17,6 +18,7 @@ _Result = TypeVar("_Result")
 def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     """Return what a run would do, with at most `samples` request bodies."""
     windows = {} if options.only else context.windows(options)
+    read_newest(context.source, windows)
     ledger = context.ledger("plan")
     pipeline = Pipeline(context.source, context.state, PlannedClaims(ledger.read_codes), context.pipeline_config("plan", options))
     plan = Plan(windows)
@@ -30,7 +32,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.actions["rejected"] = pipeline.rejected.total()
     plan.actions["waiting"] = pipeline.waiting.total()
     plan.rows = pipeline.rows.total()
-    plan.notes.extend(rejection_notes(pipeline.rejected, plan.rows))
+    plan.notes.extend(rejection_notes(pipeline.rejected, plan.rows) + left_out_notes(pipeline.left_out))
     plan.notes.extend(waiting_notes(pipeline.waiting, {}, context.settings.properties_wait))
     return plan
 

@@ -28,6 +28,7 @@ __all__ = [
     "StartedRun",
     "StatusReport",
     "Unjudged",
+    "left_out_notes",
     "read_options",
     "read_since",
     "rejection_notes",
@@ -199,6 +200,7 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 
 _MANY_ANONYMOUS = 0.2
 _EVENTS_SHOWN = 5
+_COLUMNS_NAMED = 5
 
 
 def rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
@@ -232,6 +234,15 @@ def waiting_notes(waiting: Mapping[str, int], unsettled: Mapping[Status, int], w
             "table of tracks has, set REHOOK_SYNC_MISSING_PROPERTIES=send"
         )
     return notes
+
+
+def left_out_notes(left_out: Mapping[str, int]) -> list[str]:
+    """Return notes for the user on values that JSON lacks, one line each. `left_out`: column -> how many."""
+    if not left_out:
+        return []
+    named = ", ".join(f"{column} ({number})" for column, number in Counter(left_out).most_common(_COLUMNS_NAMED))
+    more = f" and {len(left_out) - _COLUMNS_NAMED} more columns" if len(left_out) > _COLUMNS_NAMED else ""
+    return [f"values that are NaN or infinite were left out, as NULL is: {sum(left_out.values())}, in {named}{more}"]
 
 
 def slowness_notes(slowed: int, lowest: int, most: int) -> list[str]:

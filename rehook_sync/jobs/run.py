@@ -13,14 +13,15 @@ from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import Progress, RunOptions, RunResult, rejection_notes, slowness_notes, waiting_notes
+from rehook_sync.jobs.results import Progress, RunOptions, RunResult, left_out_notes, rejection_notes, slowness_notes, waiting_notes
 from rehook_sync.models import Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rules.watermark import Beginning, next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.state import State
+from rehook_sync.warehouse.segment import SegmentSource
 
-__all__ = ["Listener", "RunBounds", "Work", "deliver_work", "leased", "new_run_id", "record_end", "run_status", "run_whole"]
+__all__ = ["Listener", "RunBounds", "Work", "deliver_work", "leased", "new_run_id", "read_newest", "record_end", "run_status", "run_whole"]
 
 Listener = Callable[[Progress], None]
 
@@ -61,7 +62,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
             if None in watermarks.values():
                 loading.start()
             # Read before the rows: a row that arrives in between stays above the new watermark.
-            newest = {stream: context.source.newest(stream, window) for stream, window in windows.items()}
+            newest = read_newest(context.source, windows)
             if not loading.ident and any(moment > (watermarks[stream] or moment) for stream, moment in newest.items() if moment):
                 loading.start()
             work = Work(ledger, pipeline, pipeline.read_chunks(windows, options.streams), windows)
@@ -78,9 +79,19 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         notes = [
             *rejection_notes(pipeline.rejected, pipeline.rows.total()),
             *waiting_notes(state.count_waiting(ledger.run_id), unsettled, context.settings.properties_wait),
+            *left_out_notes(pipeline.left_out),
             *slowness_notes(report.slowed, report.lowest, context.settings.concurrency),
         ]
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
+
+
+def read_newest(source: SegmentSource, windows: Mapping[Stream, Window]) -> dict[Stream, datetime | None]:
+    """Return the newest time in each window, None without one. Raises SourceError for a table that has rows, but no time in any."""
+    newest = {stream: source.newest(stream, window) for stream, window in windows.items()}
+    for stream, moment in newest.items():
+        if moment is None:
+            source.require_times(stream)
+    return newest
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedErr
 from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes, waiting_notes
-from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, record_end, run_status
+from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, read_newest, record_end, run_status
 from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
@@ -103,7 +103,7 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
         with ledger.transaction() as connection:
             recovered = state.recover(connection, ledger.run_id, hold=context.holds)
         windows = context.windows(options)
-        bounds = RunBounds(windows, {stream: source.newest(stream, window) for stream, window in windows.items()})
+        bounds = RunBounds(windows, read_newest(source, windows))
         tiles = [tile for stream, window in windows.items() for tile in source.read_user_tiles(stream, window, context.known_in)]
         due = sum(number for _, number in tiles) + state.count_due_again()
         most = min(most, context.settings.concurrency) if source.can_split_users() else 1
@@ -153,7 +153,7 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
             report.error = error
         status = ShardStatus.DONE if pipeline.complete else ShardStatus.INTERRUPTED
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
-        result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error)
+        result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error, pipeline.left_out)
         with ledger.transaction() as connection:
             records.finish(connection, result)
     finally:

@@ -4,6 +4,7 @@ Source: bodies observed from Segment's connector. Key order: `source_id, metadat
 `event_name, source_id, metadata`; no times, message ids or anonymous ids.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,17 @@ from typing import TYPE_CHECKING
 import orjson
 
 from rehook_sync.models import Call, Claim, Operation, PreviousOutcome, SourceRow, Stream
-from rehook_sync.values import LONGEST_KEY_BYTES, is_too_long, payload_hash, to_json, to_json_value, to_text, trait_hashes
+from rehook_sync.values import (
+    LONGEST_KEY_BYTES,
+    earlier_hashes,
+    is_too_long,
+    payload_hash,
+    to_json,
+    to_json_value,
+    to_text,
+    trait_hashes,
+    without_infinite,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,11 +59,12 @@ class Names:
         return self.trait_names if stream is Stream.IDENTIFIES else self.property_names
 
 
-def shape(rows: Sequence[SourceRow], names: Names) -> "pd.DataFrame":
+def shape(rows: Sequence[SourceRow], names: Names, left_out: Counter[str] | None = None) -> "pd.DataFrame":
     """Return one row per source row, in the given order, with what a request needs.
 
     Shape:  columns: `COLUMNS`, all of dtype object, so that integers, booleans and None keep their types.
-            metadata: key -> JSON-ready value, columns in their order, NULLs and excluded columns left out.
+            metadata: key -> JSON-ready value, columns in their order, NULLs, NaN, infinities and excluded columns left out.
+            left_out: counts NaN and infinities by column, if given.
             referral_code: that metadata as text, None when absent or empty.
             problem: that of the source row, or the first column whose value cannot be sent; holds no value.
             unloaded: as in the source row.
@@ -60,7 +72,8 @@ def shape(rows: Sequence[SourceRow], names: Names) -> "pd.DataFrame":
     """
     import pandas as pd  # noqa: PLC0415 - takes a third of a second; a run with nothing new skips it
 
-    shapers = {stream: _Shaper(stream, names) for stream in Stream}
+    counted: Counter[str] = Counter() if left_out is None else left_out
+    shapers = {stream: _Shaper(stream, names, counted) for stream in Stream}
     shaped = [shapers[row.stream].shape(row) for row in rows]
     columns = {
         "row": list(rows),
@@ -76,7 +89,8 @@ def shape(rows: Sequence[SourceRow], names: Names) -> "pd.DataFrame":
 class _Shaper:
     """Makes the metadata of one stream's rows."""
 
-    def __init__(self, stream: Stream, names: Names) -> None:
+    def __init__(self, stream: Stream, names: Names, left_out: Counter[str]) -> None:
+        self._left_out = left_out
         self._kind = "trait" if stream is Stream.IDENTIFIES else "property"
         self._stream = stream
         self._exclude = names.exclude
@@ -109,18 +123,20 @@ class _Shaper:
         return metadata, code, problem
 
     def _sendable(self, fields: Mapping[str, object]) -> tuple[dict[str, object], str | None]:
-        """Return the fields that have a JSON form, and the problem of the first that has none."""
+        """Return the fields that have a JSON form, without NaN and infinities, and the problem of the first that has none."""
         sendable: dict[str, object] = {}
         problem = None
-        for column, value in fields.items():
+        for column, given in fields.items():
+            value, infinite = without_infinite(given)
+            shown = (column if column.isprintable() else ascii(column)[1:-1])[:100]
             try:
                 to_json_value(self._keys[column])
                 to_json_value(value)
             except ValueError as error:
-                shown = column if column.isprintable() else ascii(column)[1:-1]
-                problem = problem or f"{self._kind} {shown[:100]}: {error}"
+                problem = problem or f"{self._kind} {shown}: {error}"
             else:
                 sendable[column] = value
+                self._left_out.update({shown: infinite} if infinite else {})
         return sendable, problem
 
     def _one_column_per_key(self, fields: Mapping[str, object]) -> dict[str, object]:
@@ -193,7 +209,13 @@ def build_operations(
 
 def is_unchanged(operation: Operation, known: Mapping[str, str] | None) -> bool:
     """Tell whether a customer already has every trait of an Identify request. `known`: the customer's trait hashes, None if unknown."""
-    return known is not None and all(known.get(key) == value for key, value in operation.trait_hashes.items())
+    if known is None:
+        return False
+    changed = [key for key, value in operation.trait_hashes.items() if known.get(key) != value]
+    if not changed or not known.keys() >= set(changed):
+        return not changed
+    metadata = orjson.loads(operation.body)["metadata"]
+    return all(known[key] in earlier_hashes(operation.user_id, key, metadata[key]) for key in changed)
 
 
 _Metadata = Mapping[str, object]

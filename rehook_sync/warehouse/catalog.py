@@ -1,6 +1,7 @@
 """What a warehouse holds: tables, columns and their types, by SELECT and cursor metadata alone."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,9 +14,12 @@ from rehook_sync.warehouse.layout import SYSTEM_COLUMNS, Kind, Table, find_name,
 __all__ = ["Catalog"]
 
 _POSTGRESQL_KINDS = {
-    **dict.fromkeys((25, 1042, 1043), Kind.TEXT),
+    **dict.fromkeys((25, 1043), Kind.TEXT),
+    **dict.fromkeys((1042, 1014), Kind.PADDED),
+    2950: Kind.UUID,
     **dict.fromkeys((1082, 1114, 1184), Kind.TIME),
-    **dict.fromkeys((20, 21, 23, 700, 701, 1700), Kind.NUMBER),
+    **dict.fromkeys((20, 21, 23), Kind.NUMBER),
+    **dict.fromkeys((700, 701, 1700), Kind.DECIMAL),
     **dict.fromkeys((114, 3802), Kind.JSON),
     16: Kind.BOOLEAN,
 }
@@ -30,6 +34,9 @@ _SQLITE_KINDS = {
     "TEXT": Kind.TEXT,
     "INT": Kind.NUMBER,
     "NUMERIC": Kind.NUMBER,
+    "REAL": Kind.DECIMAL,
+    "FLOA": Kind.DECIMAL,
+    "DOUB": Kind.DECIMAL,
 }
 """By a text within the declared type; the first that is found decides."""
 
@@ -69,7 +76,7 @@ class Catalog:
             statement = self._queries["read_declared_types"].text(self._connection.dialect)
             kinds = {str(each): _sqlite_kind(str(declared)) for each, declared in self._connection.execute(statement, {"table": name})}
         elif self._dialect == "postgresql":
-            kinds = {each: _POSTGRESQL_KINDS.get(oid, Kind.OTHER) for each, oid in described.items()}
+            kinds = {each: self._postgresql_kind(oid) for each, oid in described.items()}
         else:
             kinds = {}
         return Table(
@@ -78,6 +85,16 @@ class Catalog:
             columns={keys[each]: each for each in names},
             kinds={keys[each]: kinds.get(each, Kind.OTHER) for each in names},
         )
+
+    def _postgresql_kind(self, oid: int) -> Kind:
+        kind = _POSTGRESQL_KINDS.get(oid, Kind.OTHER)
+        return Kind.ARRAY if kind is Kind.OTHER and oid in self._array_types else kind
+
+    @cached_property
+    def _array_types(self) -> frozenset[int]:
+        """The arrays of PostgreSQL; one query, for a schema that has columns of rare types."""
+        statement = self._queries["list_array_types"].text(self._connection.dialect)
+        return frozenset(int(oid) for (oid,) in self._connection.execute(statement))
 
     def probe_events(self, names: Iterable[str]) -> dict[str, Table]:
         """Return name -> table, for tables that can be read and have an `id`. One that cannot be read gives a warning."""

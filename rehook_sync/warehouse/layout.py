@@ -40,13 +40,21 @@ _SHOWN = 8
 
 
 class Kind(StrEnum):
-    """The type of a column, as far as reading needs it. OTHER is any other type, or an unknown one."""
+    """The type of a column, as far as reading needs it. OTHER is any other type, or an unknown one.
+
+    PADDED: `char(n)`, whose blanks at the end are no content.  ARRAY: of a type that the driver may not know and then gives as text.
+    NUMBER: integers, and what SQLite stores as such.  DECIMAL: a number that may be written with decimals, such as `42.00`.
+    """
 
     TEXT = "text"
+    PADDED = "char"
+    UUID = "uuid"
+    ARRAY = "array"
     TIME = "time"
     BOOLEAN = "boolean"
     JSON = "json"
     NUMBER = "number"
+    DECIMAL = "decimal number"
     UNTYPED = "untyped"
     OTHER = "another type"
 

@@ -1,7 +1,8 @@
 """A driver's tuples to source rows: times, ids, exact values, and a problem instead of an exception. Pure."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -13,14 +14,17 @@ from rehook_sync.values import LONGEST_KEY_BYTES, exact_json, is_too_long, to_te
 __all__ = [
     "NAMELESS",
     "RowPlan",
+    "array_members",
     "build_rows",
     "least_text",
     "read_fields",
     "read_message_id",
     "sortable",
+    "spellings",
     "time_order",
     "to_boolean",
     "to_moment",
+    "trimmed",
     "usable_time",
 ]
 
@@ -28,6 +32,10 @@ NAMELESS = "null-id:"
 """Begins the message id of a call without a usable id; a hash of its content follows."""
 _SHOWN = 100
 
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_ARRAY = re.compile(r"(?:\[[-0-9:\[\]]+=)?\{.*\}", re.DOTALL)
+_ARRAY_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|([{},])|([^{},"]+)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TEXTS = ("user_id", "anonymous_id", "event", "event_text")
 
 
@@ -37,7 +45,9 @@ class RowPlan:
 
     Shape:  0 and 1: the times of arrival and of the call, NULL when unusable.  raw_cursor: time of arrival as stored.
             texts: user_id, anonymous_id, event, event_text.
+            padded: positions of ids and names of type char(n).  folds_user: user ids are UUIDs in the other table, so write them as such.
             fields: names of the columns from `first_field` to the end.  convert: field -> function for the driver's value.
+            naming: the same for the values that name a call without an id: as they were when such names were first made.
             json: the field whose JSON object holds further fields.
     """
 
@@ -50,6 +60,9 @@ class RowPlan:
     first_field: int
     convert: Mapping[str, Callable[[Any], object]]
     json: str | None = None
+    naming: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)
+    padded: tuple[int, ...] = ()
+    folds_user: bool = False
 
 
 def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[SourceRow]:
@@ -122,8 +135,39 @@ def usable_time(value: object) -> datetime | None:
         return None
 
 
+def spellings(text: str) -> set[str]:
+    """Return how a text column may write an id that is a UUID elsewhere."""
+    return {text, text.lower(), text.upper()} if _UUID.fullmatch(text) else {text}
+
+
+def trimmed(value: object) -> object:
+    """Return a text of type char(n), or an array of such, without the blanks that PostgreSQL fills it up with."""
+    if isinstance(value, list):
+        return [trimmed(member) for member in value]
+    return value.rstrip(" ") if isinstance(value, str) else value
+
+
+def array_members(value: object) -> object:
+    """Return the list that PostgreSQL writes as `{a,"b c",NULL}`; any other value stays."""
+    if not isinstance(value, str) or not _ARRAY.fullmatch(value):
+        return value
+    lists: list[list[object]] = [[]]
+    for quoted, mark, plain in _ARRAY_TOKEN.findall(value.partition("=")[2] if value.startswith("[") else value):
+        if mark == "{":
+            lists.append([])
+        elif mark == "}":
+            inner = lists.pop()
+            lists[-1].append(inner)
+        elif not mark:
+            lists[-1].append(_ESCAPED.sub(r"\1", quoted[1:-1]) if quoted else None if plain == "NULL" else plain)
+    return lists[0][0]
+
+
 def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
-    problem = None
+    problem, recorded_id, given = None, None, row
+    if plan.padded:
+        row = [trimmed(value) if at in plan.padded else value for at, value in enumerate(row)]
+        recorded_id = given[plan.id] if row[plan.id] != given[plan.id] else None
     received, occurred = usable_time(row[0]), usable_time(row[1])
     if occurred is None or received is None:
         problem = _time_problem(plan, row, received)
@@ -142,13 +186,15 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
     if type(message_id) is not str or not message_id or message_id.isspace() or is_too_long(message_id):
         message_id, flaw = read_message_id(message_id)
         problem = flaw or problem
-        message_id = message_id or NAMELESS + _content_hash([*row[: plan.first_field], *texts], fields)
+        message_id = message_id or _name(plan, given)
     user_id, anonymous_id, slug, name = texts
+    if plan.folds_user and user_id is not None and _UUID.fullmatch(user_id):
+        user_id = user_id.lower()
     if user_id is not None and is_too_long(user_id):
         problem = problem or f"user_id is longer than {LONGEST_KEY_BYTES} bytes"
         user_id = user_id[:_SHOWN] + "…"
     event = slug if name is None else name
-    return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem)
+    return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem, recorded_id)
 
 
 def _time_problem(plan: RowPlan, row: Sequence[Any], received: datetime | None) -> str:
@@ -171,19 +217,40 @@ def _as_text(values: Sequence[object]) -> tuple[list[str | None], str | None]:
     return texts, flaw
 
 
-def _with_members(column: str, fields: Mapping[str, object]) -> tuple[dict[str, object], str | None]:
-    """Return the members of a JSON column and the other fields, and what is wrong with the column; members take precedence."""
+def _with_members(column: str, fields: Mapping[str, object], *, encoded: int = 2) -> tuple[dict[str, object], str | None]:
+    """Return the members of a JSON column and the other fields, and what is wrong with the column; members take precedence.
+
+    Shape:  encoded: how often the object may be encoded as text: loaders encode once more what is text already.
+    JSON's null and an empty text are no members.
+    """
     others = {name: value for name, value in fields.items() if name != column}
-    value = fields[column]
     try:
-        if isinstance(value, str | bytes | bytearray | memoryview):
-            value = exact_json(value)
+        found = _decoded(fields[column], encoded)
     except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
+        found = None
+    if not isinstance(found, dict):
         return others, f"{column} is not a JSON object"
-    members = {name: member for name, member in value.items() if member is not None}
+    members = {name: member for name, member in found.items() if member is not None}
     return {**members, **{name: other for name, other in others.items() if name not in members}}, None
+
+
+def _decoded(value: object, encoded: int) -> object:
+    if isinstance(value, memoryview):
+        value = bytes(value)
+    for _ in range(encoded):
+        if not isinstance(value, str | bytes | bytearray):
+            break
+        value = exact_json(value) if value.strip() else None
+    return {} if value is None else value
+
+
+def _name(plan: RowPlan, row: Sequence[Any]) -> str:
+    """Return the message id of a call without one. What the same row was called before, it is called for ever."""
+    fields = read_fields(plan.fields, row[plan.first_field :], plan.naming)
+    if plan.json is not None and plan.json in fields:
+        fields, _ = _with_members(plan.json, fields, encoded=1)
+    texts, _ = _as_text([None if at is None else row[at] for at in plan.texts])
+    return NAMELESS + _content_hash([*row[: plan.first_field], *texts], fields)
 
 
 def _content_hash(parts: Iterable[object], fields: Mapping[str, object]) -> str:

@@ -3,11 +3,11 @@
 Nothing is written to the warehouse; in SQLite, the calls of a window go through a temporary table.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
@@ -36,9 +36,9 @@ from rehook_sync.warehouse.rows import (
     build_rows,
     read_fields,
     read_message_id,
+    spellings,
     time_order,
-    to_boolean,
-    to_moment,
+    trimmed,
     usable_time,
 )
 from rehook_sync.warehouse.statements import CallStatements, known_values
@@ -47,7 +47,8 @@ __all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Tabl
 
 _IDS_PER_STATEMENT = 500
 _TILES = 128
-_CONVERT: dict[Kind, Callable[[Any], object]] = {Kind.BOOLEAN: to_boolean, Kind.TIME: to_moment}
+_ONE_TEXT = {Kind.PADDED: Kind.TEXT, Kind.DECIMAL: Kind.NUMBER}
+"""Kinds whose ids have one text form with those of another kind."""
 _T = TypeVar("_T")
 
 
@@ -105,17 +106,30 @@ class SegmentSource:
             value = connection.execute(statement, self._sql.bounds(window)).scalar()
         return usable_time(value)
 
+    def require_times(self, stream: Stream) -> None:
+        """Raise SourceError when a table has rows, but none with a usable time of arrival."""
+        statement = self._sql.calls(stream, None, "find_time")
+        with opened(self._database) as connection:
+            has_time, has_rows = connection.execute(statement).one()
+        if has_rows and not has_time:
+            layout = self.discover()
+            name, column = layout.table(stream).name, layout.cursor
+            raise SourceError(
+                f"no row of table {name!r} has a time in column {column!r} that can be read; set CURSOR_COLUMN to another column, "
+                f"or convert it in a view and name that in {stream.value.upper()}_TABLE"
+            )
+
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
         """Return the users of a window in tiles of about as many calls: the first user id and the calls of each."""
-        statement = self._sql.calls(stream, known, "read_user_tiles", window=window, user=self._sql.user_column("calls", stream))
+        statement = self._sql.calls(stream, known, "read_user_tiles", window=window, user=self._sql.user_column("calls"))
         with opened(self._database) as connection:
             values = self._sql.bounds(window) | known_values(stream, known) | {"tiles": _TILES}
             return [(row[0], int(row[1])) for row in connection.execute(statement, values).all()]
 
     def can_split_users(self) -> bool:
-        """Tell whether user ids are of the same Kind in both tables, so that a range of ids holds the same users in both."""
-        layout = self.discover()
-        return len({layout.table(stream).kinds["user_id"] for stream in Stream}) == 1
+        """Tell whether user ids have one text form in both tables, so that a range of ids holds the same users in both."""
+        kinds = {self.discover().table(stream).kinds["user_id"] for stream in Stream}
+        return len({_ONE_TEXT.get(kind, kind) for kind in kinds}) == 1
 
     def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
         """Return how many calls `read_window` yields, each id once."""
@@ -145,7 +159,9 @@ class SegmentSource:
         key = self._sql.key("calls", self.discover().table(stream))
         by_id = self._sql.calls(stream, None, "read_calls_by_id", columns=columns, key=key)
         nameless = self._sql.calls(stream, None, "read_nameless_calls", columns=columns)
-        wanted = set(ids)
+        padded = self.discover().table(stream).kinds["id"] is Kind.PADDED
+        asked = {str(trimmed(each)) if padded else each: each for each in ids}
+        wanted = set(asked)
         found: dict[str, SourceRow] = {}
         with opened(self._database) as connection:
             for page in _cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
@@ -154,7 +170,10 @@ class SegmentSource:
             if any(each.startswith(NAMELESS) for each in wanted):
                 for row in build_rows(plan, fetch(connection, nameless, {}, streamed=True)):
                     found.setdefault(row.message_id, row)
-        return sorted((row for row in found.values() if row.message_id in wanted), key=time_order)
+        rows = [row for row in found.values() if row.message_id in wanted]
+        for row in rows:
+            row.message_id = asked[row.message_id]
+        return sorted(rows, key=time_order)
 
     def read_due(self, stream: Stream, window: Window, known: Identifier | None) -> Iterator[tuple[object, datetime | None, str | None]]:
         """Yield each id of a window once: id, oldest time of arrival, event.
@@ -185,11 +204,13 @@ class SegmentSource:
     def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
         """Return at most `rows` newest calls of a user, in `time_order`. Without an index on user ids it scans the table."""
         plan, columns = self._plan(stream)
-        user = self._sql.named("calls", [self.discover().table(stream).columns["user_id"]])
-        statement = self._sql.calls(stream, None, "read_calls_of_user", columns=columns, user=user)
+        statement = self._sql.calls(stream, None, "read_calls_of_user", columns=columns, user=self._sql.user_column("calls"))
+        found: dict[str, SourceRow] = {}
         with opened(self._database) as connection:
-            found = build_rows(plan, fetch(connection, statement, {"user_id": user_id, "rows": rows}))
-            return sorted({row.message_id: row for row in found}.values(), key=time_order)
+            for each in sorted(spellings(user_id)) if plan.folds_user else [user_id]:
+                values = {"user_id": each, "rows": rows}
+                found.update((row.message_id, row) for row in build_rows(plan, fetch(connection, statement, values)))
+        return sorted(found.values(), key=time_order)[-rows:]
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
         """Add the properties of each track from its event table, in place; a call that is not there gets `unloaded`."""
@@ -282,9 +303,10 @@ class SegmentSource:
         """Return message id -> properties. Look near the calls' own times first, which bounds the scan, then anywhere for the rest."""
         layout = self.discover()
         names = layout.event_columns(table)
-        convert = self._converters(table, names)
+        convert = self._sql.converters(table, names)
         missing = {row.message_id for row in rows if not row.message_id.startswith(NAMELESS)}
         found: dict[str, dict[str, object]] = {}
+        one_is_uuid = Kind.UUID in {table.kinds["id"], layout.tracks.kinds["id"]}
         identifiers: dict[str, Identifier] = {
             "table": table.path,
             "id": table.columns["id"],
@@ -295,9 +317,11 @@ class SegmentSource:
         for bounds in (self._sql.near(table, rows), {}):
             if bounds is None or not missing:
                 continue
-            statement = self._sql.text(["read_properties", "near_in_time"] if bounds else ["read_properties"], identifiers)
-            for row in fetch(connection, statement, {"ids": self._sql.ids(sorted(missing)), **bounds}):
-                message_id, _ = read_message_id(row[0])
+            statement = self._sql.text(self._sql.properties(table, near=bool(bounds)), identifiers)
+            asked = {spelling: each for each in missing for spelling in (spellings(each) if one_is_uuid else (each,))}
+            for row in fetch(connection, statement, {"ids": self._sql.ids(sorted(asked)), **bounds}):
+                text, _ = read_message_id(trimmed(row[0]) if table.kinds["id"] is Kind.PADDED else row[0])
+                message_id = asked.get(text or "")
                 if message_id is not None:
                     found[message_id] = read_fields(names, row[1:], convert) | found.get(message_id, {})
             missing -= found.keys()
@@ -305,33 +329,7 @@ class SegmentSource:
 
     def _plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
         """Return the positions of a call's columns, and the columns to select."""
-        layout = self.discover()
-        table = layout.table(stream)
-        system = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
-        if stream is Stream.IDENTIFIES:
-            system = [each for each in system if not each.startswith("event")]
-        raw_cursor = [layout.cursor] if self._database.dialect == "sqlite" else []
-        json_column = layout.json.get(stream)
-        fields = layout.fields(stream) + ((json_column,) if json_column else ())
-        place = {name: at + 2 for at, name in enumerate(system)}
-        plan = RowPlan(
-            stream=stream,
-            cursor=layout.cursor,
-            id=place["id"],
-            texts=(place["user_id"], place.get("anonymous_id"), place.get("event"), place.get("event_text")),
-            raw_cursor=len(system) + 2 if raw_cursor else None,
-            fields=fields,
-            first_field=len(system) + len(raw_cursor) + 2,
-            convert=self._converters(table, layout.fields(stream)),
-            json=json_column,
-        )
-        return plan, self._sql.named("calls", (table.columns[name] for name in (*system, *raw_cursor, *fields)))
-
-    def _converters(self, table: Table, names: Sequence[str]) -> dict[str, Callable[[Any], object]]:
-        """Return column -> function for SQLite, which has no booleans and times; other drivers give exact values."""
-        if self._database.dialect != "sqlite":
-            return {}
-        return {name: _CONVERT[table.kinds[name]] for name in names if table.kinds[name] in _CONVERT}
+        return self._sql.row_plan(stream)
 
 
 def _cut(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

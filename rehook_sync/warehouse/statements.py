@@ -4,9 +4,10 @@ A name from the settings or the data gets into SQL only if a table or column has
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import TextClause
 
@@ -15,12 +16,19 @@ from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.models import Shard, SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
-from rehook_sync.warehouse.rows import least_text, sortable
+from rehook_sync.warehouse.rows import RowPlan, array_members, least_text, sortable, to_boolean, to_moment, trimmed
 
 __all__ = ["CallStatements", "known_values"]
 
 _MARGIN = timedelta(days=1)
 _TICK = timedelta.resolution
+_CONVERT: Mapping[str, Mapping[Kind, Callable[[Any], object]]] = {
+    "sqlite": {Kind.BOOLEAN: to_boolean, Kind.TIME: to_moment},
+    "postgresql": {Kind.PADDED: trimmed, Kind.ARRAY: array_members},
+}
+"""Dialect -> what the driver gives in another form than the column's type says, and what makes it right."""
+_WITH_DECIMALS = frozenset({Kind.DECIMAL, Kind.UNTYPED})
+_FOR_NUMBERS = {"timed": "timed_numbers", "read_properties": "read_properties_numbers"}
 
 
 class CallStatements:
@@ -57,17 +65,31 @@ class CallStatements:
             "cursor": cursor,
             "times": self.named("t", (*(table.columns[name] for name in layout.times[stream]), cursor, cursor)),
             "id": table.columns["id"],
+            "user_id": table.columns["user_id"],
             "known": known or "",
         }
         if shard is not None:
-            common["user"] = self.user_column("due", stream)
+            common["user"] = self.user_column("due")
         last = (what,) if isinstance(what, str) else what
-        fragments = ["timed", without if known else "all_calls", "some_users" if shard else "all_users", *last]
+        fragments = [
+            self._by_kind("timed", table, "id", "user_id"),
+            without if known else "all_calls",
+            "some_users" if shard else "all_users",
+            *last,
+        ]
         if self._dialect == "sqlite":
             fragments.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
             if what == "read_calls":
                 fragments.insert(0, "keep_calls")
         return self.text(fragments, common | identifiers)
+
+    def properties(self, table: Table, *, near: bool) -> list[str]:
+        """Return the fragments that read an event table by ids, `near`: within bounds of time."""
+        return [self._by_kind("read_properties", table, "id"), *(["near_in_time"] if near else [])]
+
+    def _by_kind(self, fragment: str, table: Table, *keys: str) -> str:
+        """Return the version of a fragment for ids that may be written with decimals, if there are such."""
+        return _FOR_NUMBERS[fragment] if _WITH_DECIMALS.intersection(table.kinds[key] for key in keys) else fragment
 
     def due(self, stream: Stream, window: Window, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
         """Return a statement over the ids of a window, each once; `what` names its last fragment."""
@@ -90,9 +112,9 @@ class CallStatements:
         )
         return whole.text(self._database.engine.dialect, **{name: identifiers[name] for name in whole.identifiers})
 
-    def user_column(self, alias: str, stream: Stream) -> Identifier:
-        """Return the user id column of a stream's table."""
-        return self.named(alias, [self._layout.table(stream).columns["user_id"]])
+    def user_column(self, alias: str) -> Identifier:
+        """Return the user ids of a stream as text."""
+        return self.named(alias, ["rehook_sync__user"])
 
     def key(self, alias: str, table: Table) -> Identifier:
         """Return the column to look ids up in: the id column if it compares with text, so that an index helps, else the id as text."""
@@ -107,6 +129,40 @@ class CallStatements:
     def ids(self, ids: Sequence[str]) -> object:
         """Return message ids as the value of a list in the dialect."""
         return json.dumps(ids) if self._dialect == "sqlite" else list(ids)
+
+    def row_plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
+        """Return the positions of a call's columns, and the columns to select."""
+        layout = self._layout
+        table = layout.table(stream)
+        system = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
+        if stream is Stream.IDENTIFIES:
+            system = [each for each in system if not each.startswith("event")]
+        raw_cursor = [layout.cursor] if self._dialect == "sqlite" else []
+        json_column = layout.json.get(stream)
+        fields = layout.fields(stream) + ((json_column,) if json_column else ())
+        place = {name: at + 2 for at, name in enumerate(system)}
+        other = layout.tracks if stream is Stream.IDENTIFIES else layout.identifies
+        convert = self.converters(table, layout.fields(stream))
+        plan = RowPlan(
+            stream=stream,
+            cursor=layout.cursor,
+            id=place["id"],
+            texts=(place["user_id"], place.get("anonymous_id"), place.get("event"), place.get("event_text")),
+            raw_cursor=len(system) + 2 if raw_cursor else None,
+            fields=fields,
+            first_field=len(system) + len(raw_cursor) + 2,
+            convert=convert,
+            naming=convert if self._dialect == "sqlite" else {},
+            json=json_column,
+            padded=tuple(at for name, at in place.items() if table.kinds[name] is Kind.PADDED),
+            folds_user=other.kinds["user_id"] is Kind.UUID and table.kinds["user_id"] is not Kind.UUID,
+        )
+        return plan, self.named("calls", (table.columns[name] for name in (*system, *raw_cursor, *fields)))
+
+    def converters(self, table: Table, names: Sequence[str]) -> dict[str, Callable[[Any], object]]:
+        """Return column -> function for the values that the driver does not give exactly."""
+        convert = _CONVERT.get(self._dialect, {})
+        return {name: convert[table.kinds[name]] for name in names if table.kinds[name] in convert}
 
     def bounds(self, window: Window) -> dict[str, object]:
         """Return the bounds of a window as values that the cursor is compared with."""

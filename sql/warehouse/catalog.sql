@@ -50,6 +50,11 @@ SELECT * FROM :"table" WHERE 1 = 0;
 -- dialect: sqlite
 SELECT p.name, p.type FROM pragma_table_info(:table) AS p;
 
+-- name: list_array_types
+-- does: lists the types that are arrays
+-- dialect: postgresql
+SELECT CAST(t.oid AS bigint) FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A';
+
 -- name: sample_slugs
 -- does: lists the event slugs of some calls
 -- identifiers: slug, table

@@ -18,31 +18,59 @@ WITH looked_at AS (
 )
 
 -- name: timed
--- does: adds to each call its id as text and its two times as UTC text that sorts like time, NULL if no time
+-- does: adds to each call its id and user as text, and its two times as UTC text that sorts like time, NULL if no time
 -- dialect: sqlite
--- identifiers: cursor, times, id
+-- identifiers: cursor, times, id, user_id
 -- words: utc_text
 , timed AS (
     SELECT r.*, {utc_text: r.rehook_sync__c} AS rehook_sync__received_at, {utc_text: r.rehook_sync__o} AS rehook_sync__occurred_at
     FROM (
-        SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, CAST(t.:"id" AS TEXT) COLLATE BINARY AS rehook_sync__id
+        SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, CAST(t.:"id" AS TEXT) COLLATE BINARY AS rehook_sync__id,
+            CAST(t.:"user_id" AS TEXT) AS rehook_sync__user
+        FROM looked_at AS t
+    ) AS r
+)
+
+-- name: timed_numbers
+-- does: does the same where ids or users may be numbers with decimals
+-- dialect: sqlite
+-- identifiers: cursor, times, id, user_id
+-- words: utc_text, key_text
+, timed AS (
+    SELECT r.*, {utc_text: r.rehook_sync__c} AS rehook_sync__received_at, {utc_text: r.rehook_sync__o} AS rehook_sync__occurred_at
+    FROM (
+        SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, {key_text: t.:"id"} COLLATE BINARY AS rehook_sync__id,
+            {key_text: t.:"user_id"} AS rehook_sync__user
         FROM looked_at AS t
     ) AS r
 )
 
 -- name: timed
--- does: adds to each call its two times, and its id as text
+-- does: adds to each call its two times, and its id and user as text
 -- dialect: postgresql
--- identifiers: table, cursor, times, id
+-- identifiers: table, cursor, times, id, user_id
 WITH timed AS (
-    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, CAST(t.:"id" AS text) AS rehook_sync__id
+    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, CAST(t.:"id" AS text) AS rehook_sync__id,
+        CAST(t.:"user_id" AS text) AS rehook_sync__user
+    FROM :"table" AS t
+)
+
+-- name: timed_numbers
+-- does: does the same where ids or users are numbers with decimals
+-- dialect: postgresql
+-- identifiers: table, cursor, times, id, user_id
+-- words: key_text
+WITH timed AS (
+    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, {key_text: t.:"id"} AS rehook_sync__id,
+        {key_text: t.:"user_id"} AS rehook_sync__user
     FROM :"table" AS t
 )
 
 -- name: timed
--- does: adds to each call its two times and its id
--- identifiers: table, cursor, times, id
+-- does: adds to each call its two times, its id and its user
+-- identifiers: table, cursor, times, id, user_id
 WITH timed AS (
-    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, t.:"id" AS rehook_sync__id
+    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, t.:"id" AS rehook_sync__id,
+        t.:"user_id" AS rehook_sync__user
     FROM :"table" AS t
 )

@@ -19,6 +19,10 @@ ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at), rehook_sy
 -- dialect: sqlite
 SELECT * FROM temp.rehook_sync__calls ORDER BY rowid;
 
+-- name: find_time
+-- does: tells whether there is a call with a usable time of arrival, and whether there is a call at all
+SELECT EXISTS (SELECT 1 FROM calls WHERE rehook_sync__received_at IS NOT NULL), EXISTS (SELECT 1 FROM calls);
+
 -- name: read_newest
 -- does: gives the newest time of arrival in a window
 -- words: in_window

@@ -1,9 +1,10 @@
 """Bodies exactly as Segment's connector sends them, and merging that nobody at Rehook can tell from sending each call."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -18,7 +19,7 @@ from warehouse import NOON
 from rehook_sync.models import AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream
 from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, is_unchanged, shape
 from rehook_sync.rules.validation import CodeBook, Policy, judge
-from rehook_sync.values import payload_hash, value_hash
+from rehook_sync.values import BrokenText, InfiniteTime, payload_hash, value_hash
 
 RESERVED = Names({"first_name": "firstName", "last_name": "lastName", "created_at": "createdAt"}, {}, frozenset())
 SECRET = "s3cret-value"
@@ -69,7 +70,7 @@ def test_the_track_of_the_page_has_exactly_its_body() -> None:
         (an_identify(referral_code=" "), '{"source_id":"userId12345","metadata":{"referral_code":" "}}'),
         (an_identify(referral_code=" x "), '{"source_id":"userId12345","metadata":{"referral_code":" x "},"referral_code":" x "}'),
         (an_identify(referral_code=7), '{"source_id":"userId12345","metadata":{"referral_code":7},"referral_code":"7"}'),
-        (an_identify(referral_code=7.0), '{"source_id":"userId12345","metadata":{"referral_code":7.0},"referral_code":"7"}'),
+        (an_identify(referral_code=7.0), '{"source_id":"userId12345","metadata":{"referral_code":7},"referral_code":"7"}'),
         (an_identify(referral_code=True), '{"source_id":"userId12345","metadata":{"referral_code":true},"referral_code":"true"}'),
         (
             an_identify(referral_code=2**70),
@@ -142,7 +143,8 @@ def test_a_renamed_column_can_be_the_referral_code() -> None:
         ({"fname": "later entry", "first_name": "named"}, {"firstName": "later entry"}),
         ({"first_name": "named", "x": 1, "fname": "later entry"}, {"firstName": "later entry", "x": 1}),
         ({"first_name": None, "firstName": "plain"}, {"firstName": "plain"}),
-        ({"fname": b"x", "firstName": "plain"}, {"firstName": "plain"}),
+        ({"fname": BrokenText(b"x"), "firstName": "plain"}, {"firstName": "plain"}),
+        ({"fname": float("nan"), "firstName": "plain"}, {"firstName": "plain"}),
     ],
 )
 def test_the_column_named_in_the_settings_wins_a_key(fields: dict[str, object], expected: dict[str, object]) -> None:
@@ -153,14 +155,13 @@ def test_the_column_named_in_the_settings_wins_a_key(fields: dict[str, object], 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (an_identify(email="a", employees=float("nan")), "trait employees: not a number has no JSON form"),
-        (a_track(total=float("inf")), "property total: an infinite number has no JSON form"),
-        (an_identify(photo=SECRET.encode()), "trait photo: bytes has no JSON form"),
+        (an_identify(photo=BrokenText(SECRET.encode())), "trait photo: text that is no UTF-8 has no JSON form"),
+        (a_track(total=float("inf"), things={SECRET}), "property things: a value of type set has no JSON form"),
         (an_identify(note=f"{SECRET}\ud800"), "trait note: text with half a surrogate pair has no JSON form"),
         (an_identify(referral_code=[SECRET]), "referral_code: a value of type list has no text form"),
         (replace(an_identify(), fields={"bad\ud800": 1}), "trait bad\\ud800: text with half a surrogate pair has no JSON form"),
-        (replace(an_identify(), fields={"line\n": b""}), "trait line\\n: bytes has no JSON form"),
-        (replace(an_identify(photo=b"x"), problem="NULL id"), "NULL id"),
+        (replace(an_identify(), fields={"line\n": BrokenText()}), "trait line\\n: text that is no UTF-8 has no JSON form"),
+        (replace(an_identify(photo=BrokenText(b"x")), problem="NULL id"), "NULL id"),
     ],
 )
 def test_a_problem_names_column_and_kind_but_not_the_value(row: SourceRow, message: str) -> None:
@@ -168,8 +169,51 @@ def test_a_problem_names_column_and_kind_but_not_the_value(row: SourceRow, messa
     assert SECRET not in message
 
 
+def test_what_is_not_finite_is_left_out_like_null_and_counted() -> None:
+    left_out: Counter[str] = Counter()
+    nan = float("nan")
+    rows = [
+        an_identify(email="a", employees=nan, until=InfiniteTime("infinity")),
+        identify("m2", "ann", employees=Decimal("Infinity"), scores=[1.0, nan], nested={"a": nan, "b": 2.0}),
+        track("m3", "ann", total=float("-inf")),
+    ]
+    frame = shape(rows, RESERVED, left_out)
+    assert frame["metadata"].tolist() == [{"email": "a"}, {"scores": [1, None], "nested": {"b": 2}}, {}]
+    assert frame["problem"].tolist() == [None, None, None]
+    assert left_out == {"employees": 2, "until": 1, "scores": 1, "nested": 1, "total": 1}
+
+
+def test_a_code_that_is_not_finite_is_none() -> None:
+    assert body(an_identify(referral_code=float("nan"))) == '{"source_id":"userId12345","metadata":{}}'
+
+
+def test_what_the_state_holds_of_earlier_versions_is_not_sent_again() -> None:
+    """The hashes are those that version 0.1.0 wrote."""
+    fields: dict[str, object] = {
+        "seats": 20.0,
+        "zero": -0.0,
+        "seen": datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC),
+        "plan": "pro",
+        "half": 0.5,
+    }
+    known = {
+        "seats": "f4177a2796c7dcb4",
+        "zero": "7c77a08de500c483",
+        "seen": "531f2ed67c459700",
+        "plan": "c8909adeaa0d8b8b",
+        "half": "9dc20b0f158046e0",
+    }
+    [operation] = operations([replace(an_identify(), fields=fields)])
+    assert is_unchanged(operation, known)
+    for name, other in {"seats": 21.0, "zero": 1.0, "seen": NOON, "plan": "free", "half": 1.0}.items():
+        [operation] = operations([replace(an_identify(), fields={**fields, name: other})])
+        assert not is_unchanged(operation, known)
+    [operation] = operations([replace(an_identify(), fields={**fields, "more": 1})])
+    assert not is_unchanged(operation, known)
+
+
 def test_what_can_be_sent_of_a_broken_row_is_still_judged() -> None:
-    frame = shape([an_identify(photo=b"x", referral_code="X", first_name="Bob")], RESERVED)
+    frame = shape([an_identify(photo=BrokenText(b"x"), referral_code="X", first_name="Bob")], RESERVED)
     assert frame["metadata"][0] == {"referral_code": "X", "firstName": "Bob"}
     assert frame["referral_code"][0] == "X"
 

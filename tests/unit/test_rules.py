@@ -14,6 +14,7 @@ from warehouse import NOON
 from rehook_sync.models import AnonymousCalls, Claim, Reason, SourceRow, Stream
 from rehook_sync.rules.bodies import Names, shape
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
+from rehook_sync.values import BrokenText
 
 DROP = Policy(AnonymousCalls.DROP, frozenset({"signup"}))
 ALLOW = Policy(AnonymousCalls.ALLOW_WITH_USER_ID, frozenset({"signup"}))
@@ -118,10 +119,10 @@ def test_a_code_freed_in_an_earlier_frame_is_still_waited_for() -> None:
 
 def test_a_call_that_is_rejected_claims_nothing() -> None:
     broken = replace(coded("m1", "ann", "X"), problem="NULL id")
-    unreadable = identify("m2", "bob", referral_code="X", photo=b"x")
+    unreadable = identify("m2", "bob", referral_code="X", photo=BrokenText(b"x"))
     judgement = judged([broken, unreadable, coded("m3", "cid", "X")])
     assert reasons(judgement) == {"m1": Reason.INVALID_ROW, "m2": Reason.INVALID_ROW}
-    assert details(judgement) == {"m1": "NULL id", "m2": "trait photo: bytes has no JSON form"}
+    assert details(judgement) == {"m1": "NULL id", "m2": "trait photo: text that is no UTF-8 has no JSON form"}
     assert judgement.claims == {"m3": Claim("X", "cid", None)}
 
 

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rehook_sync.times import to_time
-from rehook_sync.values import payload_hash, to_json, to_json_value, to_text, trait_hashes, value_hash
+from rehook_sync.values import (
+    BrokenText,
+    InfiniteTime,
+    earlier_hashes,
+    payload_hash,
+    to_json,
+    to_json_value,
+    to_text,
+    trait_hashes,
+    value_hash,
+    without_infinite,
+)
 
 IDENTITY = UUID("6f1c7a52-2f5e-4c26-9f62-0d2a4c4f2f11")
 SECRET = "s3cret-value"
@@ -165,7 +176,28 @@ def test_what_is_no_time_is_refused(value: object) -> None:
         (Colour.RED, '"red"'),
         (Level.HIGH, "3"),
         (datetime(2026, 11, 1, 12, tzinfo=UTC), '"2026-11-01T12:00:00.000Z"'),
-        (datetime(2026, 11, 1, 12, 0, 0, 999999), '"2026-11-01T12:00:00.999Z"'),  # noqa: DTZ001
+        (datetime(2026, 11, 1, 12, 0, 0, 999999), '"2026-11-01T12:00:00.999999Z"'),  # noqa: DTZ001
+        (datetime(2026, 11, 1, 12, 0, 0, 999000, tzinfo=UTC), '"2026-11-01T12:00:00.999Z"'),
+        (datetime(2026, 11, 1, 12, 0, 0, 1, tzinfo=timezone(timedelta(hours=2))), '"2026-11-01T10:00:00.000001Z"'),
+        (20.0, "20"),
+        (-0.0, "0"),
+        (-20.0, "-20"),
+        (1e16, "10000000000000000"),
+        (1.5e20, "150000000000000000000"),
+        (1.2345678901234568e20, "123456789012345680000"),
+        (1e21, "1e+21"),
+        (1.5e-7, "1.5e-7"),
+        (0.00001, "0.00001"),
+        (5e-324, "5e-324"),
+        (Decimal("20.0"), "20"),
+        (Decimal("-0.0"), "0"),
+        (b"ab\xff", '"YWL/"'),
+        (memoryview(b""), '""'),
+        (bytearray(b"a"), '"YQ=="'),
+        (timedelta(days=1, hours=2, seconds=3.5), '"P1DT2H3.5S"'),
+        (timedelta(minutes=-90), '"PT-1H-30M"'),
+        (timedelta(), '"PT0S"'),
+        ([20.0, -0.0, {"a": 1.0}], '[20,0,{"a":1}]'),
         (datetime(2026, 11, 1, 12, tzinfo=timezone(timedelta(hours=2))), '"2026-11-01T10:00:00.000Z"'),
         (datetime(33, 1, 2, tzinfo=UTC), '"0033-01-02T00:00:00.000Z"'),
         (date(2026, 11, 1), '"2026-11-01"'),
@@ -187,8 +219,9 @@ def test_json_is_exact(value: object, text: str) -> None:
         (Decimal("NaN"), "not a number has no JSON form"),
         (Decimal("sNaN"), "not a number has no JSON form"),
         (Decimal("-Infinity"), "an infinite number has no JSON form"),
-        (b"x", "bytes has no JSON form"),
-        (memoryview(b"x"), "bytes has no JSON form"),
+        (BrokenText(b"x"), "text that is no UTF-8 has no JSON form"),
+        ([BrokenText(b"x")], "text that is no UTF-8 has no JSON form"),
+        (InfiniteTime("infinity"), "an infinite time has no JSON form"),
         ("\ud800", "text with half a surrogate pair has no JSON form"),
         ({"\udfff": 1}, "text with half a surrogate pair has no JSON form"),
         ({1: 2}, "an object with a key that is no text has no JSON form"),
@@ -254,8 +287,50 @@ def test_json_reads_back_as_it_was(value: object) -> None:
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_a_time_reads_back_to_the_millisecond(value: datetime) -> None:
-    assert to_time(json.loads(json_of(value))) == value.replace(microsecond=value.microsecond // 1000 * 1000)
+def test_a_time_reads_back_to_the_microsecond(value: datetime) -> None:
+    assert to_time(json.loads(json_of(value))) == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False).map(lambda value: value if abs(value) < 1e21 else 0.0))
+def test_a_float_without_a_fraction_is_written_as_an_integer(value: float) -> None:
+    assert json_of(float(round(value))).lstrip("-").isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (5, (5, 0)),
+        (float("nan"), (None, 1)),
+        (Decimal("sNaN"), (None, 1)),
+        (Decimal("-Infinity"), (None, 1)),
+        (InfiniteTime("-infinity"), (None, 1)),
+        ([1.5, float("inf"), None], ([1.5, None, None], 1)),
+        ({"a": {"b": float("nan")}, "c": (float("nan"),)}, ({"a": {"b": None}, "c": [None]}, 2)),
+    ],
+)
+def test_what_is_not_finite_is_none_and_counted(value: object, expected: tuple[object, int]) -> None:
+    assert without_infinite(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "old_hash"),
+    [
+        (20.0, "be9b147a86f13217"),
+        (-0.0, "c5d66593bd70a277"),
+        (0.0, "80f2f2967d02dddb"),
+        (1e20, "051dff217e0adc5d"),
+        (datetime(2026, 11, 1, 12, 0, 0, 999999, tzinfo=UTC), "d5137058a6f3b197"),
+        ([1.0, 2.5], "b156d45638edbf21"),
+        (1.5, "bd2904b00aca18f8"),
+        (20, "4b5ffc50512dc00a"),
+        ("2026-11-01", "f718f0a735a7eeed"),
+    ],
+)
+def test_hashes_of_earlier_versions_are_known(value: object, old_hash: str) -> None:
+    """The hashes are those that version 0.1.0 wrote for user `u`, key `k`."""
+    sent = json.loads(json_of(value))
+    assert old_hash in {value_hash("u", "k", to_json_value(value)), *earlier_hashes("u", "k", sent)}
+    assert old_hash not in earlier_hashes("u", "k", "20.5")
 
 
 def test_hashes_differ_by_user_key_and_value_and_hold_no_value() -> None:
