@@ -45,6 +45,7 @@ _MAX_DIGITS = 4000  # longer numbers get an exponent, else Decimal("1E+999999") 
 _JSON_INTEGERS = range(-(2**63), 2**64)
 _EXACT_INTEGERS = 2**53
 _JS_EXPONENT = 1e21  # from here on, JavaScript writes an exponent
+_JS_DECIMALS = 1e-5  # below, orjson writes an exponent where JavaScript may not
 _MICROSECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d{3}Z")
 
 
@@ -219,7 +220,7 @@ def _json_integer(value: int) -> object:
 
 
 def _json_float(value: float) -> object:
-    """Return an integer for a number without a fraction: JSON of JavaScript has no `20.0`."""
+    """Return a number that orjson writes as JavaScript does: an integer for `20.0`, text for the smallest."""
     if value.is_integer():
         if -_EXACT_INTEGERS <= value <= _EXACT_INTEGERS:
             return int(value)
@@ -227,6 +228,8 @@ def _json_float(value: float) -> object:
             return _json_integer(int(Decimal(repr(float(value)))))
     elif not math.isfinite(value):
         raise ValueError(f"{_not_finite(value)} has no JSON form")
+    elif -_JS_DECIMALS < value < _JS_DECIMALS:
+        return orjson.Fragment(_float_text(value))
     return float(value)
 
 
@@ -238,7 +241,7 @@ def _json_decimal(value: Decimal) -> object:
     if value == value.to_integral_value():
         return _json_integer(int(value))
     as_float = float(value)
-    return as_float if Decimal(repr(as_float)) == value else orjson.Fragment(format(value, "f"))
+    return _json_float(as_float) if Decimal(repr(as_float)) == value else orjson.Fragment(format(value, "f"))
 
 
 def _json_time(value: time) -> str:

@@ -194,7 +194,9 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
         problem = problem or f"user_id is longer than {LONGEST_KEY_BYTES} bytes"
         user_id = user_id[:_SHOWN] + "…"
     event = slug if name is None else name
-    return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem, recorded_id)
+    return SourceRow(
+        plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem, recorded_id=recorded_id
+    )
 
 
 def _time_problem(plan: RowPlan, row: Sequence[Any], received: datetime | None) -> str:

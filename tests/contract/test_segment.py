@@ -137,6 +137,15 @@ def test_times_are_aware_utc(database_url: str, open_source: OpenSource) -> None
     assert row.received_at.utcoffset() == timedelta(0)
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCHS: tuple[Callable[[datetime], str], ...] = (
+    lambda moment: str((moment - EPOCH) // timedelta(seconds=1)),
+    lambda moment: f"{(moment - EPOCH) // timedelta(seconds=1)}.{moment:%f}",
+    lambda moment: str((moment - EPOCH) // timedelta(milliseconds=1)),
+    lambda moment: str((moment - EPOCH) // timedelta(microseconds=1)),
+)
+
+
 def test_sqlite_text_is_compared_and_ordered_as_time(sqlite_url: str, open_source: OpenSource) -> None:
     chance = random.Random(7)
     shapes: tuple[Callable[[datetime], str], ...] = (
@@ -150,13 +159,19 @@ def test_sqlite_text_is_compared_and_ordered_as_time(sqlite_url: str, open_sourc
         lambda moment: moment.astimezone(timezone(timedelta(hours=-3))).strftime("%Y-%m-%d %H:%M:%S.%f-03"),
         lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%S.%f999Z"),
         lambda moment: moment.strftime("%Y-%m-%d"),
+        *EPOCHS,
+        lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S.%f +0000"),
     )
     texts = [chance.choice(shapes)(NOON + timedelta(microseconds=chance.randint(-3 * 10**11, 3 * 10**11))) for _ in range(600)]
     make_warehouse(sqlite_url, {"identifies": [identify(f"m{n}", "u", text) for n, text in enumerate(texts)], "tracks": []})
     source = open_source(sqlite_url)
 
     def moment(text: str) -> datetime:
-        parsed = datetime.fromisoformat(text)
+        if text.replace(".", "").isdecimal():
+            whole, _, fraction = text.partition(".")
+            return EPOCH + timedelta(microseconds=int(f"{whole}{fraction}".ljust(16, "0")))
+        parsed = datetime.fromisoformat(text.removesuffix(" UTC").replace(" +0000", "+00:00"))
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
 
     for _ in range(20):
@@ -167,6 +182,24 @@ def test_sqlite_text_is_compared_and_ordered_as_time(sqlite_url: str, open_sourc
         assert all(row.problem is None for row in found)
         assert source.newest(Stream.IDENTIFIES, Window(low, high)) == (expected[-1][0] if expected else None)
         assert source.count(Stream.IDENTIFIES, Window(low, high), None) == len(expected)
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "INTEGER", "REAL", "TEXT", ""])
+def test_a_unix_time_is_a_time_in_any_column_of_sqlite(sqlite_url: str, open_source: OpenSource, kind: str) -> None:
+    seconds = int(NOON.timestamp())
+    stored = [seconds, seconds + 1.5, (seconds + 2) * 1000, (seconds + 3) * 1000 + 250, (seconds + 4) * 1_000_000 + 5]
+    rows = [identify(f"m{n}", "u", value) for n, value in enumerate(stored)]
+    times = {"received_at": kind, "timestamp": kind}
+    make_warehouse(sqlite_url, {"identifies": [*rows, identify("odd", "u", 5)], "tracks": []}, types={"identifies": times})
+    source = open_source(sqlite_url)
+    found = {row.message_id: (row.received_at, row.occurred_at, row.problem) for row in source.read_window(Stream.IDENTIFIES, ALL, None)}
+    assert found.pop("odd") == (None, None, "received_at is not a time")
+    expected = [at(0), at(1.5), at(2), at(3.25), at(4.000005)]
+    assert found == {f"m{n}": (moment, moment, None) for n, moment in enumerate(expected)}
+    window = Window(at(1.5), at(4))
+    assert ids(source.read_window(Stream.IDENTIFIES, window, None)) == ["odd", "m1", "m2", "m3"]
+    assert source.newest(Stream.IDENTIFIES, window) == at(3.25)
+    assert source.count(Stream.IDENTIFIES, window, None) == 4
 
 
 def test_sqlite_text_that_is_no_time_is_given_in_every_window_until_known(sqlite_url: str, open_source: OpenSource) -> None:

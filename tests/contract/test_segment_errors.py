@@ -131,7 +131,14 @@ def test_a_cursor_written_in_two_ways_is_an_error(database_url: str, open_source
 
 
 def test_text_where_the_cursor_belongs_is_named_with_its_type(postgres_url: str, open_source: OpenSource) -> None:
-    for kind, said in (("text", "text"), ("varchar(30)", "text"), ("bigint", "number"), ("jsonb", "json"), ("uuid", "another type")):
+    for kind, said in (
+        ("text", "text"),
+        ("varchar(30)", "text"),
+        ("bigint", "number"),
+        ("jsonb", "json"),
+        ("uuid", "uuid"),
+        ("inet", "another type"),
+    ):
         run_sql(postgres_url, "DROP TABLE IF EXISTS identifies", "DROP TABLE IF EXISTS tracks")
         make_warehouse(postgres_url, {"identifies": [identify("m", "u")], "tracks": []}, types={"tracks": {"received_at": kind}})
         message = refusal(open_source(postgres_url))

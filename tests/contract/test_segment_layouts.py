@@ -540,6 +540,26 @@ def test_json_that_is_no_object_is_a_problem(database_url: str, open_source: Ope
     assert [(row.problem, row.fields) for row in found.values()] == [("properties is not a JSON object", {})] * len(contents)
 
 
+@pytest.mark.parametrize(
+    ("kind", "content", "fields"),
+    [
+        *((kind, content, {}) for kind in ("text", "json", "jsonb") for content in ("null", "{}", '""', '" "', '"null"', '"{}"')),
+        *(("text", content, {}) for content in ("", " ", "\n")),
+        *((kind, json.dumps('{"a": 20.0, "b": null}'), {"a": Decimal("20.0")}) for kind in ("text", "json", "jsonb")),
+    ],
+)
+def test_json_that_says_nothing_or_is_encoded_twice_is_read(
+    database_url: str, open_source: OpenSource, kind: str, content: str, fields: dict[str, object]
+) -> None:
+    calls = {"identifies": [identify("m", "u", traits=content)], "tracks": [track("t", "u", properties=content, channel="web")]}
+    make_warehouse(database_url, calls, types={"identifies": {"traits": kind}, "tracks": {"properties": kind}})
+    source = open_source(database_url)
+    (call,) = source.read_window(Stream.TRACKS, ALL, None)
+    assert (call.problem, call.fields) == (None, {"channel": "web", **fields})
+    (person,) = source.read_window(Stream.IDENTIFIES, ALL, None)
+    assert (person.problem, person.fields) == (None, fields)
+
+
 def test_further_columns_are_properties_where_the_json_has_none_of_that_name(database_url: str, open_source: OpenSource) -> None:
     call = track("t", "u", properties={"total": 5, "a": None}, total=1, channel="web", a="b")
     make_warehouse(database_url, {"identifies": [], "tracks": [call]})

@@ -83,7 +83,12 @@ def test_values_arrive_exactly(one_database: Bench) -> None:
         "bool": (True, "true"),
         "text": ('a"b\\c\n\u2028é漢🎉', None),
         "moment": (datetime(2026, 2, 28, 23, 59, 59, 987654, tzinfo=UTC), '"2026-02-28T23:59:59.987654Z"'),
+        "exact": (datetime(2026, 2, 28, 23, 59, 59, 987000, tzinfo=UTC), '"2026-02-28T23:59:59.987Z"'),
         "whole": (20.0, "20"),
+        "nothing": (-0.0, "0"),
+        "large": (1e20, "100000000000000000000"),
+        "larger": (1.5e21, "1.5e+21"),
+        "small": (1.5e-7, "1.5e-7"),
         "empty": ("", '""'),
         "json_text": ('["a", {"b": 1}]', None),
         "half": (0.1, "0.1"),
@@ -99,6 +104,49 @@ def test_values_arrive_exactly(one_database: Bench) -> None:
     assert one_database.bodies("ada") == [f'{{"source_id":"ada","metadata":{{{expected}}}}}']
     assert one_database.bodies("bob") == ['{"source_id":"bob","metadata":{}}']
     assert one_database.bodies("eve") == ['{"source_id":"eve","metadata":{"big":0,"bool":false}}']
+
+
+EARLIER = {
+    "seats": "6ad34fd74b589713",
+    "zero": "cb048b632a2df322",
+    "seen": "23d54a87b078f5fb",
+    "plan": "c8dafd2394cf080e",
+}
+
+
+def test_properties_arrive_as_the_connector_sends_them(one_database: Bench) -> None:
+    properties: dict[str, Any] = {
+        "price": 20.0,
+        "discount": -0.0,
+        "total": 19.99,
+        "ordered": datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC),
+    }
+    one_database.fill(
+        [identify("m1", "ada", ago(hours=2), event="signup", event_text="Signup", type="b2b", score=5.0)],
+        [track("t1", "ada", "Order Completed", ago(hours=1))],
+        order_completed=[event("t1", ago(hours=1), **properties)],
+    )
+    one_database.run(ALL)
+    assert one_database.bodies() == [
+        '{"source_id":"ada","metadata":{"event":"signup","event_text":"Signup","type":"b2b","score":5}}',
+        '{"event_name":"Order Completed","source_id":"ada",'
+        '"metadata":{"price":20,"discount":0,"total":19.99,"ordered":"2026-11-01T12:00:00.123456Z"}}',
+    ]
+
+
+def test_customers_whom_an_earlier_version_told_the_same_are_not_sent_again(one_database: Bench) -> None:
+    """The hashes are those that version 0.1.0 wrote."""
+    traits = {"seats": 20.0, "zero": -0.0, "seen": datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC), "plan": "pro"}
+    one_database.fill([identify("m1", "ada", ago(hours=3), **traits)])
+    one_database.run(ALL)
+    told = json.dumps(EARLIER).replace("{", "{{").replace("}", "}}")
+    one_database.change_state(f"UPDATE {{sync_customers}} SET trait_hashes = '{told}'")
+    add_rows(one_database.warehouse_url, "identifies", [identify("m2", "ada", ago(hours=2), **traits)])
+    assert one_database.plan().actions["unchanged"] == 1
+    result = one_database.run()
+    assert (result.summary.unchanged, result.summary.requests, len(one_database.bodies())) == (1, 1, 1)
+    add_rows(one_database.warehouse_url, "identifies", [identify("m3", "ada", ago(hours=1), **{**traits, "seats": 21.0})])
+    assert one_database.run().summary.sent == 1
 
 
 def test_decimals_arrive_with_every_digit(request: pytest.FixtureRequest) -> None:
