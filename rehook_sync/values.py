@@ -43,9 +43,10 @@ _ESCAPE = re.compile(r"\\(?:u0000|.)")
 _MAX_DEPTH = 200  # orjson gives up at 254 levels, and the body adds two
 _MAX_DIGITS = 4000  # longer numbers get an exponent, else Decimal("1E+999999") is a million zeros
 _JSON_INTEGERS = range(-(2**63), 2**64)
-_EXACT_INTEGERS = 2**53
+_EXACT_INTEGERS = 2.0**53
 _JS_EXPONENT = 1e21  # from here on, JavaScript writes an exponent
-_JS_DECIMALS = 1e-5  # below, orjson writes an exponent where JavaScript may not
+_LEAST_EXPONENT = -5  # of numbers that orjson writes without an exponent, as JavaScript does; it does so for a few more
+_JS_DECIMALS = 10.0**_LEAST_EXPONENT
 _MICROSECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d{3}Z")
 
 
@@ -221,31 +222,29 @@ def _json_integer(value: int) -> object:
 
 def _json_float(value: float) -> object:
     """Return a number that orjson writes as JavaScript does: an integer for `20.0`, text for the smallest."""
-    if value.is_integer():
-        if -_EXACT_INTEGERS <= value <= _EXACT_INTEGERS:
+    if -_EXACT_INTEGERS <= value <= _EXACT_INTEGERS:
+        if value.is_integer():
             return int(value)
-        if abs(value) < _JS_EXPONENT:
-            return _json_integer(int(Decimal(repr(float(value)))))
-    elif not math.isfinite(value):
-        raise ValueError(f"{_not_finite(value)} has no JSON form")
-    elif -_JS_DECIMALS < value < _JS_DECIMALS:
+        if value >= _JS_DECIMALS or value <= -_JS_DECIMALS:
+            return float(value)
         return orjson.Fragment(_float_text(value))
-    return float(value)
+    if not math.isfinite(value):
+        raise ValueError(f"{_not_finite(value)} has no JSON form")
+    return float(value) if abs(value) >= _JS_EXPONENT else _json_integer(int(Decimal(repr(float(value)))))
 
 
 def _json_decimal(value: Decimal) -> object:
     if not value.is_finite():
         raise ValueError(f"{_not_finite(value)} has no JSON form")
-    if abs(value.adjusted()) > _MAX_DIGITS:
+    exponent = value.adjusted()
+    if abs(exponent) > _MAX_DIGITS:
         return orjson.Fragment(str(value))
     if value == value.to_integral_value():
         return _json_integer(int(value))
     as_float = float(value)
-    return _json_float(as_float) if Decimal(repr(as_float)) == value else orjson.Fragment(format(value, "f"))
-
-
-def _json_time(value: time) -> str:
-    return value.isoformat()
+    if Decimal(repr(as_float)) != value:
+        return orjson.Fragment(format(value, "f"))
+    return as_float if exponent >= _LEAST_EXPONENT else _json_float(as_float)
 
 
 def _json_bytes(value: bytes | bytearray | memoryview) -> str:
@@ -340,7 +339,7 @@ _JSON_FORMS: dict[type, Callable[..., object]] = {
     Decimal: _json_decimal,
     datetime: _moment,
     date: _moment,
-    time: _json_time,
+    time: time.isoformat,
     timedelta: iso_duration,
     UUID: str,
     bytes: _json_bytes,

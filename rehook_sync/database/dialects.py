@@ -7,11 +7,11 @@ __all__ = ["LONGEST_NAMES", "WITH_ARGUMENT", "WORDS"]
 # Segment's own form is read by SQLite itself: a function in Python keeps the threads that send waiting, a microsecond for each time.
 # The function gets bytes: given text that is no UTF-8, SQLite would end the statement.
 _SQLITE_UTC = (
-    "CASE WHEN TYPEOF({}) IN ('integer', 'real') THEN rehook_sync__utc({})"
-    " WHEN TYPEOF({}) <> 'text' THEN NULL"
-    " WHEN {} GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'"
+    "CASE TYPEOF({}) WHEN 'text' THEN"
+    " CASE WHEN {} GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'"
     " THEN SUBSTR({}, 1, 10) || 'T' || SUBSTR({}, 12, 8) || SUBSTR(RTRIM(SUBSTR({}, 20), 'Z') || '000000', 1, 7) || '+00:00'"
     " ELSE rehook_sync__utc(CAST({} AS BLOB)) END"
+    " WHEN 'integer' THEN rehook_sync__utc({}) WHEN 'real' THEN rehook_sync__utc({}) END"
 )
 # As `to_text` writes numbers: without `.0`, without an exponent. Of a float, an integer keeps its digits only as bigint.
 _POSTGRESQL_KEY = (

@@ -67,8 +67,9 @@ class RowPlan:
 
 def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[SourceRow]:
     """Yield one source row for each tuple."""
+    build = _build_respelled if plan.padded or plan.folds_user else _build_row
     for row in found:
-        yield _build_row(plan, row)
+        yield build(plan, row)
 
 
 def time_order(row: SourceRow) -> tuple[datetime, str]:
@@ -164,10 +165,7 @@ def array_members(value: object) -> object:
 
 
 def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
-    problem, recorded_id, given = None, None, row
-    if plan.padded:
-        row = [trimmed(value) if at in plan.padded else value for at, value in enumerate(row)]
-        recorded_id = given[plan.id] if row[plan.id] != given[plan.id] else None
+    problem = None
     received, occurred = usable_time(row[0]), usable_time(row[1])
     if occurred is None or received is None:
         problem = _time_problem(plan, row, received)
@@ -186,17 +184,25 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
     if type(message_id) is not str or not message_id or message_id.isspace() or is_too_long(message_id):
         message_id, flaw = read_message_id(message_id)
         problem = flaw or problem
-        message_id = message_id or _name(plan, given)
+        message_id = message_id or _name(plan, row)
     user_id, anonymous_id, slug, name = texts
-    if plan.folds_user and user_id is not None and _UUID.fullmatch(user_id):
-        user_id = user_id.lower()
     if user_id is not None and is_too_long(user_id):
         problem = problem or f"user_id is longer than {LONGEST_KEY_BYTES} bytes"
         user_id = user_id[:_SHOWN] + "…"
     event = slug if name is None else name
-    return SourceRow(
-        plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem, recorded_id=recorded_id
-    )
+    return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem)
+
+
+def _build_respelled(plan: RowPlan, given: Sequence[Any]) -> SourceRow:
+    """Build the row of a call whose ids are written otherwise than elsewhere."""
+    row = _build_row(plan, [trimmed(value) if at in plan.padded else value for at, value in enumerate(given)])
+    if read_message_id(given[plan.id])[0] is None:
+        row.message_id = _name(plan, given)
+    elif plan.id in plan.padded and given[plan.id] != row.message_id:
+        row.recorded_id = given[plan.id]
+    if plan.folds_user and row.user_id is not None and _UUID.fullmatch(row.user_id):
+        row.user_id = row.user_id.lower()
+    return row
 
 
 def _time_problem(plan: RowPlan, row: Sequence[Any], received: datetime | None) -> str:

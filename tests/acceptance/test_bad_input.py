@@ -215,6 +215,16 @@ def test_numbers_that_are_none(pg_source: Source, value: str) -> None:
     pg_source.check()
 
 
+def test_numbers_that_are_none_are_noted_once_by_all_workers(pg_source: Source) -> None:
+    people = [identify(f"m{number}", f"user{number}", WHEN, score=1.5, plan="pro") for number in range(8)]
+    pg_source.fill(identifies=people, tracks=[])
+    run_sql(pg_source.url, "UPDATE identifies SET score = 'NaN'")
+    done = pg_source(*RUN, "--workers", "2", "--json")
+    assert (done.code, done.json["sent"]) == (0, 8)
+    assert done.json["notes"] == ["values that are NaN or infinite were left out, as NULL is: 8, in score (8)"]
+    pg_source.check()
+
+
 def test_bytes_are_base64(source: Source) -> None:
     source.fill(identifies=[identify("one", "ada", WHEN, picture=b"\xff\xd8\xff"), identify("good", "bob", WHEN, plan="pro")], tracks=[])
     assert source(*RUN, "--json").json["sent"] == 2
