@@ -10,7 +10,7 @@ from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, selec
 from sqlalchemy.schema import CreateSchema
 
 from rehook_sync.database.engine import open_database
-from rehook_sync.demo.shop_rows import Draft, Period, Person, Row
+from rehook_sync.demo.shop_rows import UNUSABLE_CODE, Draft, Period, Person, Row
 from rehook_sync.demo.shop_tables import build_tables
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Reason
@@ -63,7 +63,7 @@ def build_shop(url: str, *, seed: int = 7, users: int = 300, now: datetime, sche
         taken = sorted(set(inspect(connection).get_table_names(schema=schema)) & {each.name for each in metadata.sorted_tables})
         if taken:
             raise UsageError(f"there is a table '{taken[0]}' already; build the sample shop in an empty database or schema")
-        draft = Draft(random.Random(seed), loaded_at, connection.dialect.name)  # noqa: S311 - sample data
+        draft = Draft(random.Random(seed), loaded_at)  # noqa: S311 - sample data
         _draft_two_weeks(draft, users, Period(loaded_at - timedelta(days=_DAYS), loaded_at - timedelta(seconds=5)))
         if schema is not None:
             connection.execute(CreateSchema(schema, if_not_exists=True))
@@ -89,7 +89,7 @@ def add_second_batch(url: str, now: datetime, *, seed: int = 8, schema: str | No
             raise UsageError("the second batch must be later than the newest row of the first")
         people = _read_people(connection, before)
         rng = random.Random(seed)  # noqa: S311 - sample data
-        draft = Draft(rng, loaded_at, connection.dialect.name, loads_from=loaded_at, newest=newest)
+        draft = Draft(rng, loaded_at, loads_from=loaded_at, newest=newest)
         _draft_since(draft, people, Period(newest, loaded_at))
         _draft_reloads(draft, connection, before)
         after = build_tables(schema, second_batch=True)
@@ -182,7 +182,7 @@ def _draft_reloads(draft: Draft, connection: Connection, metadata: MetaData) -> 
 
 
 def _read_people(connection: Connection, metadata: MetaData) -> list[Person]:
-    """Return the customers as last identified. Calls with another customer's code or a broken value do not count."""
+    """Return the customers as last identified. Calls with another customer's code or an unusable one do not count."""
     table = _named(metadata, "identifies")
     usable = (table.c.user_id.is_not(None), table.c.anonymous_id.is_(None), func.length(table.c.user_id) <= _MAX_ID_LENGTH)
     people: dict[str, Person] = {}
@@ -190,8 +190,8 @@ def _read_people(connection: Connection, metadata: MetaData) -> list[Person]:
     traits = [name for name in Person.__slots__ if name not in ("user_id", "created_at")]
     for row in connection.execute(select(table).where(*usable).order_by(table.c.timestamp, table.c.id)):
         columns = row._mapping
-        broken = isinstance(columns["company"], bytes) or columns["lifetime_value"] != columns["lifetime_value"]
-        if broken or owners.setdefault(columns["referral_code"], columns["user_id"]) != columns["user_id"]:
+        code = columns["referral_code"]
+        if code == UNUSABLE_CODE or owners.setdefault(code, columns["user_id"]) != columns["user_id"]:
             continue
         values = {name: columns[name] for name in traits}
         people[columns["user_id"]] = Person(user_id=columns["user_id"], created_at=_aware(columns["created_at"]), **values)

@@ -1,7 +1,6 @@
 """Makes the rows of the sample warehouse, and counts what must become of them. Pure."""
 
 import json
-import math
 import random
 import unicodedata
 from collections import Counter
@@ -28,12 +27,16 @@ from rehook_sync.demo.shop_tables import DRIFT_COLUMN, EVENT_NAMES, NEW_EVENT
 from rehook_sync.models import Reason
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["Draft", "Period", "Person", "Row"]
+__all__ = ["UNUSABLE_CODE", "Draft", "Period", "Person", "Row"]
 
 Row = dict[str, Any]
 _HOURS = (1, 1, 1, 1, 1, 2, 3, 5, 7, 8, 8, 8, 9, 8, 7, 7, 7, 8, 9, 10, 10, 8, 5, 2)
 _WEEKDAYS = (9, 9, 8, 8, 10, 6, 5)
 _CURRENCY = "EUR"
+
+
+UNUSABLE_CODE = "FRIENDS" * 400
+"""Too long to be a referral code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,6 @@ class Draft:
 
     rng: random.Random
     loaded_at: datetime
-    dialect: str
     loads_from: datetime = FIRST_MOMENT
     newest: datetime = FIRST_MOMENT
     tables: dict[str, list[Row]] = field(default_factory=lambda: {"identifies": [], "tracks": []})
@@ -197,8 +199,7 @@ class Draft:
             browser = self._browser(self._uuid())
             self.identify(person.user_id, person.traits(), self.moment(late), Reason.ANONYMOUS_ID_PRESENT, **browser)
         self.identify(None, people[12].traits(), self.moment(late), Reason.MISSING_USER_ID)
-        broken = {"company": b"\xff\xfeInitech"} if self.dialect == "sqlite" else {"lifetime_value": math.nan}
-        self.identify(people[13].user_id, {**people[13].traits(), **broken}, self.moment(late), Reason.INVALID_ROW)
+        self.identify(people[13].user_id, {**people[13].traits(), "referral_code": UNUSABLE_CODE}, self.moment(late), Reason.INVALID_ROW)
         self.track(people[14].user_id, "product_viewed", {}, self.moment(late), Reason.INVALID_ROW, id=None)
         imported = {**people[15].traits(), "email": "import@example.com", "referral_code": None}
         self.identify("legacy-crm-" + "0" * 260 + str(rng.randrange(1000)), imported, self.moment(late), Reason.REFUSED_BY_REHOOK)

@@ -1,6 +1,5 @@
 """The sample shop: the same every time, honest about what it holds, and a bit of everything that goes wrong."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,7 +77,7 @@ def judge_identify(row: dict[str, Any], owners: dict[str, str]) -> Reason | None
         return Reason.ANONYMOUS_ID_PRESENT
     if row["referral_code"] and owners.get(row["referral_code"], row["user_id"]) != row["user_id"]:
         return Reason.REFERRAL_CODE_TAKEN
-    if isinstance(row["company"], bytes) or math.isnan(row["lifetime_value"]):
+    if row["referral_code"] and len(row["referral_code"]) > 2048:
         return Reason.INVALID_ROW
     return Reason.REFUSED_BY_REHOOK if len(row["user_id"]) > 255 else None
 
