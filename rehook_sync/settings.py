@@ -25,7 +25,7 @@ from rehook_sync.models import AnonymousCalls, CustomerUpdates, MissingPropertie
 from rehook_sync.rehook.addresses import is_loopback
 from rehook_sync.times import duration_text, read_duration, read_moment
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["RESERVED_TRAITS", "Settings", "load_settings"]
 
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"

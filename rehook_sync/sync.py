@@ -12,6 +12,7 @@ from rehook_sync.jobs.check import CheckResult, check_each
 from rehook_sync.jobs.context import JobContext, open_client, source_config
 from rehook_sync.jobs.explain import read_explanation
 from rehook_sync.jobs.maintenance import accept_doubtful, check_forgettable, forget, prune
+from rehook_sync.jobs.names import NamesCheck, check_names
 from rehook_sync.jobs.plan import plan_run
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
 from rehook_sync.jobs.run import leased, run_whole
@@ -74,6 +75,11 @@ class Sync:
     def discover(self) -> SourceLayout:
         """Return what the Segment source looks like."""
         return self._source.discover()
+
+    def check_names(self) -> NamesCheck:
+        """Return what the names in the settings match in the source."""
+        events = self._source.read_event_names() if self.settings.conversion_events else None
+        return check_names(self.settings, self.discover(), events)
 
     @classmethod
     def check(cls, settings: Settings) -> CheckResult:

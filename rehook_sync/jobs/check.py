@@ -6,6 +6,7 @@ from typing import Protocol
 
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.errors import RehookSyncError
+from rehook_sync.jobs.names import NamesCheck
 from rehook_sync.models import Answer, Effect
 from rehook_sync.warehouse.layout import SourceLayout
 
@@ -17,6 +18,9 @@ class Checkable(Protocol):
 
     def discover(self) -> SourceLayout:
         """Return what the Segment source looks like."""
+
+    def check_names(self) -> NamesCheck:
+        """Return what the names in the settings match in the source."""
 
     def read_version(self) -> int:
         """Return the version of the sync-state tables. Raises StateVersionError when they are missing or of another version."""
@@ -34,6 +38,7 @@ class CheckResult:
 
     settings: Mapping[str, str] | None = None
     layout: SourceLayout | None = None
+    names: NamesCheck | None = None
     version: int | None = None
     answer: Answer | None = None
     errors: dict[str, RehookSyncError] = field(default_factory=dict)
@@ -61,6 +66,7 @@ def check_each(job: Checkable, found: CheckResult) -> None:
 
     def look_at_warehouse() -> None:
         found.layout = job.discover()
+        found.names = job.check_names()
 
     def look_at_state() -> None:
         found.version = job.read_version()

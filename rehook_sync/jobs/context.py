@@ -129,7 +129,13 @@ def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None"
 def source_config(settings: Settings) -> SourceConfig:
     """Return where the Segment source is."""
     return SourceConfig(
-        settings.warehouse_schema, settings.identifies_table, settings.tracks_table, settings.cursor_column, settings.track_properties
+        settings.warehouse_schema,
+        settings.identifies_table,
+        settings.tracks_table,
+        settings.cursor_column,
+        settings.track_properties,
+        frozenset(settings.trait_names),
+        frozenset(settings.property_names),
     )
 
 

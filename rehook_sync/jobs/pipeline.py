@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
 from rehook_sync.errors import DatabaseError
+from rehook_sync.jobs.names import MetNames
 from rehook_sync.models import (
     ELSEWHERE,
     Call,
@@ -87,7 +88,8 @@ class Pipeline:
     """The rows of one run, read once.
 
     Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.  waiting: by event.
-            left_out: NaN and infinities that were not sent, by column.  complete: all windows were read to their end.
+            left_out: NaN and infinities that were not sent, by column.  met: the names in the rows judged.
+            complete: all windows were read to their end.
     """
 
     def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
@@ -105,6 +107,7 @@ class Pipeline:
         self.waiting: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.complete = False
+        self.met = MetNames()
 
     def read_chunks(self, windows: Mapping[Stream, Window], streams: Iterable[Stream]) -> Generator[Chunk, None, None]:
         """Yield the rows of the windows and the selected calls of the streams as chunks, oldest first."""
@@ -126,6 +129,7 @@ class Pipeline:
                 if left is not None and left < 0:
                     return
             self.complete = True
+            self.met.all_read = self._reads_all(windows)
         finally:
             for each in iterators:
                 with suppress(DatabaseError):  # a connection that died while nobody read from it
@@ -139,6 +143,11 @@ class Pipeline:
     def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
         """Note which outcomes have become durable. Safe to call from another thread."""
         self._pending.difference_update((outcome.call.stream, outcome.call.message_id) for outcome in outcomes)
+
+    def _reads_all(self, windows: Mapping[Stream, Window]) -> bool:
+        """Tell whether these are all tracks there are: no earlier run has judged some."""
+        tracks = windows.get(Stream.TRACKS)
+        return tracks is not None and tracks.low is None and self._state.read_coverage(Stream.TRACKS).watermark is None
 
     def _read_stream(self, stream: Stream, window: Window) -> Generator[SourceRow, None, None]:
         yield from self._source.read_window(stream, window, self._config.known_in, self._config.shard)
@@ -199,6 +208,7 @@ class Pipeline:
         return status is None if key not in self._previous else status is self._previous[key].status
 
     def _judge(self, rows: Sequence[SourceRow]) -> Chunk:
+        self.met.note(rows)
         frame = shape(rows, self._config.names, self.left_out)
         judgement = self._judge_claims(frame)
         previous = {key: self._previous.pop(key) for key in [(row.stream, row.message_id) for row in rows] if key in self._previous}

@@ -12,6 +12,7 @@ from threading import Thread
 from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, load_heavy
+from rehook_sync.jobs.names import source_notes
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, left_out_notes, rejection_notes, slowness_notes, waiting_notes
 from rehook_sync.models import Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
@@ -80,6 +81,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
             *rejection_notes(pipeline.rejected, pipeline.rows.total()),
             *waiting_notes(state.count_waiting(ledger.run_id), unsettled, context.settings.properties_wait),
             *left_out_notes(pipeline.left_out),
+            *(source_notes(context.settings, context.source.discover(), pipeline.met) if options.only is None else []),
             *slowness_notes(report.slowed, report.lowest, context.settings.concurrency),
         ]
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)

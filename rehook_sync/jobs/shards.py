@@ -16,6 +16,7 @@ import orjson
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
 from rehook_sync.jobs.context import JobContext, load_heavy
+from rehook_sync.jobs.names import MetNames, source_notes
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes, waiting_notes
 from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, read_newest, record_end, run_status
@@ -197,9 +198,11 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
         ledger.release()
     else:
         ledger.let_go()
-    notes = rejection_notes(rejected, summary.rows_read) + waiting_notes(
-        state.count_waiting(run_id), unsettled, context.settings.properties_wait
-    )
+    notes = [
+        *rejection_notes(rejected, summary.rows_read),
+        *waiting_notes(state.count_waiting(run_id), unsettled, context.settings.properties_wait),
+        *source_notes(context.settings, context.source.discover(), MetNames()),
+    ]
     return RunResult(summary, watermarks, rejected, error, (), unsettled, notes)
 
 

@@ -7,6 +7,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from rehook_sync.jobs.check import CheckResult
+from rehook_sync.jobs.names import NamesCheck
 from rehook_sync.models import Stream
 from rehook_sync.render.console import error_document, visible
 from rehook_sync.warehouse.layout import SourceLayout, Table
@@ -20,7 +21,7 @@ def check_document(found: CheckResult) -> dict[str, object]:
     """Return the result of a check."""
     details: dict[str, dict[str, object]] = {
         "settings": {"values": found.settings},
-        "warehouse": {"layout": None if found.layout is None else _layout_document(found.layout)},
+        "warehouse": {"layout": None if found.layout is None else _layout_document(found.layout, found.names)},
         "state": {"version": found.version},
         "rehook": {"http_status": None if found.answer is None else found.answer.http_status},
     }
@@ -41,7 +42,7 @@ def check_view(found: CheckResult) -> Iterator[RenderableType]:
     yield ""
     details: dict[str, list[str]] = {
         "settings": [],
-        "warehouse": [] if found.layout is None else _layout_lines(found.layout),
+        "warehouse": [] if found.layout is None else _layout_lines(found.layout, found.names),
         "state": [f"sync-state tables, version {found.version}"],
         "rehook": ["the credentials are good"],
     }
@@ -57,7 +58,7 @@ def check_view(found: CheckResult) -> Iterator[RenderableType]:
     yield items
 
 
-def _layout_document(layout: SourceLayout) -> dict[str, object]:
+def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[str, object]:
     return {
         "identifies": _table_document(layout.identifies),
         "tracks": _table_document(layout.tracks),
@@ -68,7 +69,9 @@ def _layout_document(layout: SourceLayout) -> dict[str, object]:
         "track_properties": layout.track_properties,
         "reason": layout.reason,
         "event_tables": {slug: _table_document(table) for slug, table in sorted(layout.event_tables.items())},
-        "warnings": layout.warnings,
+        "loader_columns": layout.loader_columns(),
+        "excluded": checked.excluded if checked else (),
+        "warnings": (*layout.warnings, *(checked.warnings if checked else ())),
     }
 
 
@@ -76,7 +79,7 @@ def _table_document(table: Table) -> dict[str, object]:
     return {"table": ".".join(table.path), "columns": list(table.columns)}
 
 
-def _layout_lines(layout: SourceLayout) -> list[str]:
+def _layout_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]:
     """Return which tables are read, and which of their columns are sent."""
     lines = []
     for stream, kind in ((Stream.IDENTIFIES, "traits"), (Stream.TRACKS, "properties")):
@@ -89,8 +92,22 @@ def _layout_lines(layout: SourceLayout) -> list[str]:
     if layout.event_tables:
         events = [f"{slug} ({len(layout.event_columns(table))})" for slug, table in sorted(layout.event_tables.items())]
         lines.append(f"{len(events)} event tables and their properties{_listed(events)}")
+    lines += _unsent_lines(layout, checked)
     lines.append(f"new rows are found by {layout.cursor}")
-    return lines + [f"warning: {warning}" for warning in layout.warnings]
+    return lines + [f"warning: {warning}" for warning in (*layout.warnings, *(checked.warnings if checked else ()))]
+
+
+def _unsent_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]:
+    """Return which columns are not sent although they are none of Segment's, and why."""
+    lines = []
+    if layout.rudderstack:
+        lines.append(f"RudderStack loaded this source: tracks has {layout.rudderstack}")
+    if columns := layout.loader_columns():
+        found = [f"{column} ({', '.join(tables[:2])}{' and more' if len(tables) > 2 else ''})" for column, tables in columns.items()]
+        lines.append(f"not sent, since they are loaders' own{_listed(found)}")
+    if checked and checked.excluded:
+        lines.append(f"not sent, by EXCLUDE{_listed(checked.excluded)}")
+    return lines
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from rehook_sync.models import Call, Claim, Operation, PreviousOutcome, SourceRow, Stream
+from rehook_sync.rules.names import Exclusion
 from rehook_sync.values import (
     LONGEST_KEY_BYTES,
     earlier_hashes,
@@ -63,7 +64,7 @@ def shape(rows: Sequence[SourceRow], names: Names, left_out: Counter[str] | None
     """Return one row per source row, in the given order, with what a request needs.
 
     Shape:  columns: `COLUMNS`, all of dtype object, so that integers, booleans and None keep their types.
-            metadata: key -> JSON-ready value, columns in their order, NULLs, NaN, infinities and excluded columns left out.
+            metadata: key -> JSON-ready value, columns in their order, NULLs, NaN, infinities and what is excluded left out.
             left_out: counts NaN and infinities by column, if given.
             referral_code: that metadata as text, None when absent or empty.
             problem: that of the source row, or the first column whose value cannot be sent; holds no value.
@@ -93,14 +94,12 @@ class _Shaper:
         self._left_out = left_out
         self._kind = "trait" if stream is Stream.IDENTIFIES else "property"
         self._stream = stream
-        self._exclude = names.exclude
+        self._exclusion = Exclusion(names.exclude)
         self._keys = _Keys(names.of(stream))
 
     def shape(self, row: SourceRow) -> tuple[dict[str, object], str | None, str | None]:
         """Return metadata, referral code and problem."""
-        fields, keys, problem = row.fields, self._keys, row.problem
-        if not self._exclude.isdisjoint(fields):
-            fields = {column: value for column, value in fields.items() if column not in self._exclude}
+        fields, keys, problem = self._exclusion.strip(row.fields), self._keys, row.problem
         try:
             metadata = {
                 keys[column]: value if type(value) is str and value.isascii() else to_json_value(value)

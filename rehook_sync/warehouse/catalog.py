@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
-from rehook_sync.warehouse.layout import SYSTEM_COLUMNS, Kind, Table, find_name, similar
+from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
+from rehook_sync.warehouse.layout import Kind, Table, find_name, similar
 
 __all__ = ["Catalog"]
 
@@ -114,13 +115,15 @@ class Catalog:
                 found[name] = table
         return found
 
-    def sample_slugs(self, tracks: Table) -> set[str]:
-        """Return the event slugs of some calls."""
-        if not tracks.has("event"):
+    def read_event_names(self, tracks: Table, columns: Sequence[str]) -> set[str]:
+        """Return every name that calls have in the first of these columns that is not NULL. Scans the table."""
+        names = [tracks.columns[each] for each in columns if tracks.has(each)]
+        if not names:
             return set()
-        identifiers: dict[str, Identifier] = {"slug": tracks.columns["event"], "table": tracks.path}
-        statement = self._queries["sample_slugs"].text(self._connection.dialect, **identifiers)
-        return {slug for (slug,) in self._connection.execute(statement) if isinstance(slug, str)}
+        # The last one twice: COALESCE needs at least two values.
+        identifiers: dict[str, Identifier] = {"names": [("t", each) for each in (*names, names[-1])], "table": tracks.path}
+        statement = self._queries["read_event_names"].text(self._connection.dialect, **identifiers)
+        return {name for (name,) in self._connection.execute(statement) if isinstance(name, str)}
 
     def _list_tables(self, schema: str | None, expected: Sequence[str]) -> tuple[str | None, Sequence[str]]:
         statement = self._queries["list_tables"].text(self._connection.dialect)

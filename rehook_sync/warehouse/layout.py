@@ -1,17 +1,17 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
 import difflib
-from collections.abc import Container, Iterable, Mapping, Set
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
+from rehook_sync.warehouse.columns import ColumnRules, rudderstack_mark
 
 __all__ = [
     "JSON_PROPERTIES",
     "JSON_TRAITS",
-    "SYSTEM_COLUMNS",
     "Kind",
     "SourceConfig",
     "SourceLayout",
@@ -21,6 +21,7 @@ __all__ = [
     "event_table_names",
     "find_name",
     "needs_event_tables",
+    "needs_slugs",
     "similar",
     "tables_of",
 ]
@@ -28,14 +29,8 @@ __all__ = [
 JSON_TRAITS = "traits"
 JSON_PROPERTIES = "properties"
 TIME_COLUMNS = ("timestamp", "original_timestamp")
-SYSTEM_COLUMNS = frozenset(
-    "id user_id anonymous_id received_at sent_at timestamp original_timestamp uuid_ts uuid loaded_at event event_text".split()  # noqa: SIM905
-)
-_IDENTIFY_COLUMNS = SYSTEM_COLUMNS - {"event", "event_text"}
-"""An Identify call has no event: a column that is called so is a trait."""
 _NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
 _VIEW = "_view"
-_VIEW_HELPER = "row_number"  # BigQuery's deduplicating views number their rows
 _SHOWN = 8
 
 
@@ -61,13 +56,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """Where the Segment source is, one field per setting."""
+    """Where the Segment source is, and which of its columns have a key; one field per setting."""
 
     schema: str | None = None
     identifies_table: str = "identifies"
     tracks_table: str = "tracks"
     cursor_column: str = "received_at"
     track_properties: str = "auto"
+    trait_names: frozenset[str] = frozenset()
+    property_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,9 @@ class SourceLayout:
             traits, properties: columns of identifies, and of tracks itself, without JSON columns.
             json: stream -> the column that holds all traits or properties as one JSON object, if there is one.
             event_tables: name -> table; empty unless `track_properties` is `event_tables`.
-            reason: why `track_properties` was chosen.
+            reason: why `track_properties` was chosen.  rules: which columns are traits or properties.
+            unsent: stream -> columns of its table left out as a loader's.
+            rudderstack: the column that shows that RudderStack loaded tracks, None if nothing does.
     """
 
     identifies: Table
@@ -113,6 +112,9 @@ class SourceLayout:
     track_properties: str
     event_tables: Mapping[str, Table]
     reason: str
+    rules: ColumnRules
+    unsent: Mapping[Stream, tuple[str, ...]]
+    rudderstack: str | None
     warnings: tuple[str, ...]
 
     def table(self, stream: Stream) -> Table:
@@ -125,7 +127,17 @@ class SourceLayout:
 
     def event_columns(self, table: Table) -> tuple[str, ...]:
         """Return the property columns of an event table."""
-        return field_columns(table, self.cursor)
+        return self.rules.fields(Stream.TRACKS, table.name, table.columns)
+
+    def loader_columns(self) -> dict[str, list[str]]:
+        """Return each column left out as a loader's, and the tables it is in."""
+        found: dict[str, list[str]] = {}
+        tables = [(self.table(stream).name, columns) for stream, columns in self.unsent.items()]
+        tables += [(name, self.rules.loaders(Stream.TRACKS, name, table.columns)) for name, table in self.event_tables.items()]
+        for name, columns in tables:
+            for column in columns:
+                found.setdefault(column, []).append(name)
+        return found
 
 
 def find_name(names: Iterable[str], wanted: str) -> str | None:
@@ -145,12 +157,6 @@ def similar(names: Iterable[str], wanted: str) -> str:
         return f"did you mean {' or '.join(map(repr, close))}?"
     shown = ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     return f"found: {shown or 'nothing'}"
-
-
-def field_columns(table: Table, cursor: str, system: Set[str] = SYSTEM_COLUMNS) -> tuple[str, ...]:
-    """Return the trait or property columns: all that are not Segment's own."""
-    helpers = {cursor, _VIEW_HELPER} if table.name.casefold().endswith(_VIEW) else {cursor}
-    return tuple(column for column in table.columns if column not in system | helpers and not column.startswith("context_"))
 
 
 def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bool) -> str:
@@ -180,11 +186,17 @@ def needs_event_tables(config: SourceConfig, tracks: Table) -> bool:
     return wanted == "event_tables" or (wanted == "auto" and not tracks.has(JSON_PROPERTIES))
 
 
+def needs_slugs(config: SourceConfig, cursor: str, tracks: Table, events: Mapping[str, Table]) -> bool:
+    """Tell whether only the event slugs in use say where properties are: tracks has columns of its own, and there are other tables."""
+    rules = _column_rules(config, cursor, rudderstack_mark(tracks.columns, event_tables=False))
+    return config.track_properties == "auto" and bool(events) and bool(_fields(rules, Stream.TRACKS, tracks))
+
+
 def event_table_names(names: Iterable[str], config: SourceConfig, slugs: Container[str] = ()) -> list[str]:
     """Return the tables that may belong to an event: none of Segment's own, and no other table's view.
 
     A name that ends in `_view` is such a view only beside the table it is named after, and not if an event is called so.
-    Shape:  slugs: some event slugs in use.
+    Shape:  slugs: event slugs in use, in lower case.
     """
     names = list(names)
     folded = {name.casefold() for name in names}
@@ -221,19 +233,22 @@ def build_layout(
     """Return the layout.
 
     Shape:  calls: identifies and tracks.  events: name -> table that may be an event's.
-            named_like_events: whether some are named like events in use.
+            named_like_events: whether some are known to be named like events in use.
     Raises: SourceError when `TRACK_PROPERTIES` is `json` and tracks has no JSON column.
     """
     identifies, tracks = calls
     events = {name: table for name, table in events.items() if table.has("id")}
-    own = field_columns(tracks, cursor)
+    mark = rudderstack_mark(tracks.columns, event_tables=named_like_events or config.track_properties == "event_tables")
+    rules = _column_rules(config, cursor, mark)
+    own, traits = _fields(rules, Stream.TRACKS, tracks), _fields(rules, Stream.IDENTIFIES, identifies)
+    unsent = {Stream.IDENTIFIES: _loaders(rules, Stream.IDENTIFIES, identifies), Stream.TRACKS: _loaders(rules, Stream.TRACKS, tracks)}
     chosen, reason = _choose(config, own, named_like_events=named_like_events)
-    json = _json_columns(chosen, identifies, tracks, cursor)
+    json = _json_columns(chosen, identifies, tracks, traits)
     if chosen == "json" and Stream.TRACKS not in json:
         message = f"TRACK_PROPERTIES is 'json', but table {tracks.name!r} has no column {JSON_PROPERTIES!r}"
         raise SourceError(f"{message}; {similar(tracks.columns, JSON_PROPERTIES)}")
     if config.track_properties in {"event_tables", "json"}:
-        own = ()
+        own, unsent[Stream.TRACKS] = (), ()
     warnings = []
     if chosen == "event_tables" and not events:
         warnings.append(
@@ -247,14 +262,29 @@ def build_layout(
             Stream.IDENTIFIES: _times(identifies, typed=typed, warnings=warnings),
             Stream.TRACKS: _times(tracks, typed=typed, warnings=warnings),
         },
-        traits=_without(field_columns(identifies, cursor, _IDENTIFY_COLUMNS), json.get(Stream.IDENTIFIES)),
+        traits=_without(traits, json.get(Stream.IDENTIFIES)),
         properties=_without(own, json.get(Stream.TRACKS)),
         json=json,
         track_properties=chosen,
         event_tables=events if chosen == "event_tables" else {},
         reason=reason,
+        rules=rules,
+        unsent=unsent,
+        rudderstack=mark,
         warnings=tuple(warnings),
     )
+
+
+def _column_rules(config: SourceConfig, cursor: str, mark: str | None) -> ColumnRules:
+    return ColumnRules(cursor, {Stream.IDENTIFIES: config.trait_names, Stream.TRACKS: config.property_names}, mark is not None)
+
+
+def _fields(rules: ColumnRules, stream: Stream, table: Table) -> tuple[str, ...]:
+    return rules.fields(stream, table.name, table.columns)
+
+
+def _loaders(rules: ColumnRules, stream: Stream, table: Table) -> tuple[str, ...]:
+    return rules.loaders(stream, table.name, table.columns)
 
 
 def _choose(config: SourceConfig, own: tuple[str, ...], *, named_like_events: bool) -> tuple[str, str]:
@@ -265,18 +295,18 @@ def _choose(config: SourceConfig, own: tuple[str, ...], *, named_like_events: bo
         more = "; its further columns are properties, too" if len(own) > 1 else ""
         return "json", f"tracks has a column {JSON_PROPERTIES!r}{more}"
     if not own:
-        return "event_tables", "tracks has no columns beyond Segment's own"
+        return "event_tables", "tracks has no columns beyond Segment's and loaders' own"
     if named_like_events:
         return "event_tables", "there are tables named like events; where these have no such column, columns of tracks are properties, too"
-    return "columns", "tracks has columns beyond Segment's own, and no table is named like an event"
+    return "columns", "tracks has columns beyond Segment's and loaders' own, and no table is named like an event"
 
 
-def _json_columns(chosen: str, identifies: Table, tracks: Table, cursor: str) -> dict[Stream, str]:
+def _json_columns(chosen: str, identifies: Table, tracks: Table, traits: tuple[str, ...]) -> dict[Stream, str]:
     """Return stream -> JSON column. `traits` may be one trait: it counts if it is the only one, of type JSON, or tracks use JSON."""
     found = {}
     if chosen == "json" and tracks.has(JSON_PROPERTIES):
         found[Stream.TRACKS] = JSON_PROPERTIES
-    alone = field_columns(identifies, cursor, _IDENTIFY_COLUMNS) == (JSON_TRAITS,)
+    alone = traits == (JSON_TRAITS,)
     if identifies.has(JSON_TRAITS) and (alone or chosen == "json" or identifies.kinds[JSON_TRAITS] is Kind.JSON):
         found[Stream.IDENTIFIES] = JSON_TRAITS
     return found

@@ -49,6 +49,7 @@ class RowPlan:
             fields: names of the columns from `first_field` to the end.  convert: field -> function for the driver's value.
             naming: the same for the values that name a call without an id: as they were when such names were first made.
             json: the field whose JSON object holds further fields.
+            unsent: fields that count for the message id of a call without one, and are not sent.
     """
 
     stream: Stream
@@ -63,6 +64,7 @@ class RowPlan:
     naming: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)
     padded: tuple[int, ...] = ()
     folds_user: bool = False
+    unsent: tuple[str, ...] = ()
 
 
 def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[SourceRow]:
@@ -171,6 +173,8 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
         problem = _time_problem(plan, row, received)
         occurred = occurred or received
     fields = read_fields(plan.fields, row[plan.first_field :], plan.convert)
+    for name in plan.unsent:
+        fields.pop(name, None)
     if plan.json is not None and plan.json in fields:
         fields, flaw = _with_members(plan.json, fields)
         problem = problem or flaw

@@ -28,6 +28,7 @@ from rehook_sync.warehouse.layout import (
     check_columns,
     event_table_names,
     needs_event_tables,
+    needs_slugs,
     tables_of,
 )
 from rehook_sync.warehouse.rows import (
@@ -98,6 +99,12 @@ class SegmentSource:
     @cached_property
     def _sql(self) -> CallStatements:
         return CallStatements(self._database, self.discover())
+
+    def read_event_names(self) -> set[str]:
+        """Return the names of all events, as calls have them. Scans tracks."""
+        tracks = self.discover().tracks
+        with opened(self._database) as connection:
+            return self._catalog(connection).read_event_names(tracks, ["event_text", "event"])
 
     def newest(self, stream: Stream, window: Window) -> datetime | None:
         """Return the newest time of arrival in a window, known calls included; None when there is none."""
@@ -236,8 +243,12 @@ class SegmentSource:
             events: dict[str, Table] = {}
             slugs: set[str] = set()
             if needs_event_tables(config, tracks):
-                slugs = catalog.sample_slugs(tracks)
-                events = catalog.probe_events(event_table_names(catalog.tables, config, slugs))
+                names = event_table_names(catalog.tables, config)
+                may_be_views = len(event_table_names(catalog.tables, config, {each.casefold() for each in catalog.tables})) > len(names)
+                events = catalog.probe_events(names)
+                if may_be_views or needs_slugs(config, cursor, tracks, events):
+                    slugs = {each.casefold() for each in catalog.read_event_names(tracks, ["event"])}
+                    events |= catalog.probe_events(set(event_table_names(catalog.tables, config, slugs)) - set(names))
         named_like_events = any(tables_of(slug, events, self._longest_name) for slug in slugs)
         layout = build_layout(config, cursor, (identifies, tracks), events, named_like_events=named_like_events, typed=typed)
         return replace(layout, warnings=(*layout.warnings, *catalog.warnings))

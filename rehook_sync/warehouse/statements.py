@@ -139,10 +139,10 @@ class CallStatements:
             system = [each for each in system if not each.startswith("event")]
         raw_cursor = [layout.cursor] if self._dialect == "sqlite" else []
         json_column = layout.json.get(stream)
-        fields = layout.fields(stream) + ((json_column,) if json_column else ())
+        fields = layout.fields(stream) + ((json_column,) if json_column else ()) + layout.unsent[stream]
         place = {name: at + 2 for at, name in enumerate(system)}
         other = layout.tracks if stream is Stream.IDENTIFIES else layout.identifies
-        convert = self.converters(table, layout.fields(stream))
+        convert = self.converters(table, layout.fields(stream) + layout.unsent[stream])
         plan = RowPlan(
             stream=stream,
             cursor=layout.cursor,
@@ -154,6 +154,7 @@ class CallStatements:
             convert=convert,
             naming=convert if self._dialect == "sqlite" else {},
             json=json_column,
+            unsent=layout.unsent[stream],
             padded=tuple(at for name, at in place.items() if table.kinds[name] is Kind.PADDED),
             folds_user=other.kinds["user_id"] is Kind.UUID and table.kinds["user_id"] is not Kind.UUID,
         )

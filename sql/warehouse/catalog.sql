@@ -55,7 +55,7 @@ SELECT p.name, p.type FROM pragma_table_info(:table) AS p;
 -- dialect: postgresql
 SELECT CAST(t.oid AS bigint) FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A';
 
--- name: sample_slugs
--- does: lists the event slugs of some calls
--- identifiers: slug, table
-SELECT DISTINCT s.:"slug" FROM (SELECT :"slug" FROM :"table" LIMIT 10000) AS s;
+-- name: read_event_names
+-- does: lists the event names, or slugs, of all calls
+-- identifiers: names, table
+SELECT DISTINCT COALESCE(:"names") FROM :"table" AS t;

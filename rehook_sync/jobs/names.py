@@ -1,0 +1,171 @@
+"""What the names in the settings match: loaders' columns that are left out, and names that match nothing in the source. Pure."""
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rehook_sync.models import SourceRow, Stream
+from rehook_sync.rules.names import Exclusion, spelling
+from rehook_sync.settings import RESERVED_TRAITS, Settings
+from rehook_sync.warehouse.layout import Kind, SourceLayout, Table, similar
+
+__all__ = ["MetNames", "NamesCheck", "check_names", "source_notes"]
+
+_MOST_MET = 10_000
+_SHOWN_TABLES = 4
+_CLOSE = 0.8
+_LONGEST_SLUG = 60
+"""A longer slug may be cut in the name of its table."""
+
+
+@dataclass(slots=True)
+class MetNames:
+    """The names met in rows, to tell what a name in the settings could not match.
+
+    Shape:  fields: stream -> traits or properties of rows, members of JSON columns included.  events: names of events.
+            all_read: whether these are the names of all events.
+    """
+
+    fields: dict[Stream, set[str]] = field(default_factory=lambda: {stream: set() for stream in Stream})
+    events: set[str] = field(default_factory=set)
+    all_read: bool = False
+
+    def note(self, rows: Iterable[SourceRow]) -> None:
+        """Note the names in some rows. Of very many different names, only the first are kept."""
+        for row in rows:
+            fields = self.fields[row.stream]
+            if len(fields) < _MOST_MET:
+                fields.update(row.fields)
+            if row.event is not None and len(self.events) < _MOST_MET:
+                self.events.add(row.event)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesCheck:
+    """What names in the settings match. Shape:  excluded: columns that `EXCLUDE` keeps back.  warnings: one line each."""
+
+    excluded: Sequence[str]
+    warnings: Sequence[str]
+
+
+def check_names(settings: Settings, layout: SourceLayout, events: Collection[str] | None) -> NamesCheck:
+    """Return what the names in the settings match. Shape:  events: names of all events of the source, None if not read."""
+    met = MetNames(events=set(events or ()), all_read=events is not None)
+    exclusion = Exclusion(settings.exclude)
+    excluded = {column for stream in Stream for column in _sent_columns(layout, stream) if exclusion.holds(column)}
+    return NamesCheck(sorted(excluded), _name_notes(settings, layout, met))
+
+
+def source_notes(settings: Settings, layout: SourceLayout, met: MetNames) -> list[str]:
+    """Return what a run or a plan says once about the columns and names of the source, one line each."""
+    return [*_left_out_notes(layout), *_name_notes(settings, layout, met)]
+
+
+def _left_out_notes(layout: SourceLayout) -> list[str]:
+    """Return a note on the loaders' columns that are not sent, none if there are none."""
+    found = layout.loader_columns()
+    if not found:
+        return []
+    whose = f" (RudderStack's: tracks has {layout.rudderstack!r})" if layout.rudderstack else ""
+    columns = "; ".join(f"{column} of {_listed(tables)}" for column, tables in found.items())
+    return [f"columns of loaders are not sent{whose}: {columns}; to send one, name it in TRAIT_NAMES or PROPERTY_NAMES"]
+
+
+def _name_notes(settings: Settings, layout: SourceLayout, met: MetNames) -> list[str]:
+    """Return a note for each name in the settings that is known to match nothing.
+
+    What a JSON column holds is not known ahead: there, a name counts as wrong only if rows have one that is nearly the same.
+    """
+    traits = [name for name, key in settings.trait_names.items() if RESERVED_TRAITS.get(name) != key]
+    return [
+        *_unmatched_exclusions(settings.exclude, layout, met),
+        *_unmatched_columns("TRAIT_NAMES", traits, layout, Stream.IDENTIFIES, met),
+        *_unmatched_columns("PROPERTY_NAMES", settings.property_names, layout, Stream.TRACKS, met),
+        *_unmatched_events(settings.conversion_events, layout, met),
+    ]
+
+
+def _unmatched_exclusions(names: Iterable[str], layout: SourceLayout, met: MetNames) -> list[str]:
+    columns = {column for stream in Stream for table in _tables(layout, stream) for column in table.columns}
+    members = {name for stream in layout.json for name in met.fields[stream]}
+    sent = members.union(*(_sent_columns(layout, stream) for stream in Stream))
+    known = {spelling(each) for each in columns | members}
+    notes = []
+    for name in sorted(names):
+        if spelling(name) in known or _is_member(name, layout):
+            continue
+        if not layout.json:
+            notes.append(f"EXCLUDE: {name!r} matches no column; {_meant(name, sent)}")
+        elif close := _close(name, sent):
+            notes.append(f"EXCLUDE: {name!r} matches no column, and nothing in the rows read; {_meant(name, close)}")
+    return notes
+
+
+def _unmatched_columns(setting: str, names: Iterable[str], layout: SourceLayout, stream: Stream, met: MetNames) -> list[str]:
+    tables = _tables(layout, stream)
+    columns = {column for table in tables for column in table.columns}
+    sent = _sent_columns(layout, stream) | (met.fields[stream] if stream in layout.json else set())
+    where = layout.table(stream).name + (" or an event table" if len(tables) > 1 else "")
+    notes = []
+    for name in sorted(set(names) - sent):
+        same = [each for each in sent if spelling(each) == spelling(name)]
+        if name in columns:
+            notes.append(f"{setting}: {name!r} is a column of Segment's own and is never sent")
+        elif stream not in layout.json:
+            notes.append(f"{setting}: {name!r} is no column of {where}; {_meant(name, sent)}")
+        elif same:
+            notes.append(f"{setting}: {name!r} is no column of {where}, and in none of the rows read; {_meant(name, same)}")
+    return notes
+
+
+def _unmatched_events(names: Iterable[str], layout: SourceLayout, met: MetNames) -> list[str]:
+    tables = {spelling(table) for table in layout.event_tables}
+    notes = []
+    for name in sorted(set(names) - met.events):
+        same = [each for each in met.events if spelling(each) == spelling(name)]
+        has_table = spelling(name) in tables or not name.isascii() or len(name) > _LONGEST_SLUG
+        if same or (met.all_read and len(met.events) < _MOST_MET):
+            notes.append(f"CONVERSION_EVENTS: no event read is called {name!r}; {_meant(name, same or met.events)}")
+        elif tables and not has_table:
+            notes.append(f"CONVERSION_EVENTS: no event table is named like {name!r}; {_meant(name, met.events or layout.event_tables)}")
+        elif not tables and (close := _close(name, met.events)):
+            notes.append(f"CONVERSION_EVENTS: no event read is called {name!r}; {_meant(name, close)}")
+    return notes
+
+
+def _tables(layout: SourceLayout, stream: Stream) -> list[Table]:
+    return [layout.table(stream), *(layout.event_tables.values() if stream is Stream.TRACKS else ())]
+
+
+def _sent_columns(layout: SourceLayout, stream: Stream) -> set[str]:
+    """Return the traits or properties among the columns, before any is excluded."""
+    events = layout.event_tables.values() if stream is Stream.TRACKS else ()
+    return set(layout.fields(stream)).union(*(layout.event_columns(table) for table in events))
+
+
+def _is_member(name: str, layout: SourceLayout) -> bool:
+    """Tell whether a name may be that of a member of a column, such as `address.city` of `address`: nobody knows ahead."""
+    kinds = {column: kind for stream in Stream for table in _tables(layout, stream) for column, kind in table.kinds.items()}
+    starts = {spelling(name[: found.start()]) for found in re.finditer(r"[\W_]+", name)}
+    return any(kind in {Kind.JSON, Kind.OTHER} and spelling(column) in starts for column, kind in kinds.items())
+
+
+def _close(name: str, names: Iterable[str]) -> list[str]:
+    """Return the names that are nearly the same."""
+    by_spelling: dict[str, list[str]] = {}
+    for each in names:
+        by_spelling.setdefault(spelling(each), []).append(each)
+    close = difflib.get_close_matches(spelling(name), by_spelling, 3, _CLOSE)
+    return [each for found in close for each in by_spelling[found]]
+
+
+def _meant(name: str, names: Collection[str]) -> str:
+    """Return the end of a note: what the name could mean."""
+    close = _close(name, names)[:3]
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else similar(names, name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN_TABLES} more" if len(names) > _SHOWN_TABLES else ""
+    return ", ".join(names[:_SHOWN_TABLES]) + more
