@@ -29,7 +29,7 @@ def checked(bench: Bench, **settings: object) -> NamesCheck:
 def said(bench: Bench, **settings: object) -> list[str]:
     """What check, plan and run say of the settings: all three the same, the run once."""
     warnings = list(checked(bench, **settings).warnings)
-    assert bench.plan(ALL, **settings).notes == warnings
+    assert bench.plan(ALL, 0, **settings).notes == warnings
     assert bench.run(ALL, **settings).notes == warnings
     return warnings
 
@@ -167,14 +167,12 @@ def test_a_later_run_warns_of_what_it_can_know(one_database: Bench) -> None:
     calls = [track("t1", "ada", "Order Completed", ago(hours=5)), track("s1", "ada", "Sign Up", ago(hours=5))]
     tables: dict[str, list[Row]] = {"order_completed": [event("t1", total=5)], "sign_up": [event("s1", n=1)]}
     one_database.fill([], calls, **tables)
-    events = {"conversion_events": ["order completed", "Sign Up", "Purchase"]}
+    one_database.options["conversion_events"] = ["order completed", "Sign Up", "Purchase"]
     one_database.run(ALL)
-    assert [note.partition(";")[0] for note in one_database.run(**events).notes] == [
-        "CONVERSION_EVENTS: no event table is named like 'Purchase'"
-    ]
+    assert [note.partition(";")[0] for note in one_database.run().notes] == ["CONVERSION_EVENTS: no event table is named like 'Purchase'"]
     add_rows(one_database.warehouse_url, "tracks", [track("t2", "ada", "Order Completed", ago(hours=1))])
     add_rows(one_database.warehouse_url, "order_completed", [event("t2", total=5)])
-    assert [note.partition(";")[0] for note in one_database.run(**events).notes] == [
+    assert [note.partition(";")[0] for note in one_database.run().notes] == [
         "CONVERSION_EVENTS: no event table is named like 'Purchase'",
         "CONVERSION_EVENTS: no event read is called 'order completed'",
     ]
