@@ -146,7 +146,9 @@ class Settings(BaseSettings):
     warehouse_schema: _Name | None = _setting(None, "schema of the Segment source", "shop")
     identifies_table: _Name = _setting("identifies", "table of the Identify calls; BigQuery users name the `_view`", "identifies_view")
     tracks_table: _Name = _setting("tracks", "table of the Track calls; BigQuery users name the `_view`", "tracks_view")
-    track_properties: TrackProperties = _setting("auto", "where the properties of tracks are; `auto` looks", "event_tables")
+    track_properties: TrackProperties = _setting(
+        "auto", "where the properties of tracks are; `auto` decides by the tables there are", "event_tables"
+    )
     state_url: _DatabaseUrl | None = _setting(None, "SQLite or PostgreSQL database of the sync-state; none: the warehouse", _DATABASE)
     state_schema: _Name | None = _setting(None, "schema of the sync-state; none: `rehook_sync`, on SQLite no schema", "rehook_sync")
     api_url: Annotated[str, AfterValidator(_api_url)] = _setting(_API, "address of Rehook; plain http only to loopback", _API)
@@ -168,7 +170,7 @@ class Settings(BaseSettings):
     )
     trait_names: _Renames = _setting({}, "trait column -> metadata key, over Segment's reserved traits", {"plan_type": "planType"})
     property_names: _Renames = _setting({}, "property column -> metadata key", {"order_id": "orderId"})
-    exclude: _Names = _setting((), "columns never sent, of both streams", ["email", "phone"])
+    exclude: _Names = _setting((), "columns never sent, of both streams, in any case and spelling", ["email", "phone"])
     on_ambiguous_event: OnAmbiguousEvent = _setting(
         "hold", "an event whose outcome is unknown: `hold` never sends it again by itself; `resend` does", "resend"
     )

@@ -68,7 +68,10 @@ def _left_out_notes(layout: SourceLayout) -> list[str]:
     if not found:
         return []
     whose = f" (RudderStack's: tracks has {layout.rudderstack!r})" if layout.rudderstack else ""
-    columns = "; ".join(f"{column} of {_listed(tables)}" for column, tables in found.items())
+    together: dict[tuple[str, ...], list[str]] = {}
+    for column, tables in found.items():
+        together.setdefault(tuple(tables), []).append(column)
+    columns = "; ".join(f"{', '.join(each)} of {_listed(tables)}" for tables, each in together.items())
     return [f"columns of loaders are not sent{whose}: {columns}; to send one, name it in TRAIT_NAMES or PROPERTY_NAMES"]
 
 
@@ -111,7 +114,7 @@ def _unmatched_columns(setting: str, names: Iterable[str], layout: SourceLayout,
     for name in sorted(set(names) - sent):
         same = [each for each in sent if spelling(each) == spelling(name)]
         if name in columns:
-            notes.append(f"{setting}: {name!r} is a column of Segment's own and is never sent")
+            notes.append(f"{setting}: {name!r} is not sent; it is a column of the call itself, or TRACK_PROPERTIES leaves it out")
         elif stream not in layout.json:
             notes.append(f"{setting}: {name!r} is no column of {where}; {_meant(name, sent)}")
         elif same:

@@ -70,6 +70,7 @@ def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[s
         "reason": layout.reason,
         "event_tables": {slug: _table_document(table) for slug, table in sorted(layout.event_tables.items())},
         "loader_columns": layout.loader_columns(),
+        "rudderstack": layout.rudderstack,
         "excluded": checked.excluded if checked else (),
         "warnings": (*layout.warnings, *(checked.warnings if checked else ())),
     }
@@ -102,6 +103,8 @@ def _unsent_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]
     lines = []
     if layout.rudderstack:
         lines.append(f"RudderStack loaded this source: tracks has {layout.rudderstack}")
+    if doubtful := layout.doubtful_columns():
+        lines.append(f"sent, though RudderStack writes such columns, since nothing else shows that it loaded tracks{_listed(doubtful)}")
     if columns := layout.loader_columns():
         found = [f"{column} ({', '.join(tables[:2])}{' and more' if len(tables) > 2 else ''})" for column, tables in columns.items()]
         lines.append(f"not sent, since they are loaders' own{_listed(found)}")

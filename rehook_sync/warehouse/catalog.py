@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from rehook_sync.database.queries import Identifier, load_queries
+from rehook_sync.database.queries import load_queries
 from rehook_sync.errors import SourceError
 from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
 from rehook_sync.warehouse.layout import Kind, Table, find_name, similar
@@ -117,13 +117,12 @@ class Catalog:
 
     def read_event_names(self, tracks: Table, columns: Sequence[str]) -> set[str]:
         """Return every name that calls have in the first of these columns that is not NULL. Scans the table."""
-        names = [tracks.columns[each] for each in columns if tracks.has(each)]
+        names = [("t", tracks.columns[each]) for each in columns if tracks.has(each)]
         if not names:
             return set()
-        # The last one twice: COALESCE needs at least two values.
-        identifiers: dict[str, Identifier] = {"names": [("t", each) for each in (*names, names[-1])], "table": tracks.path}
-        statement = self._queries["read_event_names"].text(self._connection.dialect, **identifiers)
-        return {name for (name,) in self._connection.execute(statement) if isinstance(name, str)}
+        statement = self._queries["read_event_names"].text(self._connection.dialect, names=names, table=tracks.path)
+        found = (next((name for name in row if name is not None), None) for row in self._connection.execute(statement))
+        return {str(name) for name in found if name is not None}
 
     def _list_tables(self, schema: str | None, expected: Sequence[str]) -> tuple[str | None, Sequence[str]]:
         statement = self._queries["list_tables"].text(self._connection.dialect)

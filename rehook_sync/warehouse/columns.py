@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from rehook_sync.models import Stream
 
-__all__ = ["SYSTEM_COLUMNS", "ColumnRules", "Owner", "rudderstack_mark"]
+__all__ = ["RUDDERSTACK_COLUMNS", "SYSTEM_COLUMNS", "ColumnRules", "Owner", "rudderstack_mark"]
 
 _CALL = frozenset("id user_id anonymous_id received_at sent_at timestamp original_timestamp event event_text".split())  # noqa: SIM905
 _EVENT = frozenset({"event", "event_text"})
@@ -20,7 +20,7 @@ _CONTEXT = "context_"
 _VIEW = "_view"
 _VIEW_HELPER = "row_number"  # BigQuery's deduplicating views number their rows
 _LOADERS = ("_fivetran_", "_airbyte_", "_dlt_", "_sdc_")
-_RUDDERSTACK = frozenset({"channel", "record_id", "rudder_event"})
+RUDDERSTACK_COLUMNS = frozenset({"channel", "record_id", "rudder_event"})
 _RUDDERSTACK_MARKS = ("context_request_ip", "context_passed_ip")
 
 
@@ -74,5 +74,5 @@ class ColumnRules:
         if column in _STAMPS or column == self.cursor or is_helper:
             return Owner.STAMP
         name = column.casefold()
-        is_loaders = name.startswith(_LOADERS) or name == "_loaded_at" or (self.is_rudderstack and name in _RUDDERSTACK)
+        is_loaders = name.startswith(_LOADERS) or name == "_loaded_at" or (self.is_rudderstack and name in RUDDERSTACK_COLUMNS)
         return Owner.LOADER if is_loaders else Owner.USER

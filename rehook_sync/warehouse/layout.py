@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
-from rehook_sync.warehouse.columns import ColumnRules, rudderstack_mark
+from rehook_sync.warehouse.columns import RUDDERSTACK_COLUMNS, ColumnRules, rudderstack_mark
 
 __all__ = [
     "JSON_PROPERTIES",
@@ -128,6 +128,11 @@ class SourceLayout:
     def event_columns(self, table: Table) -> tuple[str, ...]:
         """Return the property columns of an event table."""
         return self.rules.fields(Stream.TRACKS, table.name, table.columns)
+
+    def doubtful_columns(self) -> list[str]:
+        """Return the properties in tracks that RudderStack may have written, though nothing shows it and nobody asked for them."""
+        mapped = self.rules.mapped.get(Stream.TRACKS, ())
+        return [each for each in self.properties if each in RUDDERSTACK_COLUMNS and each not in mapped]
 
     def loader_columns(self) -> dict[str, list[str]]:
         """Return each column left out as a loader's, and the tables it is in."""

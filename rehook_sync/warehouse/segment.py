@@ -244,6 +244,7 @@ class SegmentSource:
             slugs: set[str] = set()
             if needs_event_tables(config, tracks):
                 names = event_table_names(catalog.tables, config)
+                # As if there were an event for each table: those that are more may be views.
                 may_be_views = len(event_table_names(catalog.tables, config, {each.casefold() for each in catalog.tables})) > len(names)
                 events = catalog.probe_events(names)
                 if may_be_views or needs_slugs(config, cursor, tracks, events):

@@ -56,6 +56,6 @@ SELECT p.name, p.type FROM pragma_table_info(:table) AS p;
 SELECT CAST(t.oid AS bigint) FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A';
 
 -- name: read_event_names
--- does: lists the event names, or slugs, of all calls
+-- does: lists the different values that all calls have in these columns
 -- identifiers: names, table
-SELECT DISTINCT COALESCE(:"names") FROM :"table" AS t;
+SELECT DISTINCT :"names" FROM :"table" AS t;

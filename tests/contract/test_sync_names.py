@@ -1,14 +1,18 @@
 """Names: columns of loaders, columns kept back, and names in the settings that match nothing. Each run is audited."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from accounting import ALL, Bench, ago, open_bench
+from rich.table import Table
 from warehouse import Row, add_rows, event, identify, run_sql, track
 
+from rehook_sync.jobs.check import CheckResult
 from rehook_sync.jobs.names import NamesCheck
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Selection, Status
+from rehook_sync.render.check import check_document, check_view
 from rehook_sync.runtime import Interrupt
 
 RUDDER = {"channel": "web", "record_id": "r"}
@@ -65,7 +69,7 @@ def test_rudderstacks_own_columns_are_no_traits_and_no_properties(one_database: 
     assert one_database.metadata() == [{"plan": "pro"}, *({"n": n} for n in sorted(range(12), key=str)), {"total": 5}]
     (note,) = result.notes
     assert "RudderStack's: tracks has" in note
-    assert "channel of identifies, tracks, _order, order_completed" in note
+    assert " of identifies, tracks, _order, order_completed; to send one" in note
     assert "TRAIT_NAMES or PROPERTY_NAMES" in note
 
 
@@ -139,7 +143,8 @@ def test_what_is_excluded_is_kept_back_however_it_is_written(one_database: Bench
 
 def test_names_that_match_nothing_are_said_with_what_was_meant(one_database: Bench) -> None:
     calls = [track("t1", "ada", "Order Completed", ago(hours=1))]
-    one_database.fill([identify("m1", "ada", ago(hours=2), email="a@b.c", plan_type="pro")], calls, order_completed=[event("t1", total=5)])
+    traits = {"email": "a@b.c", "plan_type": "pro", "context_ip": "::1"}
+    one_database.fill([identify("m1", "ada", ago(hours=2), **traits)], calls, order_completed=[event("t1", total=5)])
     warnings = said(
         one_database,
         exclude=["emial", "plan_type", "password"],
@@ -150,7 +155,7 @@ def test_names_that_match_nothing_are_said_with_what_was_meant(one_database: Ben
     assert [warning.partition(";")[0] for warning in warnings] == [
         "EXCLUDE: 'emial' matches no column",
         "EXCLUDE: 'password' matches no column",
-        "TRAIT_NAMES: 'context_ip' is no column of identifies",
+        "TRAIT_NAMES: 'context_ip' is not sent",
         "TRAIT_NAMES: 'planType' is no column of identifies",
         "PROPERTY_NAMES: 'totals' is no column of tracks or an event table",
         "CONVERSION_EVENTS: no event read is called 'Sign Up'",
@@ -193,6 +198,37 @@ def test_a_name_written_otherwise_in_json_is_said_by_the_run_that_read_it(one_da
     assert len(checked(one_database, **settings).warnings) == 1, "check reads no rows but the names of events"
     notes = one_database.run(ALL, **settings).notes
     assert [note.rpartition("; ")[2] for note in notes] == ["did you mean 'email'?", "did you mean 'orderId'?", "did you mean 'Bought'?"]
+
+
+def test_a_run_in_shards_says_it_once_at_its_end(one_database: Bench) -> None:
+    one_database.fill(**rudder_tables())
+    with one_database.sync(exclude=["emial"]) as sync:
+        started = sync.start(RunOptions(since=ALL), 2)
+        for shard in started.shards:
+            sync.deliver_shard(started.run_id, shard, Interrupt())
+        notes = sync.finish(started.run_id).notes
+    assert [note.partition(" ")[0] for note in notes] == ["columns", "EXCLUDE:"]
+    one_database.check()
+
+
+def test_numbers_as_event_names_are_names(one_database: Bench) -> None:
+    calls = [{**track("t1", "ada", "x", ago(hours=1)), "event": 7, "event_text": 42}]
+    one_database.fill([], calls, types={"tracks": {"event": "bigint", "event_text": "bigint"}})
+    (warning,) = checked(one_database, conversion_events=["42", "7"]).warnings
+    assert warning == "CONVERSION_EVENTS: no event read is called '7'; found: '42'"
+
+
+def test_check_says_what_is_taken_for_a_property_and_what_is_not(one_database: Bench) -> None:
+    one_database.fill([], [track("t1", "ada", "Bought", ago(hours=1), channel="store", _sdc_sequence=1)])
+    with one_database.sync(exclude=["Channel"]) as sync:
+        shown = CheckResult(layout=sync.discover(), names=sync.check_names())
+    lines = str(next(each for each in check_view(shown) if isinstance(each, Table) and each.row_count == 4).columns[2]._cells)
+    assert "sent, though RudderStack writes such columns" in lines
+    assert "not sent, since they are loaders' own: _sdc_sequence (tracks)" in lines
+    assert "not sent, by EXCLUDE: channel" in lines
+    document: Any = check_document(shown)["warehouse"]
+    assert document["layout"]["loader_columns"] == {"_sdc_sequence": ["tracks"]}
+    assert document["layout"]["excluded"] == ["channel"]
 
 
 def test_a_retry_says_nothing_of_names(one_database: Bench) -> None:
