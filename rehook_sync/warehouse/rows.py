@@ -173,8 +173,8 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
         problem = _time_problem(plan, row, received)
         occurred = occurred or received
     fields = read_fields(plan.fields, row[plan.first_field :], plan.convert)
-    for name in plan.unsent:
-        fields.pop(name, None)
+    for column in plan.unsent:
+        fields.pop(column, None)
     if plan.json is not None and plan.json in fields:
         fields, flaw = _with_members(plan.json, fields)
         problem = problem or flaw

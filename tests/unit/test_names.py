@@ -93,7 +93,7 @@ def test_a_call_without_an_id_keeps_its_message_id_when_a_column_is_left_out() -
     def message(*unsent: str, json: str | None = None) -> SourceRow:
         fields = ("total", "channel", "properties") if json else ("total", "channel")
         texts = (1 + 2, None, None, None)
-        plan = RowPlan(Stream.TRACKS, "received_at", 2, texts, None, fields, 4, {}, json, unsent)
+        plan = RowPlan(Stream.TRACKS, "received_at", 2, texts, None, fields, 4, {}, json, unsent=unsent)
         row = ("2026-11-01T12:00:00+00:00", "2026-11-01T12:00:00+00:00", None, "ada", 5, "web", '{"channel": "mine"}')
         return next(build_rows(plan, [row[: 4 + len(fields)]]))
 
