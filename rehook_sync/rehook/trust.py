@@ -21,9 +21,9 @@ def check_trust(address: str) -> None:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
         except OSError as error:
             said = "no certificate in PEM form is in it" if isinstance(error, ssl.SSLError) else error.strerror or type(error).__name__
-            raise SettingsError(f"SSL_CERT_FILE: {ascii(file)} cannot be used ({said}); name a file of certificates, or unset it") from None
+            raise SettingsError(f"SSL_CERT_FILE: {file!a} cannot be used ({said}); name a file of certificates, or unset it") from None
     elif folder and not os.path.isdir(folder):  # noqa: PTH112 - several folders, as OpenSSL reads them, are left to OpenSSL
-        raise SettingsError(f"SSL_CERT_DIR: {ascii(folder)} is no folder; name a folder of certificates, or unset it")
+        raise SettingsError(f"SSL_CERT_DIR: {folder!a} is no folder; name a folder of certificates, or unset it")
 
 
 def build_ssl_context() -> ssl.SSLContext:
