@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from rehook_sync.database import postgresql, sqlite
-from rehook_sync.errors import ConflictError, DatabaseError, RehookSyncError, SettingsError, SourceError
+from rehook_sync.errors import ConflictError, DatabaseError, LockedError, RehookSyncError, SettingsError, SourceError
 
 __all__ = ["Database", "open_database", "same_database", "utc_text"]
 
@@ -24,6 +24,7 @@ _DATA_ERRORS = ("22", "23")
 """SQLSTATE classes whose messages may quote values of rows."""
 _REFUSED = ("22", "23", "25", "40")
 """The same of statements that changed nothing: an error of their own, a constraint, or what a transaction may do by default."""
+_LOCKED = "55P03"
 _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
 _CONNECT_TIMEOUT_S = 10
@@ -113,7 +114,8 @@ class Database:
         except IntegrityError as error:
             raise ConflictError(f"the database of {self.setting} refused a conflicting row: {one_line(error)}") from error
         except SQLAlchemyError as error:
-            raise DatabaseError(f"the database of {self.setting} failed: {one_line(error)}") from error
+            kind = LockedError if sqlstate(error) == _LOCKED or sqlite.is_busy(error) else DatabaseError
+            raise kind(f"the database of {self.setting} failed: {one_line(error)}") from error
 
     def let_readers_in(self) -> None:
         """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other."""

@@ -2,27 +2,26 @@
 
 import os
 import ssl
+from pathlib import Path
 
 from rehook_sync.errors import SettingsError
 
 __all__ = ["build_ssl_context", "check_trust"]
 
 
-def check_trust(address: str) -> None:
-    """Look, before anything begins, whether certificates can be checked. An address of plain http needs none.
+def check_trust() -> None:
+    """Look, before anything begins, whether certificates can be checked.
 
     Raises: SettingsError naming the variable that leads to no certificates.
     """
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if not address.lower().startswith("https:"):
-        return
     if file:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
         except OSError as error:
             said = "no certificate in PEM form is in it" if isinstance(error, ssl.SSLError) else error.strerror or type(error).__name__
             raise SettingsError(f"SSL_CERT_FILE: {file!a} cannot be used ({said}); name a file of certificates, or unset it") from None
-    elif folder and not os.path.isdir(folder):  # noqa: PTH112 - several folders, as OpenSSL reads them, are left to OpenSSL
+    elif folder and not any(Path(each).is_dir() for each in folder.split(os.pathsep)):
         raise SettingsError(f"SSL_CERT_DIR: {folder!a} is no folder; name a folder of certificates, or unset it")
 
 
