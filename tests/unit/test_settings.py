@@ -657,7 +657,7 @@ def test_a_date_is_a_start() -> None:
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["without", "with a byte order mark"])
-def test_a_byte_order_mark_and_the_line_end_are_no_part_of_a_secret_or_of_the_settings(mark: bytes) -> None:
+def test_a_byte_order_mark_and_the_end_of_a_line_are_left_out(mark: bytes) -> None:
     write(mark + f"{SECRET}\r\n".encode(), "secret")
     assert load(api_secret_file="secret").api_secret == SecretStr(SECRET)
     write(mark + f'warehouse_url = "{WAREHOUSE}"\n'.encode(), "other.toml")
@@ -674,7 +674,7 @@ def test_a_byte_order_mark_and_the_line_end_are_no_part_of_a_secret_or_of_the_se
         (b"x" * 70_000, "is larger than 64 KB"),
     ],
 )
-def test_a_file_that_holds_no_secret_alone_is_one_line_without_its_content(content: bytes, says: str) -> None:
+def test_a_file_of_more_than_a_secret_is_one_line(content: bytes, says: str) -> None:
     write(content, "secret")
     with pytest.raises(SettingsError, match=re.escape(says)) as caught:
         load(api_secret_file="secret")
