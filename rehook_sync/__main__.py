@@ -2,10 +2,12 @@
 
 import gc
 import io
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -14,7 +16,7 @@ import typer
 
 from rehook_sync.cli import app
 from rehook_sync.errors import InternalError, RehookSyncError, UsageError
-from rehook_sync.runtime import tuned_interpreter
+from rehook_sync.runtime import Output, tuned_interpreter
 
 if TYPE_CHECKING:
     from rehook_sync.render.console import Screen
@@ -29,9 +31,7 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     before_any_text = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json = "--json" in before_any_text
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_outputs()
     signal.signal(signal.SIGTERM, _terminated)
     if "--traceback" not in before_any_text:
         sys.excepthook = lambda _kind, error, _trace: _report_unexpected(error, as_json=as_json)
@@ -40,6 +40,19 @@ def main() -> NoReturn:
             sys.exit(_exit_code(arguments, as_json=as_json))
     finally:
         gc.freeze()  # skips a last collection over all modules at exit: 0.14 s
+
+
+def _prepare_outputs() -> None:
+    """Let no output end the work: neither a character that it does not know, nor a reader that is gone, nor a full disk."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before this process began; a file opened later must not get its number
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            stream = os.fdopen(number, "w", encoding="utf-8", closefd=False)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+        setattr(sys, name, Output(stream, is_result=number == 1))
 
 
 def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:

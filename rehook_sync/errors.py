@@ -12,7 +12,8 @@ RehookSyncError
 ├── LeaseHeldError            another run is at work                            (exit 5)
 └── OperationalError          look at the machine, then run again               (exit 1)
     ├── DatabaseError         a statement failed: connection lost, disk full, locked
-    │   └── ConflictError     another writer was there first; read again and decide anew
+    │   ├── ConflictError     another writer was there first; read again and decide anew
+    │   └── LockedError       somebody else kept what was to be written locked for too long
     ├── LeaseLostError        another run took over; this one may record nothing
     ├── RunUnfinishedError    some shards of a run have not ended; deliver them again
     └── InternalError         a bug of ours
@@ -30,6 +31,7 @@ __all__ = [
     "InternalError",
     "LeaseHeldError",
     "LeaseLostError",
+    "LockedError",
     "OperationalError",
     "RehookSyncError",
     "RunUnfinishedError",
@@ -108,6 +110,10 @@ class DatabaseError(OperationalError):
 
 class ConflictError(DatabaseError):
     """Another writer was first; what was read no longer holds."""
+
+
+class LockedError(DatabaseError):
+    """A lock of somebody else's was waited for, and did not go."""
 
 
 class LeaseLostError(OperationalError):

@@ -1,13 +1,18 @@
-"""The process of a job: its interpreter, its event loop, and a request to stop."""
+"""The process of a job: its interpreter, its event loop, its outputs, and a request to stop."""
 
 import asyncio
 import gc
+import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
-from typing import TypeVar
+from typing import IO, Any, TypeVar
 
-__all__ = ["Interrupt", "run_loop", "tuned_interpreter"]
+__all__ = ["SIGNALS", "Interrupt", "Output", "run_loop", "tuned_interpreter"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""What asks a process to stop: Ctrl-C, a scheduler, a terminal that closes or a connection to it that drops, Ctrl-\\."""
 
 _Result = TypeVar("_Result")
 
@@ -71,3 +76,41 @@ class Interrupt:
         self._listeners.append(listener)
         if self.requested:
             listener()
+
+
+class Output:
+    """A stream that discards what follows once nobody can read it: a broken pipe, a full disk, a closed terminal.
+
+    The exit code stays that of the work. What is lost of a result is said on stderr, unless its reader just went away.
+    """
+
+    def __init__(self, stream: IO[str], *, is_result: bool) -> None:
+        """Wrap a stream of this process. `is_result`: it carries what the command was asked for."""
+        self._stream = stream
+        self._is_result = is_result
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        with self._going_on():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        with self._going_on():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        """Give all else as the stream has it."""
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            if self._is_result and not isinstance(error, BrokenPipeError):
+                sys.stderr.write(f"error: stdout cannot be written ({error.strerror}); what was done is recorded, but not shown\n")

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import reprlib
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ __all__ = ["RESERVED_TRAITS", "Settings", "load_settings"]
 
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
+_MOST_SECRET_BYTES, _MOST_CONFIG_BYTES = 65_536, 1_048_576
 SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret"})
 # Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.
 RESERVED_TRAITS = {"created_at": "createdAt", "first_name": "firstName", "last_name": "lastName"}
@@ -278,12 +280,12 @@ class _Layer:
         if self.values.get(name) is not None:
             raise SettingsError(_problem(f"{name}_file", f"give either this or {self.label(name)}, not both", self, None))
         try:
-            text = Path(str(path)).read_text(encoding="utf-8").rstrip("\r\n")
-            wrong = "" if text else "the file is empty"
+            text = _read_text(Path(str(path)), _MOST_SECRET_BYTES).strip("\r\n")
+            wrong = _what_is_no_secret(text)
         except OSError as error:
             wrong = f"the file cannot be read ({error.strerror})"
-        except ValueError:
-            wrong = "the file is not UTF-8 text"
+        except ValueError as error:
+            wrong = "the file is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
         if wrong:
             raise SettingsError(_problem(f"{name}_file", wrong, self, None))
         return text
@@ -329,6 +331,32 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     return settings
 
 
+def _read_text(path: Path, most_bytes: int) -> str:
+    """Return the text of a small file, without a byte order mark.
+
+    Raises: OSError, UnicodeError, and a plain ValueError for what is no regular file, is too large, or holds NUL characters.
+    """
+    # A pipe without a writer would be waited for when it is opened.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("is no regular file")
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"is larger than {most_bytes // 1024} KB")
+    text = content.decode("utf-8-sig")
+    if "\0" in text:
+        raise ValueError("holds a NUL character; is it UTF-16?")
+    return text
+
+
+def _what_is_no_secret(text: str) -> str:
+    """Return what is wrong with the text of a secret's file, empty when nothing is."""
+    if not text:
+        return "the file is empty"
+    found = next((each for each in text if not each.isprintable()), None)
+    return "" if found is None else f"the file holds a control character, U+{ord(found):04X}; it must hold the secret alone, on one line"
+
+
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
     named = {name.upper(): value for name, value in environ.items() if value}
     return _Layer({name.removeprefix(PREFIX).lower(): value for name, value in named.items() if name.startswith(PREFIX)}, "environment")
@@ -337,12 +365,14 @@ def _environment_layer(environ: Mapping[str, str]) -> _Layer:
 def _file_layer(config: Path | None) -> _Layer:
     path = config or Path(CONFIG_NAME)
     try:
-        return _Layer(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        return _Layer(tomllib.loads(_read_text(path, _MOST_CONFIG_BYTES)), str(path))
     except OSError as error:
         if config is None and isinstance(error, FileNotFoundError):
             return _Layer({}, str(path))
         raise SettingsError(f"{path}: cannot be read ({error.strerror}); example: --config {CONFIG_NAME}") from None
     except ValueError as error:
+        if type(error) is ValueError:
+            raise SettingsError(f"{path}: {error}; example: --config {CONFIG_NAME}") from None
         place = re.search(r" \(at [^()]*\)$", str(error))
         raise SettingsError(f'{path}: is not valid TOML in UTF-8{place.group() if place else ""}; example: lookback = "3d"') from None
 

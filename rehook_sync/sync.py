@@ -9,7 +9,7 @@ from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.jobs.audit import AuditReport, audit_stream
 from rehook_sync.jobs.check import CheckResult, check_each
-from rehook_sync.jobs.context import JobContext, open_client, source_config
+from rehook_sync.jobs.context import JobContext, open_client, require_access, source_config
 from rehook_sync.jobs.explain import read_explanation
 from rehook_sync.jobs.maintenance import accept_doubtful, check_forgettable, forget, prune
 from rehook_sync.jobs.names import NamesCheck, check_names
@@ -109,7 +109,7 @@ class Sync:
 
         Raises: ConfigurationError and LeaseHeldError, before anything is sent. What stops a run later is in the result.
         """
-        self.settings.require_credentials()
+        require_access(self.settings)
         return run_whole(self._context(), options, interrupt, listen or _ignore)
 
     def start(self, options: RunOptions, shards: int) -> StartedRun:
@@ -117,7 +117,7 @@ class Sync:
 
         Raises: ConfigurationError and LeaseHeldError, before the run has begun.
         """
-        self.settings.require_credentials()
+        require_access(self.settings)
         return start_shards(self._context(), options, shards)
 
     def deliver_shard(self, run_id: str, shard: int, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> ShardResult:

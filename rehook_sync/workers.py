@@ -17,7 +17,7 @@ from typing import cast
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, left_out_notes, slowness_notes
 from rehook_sync.models import ShardResult, ShardStatus, Status
-from rehook_sync.runtime import Interrupt
+from rehook_sync.runtime import SIGNALS, Interrupt
 from rehook_sync.settings import Settings
 from rehook_sync.sync import Sync
 
@@ -117,8 +117,9 @@ class _Team:
 def _deliver(settings: Settings, run_id: str, shard: int, parent: Connection) -> None:
     """Deliver one shard. Each process runs this."""
     interrupt = Interrupt()
-    # Ctrl-C reaches every process of a terminal, but the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a terminal sends reaches every process of it, but the parent decides.
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: interrupt.request(signal.Signals(number)))
     threading.Thread(target=_notice_end, args=(parent, interrupt), daemon=True).start()
 

@@ -12,16 +12,19 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from rehook_sync.database import postgresql, sqlite
-from rehook_sync.errors import ConflictError, DatabaseError, RehookSyncError, SettingsError, SourceError
+from rehook_sync.errors import ConflictError, DatabaseError, LockedError, RehookSyncError, SettingsError, SourceError
 
 __all__ = ["Database", "open_database", "same_database", "utc_text"]
 
 _PASSWORD = re.compile(r"://[^@\s]*@")
 _DATA_ERRORS = ("22", "23")
 """SQLSTATE classes whose messages may quote values of rows."""
+_REFUSED = ("22", "23", "25", "40")
+"""The same of statements that changed nothing: an error of their own, a constraint, or what a transaction may do by default."""
+_LOCKED = "55P03"
 _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
 _CONNECT_TIMEOUT_S = 10
@@ -111,7 +114,8 @@ class Database:
         except IntegrityError as error:
             raise ConflictError(f"the database of {self.setting} refused a conflicting row: {one_line(error)}") from error
         except SQLAlchemyError as error:
-            raise DatabaseError(f"the database of {self.setting} failed: {one_line(error)}") from error
+            kind = LockedError if sqlstate(error) == _LOCKED or sqlite.is_busy(error) else DatabaseError
+            raise kind(f"the database of {self.setting} failed: {one_line(error)}") from error
 
     def let_readers_in(self) -> None:
         """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other."""
@@ -157,7 +161,8 @@ class Writer:
     def execute(self, statement: TextClause, values: Mapping[str, object]) -> Sequence[Row[Any]] | None:
         """Execute a statement as a whole transaction, in one round trip. Returns its rows, None when it has no result.
 
-        Raises: ConflictError when the statement fails by a constraint or by an error that it raises itself.
+        Raises: ConflictError when the statement fails by a constraint, by an error that it raises itself, or because the
+                database's defaults do not let it write: a transaction of its own, with all settings, may still succeed.
         """
         with self._database.gate():
             try:
@@ -166,7 +171,9 @@ class Writer:
                     with self._database.turn, self._for_one.begin():
                         found = sqlite.insist(self._for_one.execute, statement, values)
                         return found.all() if found.returns_rows else None
-            except DataError as error:
+            except DBAPIError as error:
+                if not sqlstate(error).startswith(_REFUSED):
+                    raise
                 raise ConflictError(f"a statement for the database of {self._database.setting} refused: {one_line(error)}") from error
 
     def close(self) -> None:
@@ -187,17 +194,17 @@ class Writer:
     def _open(self, *, for_one: bool = False) -> Connection:
         """Open a connection. `for_one`: each statement is a transaction, and SQLAlchemy's BEGIN does not reach the database."""
         connection = self._database.open()
-        if for_one and self._database.dialect == "postgresql":
-            connection.execution_options(isolation_level="AUTOCOMMIT")
+        if self._database.dialect == "postgresql":
+            for_one = for_one and postgresql.can_send_together(self._database.engine)
+            if for_one:
+                connection.execution_options(isolation_level="AUTOCOMMIT", together=True)
         connection.detach()  # others must not get what is set below
         with connection.begin():  # nothing here is written to the file, so no lock is needed
             for each in self._preparing:
                 connection.execute(each)
-            if self._database.dialect == "postgresql":
-                postgresql.prepare_single_statements(connection)
-            elif for_one:
+            if self._database.dialect == "sqlite" and for_one:
                 sqlite.ask_often(connection)
-        connection.info.update(write=True, bounded=True, for_one=for_one)
+        connection.info.update(write=True, for_one=for_one)
         return connection
 
 
@@ -216,6 +223,7 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
     if parsed.get_backend_name() == "postgresql":
         options["connect_args"] = {"options": "-c timezone=UTC", "connect_timeout": _CONNECT_TIMEOUT_S}
         if search_path is not None:
+            options["connect_args"] = {"connect_timeout": _CONNECT_TIMEOUT_S, **postgresql.CONNECTING.get(parsed.get_driver_name(), {})}
             # Writes rely on locks. A stricter level, perhaps the server's default, fails a transaction that waited for one.
             options["isolation_level"] = "READ COMMITTED"
     elif parsed.get_backend_name() == "sqlite":
@@ -253,11 +261,17 @@ def same_database(left: str, right: str) -> bool:
 def one_line(error: BaseException) -> str:
     """Return the message of a database error as one line, without URL credentials, statement and parameters."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    if str(getattr(cause, "sqlstate", "") or "").startswith(_DATA_ERRORS):
-        return f"{type(cause).__name__} ({getattr(cause, 'sqlstate', '')}): {str(cause).partition(':')[0].splitlines()[0]}"
+    if sqlstate(cause).startswith(_DATA_ERRORS):
+        return f"{type(cause).__name__} ({sqlstate(cause)}): {str(cause).partition(':')[0].splitlines()[0]}"
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(("LINE ", "^", "DETAIL:", "CONTEXT:", "[SQL", "(Background"))]
     return _PASSWORD.sub("://…@", "; ".join(kept) or type(cause).__name__)[:300]
+
+
+def sqlstate(error: BaseException) -> str:
+    """Return the five characters by which PostgreSQL names a kind of error, empty for others."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
 
 
 def _parsed(url: str, setting: str) -> URL:

@@ -22,10 +22,11 @@ from rehook_sync.warehouse.segment import SegmentSource
 
 if TYPE_CHECKING:
     import httpx
+    from pydantic import SecretStr
 
     from rehook_sync.rehook.client import Rehook
 
-__all__ = ["JobContext", "load_heavy", "open_client", "source_config"]
+__all__ = ["JobContext", "load_heavy", "open_client", "require_access", "source_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,25 @@ def load_heavy() -> None:
     import rehook_sync.rehook.transport  # noqa: F401, PLC0415
 
 
+def require_access(settings: Settings) -> "tuple[SecretStr, SecretStr]":
+    """Return API key and secret, before anything begins that could not connect.
+
+    Raises: SettingsError when the credentials are missing, or what tells whom to trust cannot be read.
+    """
+    credentials = settings.require_credentials()
+    if settings.api_url.startswith("https:"):
+        from rehook_sync.rehook.trust import check_trust  # noqa: PLC0415 - loads TLS
+
+        check_trust()
+    return credentials
+
+
 def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None", shards: int = 1) -> "Rehook":
-    """Return a client of Rehook. Raises SettingsError when the credentials are missing or the address cannot be read."""
+    """Return a client of Rehook. Raises SettingsError as `require_access`, and when the address cannot be read."""
     from rehook_sync.rehook.client import Rehook  # noqa: PLC0415 - see `load_heavy`
     from rehook_sync.rehook.transport import AiohttpTransport  # noqa: PLC0415
 
-    key, secret = settings.require_credentials()
+    key, secret = require_access(settings)
     transport = transport or AiohttpTransport(max(settings.concurrency // shards, 1), settings.timeout)
     return Rehook(transport, settings.api_url, key.get_secret_value(), secret.get_secret_value())
 

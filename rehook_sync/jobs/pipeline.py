@@ -89,6 +89,7 @@ class Pipeline:
 
     Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.  waiting: by event.
             left_out: NaN and infinities that were not sent, by column.  met: the names in the rows judged.
+            standing: rejections that were judged again and stay as they were; not among the rows.
             complete: all windows were read to their end.
     """
 
@@ -106,6 +107,7 @@ class Pipeline:
         self.rejected: Counter[Reason] = Counter()
         self.waiting: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
+        self.standing = 0
         self.complete = False
         self.met = MetNames()
 
@@ -219,6 +221,7 @@ class Pipeline:
         outcomes = [
             _unsent(row, Status.REJECTED, reason, detail, previous.get((row.stream, row.message_id))) for row, reason, detail in rejected
         ]
+        outcomes = [outcome for outcome in outcomes if not self._stands(outcome)]
         self.rejected.update(outcome.reason for outcome in outcomes if outcome.reason)
         waiting = judgement.waiting["row"].tolist()
         self.waiting.update(row.event or "" for row in waiting)
@@ -226,9 +229,21 @@ class Pipeline:
             _unsent(row, Status.WAITING, Reason.PROPERTIES_NOT_LOADED, row.unloaded, previous.get((row.stream, row.message_id)))
             for row in waiting
         ]
-        self.rows.update(row.stream for row in rows)
-        self._pending.update((row.stream, row.message_id) for row in rows)
+        decided = [call for operation in operations for call in operation.calls] + [outcome.call for outcome in outcomes]
+        self.rows.update(call.stream for call in decided)
+        self._pending.update((call.stream, call.message_id) for call in decided)
         return Chunk(operations, outcomes)
+
+    def _stands(self, outcome: Outcome) -> bool:
+        """Tell whether a rejection was judged again and came out the same: then the first one stays, with its run and its time."""
+        previous = outcome.call.previous
+        stands = previous is not None and (previous.status, previous.reason, previous.detail) == (
+            outcome.status,
+            outcome.reason,
+            outcome.detail,
+        )
+        self.standing += stands
+        return stands
 
     def _judge_claims(self, frame: "pd.DataFrame") -> Judgement:
         """Judge a frame. Codes are looked up and claimed in one step, so nobody else can claim them in between."""

@@ -33,6 +33,7 @@ __all__ = [
     "read_since",
     "rejection_notes",
     "slowness_notes",
+    "standing_notes",
     "waiting_notes",
 ]
 
@@ -243,6 +244,14 @@ def left_out_notes(left_out: Mapping[str, int]) -> list[str]:
     named = ", ".join(f"{column} ({number})" for column, number in Counter(left_out).most_common(_COLUMNS_NAMED))
     more = f" and {len(left_out) - _COLUMNS_NAMED} more columns" if len(left_out) > _COLUMNS_NAMED else ""
     return [f"values that are NaN or infinite were left out, as NULL is: {sum(left_out.values())}, in {named}{more}"]
+
+
+def standing_notes(standing: int) -> list[str]:
+    """Return notes for the user on rejections that were judged again in vain, one line each."""
+    if not standing:
+        return []
+    calls = "1 rejected call was" if standing == 1 else f"{standing:,} rejected calls were"
+    return [f"{calls} judged again and stay rejected for the same reason, by the run and at the time of the first decision"]
 
 
 def slowness_notes(slowed: int, lowest: int, most: int) -> list[str]:

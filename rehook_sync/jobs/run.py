@@ -14,7 +14,16 @@ from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.names import source_notes
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import Progress, RunOptions, RunResult, left_out_notes, rejection_notes, slowness_notes, waiting_notes
+from rehook_sync.jobs.results import (
+    Progress,
+    RunOptions,
+    RunResult,
+    left_out_notes,
+    rejection_notes,
+    slowness_notes,
+    standing_notes,
+    waiting_notes,
+)
 from rehook_sync.models import Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rules.watermark import Beginning, next_watermark
 from rehook_sync.runtime import Interrupt
@@ -82,6 +91,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
             *waiting_notes(state.count_waiting(ledger.run_id), unsettled, context.settings.properties_wait),
             *left_out_notes(pipeline.left_out),
             *(source_notes(context.settings, context.source.discover(), pipeline.met) if options.only is None else []),
+            *standing_notes(pipeline.standing),
             *slowness_notes(report.slowed, report.lowest, context.settings.concurrency),
         ]
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)

@@ -6,6 +6,7 @@ The caller opens connections and hands them over with `take_over`.
 import asyncio
 import select
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
@@ -101,6 +102,7 @@ class Http1Connection(asyncio.Protocol):
 
     Shape:  status, headers: of the current answer, once `send` has returned.  complete: its body has arrived to the end.
             is_clean: another request may follow. False once the connection ended, sent what nobody asked for, or said `close`.
+            has_surplus: more came than one answer.  is_mute: nothing has come of the current answer.
     """
 
     def __init__(self) -> None:
@@ -109,6 +111,8 @@ class Http1Connection(asyncio.Protocol):
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = True
         self.is_clean = True
+        self.has_surplus = False
+        self._is_lost = False
         self._chunks: list[bytes] = []
         self._unread = self._head_size = 0
         self._has_head = False
@@ -128,14 +132,33 @@ class Http1Connection(asyncio.Protocol):
         """Use an open transport from now on. `told` is called when it ends."""
         self._transport = transport
         self._told = told
+        self._poll = _open_poll(transport)
         transport.set_protocol(self)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell, by a look at the socket, whether another request may follow and nothing has come in that the loop has not seen."""
+        return self.is_clean and self._poll is not None and not self._poll.poll(0)
+
+    @property
+    def is_mute(self) -> bool:
+        """Tell whether nothing has come of the current answer."""
+        return not self._has_head and not self._head_size
 
     async def look(self) -> bool:
         """Tell whether the connection is usable. The loop gets the turns it needs to notice its end."""
-        if self.is_clean and _is_readable(self._transport):
+        if self.is_clean and not self.is_quiet:
             for _ in range(_STEPS_TO_NOTICE):
                 await asyncio.sleep(0)
         return self.is_clean and not self._transport.is_closing()
+
+    async def listen(self, seconds: float) -> bool:
+        """Wait for what comes after the answer. Tells at once when something does: then nobody knows what the first was about."""
+        with suppress(TimeoutError, httpx.TransportError):
+            async with asyncio.timeout(seconds):
+                while not (self.has_surplus or self._is_lost):
+                    await self._wait()
+        return self.has_surplus
 
     async def send(self, whole: bytes) -> None:
         """Write a request and wait for the head of its answer. The exchange before must be complete.
@@ -194,8 +217,9 @@ class Http1Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse data. Data that nobody asked for closes the connection."""
         if self.complete:
-            self.is_clean = False
+            self._note_surplus()
             self._transport.close()
+            self._tell()
             return
         try:
             self._parser.feed_data(data)
@@ -203,7 +227,7 @@ class Http1Connection(asyncio.Protocol):
             self.is_clean = False
         except HttpParserError as error:
             self.fail(httpx.RemoteProtocolError(f"the answer is not HTTP ({error})"))
-            self.is_clean = False
+            self.has_surplus = self.complete
         if self._has_head:
             self._tell()
         else:
@@ -214,6 +238,7 @@ class Http1Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the current exchange: complete if its body ends with the connection, else with an error."""
         self._told(exc)
+        self._is_lost = True
         if not self.complete and exc is None and self._has_head and self._ends_with_connection():
             self.complete = True
             self._tell()
@@ -223,6 +248,11 @@ class Http1Connection(asyncio.Protocol):
             error = httpx.ReadError(f"the connection was lost ({type(exc).__name__})")
             error.__cause__ = exc
             self.fail(error)
+        self.is_clean = False
+        self._tell()
+
+    def _note_surplus(self) -> None:
+        self.has_surplus = True
         self.is_clean = False
 
     def _ends_with_connection(self) -> bool:
@@ -235,7 +265,7 @@ class Http1Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Notice an answer that nobody asked for."""
         if self.complete:
-            self.is_clean = False
+            self._note_surplus()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header."""
@@ -270,10 +300,11 @@ class Http1Connection(asyncio.Protocol):
             self.is_clean = self.is_clean and self.status != _SWITCHING and self._parser.should_keep_alive()
 
 
-def _is_readable(transport: asyncio.BaseTransport) -> bool:
+def _open_poll(transport: asyncio.BaseTransport) -> "select.poll | None":
+    """Return what tells whether something has come in, None where the socket cannot be asked."""
     poll = select.poll()
     try:
         poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
     except (AttributeError, ValueError):
-        return True
-    return bool(poll.poll(0))
+        return None
+    return poll

@@ -17,6 +17,7 @@ _USERINFO = re.compile(r"//[^/@\s]*@")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _SHORTEST_VALUE = 3
 _LONG_VALUE = 32
+_SHORTEST_PIECE = 8
 _MOST_SPELLINGS = 4
 _JSON_ESCAPE = re.compile(r"""(?:\\u[0-9a-fA-F]{4})+|\\["\\/bfnrt]""")
 _LONGEST_ADDRESS = 320
@@ -37,6 +38,8 @@ def redact(text: str, body: bytes, user_id: str, secrets: Sequence[str]) -> str:
     for form in long:
         line = _without_beginnings(line, form)
     line = _without(line, forms[len(long) :], folded)
+    for secret in secrets:
+        line = _without_pieces(line, secret)
     names = {word for value in values if value == user_id or "@" in value[:_LONGEST_ADDRESS] for word in _split_words(value)}
     if found := [re.escape(name) for name in names if name.casefold() in folded]:
         line = re.sub(rf"(?<![^\W_])(?:{'|'.join(found)})(?![^\W_])", REMOVED, line, flags=re.IGNORECASE)
@@ -92,15 +95,23 @@ def _without(line: str, forms: Iterable[str], folded: str) -> str:
     return line
 
 
-def _without_beginnings(line: str, value: str) -> str:
-    """Remove a long value where a server quotes only its beginning."""
+def _without_beginnings(line: str, value: str, shortest: int = _LONG_VALUE // 2, mark: str = REMOVED) -> str:
+    """Remove a value where a server quotes only its beginning, of at least so many characters."""
     pieces: list[str] = []
     start = 0
-    while (at := line.find(value[: _LONG_VALUE // 2], start)) >= 0:
-        pieces += (line[start:at], REMOVED)
+    while (at := line.find(value[:shortest], start)) >= 0:
+        pieces += (line[start:at], mark)
         end = min(len(line), at + len(value))
         start = next((here for here in range(at, end) if line[here] != value[here - at]), end)
     return "".join((*pieces, line[start:]))
+
+
+def _without_pieces(line: str, secret: str) -> str:
+    """Remove each beginning and each end of a secret, from eight characters on."""
+    if len(secret) <= _SHORTEST_PIECE:
+        return line
+    line = _without_beginnings(line, secret, _SHORTEST_PIECE)
+    return _without_beginnings(line[::-1], secret[::-1], _SHORTEST_PIECE, REMOVED[::-1])[::-1]
 
 
 def _split_words(value: str) -> list[str]:

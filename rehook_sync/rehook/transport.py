@@ -8,7 +8,6 @@ the type of aiohttp's error.
 import asyncio
 import math
 import ssl
-import urllib.request
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -21,15 +20,21 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EofStream
 
-from rehook_sync.rehook.addresses import is_loopback
+from rehook_sync.rehook.deadlines import Deadlines
 from rehook_sync.rehook.http1 import Http1Connection, RawRequest, RawResponse, serialize
+from rehook_sync.rehook.proxies import read_proxy
+from rehook_sync.rehook.trust import build_ssl_context
 
 __all__ = ["AiohttpTransport"]
 
 _KEEPALIVE_S = 4.0  # many servers close after 5 s; ours close first, so that no request meets a closing connection
 _TARGETS_KEPT = 256
-_STALLED_S = 0.05
-"""After so long without an answer the loop may have stalled, and connections may have ended unnoticed."""
+_FIRST_REST_S, _LONGEST_REST_S = 0.001, 0.064
+"""How long a connection rests between two requests to a server that was seen to close without a word."""
+_LISTEN_S = 0.02
+_LISTEN_TIMES = 2
+"""A second answer is awaited for so long, and so many usual answers more."""
+_SMOOTHING = 0.05
 _SCHEMES = frozenset({"http", "https"})
 
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError, ValueError)
@@ -63,12 +68,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._connector: aiohttp.TCPConnector | None = None
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
-        self._answered_at_s = 0.0
+        self._rest_s = 0.0
+        self._usual_s = 0.0
         self._targets: dict[str, _Target] = {}
         self._idle: dict[object, list[_PooledConnection]] = {}
         self._busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._deadlines = _Deadlines()
+        self._deadlines = Deadlines()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request once; return the answer when its head is there. The body is streamed.
@@ -89,8 +95,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._deadlines.keep(connection, now + self._timeout_s)
         try:
             await connection.send(whole)
+            if pooled.used_at and await self._is_dubious(connection):
+                raise httpx.RemoteProtocolError("more than one answer came, and nobody knows which belongs to the request")
             answered = True
         except httpx.TransportError as error:
+            if pooled.used_at and connection.is_mute and not isinstance(error, httpx.TimeoutException):
+                self._rest_longer(pooled)
             error.request = request
             raise
         finally:
@@ -123,11 +133,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return self._connector
 
     def _take_warm(self, target: "_Target", now: float) -> "_PooledConnection | None":
-        """Return an idle connection without a look at it. The last answer is so recent that an end would have been noticed."""
-        if target.idle and self._busy < self._concurrency and now - self._answered_at_s < _STALLED_S:
+        """Return an idle connection that can be used without a wait."""
+        if target.idle and self._busy < self._concurrency and not self._rest_s:
             pooled = target.idle[-1]
-            if pooled.connection.is_clean and now - pooled.used_at < _KEEPALIVE_S:
+            if now - pooled.used_at < _KEEPALIVE_S and pooled.connection.is_quiet:
                 self._busy += 1
+                pooled.asked_at = now
                 return target.idle.pop()
         return None
 
@@ -139,8 +150,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             self._busy += 1
             try:
                 while target.idle:
-                    pooled = target.idle.pop()
-                    if self._loop.time() - pooled.used_at < _KEEPALIVE_S and await pooled.connection.look():
+                    pooled = target.idle.pop(0 if self._rest_s else -1)
+                    rested_s = self._loop.time() - pooled.used_at
+                    if rested_s < self._rest_s:
+                        await asyncio.sleep(self._rest_s - rested_s)
+                    pooled.asked_at = self._loop.time()
+                    if pooled.asked_at - pooled.used_at < _KEEPALIVE_S and await pooled.connection.look():
                         return pooled
                     pooled.opened.close()
                 return await self._open_line(connector, target)
@@ -156,13 +171,32 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             raise aiohttp.ClientConnectionResetError("the connection was closed, or spoken to, at once")
         connection = Http1Connection()
         connection.take_over(transport, protocol.connection_lost)
-        return _PooledConnection(opened, connection, target.idle)
+        return _PooledConnection(opened, connection, target.idle, asked_at=self._loop.time())
+
+    async def _is_dubious(self, connection: Http1Connection) -> bool:
+        """Tell whether an answer on a connection that was used before may be one that nobody asked for.
+
+        One that does more than accept is believed once no second answer came for as long as answers usually take.
+        """
+        if 200 <= connection.status < 300:
+            return connection.has_surplus
+        return await connection.listen(_LISTEN_S + _LISTEN_TIMES * self._usual_s)
+
+    def _rest_longer(self, pooled: "_PooledConnection") -> None:
+        """Let connections rest before they are used again, so that their end is seen: this server closes them without a word.
+
+        The request that was just lost met the end of its connection on its way.
+        """
+        if pooled.asked_at - pooled.used_at >= self._rest_s:
+            self._rest_s = min(max(2 * self._rest_s, _FIRST_REST_S), _LONGEST_REST_S)
 
     def _put_back(self, pooled: "_PooledConnection") -> None:
         """Keep a connection for reuse if its exchange is complete and clean, else close it."""
         self._deadlines.forget(pooled.connection)
         if pooled.connection.complete and pooled.connection.is_clean and not self._closed:
-            pooled.used_at = self._answered_at_s = self._loop.time()
+            pooled.used_at = now = self._loop.time()
+            if pooled.connection.status < 300:
+                self._usual_s += (now - pooled.asked_at - self._usual_s) * (_SMOOTHING if self._usual_s else 1.0)
             pooled.idle.append(pooled)
         else:
             pooled.opened.close()
@@ -198,7 +232,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if url.scheme not in _SCHEMES or not url.raw_host:
             raise httpx.UnsupportedProtocol("the address must begin with https:// or http://", request=request)
         try:
-            proxy = _read_proxy(url)
+            proxy = read_proxy(url)
         except ValueError as error:
             raise httpx.ProxyError("the proxy's address cannot be used", request=request) from error
         if proxy is not None and proxy.scheme not in _SCHEMES:
@@ -206,7 +240,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if proxy is not None and url.scheme == "http":
             raise httpx.UnsupportedProtocol("plain http is not sent through a proxy", request=request)
         if self._verify is True and "https" in (url.scheme, proxy.scheme if proxy else ""):
-            self._verify = _build_ssl_context()  # slow, and plain http does not need it
+            self._verify = build_ssl_context()  # slow, and plain http does not need it
         if len(self._targets) >= _TARGETS_KEPT:
             self._targets.clear()
         route = aiohttp.ClientRequest("GET", url, proxy=proxy, ssl=self._verify, loop=self._loop)
@@ -230,52 +264,16 @@ class _Target:
 
 @dataclass(slots=True, eq=False)
 class _PooledConnection:
-    """An open connection: aiohttp's object, ours, and the idle list to which it returns."""
+    """An open connection: aiohttp's object, ours, and the idle list to which it returns.
+
+    Units:  asked_at, used_at: times of the loop: of the current request, and of the last answer, 0 before the first.
+    """
 
     opened: Connection
     connection: Http1Connection
     idle: "list[_PooledConnection]"
+    asked_at: float
     used_at: float = 0.0
-
-
-class _Deadlines:
-    """Fails late exchanges with one timer for all: a timer per request costs a tenth of its time."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Http1Connection, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._due_at = math.inf
-
-    def keep(self, connection: Http1Connection, deadline: float) -> None:
-        """Fail the current exchange at its deadline."""
-        self._kept[connection] = deadline
-        if deadline < self._due_at:
-            self._set(deadline)
-
-    def forget(self, connection: Http1Connection) -> None:
-        """Drop a connection's deadline."""
-        self._kept.pop(connection, None)
-
-    def close(self) -> None:
-        """Cancel the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._due_at = None, math.inf
-
-    def _set(self, deadline: float) -> None:
-        self.close()
-        self._due_at = deadline
-        self._timer = asyncio.get_running_loop().call_at(deadline, self._end_late)
-
-    def _end_late(self) -> None:
-        self._due_at = math.inf
-        now = asyncio.get_running_loop().time()
-        for connection, deadline in list(self._kept.items()):
-            if deadline <= now:
-                connection.fail(httpx.ReadTimeout("timed out"))
-                del self._kept[connection]
-        if self._kept:
-            self._set(min(self._kept.values()))
 
 
 class _ResponseBody(httpx.AsyncByteStream):
@@ -329,22 +327,3 @@ def _described(error: Exception) -> str:
         case _:
             text = f"the connection was lost ({type(error).__name__})"
     return text
-
-
-def _build_ssl_context() -> ssl.SSLContext:
-    """Trust certifi's list, which is always there, and the system's, which may hold a company's own authority."""
-    context = httpx.create_ssl_context()
-    context.load_default_certs()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _read_proxy(url: yarl.URL) -> yarl.URL | None:
-    host = url.raw_host or ""
-    if is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{url.port}" if ":" not in host else host):
-        return None
-    proxies = urllib.request.getproxies()
-    text = proxies.get(url.scheme) or proxies.get("all")
-    if not text:
-        return None
-    return yarl.URL(text if "://" in text else f"http://{text}")

@@ -24,7 +24,7 @@ from rich.text import Text
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.results import Progress, RunResult
 from rehook_sync.models import RunStatus, Status
-from rehook_sync.runtime import Interrupt
+from rehook_sync.runtime import SIGNALS, Interrupt
 
 __all__ = ["Listener", "ProgressLog", "Screen", "error_document", "interruptible", "run_exit_code", "visible", "watched"]
 
@@ -74,20 +74,10 @@ def error_document(error: RehookSyncError | None) -> dict[str, object] | None:
 
 
 class _Terminal(Console):
-    """A console without markup, which goes on silently after a broken pipe."""
+    """A console without markup."""
 
     def __init__(self, *, stderr: bool) -> None:
         super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False)
-
-    def on_broken_pipe(self) -> None:
-        """Discard further output; the exit code stays that of the work."""
-        _leave(self.file.fileno())
-
-
-def _leave(descriptor: int) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
 
 
 class Screen:
@@ -133,11 +123,8 @@ class Screen:
             self.err.print(Text("error: ", "bold red").append(visible(line), "not bold default"), soft_wrap=True)
 
     def _write_json(self, document: Mapping[str, object]) -> None:
-        try:
-            sys.stdout.write(document_json(document, indent=2 if sys.stdout.isatty() else None) + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _leave(sys.stdout.fileno())
+        sys.stdout.write(document_json(document, indent=2 if sys.stdout.isatty() else None) + "\n")
+        sys.stdout.flush()
 
 
 def run_exit_code(result: RunResult, interrupt: Interrupt) -> int:
@@ -264,8 +251,8 @@ class _Stderr:
     """A logger for finished lines. It takes no lock: a signal handler may write while a line is written."""
 
     def info(self, line: str) -> None:
-        """Write one line, unless the pipe is broken."""
-        with suppress(BrokenPipeError):
+        """Write one line, unless nobody can read it any more."""
+        with suppress(OSError):
             os.write(sys.stderr.fileno(), f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
@@ -287,7 +274,10 @@ def _open_log() -> Any:  # noqa: ANN401 - structlog's loggers have no common typ
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turn SIGINT and SIGTERM into a request to stop. A second signal exits at once, with requests in flight unsettled."""
+    """Turn the SIGNALS into a request to stop. A second signal exits at once, with requests in flight unsettled.
+
+    One that is ignored stays ignored: nohup ignores SIGHUP, a shell may ignore SIGINT for what runs in the background.
+    """
     interrupt = Interrupt()
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -295,10 +285,11 @@ def interruptible() -> Iterator[Interrupt]:
             interrupt.request(number)
             return
         end = _SHOW_CURSOR if sys.stderr.isatty() else b""
-        os.write(sys.stderr.fileno(), end + b"error: gave up at once; the next run finds out what was in flight\n")
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), end + b"error: gave up at once; the next run finds out what was in flight\n")
         os._exit(128 + number)
 
-    before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, handle) for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN}
     try:
         yield interrupt
     finally:

@@ -36,7 +36,6 @@ _NOTES = {
 _UNITS = ((3 * 86400.0, 86400.0, "days"), (3 * 3600.0, 3600.0, "hours"), (0.0, 60.0, "minutes"))
 """From this lag on (s), the unit of the chart: its seconds and its name."""
 _STALE_S = 86400.0
-_MODE = 0o644
 _FORMATS = ((timedelta(hours=24), "%b %d %H:%M"), (timedelta(days=400), "%b %d"))
 
 
@@ -99,9 +98,8 @@ def write_page(page: str, out: str) -> str | None:
     try:
         with NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=".report-", suffix=".html", delete=False) as file:
             file.write(page)
-        made = Path(file.name)
+        made = Path(file.name)  # for its owner alone, as temporary files are: the page names users
         try:
-            made.chmod(_MODE)
             made.replace(target)
         except OSError:
             made.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from rehook_sync.database.engine import Database, utc_text
 from rehook_sync.database.queries import Statements
-from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError
+from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError, LockedError
 from rehook_sync.models import Batch, Call, Claim, Customer, Outcome, Status, Stream
 from rehook_sync.state.customers import Customers, customer_rows
 from rehook_sync.values import storable_json, storable_text
@@ -24,6 +24,7 @@ from rehook_sync.values import storable_json, storable_text
 __all__ = ["Ledger"]
 
 _CLAIM_WAITS_S = (0.0, 0.05, 0.25, 1.0)
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
 _Result = TypeVar("_Result")
 Key = tuple[Stream, str]
 
@@ -36,14 +37,17 @@ class Ledger:
     A shard has its own lease and also renews the run's: whoever takes the run over retires all its shards.
     """
 
-    def __init__(self, database: Database, run_id: str, ttl_s: float, shard: int | None = None) -> None:
-        """Prepare; the lease is taken by `acquire` or `resume`."""
+    def __init__(
+        self, database: Database, run_id: str, ttl_s: float, shard: int | None = None, clock: Callable[[], float] | None = None
+    ) -> None:
+        """Prepare; the lease is taken by `acquire` or `resume`. `clock`: seconds that also pass while the machine sleeps."""
         self.run_id = run_id
         self.reopens = Status.FAILED
         self._database = database
         self._sql = Statements("state", database.engine.dialect)
         self._customers = Customers(self._sql)
         self._writer = database.writer([self._sql[name] for name in ("batch_view", "batch_trigger") if database.dialect == "sqlite"])
+        self._clock = clock or elapsed_s
         self._ttl_s = ttl_s
         self._is_shard = shard is not None
         name = "run" if shard is None else f"shard {shard}"
@@ -54,24 +58,35 @@ class Ledger:
 
     def acquire(self) -> None:
         """Take the lease. Raises LeaseHeldError, which names the holder, while another run or attempt of this shard has it."""
-        asked_at = time.monotonic()
-        with self._database.transaction() as connection:
-            self._renew_run(connection, asked_at)
-            fence = connection.execute(self._sql["acquire_lease"], {**self._holder, "run_id": self.run_id}).scalar()
-            if fence is None:
-                held = connection.execute(self._sql["read_lease"], {"name": self._holder["name"]}).one()
-                raise LeaseHeldError(
-                    f"run {held.run_id} holds the lease until {held.expires_at} (owner {held.owner}); "
-                    "wait for it, or see `python -m rehook_sync status`"
-                )
-            if not self._is_shard:
-                connection.execute(self._sql["retire_shards"])
+        asked_at = self._clock()
+        try:
+            with self._database.transaction() as connection:
+                self._renew_run(connection, asked_at)
+                fence = connection.execute(self._sql["acquire_lease"], {**self._holder, "run_id": self.run_id}).scalar()
+                if fence is None:
+                    raise self._held(connection) or InternalError("a lease was neither taken nor held")
+                if not self._is_shard:
+                    connection.execute(self._sql["retire_shards"])
+        except LockedError as error:
+            # Whoever keeps the database locked for so long is a holder that was stopped inside a write, or a stranger.
+            with self._database.connect() as connection:
+                raise self._held(connection) or error from error
         self._holder["fence"] = int(fence)
         self._valid_until = asked_at + self._ttl_s
 
+    def _held(self, connection: Connection) -> LeaseHeldError | None:
+        """Return the error that names the holder of the lease, None when nobody took it or it was released."""
+        held = connection.execute(self._sql["read_lease"], {"name": self._holder["name"]}).first()
+        if held is None or held.owner is None:
+            return None
+        return LeaseHeldError(
+            f"run {held.run_id} holds the lease until {held.expires_at} (owner {held.owner}); "
+            "wait for it, or see `python -m rehook_sync status`"
+        )
+
     def resume(self) -> None:
         """Take the lease over from another process of the same run. Raises LeaseLostError when another run has it."""
-        asked_at = time.monotonic()
+        asked_at = self._clock()
         with self._database.transaction() as connection:
             fence = connection.execute(self._sql["resume_run"], {**self._holder, "run_id": self.run_id}).scalar()
         if fence is None:
@@ -116,7 +131,7 @@ class Ledger:
     @property
     def is_valid(self) -> bool:
         """Tell, without asking the database, whether the lease cannot have expired yet."""
-        return time.monotonic() < self._valid_until
+        return self._clock() < self._valid_until
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Open a transaction that holds the lease. Raises LeaseLostError when it is lost."""
@@ -124,7 +139,7 @@ class Ledger:
 
     @contextmanager
     def _holding(self, transaction: AbstractContextManager[Connection]) -> Iterator[Connection]:
-        asked_at = time.monotonic()
+        asked_at = self._clock()
         with transaction as connection:
             self._renew_run(connection, asked_at)
             if connection.execute(self._sql["renew_lease"], self._holder).scalar() is None:
@@ -138,7 +153,7 @@ class Ledger:
         Returns the calls that could not be marked and must not be sent: they are settled, or another shard is sending them.
         """
         newest = {(outcome.call.stream, outcome.call.message_id): outcome for outcome in batch.outcomes}
-        is_plain = not (batch.restores or batch.accepted or batch.released or self._run_is_due(time.monotonic()))
+        is_plain = not (batch.restores or batch.accepted or batch.released or self._run_is_due(self._clock()))
         refused = self._write_at_once(newest, batch.customers) if is_plain else None
         if refused is None:
             refused = self._write_step_by_step(batch, newest)
@@ -158,7 +173,7 @@ class Ledger:
         others = [(key, outcome) for key, outcome in newest.items() if outcome.status is not Status.SENDING]
         updates = [outcome for key, outcome in others if key in self._marked]
         inserts = [outcome for key, outcome in others if key not in self._marked]
-        asked_at = time.monotonic()
+        asked_at = self._clock()
         values = self._batch_values(updates, inserts, marks, customers)
         try:
             written = self._writer.execute(self._sql["write_batch"], {**values, "strict": True})
@@ -256,6 +271,11 @@ class Ledger:
                     raise
                 time.sleep(wait_s)
         raise InternalError("a claim was neither written nor refused")
+
+
+def elapsed_s() -> float:
+    """Return seconds from some moment on. Where the system can tell, they also pass while the machine sleeps."""
+    return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
 
 
 def owner_name() -> str:

@@ -444,7 +444,7 @@ def test_second_run_at_the_same_time_gives_exit_5(shop: Shop) -> None:
 # Interrupts.
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
 def test_interrupted_run_settles_what_is_in_flight(shop: Shop, number: signal.Signals, code: int) -> None:
     shop.ready()
     slow = shop.sandbox.faults.add("delay", delay_s=0.3)

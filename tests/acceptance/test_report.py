@@ -23,7 +23,7 @@ def test_page_and_numbers_agree_with_the_tables(delivered: Shop) -> None:
     assert done.out == f"wrote rehook_sync_report.html: {delivered.calls:,} calls, 0 need attention\n"
     path = delivered.program.folder / "rehook_sync_report.html"
     page = path.read_text(encoding="utf-8")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     counts = delivered.counts()
     assert numbers(page) == {status: counts[status] for status in STATUSES}
     assert f"{delivered.calls:,} calls = {counts['sent']:,} sent" in re.sub(r"\s+", " ", page)

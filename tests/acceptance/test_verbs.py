@@ -122,10 +122,13 @@ def test_revalidate_judges_again_under_todays_settings(shop: Shop, check: Callab
     assert shop.ready()(*RUN).code == 0
     rejected = shop.execute("SELECT reason, count(*), count(user_id) FROM sync_state WHERE status = 'rejected' GROUP BY reason")
     anonymous = next(count for reason, count, _ in rejected if reason == "anonymous_id_present")
-    before = requests(shop)
+    before, decided = requests(shop), shop.execute("SELECT * FROM sync_state ORDER BY stream, message_id")
     same = shop("revalidate", "--json")
     assert (same.code, same.json["sent"], requests(shop)) == (0, 0, before)
-    assert same.json["rejected"] == sum(count for reason, count, _ in rejected if reason != "refused_by_rehook")
+    judged = sum(count for reason, count, _ in rejected if reason != "refused_by_rehook")
+    assert (same.json["rejected"], same.json["rows_read"]) == (0, 0)
+    assert same.json["notes"][-1].startswith(f"{judged} rejected calls were judged again and stay rejected for the same reason")
+    assert shop.execute("SELECT * FROM sync_state ORDER BY stream, message_id") == decided, "the first decision keeps its run and time"
     allowed = {"REHOOK_SYNC_ANONYMOUS_CALLS": "allow_with_user_id"}
     done = shop("revalidate", "--reason", "anonymous_id_present", "--json", **allowed)
     assert done.code == 0

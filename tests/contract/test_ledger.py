@@ -1,5 +1,6 @@
 """Lease, marks, outcomes, customers and codes: the same facts on SQLite and PostgreSQL."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -7,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 from warehouse import run_sql
 
+from rehook_sync.database import postgresql, sqlite
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.database.queries import load_queries
-from rehook_sync.errors import LeaseHeldError, LeaseLostError, StateVersionError
+from rehook_sync.errors import LeaseHeldError, LeaseLostError, LockedError, StateVersionError
 from rehook_sync.models import (
     Batch,
     Call,
@@ -30,7 +32,7 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.watermark import Coverage
-from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.ledger import Ledger, elapsed_s
 from rehook_sync.state.migrations import check_version, upgrade
 from rehook_sync.state.state import State
 
@@ -98,6 +100,53 @@ def test_tables_of_a_newer_version_are_left_alone(database: Database) -> None:
 def test_second_run_does_not_get_the_lease(database: Database, ledger: Ledger) -> None:
     with pytest.raises(LeaseHeldError, match="run-1"):
         Ledger(database, "run-2", 60).acquire()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock is waited for a third of a second instead of fifteen."""
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.3)
+    monkeypatch.setitem(postgresql.WRITING, "lock_timeout", "300ms")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_holder_that_was_stopped_inside_a_write_is_named(database_url: str, taken: bool) -> None:
+    """Nobody else can write then, and not even look whether the lease is over."""
+    opened = open_database(database_url, "REHOOK_SYNC_STATE_URL", search_path=SCHEMA)
+    upgrade(opened, SCHEMA)
+    if taken:
+        Ledger(opened, "run-1", 60).acquire()
+    stopped = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with stopped.connect() as connection:
+        connection.exec_driver_sql(
+            "BEGIN IMMEDIATE" if opened.dialect == "sqlite" else "BEGIN; LOCK TABLE rehook_sync.sync_lease IN EXCLUSIVE MODE"
+        )
+        rival = open_database(database_url, "REHOOK_SYNC_STATE_URL", search_path=SCHEMA)
+        with pytest.raises(LeaseHeldError if taken else LockedError, match="run-1" if taken else "lock"):
+            Ledger(rival, "run-2", 60).acquire()
+        connection.exec_driver_sql("ROLLBACK")
+        rival.close()
+    stopped.dispose()
+    opened.close()
+
+
+def test_a_lease_also_runs_out_while_the_machine_sleeps(database: Database) -> None:
+    """The clock that a test turns stands for one that counts the sleep; Python's own stands still meanwhile."""
+    passed_s = [0.0]
+    ledger = Ledger(database, "run-1", 60, clock=lambda: passed_s[-1])
+    ledger.acquire()
+    valid = []
+    for moment_s in (59.0, 61.0):
+        passed_s.append(moment_s)
+        valid.append(ledger.is_valid)
+    ledger.write(Batch(outcomes=[Outcome(call("a"), Status.SENDING)]))
+    assert [*valid, ledger.is_valid] == [True, False, True], "a write proves that nobody took it meanwhile"
+    ledger.release()
+
+
+def test_the_clock_of_leases_counts_sleep() -> None:
+    assert elapsed_s() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=5)
 
 
 def test_released_lease_goes_to_the_next_run_with_a_higher_fence(database: Database, state: State, ledger: Ledger) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.errors import RehookSyncError, SettingsError
-from rehook_sync.models import Answer, Call, Effect, Operation, Stream
+from rehook_sync.models import REMOVED, Answer, Call, Effect, Operation, Stream
 from rehook_sync.rehook.client import Rehook
 from rehook_sync.rehook.redaction import redact
 from rehook_sync.settings import load_settings
@@ -233,3 +233,15 @@ def test_same_value_under_each_pair_of_keys_has_another_hash() -> None:
     hashes = trait_hashes("user-1", dict.fromkeys(map(str, range(200)), "gold"))
     assert len(set(hashes.values())) == 200
     assert not [pair for pair in itertools.combinations(hashes.values(), 2) if pair[0][:12] == pair[1][:12]]
+
+
+@given(secret=st.text("abcdefABCDEF0123456789+/=", min_size=12, max_size=80), cut=st.integers(8, 80), end=st.booleans())
+def test_a_beginning_or_an_end_of_a_secret_is_removed_from_eight_characters_on(secret: str, cut: int, end: bool) -> None:
+    piece = secret[-min(cut, len(secret)) :] if end else secret[: min(cut, len(secret))]
+    line = redact(f"the key '{piece}' is not known", b"{}", "", (secret,))
+    assert piece not in line
+
+
+@pytest.mark.parametrize("piece", [SECRET[:8], SECRET[:-1], SECRET[-8:], SECRET[1:], TOKEN[:9], KEY[1:]])
+def test_nothing_but_the_piece_of_a_secret_is_removed(piece: str) -> None:
+    assert redact(f"the key {piece} is not known", b"{}", "", (TOKEN, SECRET, KEY)) == f"the key {REMOVED} is not known"

@@ -1,5 +1,6 @@
 """Settings: one door, one line for each thing wrong, and never a secret."""
 
+import os
 import pickle
 import re
 import subprocess
@@ -653,3 +654,47 @@ def test_the_documented_table_is_what_the_code_does() -> None:
 def test_a_date_is_a_start() -> None:
     settings = load_settings(environ={"REHOOK_SYNC_WAREHOUSE_URL": WAREHOUSE}, start_at=date(2026, 11, 1))
     assert settings.start_at == datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["without", "with a byte order mark"])
+def test_a_byte_order_mark_and_the_end_of_a_line_are_left_out(mark: bytes) -> None:
+    write(mark + f"{SECRET}\r\n".encode(), "secret")
+    assert load(api_secret_file="secret").api_secret == SecretStr(SECRET)
+    write(mark + f'warehouse_url = "{WAREHOUSE}"\n'.encode(), "other.toml")
+    assert load_settings(Path("other.toml"), environ={}).warehouse_url == SecretStr(WAREHOUSE)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (f"{SECRET}\0".encode(), "holds a NUL character"),
+        (SECRET.encode("utf-16-le"), "holds a NUL character"),
+        (f"{SECRET}\nmore".encode(), "the file holds a control character, U+000A; it must hold the secret alone, on one line"),
+        (f"\x1b{SECRET}".encode(), "the file holds a control character, U+001B"),
+        (b"x" * 70_000, "is larger than 64 KB"),
+    ],
+)
+def test_a_file_of_more_than_a_secret_is_one_line(content: bytes, says: str) -> None:
+    write(content, "secret")
+    with pytest.raises(SettingsError, match=re.escape(says)) as caught:
+        load(api_secret_file="secret")
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_regular_file_is_not_waited_for(kind: str) -> None:
+    """A pipe without a writer would hang, a device without an end would take all memory."""
+    path = Path("/dev/zero")
+    if kind == "pipe":
+        path = Path("pipe")
+        os.mkfifo(path)
+    with pytest.raises(SettingsError, match="is no regular file"):
+        load(api_secret_file=str(path))
+    with pytest.raises(SettingsError, match=rf"^{path}: is no regular file; example: --config"):
+        load_settings(path, environ={})
+
+
+def test_a_file_of_settings_of_many_megabytes_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^big.toml: is larger than 1024 KB"):
+        load_settings(write("#" * 2_000_000, "big.toml"), environ={})
