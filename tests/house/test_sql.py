@@ -19,7 +19,10 @@ SHOUTED = re.compile(
 SPOKEN = re.compile(r"\s*(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\s+from|create\s+(table|view|index)|pragma)\s", re.DOTALL)
 EXCEPTIONS = {
     "database/sqlite.py": re.compile(r"PRAGMA \w+( = \w+)?|BEGIN( IMMEDIATE)?"),  # how a connection works, not what it asks
-    "database/postgresql.py": re.compile(r"SELECT set_config\('\w+', %s, (true|false)\)(, set_config\('\w+', %s, false\))*"),  # the same
+    "database/postgresql.py": re.compile(
+        r"SELECT set_config\('\w+', %s, true\)|"
+        r"SELECT set_config\(wanted\.key, wanted\.value, false\) FROM json_each_text\(CAST\(%s AS json\)\) AS wanted"
+    ),  # the same
     "database/fetch.py": re.compile(r"PRAGMA (temp\.)?\w+( = \w+)?"),  # the same
     "state/migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
 }

@@ -653,3 +653,45 @@ def test_the_documented_table_is_what_the_code_does() -> None:
 def test_a_date_is_a_start() -> None:
     settings = load_settings(environ={"REHOOK_SYNC_WAREHOUSE_URL": WAREHOUSE}, start_at=date(2026, 11, 1))
     assert settings.start_at == datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("sqlite:///state.db", "sqlite:///{}/state.db"),
+        ("sqlite:///data/../state.db?timeout=5", "sqlite:///{}/data/../state.db?timeout=5"),
+        ("sqlite+pysqlite:///state.db", "sqlite+pysqlite:///{}/state.db"),
+        ("sqlite:////var/lib/state.db", "sqlite:////var/lib/state.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("sqlite:///file:state.db?uri=true", "sqlite:///file:state.db?uri=true"),
+        ("postgresql://host/state.db", "postgresql://host/state.db"),
+    ],
+)
+def test_a_relative_path_in_a_file_starts_at_that_file(tmp_path: Path, written: str, found: str) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    config = folder / "sync.toml"
+    config.write_text(f'warehouse_url = "{written}"\nstate_url = "{written}"\n', encoding="utf-8")
+    for given in (config, config.relative_to(tmp_path)):
+        settings = load_settings(given, environ={})
+        assert settings.state_url is not None
+        assert [each.get_secret_value() for each in (settings.warehouse_url, settings.state_url)] == [found.format(folder)] * 2
+
+
+def test_a_relative_path_elsewhere_starts_at_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "sync.toml").write_text('warehouse_url = "sqlite:///shop.db"\n', encoding="utf-8")
+    settings = load_settings(tmp_path / "etc" / "sync.toml", environ={"REHOOK_SYNC_WAREHOUSE_URL": "sqlite:///other.db"})
+    assert settings.warehouse_url.get_secret_value() == "sqlite:///other.db"
+
+
+def test_a_secrets_file_named_in_a_file_starts_at_that_file(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "url").write_text("sqlite:///shop.db\n", encoding="utf-8")
+    (tmp_path / "etc" / "secret").write_text("of the file\n", encoding="utf-8")
+    (tmp_path / "etc" / "sync.toml").write_text('warehouse_url_file = "url"\napi_secret_file = "secret"\n', encoding="utf-8")
+    settings = load_settings(Path("etc/sync.toml"), environ={})
+    assert settings.warehouse_url.get_secret_value() == f"sqlite:///{tmp_path}/etc/shop.db"
+    assert settings.api_secret is not None
+    assert settings.api_secret.get_secret_value() == "of the file"
