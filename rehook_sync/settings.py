@@ -260,27 +260,36 @@ def _without_userinfo(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """One source of settings. Shape:  values: by name in lower case.  where: `environment`, `call` or the path of a file."""
+    """One source of settings.
+
+    Shape:  values: by name in lower case.  where: `environment`, `call` or the path of a file.
+            folder: where relative paths start; None: the working directory.
+    """
 
     values: Mapping[str, object]
     where: str
+    folder: Path | None = None
 
     def has(self, name: str) -> bool:
         """Tell whether the setting, or the file of a secret, is given here."""
         return self.values.get(name) is not None or (name in SECRETS and self.values.get(f"{name}_file") is not None)
 
     def value_of(self, name: str) -> object:
-        """Return the setting; a secret given as a file is read from it.
+        """Return the setting; a secret given as a file is read from it, and the path in the URL of a SQLite file begins at the folder.
 
         Raises: SettingsError with one line.
         """
+        value = self._value_of(name)
+        return _in_folder(value, self.folder) if self.folder and name.endswith("_url") and isinstance(value, str) else value
+
+    def _value_of(self, name: str) -> object:
         path = self.values.get(f"{name}_file") if name in SECRETS else None
         if path is None:
             return self.values[name]
         if self.values.get(name) is not None:
             raise SettingsError(_problem(f"{name}_file", f"give either this or {self.label(name)}, not both", self, None))
         try:
-            text = _read_text(Path(str(path)), _MOST_SECRET_BYTES).strip("\r\n")
+            text = _read_text((self.folder or Path()).joinpath(str(path)), _MOST_SECRET_BYTES).strip("\r\n")
             wrong = _what_is_no_secret(text)
         except OSError as error:
             wrong = f"the file cannot be read ({error.strerror})"
@@ -357,6 +366,12 @@ def _what_is_no_secret(text: str) -> str:
     return "" if found is None else f"the file holds a control character, U+{ord(found):04X}; it must hold the secret alone, on one line"
 
 
+def _in_folder(url: str, folder: Path) -> str:
+    """Return the URL with the relative path of a SQLite file made absolute; any other URL as it is."""
+    found = _SQLITE_FILE.fullmatch(url)
+    return url if found is None else f"{found[1]}{folder / found[2]}{found[3] or ''}"
+
+
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
     named = {name.upper(): value for name, value in environ.items() if value}
     return _Layer({name.removeprefix(PREFIX).lower(): value for name, value in named.items() if name.startswith(PREFIX)}, "environment")
@@ -365,7 +380,7 @@ def _environment_layer(environ: Mapping[str, str]) -> _Layer:
 def _file_layer(config: Path | None) -> _Layer:
     path = config or Path(CONFIG_NAME)
     try:
-        return _Layer(tomllib.loads(_read_text(path, _MOST_CONFIG_BYTES)), str(path))
+        return _Layer(tomllib.loads(_read_text(path, _MOST_CONFIG_BYTES)), str(path), path.absolute().parent)
     except OSError as error:
         if config is None and isinstance(error, FileNotFoundError):
             return _Layer({}, str(path))
@@ -403,5 +418,6 @@ def _problem(name: str, message: str, layer: _Layer, value: object) -> str:
     return f"{layer.label(name)}: {said}{shown}; example: {layer.example(name)}"
 
 
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^?]+)(\?.*)?", re.IGNORECASE | re.DOTALL)
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 40

@@ -45,6 +45,7 @@ class Sync:
         """
         self.settings = settings
         self._transport = transport
+        self._read_only = read_only
         warehouse_url = settings.warehouse_url.get_secret_value()
         state_url = (settings.state_url or settings.warehouse_url).get_secret_value()
         setting = "REHOOK_SYNC_STATE_URL" if settings.state_url else "REHOOK_SYNC_WAREHOUSE_URL"
@@ -93,8 +94,11 @@ class Sync:
         return found
 
     def read_version(self) -> int:
-        """Return the version of the sync-state tables. Raises StateVersionError when they are missing or of another version."""
-        return require_version(self._state_database, self.settings.state_schema_name)
+        """Return the version of the sync-state tables.
+
+        Raises: StateVersionError when they are missing, of another version, or not readable and writable for this user.
+        """
+        return require_version(self._state_database, self.settings.state_schema_name, writes=True)
 
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
@@ -205,7 +209,7 @@ class Sync:
         return read_explanation(self._state(), self._source if warehouse else None, key, self.settings.lookback)
 
     def _state(self) -> State:
-        self.read_version()
+        require_version(self._state_database, self.settings.state_schema_name, writes=not self._read_only)
         return State(self._state_database)
 
     def _context(self, *, discover: bool = True) -> JobContext:

@@ -18,12 +18,11 @@ import orjson
 from rehook_sync.times import iso_duration, to_utc
 
 __all__ = [
-    "LONGEST_KEY_BYTES",
     "BrokenText",
     "InfiniteTime",
     "earlier_hashes",
     "exact_json",
-    "is_too_long",
+    "key_flaw",
     "payload_hash",
     "storable_json",
     "storable_text",
@@ -35,7 +34,7 @@ __all__ = [
     "without_infinite",
 ]
 
-LONGEST_KEY_BYTES = 2048
+_LONGEST_KEY_BYTES = 2048
 """The limit of an id or a code: 512 characters, as in Segment. PostgreSQL cannot index much more."""
 
 _NUL = "\\u0000"
@@ -73,9 +72,12 @@ def to_text(value: object) -> str | None:
     raise ValueError(f"{_kind(value)} has no text form")
 
 
-def is_too_long(text: str) -> bool:
-    """Tell whether a text is too long to be an id or a code."""
-    return len(text) * 4 > LONGEST_KEY_BYTES and len(text.encode("utf-8", "surrogatepass")) > LONGEST_KEY_BYTES
+def key_flaw(text: str) -> str | None:
+    """Return why a text cannot be kept as an id or a code, None when it can: PostgreSQL's text holds no NUL."""
+    if "\0" in text:
+        return "holds a NUL character"
+    is_too_long = len(text) * 4 > _LONGEST_KEY_BYTES and len(text.encode("utf-8", "surrogatepass")) > _LONGEST_KEY_BYTES
+    return f"is longer than {_LONGEST_KEY_BYTES} bytes" if is_too_long else None
 
 
 def to_json_value(value: object) -> object:

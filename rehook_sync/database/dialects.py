@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-__all__ = ["LONGEST_NAMES", "WITH_ARGUMENT", "WORDS"]
+__all__ = ["LONGEST_NAMES", "MOST_COLUMNS", "WITH_ARGUMENT", "WORDS"]
 
 # Segment's own form is read by SQLite itself: a function in Python keeps the threads that send waiting, a microsecond for each time.
 # The function gets bytes: given text that is no UTF-8, SQLite would end the statement.
@@ -66,3 +66,6 @@ WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_
 
 LONGEST_NAMES: Mapping[str, int] = {"postgresql": 63}
 """Dialect -> bytes of a table's name at most; others have no limit that an event's name comes near."""
+
+MOST_COLUMNS: Mapping[str, int] = {"sqlite": 2000, "postgresql": 1664}
+"""Dialect -> columns of a result at most; others allow more than a table will have."""

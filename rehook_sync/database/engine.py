@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from rehook_sync.database import postgresql, sqlite
 from rehook_sync.errors import ConflictError, DatabaseError, LockedError, RehookSyncError, SettingsError, SourceError
 
-__all__ = ["Database", "open_database", "same_database", "utc_text"]
+__all__ = ["Database", "one_line", "open_database", "same_database", "utc_text"]
 
 _PASSWORD = re.compile(r"://[^@\s]*@")
 _DATA_ERRORS = ("22", "23")
@@ -27,7 +27,6 @@ _REFUSED = ("22", "23", "25", "40")
 _LOCKED = "55P03"
 _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
-_CONNECT_TIMEOUT_S = 10
 
 for _name in ("sqlalchemy", "psycopg"):
     # They log errors that they cannot raise; without a handler Python would print them with their tracebacks.
@@ -55,10 +54,15 @@ class Database:
         return self.engine.dialect.name
 
     @property
+    def file(self) -> Path | None:
+        """Return the absolute path of the SQLite file, None for any other database."""
+        path = self.engine.url.database
+        return Path(path).absolute() if self.dialect == "sqlite" and sqlite.is_file(path) else None
+
+    @property
     def exists(self) -> bool:
         """Tell whether there is anything to connect to: connecting creates a missing SQLite file."""
-        path = self.engine.url.database
-        return self.dialect != "sqlite" or not sqlite.is_file(path) or Path(path).exists()
+        return self.file is None or self.file.exists()
 
     def as_stored(self, moment: datetime | None) -> datetime | str | None:
         """Return a time as the sync-state tables store it: aware for PostgreSQL, fixed-width UTC text for SQLite."""
@@ -217,15 +221,13 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
     """
     parsed = _parsed(url, setting)
     if parsed.get_backend_name() == "sqlite" and not may_create and not (parsed.database and Path(parsed.database).is_file()):
-        raise SettingsError(f"{setting}: there is no SQLite file {parsed.database or '(empty)'}")
+        raise SettingsError(f"{setting}: there is no SQLite file {Path(parsed.database).absolute() if parsed.database else '(empty)'}")
     # Statements in errors reach tracebacks and schedulers' logs; their bound values must not.
     options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
-    if parsed.get_backend_name() == "postgresql":
-        options["connect_args"] = {"options": "-c timezone=UTC", "connect_timeout": _CONNECT_TIMEOUT_S}
-        if search_path is not None:
-            options["connect_args"] = {"connect_timeout": _CONNECT_TIMEOUT_S, **postgresql.CONNECTING.get(parsed.get_driver_name(), {})}
-            # Writes rely on locks. A stricter level, perhaps the server's default, fails a transaction that waited for one.
-            options["isolation_level"] = "READ COMMITTED"
+    if parsed.get_backend_name() == "postgresql" and search_path is not None:
+        options["connect_args"] = dict(postgresql.CONNECTING.get(parsed.get_driver_name(), {}))
+        # Writes rely on locks. A stricter level, perhaps the server's default, fails a transaction that waited for one.
+        options["isolation_level"] = "READ COMMITTED"
     elif parsed.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": sqlite.BUSY_TIMEOUT_S, "check_same_thread": False}
     try:
@@ -239,8 +241,12 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
         sqlite.prepare(engine, read_only=read_only)
         if may_create and not read_only:
             sqlite.create_private(engine, parsed.database)
-    elif search_path is not None:
-        postgresql.prepare_writer(engine, search_path)
+    elif parsed.get_backend_name() == "postgresql":
+        postgresql.limit_connecting(engine)
+        if search_path is None:
+            postgresql.prepare_reader(engine)
+        else:
+            postgresql.prepare_writer(engine, search_path)
     return Database(engine, setting)
 
 

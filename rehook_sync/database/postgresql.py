@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL for the sync-state: what the code relies on is set anew in each transaction.
+"""Connections to PostgreSQL: what the code relies on, whatever server, database, role, URL and environment have for defaults.
 
-Server, database and role may each have another default. Nothing is set for a session: behind a pooler the next transaction
-has another one, and ours goes to somebody else.
+A warehouse's session is set when it begins. For the sync-state, all is set anew in each transaction: behind a pooler the next
+transaction has another session, and ours goes to somebody else.
 """
 
 import json
@@ -9,10 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect, ExecutionContext
 
-__all__ = ["CONNECTING", "READING", "WRITING", "can_send_together", "prepare_writer"]
+__all__ = ["CONNECTING", "READING", "SESSION", "WRITING", "can_send_together", "limit_connecting", "prepare_reader", "prepare_writer"]
 
+SESSION: Mapping[str, str] = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "3",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+}
+"""Setting -> value of every session with a warehouse, since drivers read values in these forms alone. All others stay as they are."""
 READING: Mapping[str, str] = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -41,6 +51,29 @@ _SET = (
     " AND NOT (wanted.key = 'transaction_timeout' AND current_setting('server_version_num') < '170000')"
 )
 """For one transaction. What is stricter than ours stays; what a server does not know yet is left out."""
+
+_CONNECT_TIMEOUT_S = 10
+_SET_SESSION = "SELECT set_config(wanted.key, wanted.value, false) FROM json_each_text(CAST(%s AS json)) AS wanted"
+
+
+def limit_connecting(engine: Engine) -> None:
+    """Wait for a host that does not answer for some seconds alone, unless the user has set how long."""
+
+    @event.listens_for(engine, "do_connect")
+    def connecting(dialect: Dialect, _record: object, _arguments: object, named: dict[str, object]) -> None:
+        if "connect_timeout" not in named and not _has_default(dialect, b"connect_timeout"):
+            named["connect_timeout"] = _CONNECT_TIMEOUT_S
+
+
+def prepare_reader(engine: Engine) -> None:
+    """Set the SESSION on each new connection. Nothing that the user set in the URL or the environment is replaced by an option of ours."""
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(_SET_SESSION, (json.dumps(dict(SESSION)),))
+        cursor.close()
+        connection.commit()
 
 
 def prepare_writer(engine: Engine, schema: str) -> None:
@@ -72,3 +105,9 @@ def prepare_writer(engine: Engine, schema: str) -> None:
 def can_send_together(engine: Engine) -> bool:
     """Tell whether the driver can send several statements as one transaction in one round trip."""
     return engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg"
+
+
+def _has_default(dialect: Dialect, option: bytes) -> bool:
+    """Tell whether libpq has a value for an option of a connection, from the environment or a service file."""
+    libpq = getattr(dialect.loaded_dbapi, "pq", None)
+    return libpq is not None and any(each.keyword == option and each.val for each in libpq.Conninfo.get_defaults())

@@ -127,7 +127,7 @@ def audit_stream(
             tally.counts[group.day, group.event][group.status] += group.calls
             if group.recorded_within:
                 tally.matched[group.recorded_day, group.recorded_event] += group.calls
-    unusable: list[str] = []
+    unusable: list[str | bytes] = []
     has_unusable = False
     due = iter(source.read_due(stream, window, known_in))
     while page := list(islice(due, _LOOKED_UP)):
@@ -138,7 +138,7 @@ def audit_stream(
                 calls.append((message_id, received_at, event))
                 continue
             has_unusable = True
-            if isinstance(value, str):
+            if isinstance(value, str | bytes):
                 unusable.append(value)
         tally.add(calls, lambda ids: state.read_judged(stream, ids))
     if has_unusable:

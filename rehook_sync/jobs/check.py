@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rehook_sync.delivery.outcomes import stop_reason
-from rehook_sync.errors import RehookSyncError
+from rehook_sync.errors import RehookSyncError, SourceError
 from rehook_sync.jobs.names import NamesCheck
 from rehook_sync.models import Answer, Effect
 from rehook_sync.warehouse.layout import SourceLayout
@@ -67,6 +67,8 @@ def check_each(job: Checkable, found: CheckResult) -> None:
     def look_at_warehouse() -> None:
         found.layout = job.discover()
         found.names = job.check_names()
+        if found.layout.unreadable:
+            raise SourceError("\n".join(found.layout.unreadable_lines))
 
     def look_at_state() -> None:
         found.version = job.read_version()

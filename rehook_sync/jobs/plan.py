@@ -33,6 +33,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.actions["rejected"] = pipeline.rejected.total()
     plan.actions["waiting"] = pipeline.waiting.total()
     plan.rows = pipeline.rows.total()
+    plan.notes.extend(context.source.discover().unreadable_lines)
     plan.notes.extend(rejection_notes(pipeline.rejected, plan.rows) + left_out_notes(pipeline.left_out))
     plan.notes.extend(standing_notes(pipeline.standing))
     plan.notes.extend(waiting_notes(pipeline.waiting, {}, context.settings.properties_wait))

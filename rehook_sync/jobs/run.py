@@ -87,6 +87,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         complete = pipeline.complete and report.error is None and not report.interrupted
         watermarks = record_end(state, ledger, summary, RunBounds(windows, newest), pipeline.rows, complete=complete)
         notes = [
+            *context.source.discover().unreadable_lines,
             *rejection_notes(pipeline.rejected, pipeline.rows.total()),
             *waiting_notes(state.count_waiting(ledger.run_id), unsettled, context.settings.properties_wait),
             *left_out_notes(pipeline.left_out),

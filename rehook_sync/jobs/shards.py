@@ -199,6 +199,7 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
     else:
         ledger.let_go()
     notes = [
+        *context.source.discover().unreadable_lines,
         *rejection_notes(rejected, summary.rows_read),
         *waiting_notes(state.count_waiting(run_id), unsettled, context.settings.properties_wait),
         *source_notes(context.settings, context.source.discover(), MetNames()),

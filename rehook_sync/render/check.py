@@ -69,6 +69,7 @@ def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[s
         "track_properties": layout.track_properties,
         "reason": layout.reason,
         "event_tables": {slug: _table_document(table) for slug, table in sorted(layout.event_tables.items())},
+        "unreadable": layout.unreadable,
         "loader_columns": layout.loader_columns(),
         "rudderstack": layout.rudderstack,
         "excluded": checked.excluded if checked else (),

@@ -15,9 +15,8 @@ import orjson
 from rehook_sync.models import Call, Claim, Operation, PreviousOutcome, SourceRow, Stream
 from rehook_sync.rules.names import Exclusion
 from rehook_sync.values import (
-    LONGEST_KEY_BYTES,
     earlier_hashes,
-    is_too_long,
+    key_flaw,
     payload_hash,
     to_json,
     to_json_value,
@@ -117,8 +116,8 @@ class _Shaper:
             code, unusable = None, f"referral_code: {error}"
             # a track sends its code in the metadata only, in any form
             problem = problem or (unusable if self._stream is Stream.IDENTIFIES else None)
-        if code is not None and is_too_long(code) and self._stream is Stream.IDENTIFIES:
-            code, problem = None, problem or f"referral_code: longer than {LONGEST_KEY_BYTES} bytes"
+        if code is not None and self._stream is Stream.IDENTIFIES and (flaw := key_flaw(code)):
+            code, problem = None, problem or f"referral_code {flaw}"
         return metadata, code, problem
 
     def _sendable(self, fields: Mapping[str, object]) -> tuple[dict[str, object], str | None]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements, load_migrations, split_statements
 from rehook_sync.errors import SettingsError, StateVersionError
+from rehook_sync.state.rights import Rights, require_folder
 
 __all__ = ["Upgrade", "check_version", "require_version", "upgrade"]
 
@@ -26,17 +27,27 @@ class Upgrade:
 def upgrade(database: Database, schema: str | None) -> Upgrade:
     """Bring the sync-state tables to this code's version; safe to repeat and to run concurrently.
 
-    Raises: StateVersionError when the tables are newer than this code; nothing is changed.
+    Raises: StateVersionError when the tables are newer than this code, or this user may not change them; nothing is changed.
+            SettingsError when nothing can be created there.
     """
     queries = _queries(database)
+    require_folder(database)
+    rights = None if database.dialect == "sqlite" else Rights(database, queries, schema or "public")
+    if rights is not None:
+        rights.require_reading()
+        rights.require_writing()
+        if not rights.has_tables or _version(database, queries) < len(load_migrations(database.dialect)):
+            rights.require_upgrading()
     database.let_readers_in()
     with database.transaction() as connection:
-        if database.dialect == "postgresql":
+        if rights is not None:
             connection.execute(queries["lock_migrations"])
-            # Looked up first: CREATE SCHEMA needs a privilege even if the schema exists.
-            if not connection.execute(queries["schema_exists"], {"schema": schema or "public"}).scalar():
+            # Only when it is missing: CREATE SCHEMA needs a privilege even if the schema exists.
+            if not rights.has_schema:
                 connection.execute(queries.fill("create_schema", schema=schema or "public"))
-        connection.execute(queries["ensure_migrations_table"])
+        # Likewise for CREATE TABLE.
+        if rights is None or not rights.has_tables:
+            connection.execute(queries["ensure_migrations_table"])
         return _apply(connection, queries)
 
 
@@ -54,34 +65,55 @@ def _apply(connection: Connection, queries: Statements) -> Upgrade:
     return Upgrade(len(migrations), tuple(applied))
 
 
-def check_version(database: Database, schema: str | None) -> int | None:
+def check_version(database: Database, schema: str | None, *, writes: bool = False) -> int | None:
     """Return the version of the sync-state tables, None when they do not exist. Writes nothing.
 
-    Raises: StateVersionError when they are older or newer than this code.
+    Shape:  writes: the tables will be written, too.
+    Raises: StateVersionError when they are older or newer than this code, or this user may not read or write them.
+            SettingsError when the SQLite file has no folder, or the server only reads.
     """
     queries = _queries(database)
+    require_folder(database)
     if not database.exists:
         return None
-    with database.connect() as connection:
-        exists = queries["migrations_table_exists"]
-        if not connection.execute(exists, {"schema": schema or ""}).scalar():
+    if database.dialect == "sqlite":
+        with database.connect() as connection:
+            if not connection.execute(queries["migrations_table_exists"]).scalar():
+                return None
+    else:
+        rights = Rights(database, queries, schema or "public")
+        rights.require_reading()
+        if not rights.has_tables:
             return None
-        have, want = _newest(connection, queries), len(load_migrations(connection.dialect.name))
+        if writes:
+            rights.require_writing()
+    have, want = _version(database, queries), len(load_migrations(database.dialect))
     _refuse_newer(have, want)
     if have < want:
         raise StateVersionError(f"the sync-state tables have version {have}, this code needs {want}: run `python -m rehook_sync init`")
     return have
 
 
-def require_version(database: Database, schema: str | None) -> int:
+def require_version(database: Database, schema: str | None, *, writes: bool = False) -> int:
     """Return the version of the sync-state tables. Writes nothing.
 
-    Raises: StateVersionError when they do not exist, or are older or newer than this code.
+    Raises: StateVersionError when they do not exist, and as `check_version`.
     """
-    version = check_version(database, schema)
+    version = check_version(database, schema, writes=writes)
     if version is None:
-        raise StateVersionError("the sync-state tables do not exist yet: run `python -m rehook_sync init` once")
+        place, setting = f"the SQLite file {database.file}", "REHOOK_SYNC_STATE_URL"
+        if database.file is None:
+            place, setting = f"schema {schema!r} of the database", f"{setting} or REHOOK_SYNC_STATE_SCHEMA"
+        raise StateVersionError(
+            f"the sync-state tables do not exist yet in {place} of {database.setting}: run `python -m rehook_sync init` once; "
+            f"if they are elsewhere, set {setting} to there"
+        )
     return version
+
+
+def _version(database: Database, queries: Statements) -> int:
+    with database.connect() as connection:
+        return _newest(connection, queries)
 
 
 def _newest(connection: Connection, queries: Statements) -> int:

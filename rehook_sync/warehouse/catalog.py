@@ -1,18 +1,21 @@
-"""What a warehouse holds: tables, columns and their types, by SELECT and cursor metadata alone."""
+"""What a warehouse holds: tables, columns and their types, and what this user may not read of it. By SELECT and cursor metadata alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from rehook_sync.database.queries import load_queries
+from rehook_sync.database.dialects import LONGEST_NAMES, MOST_COLUMNS
+from rehook_sync.database.engine import one_line
+from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
 from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
-from rehook_sync.warehouse.layout import Kind, Table, find_name, similar
+from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, event_table_names, find_name, needs_slugs, similar, tables_of
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "Events"]
 
 _POSTGRESQL_KINDS = {
     **dict.fromkeys((25, 1043), Kind.TEXT),
@@ -40,38 +43,79 @@ _SQLITE_KINDS = {
     "DOUB": Kind.DECIMAL,
 }
 """By a text within the declared type; the first that is found decides."""
+_OWN_PREFIX = "rehook_sync__"
+"""Begins the names of the columns that our statements compute."""
+_ROOM_FOR_OWN = 10
+_SHOWN = 8
+_EVENTS_WAIT = "events without their table wait, unless MISSING_PROPERTIES is send"
+
+
+@dataclass(frozen=True, slots=True)
+class _Lack:
+    """What keeps the user from reading a table.
+
+    Shape:  missing: the right: `usage` of the schema, `table`, or that of some `columns`.  columns: of the table, all of them.
+    """
+
+    missing: str
+    columns: Sequence[str]
+    owner: str
+    reader: str
+
+
+class Events(NamedTuple):
+    """The tables that may be events'.
+
+    Shape:  tables: name -> table.  unreadable: as in SourceLayout.  named_like_events: whether some are named like events in use.
+    """
+
+    tables: Mapping[str, Table]
+    unreadable: Mapping[str, str]
+    named_like_events: bool = False
 
 
 class Catalog:
     """The tables of one schema, read over one connection. `schema` is its name in the warehouse, None when unknown."""
 
-    def __init__(self, connection: Connection, dialect: str, schema: str | None, expected: Sequence[str]) -> None:
+    def __init__(self, connection: Connection, dialect: str, schema: str | None, expected: Sequence[str] = ()) -> None:
         """Read the names of the tables.
 
-        Shape:  expected: names of the tables, used if the warehouse cannot list them.
-        Raises: SourceError when there is no such schema, or none of its tables is visible to this user.
+        Shape:  expected: names of the tables, used if the warehouse cannot list them; empty if the list is needed.
+        Raises: SourceError when there is no such schema, it has no tables, or they cannot be listed.
         """
         self._connection = connection
         self._dialect = dialect
         self._queries = load_queries("warehouse", dialect)
+        self._lacks: dict[str, _Lack] = {}
+        self._broken: dict[str, str] = {}
         self.warnings: list[str] = []
         self.schema, self.tables = self._list_tables(schema, expected)
 
     def require(self, wanted: str, setting: str) -> Table:
-        """Return the table that a setting names. Raises SourceError when it is missing."""
+        """Return the table that a setting names. Raises SourceError when it is missing or cannot be read."""
         name = find_name(self.tables, wanted)
+        if name in self._lacks:
+            lack = self._lacks[name]
+            what = "some columns of table" if lack.missing == "columns" else "table"
+            raise SourceError(
+                f"{what} {name!r} cannot be read: permission denied ({setting} says which table is read); {self._advice([name])}"
+            )
         if name is not None:
-            return self.probe(name)
+            try:
+                return self.probe(name)
+            except SourceError as error:
+                raise SourceError(f"{error} ({setting} says which table is read)") from None
         elsewhere = [schema for schema, holds_it in self._schemas(wanted).items() if holds_it and schema != self.schema]
         ending = f"WAREHOUSE_SCHEMA could be {' or '.join(map(repr, elsewhere[:3]))}" if elsewhere else similar(self.tables, wanted)
-        raise SourceError(f"there is no table {wanted!r} in schema {self.schema!r} that this user may see (set {setting}); {ending}")
+        raise SourceError(f"there is no table {wanted!r} in schema {self.schema!r} (set {setting}); {ending}")
 
     def probe(self, name: str) -> Table:
-        """Return a table with its columns."""
-        path = (name,) if self.schema is None else (self.schema, name)
-        with self._connection.execute(self._queries["probe_table"].text(self._connection.dialect, table=path)) as result:
+        """Return a table with its columns. Raises SourceError when no statement of ours can read them."""
+        statement = self._queries["probe_table"].text(self._connection.dialect, table=self._path(name))
+        with self._connection.execute(statement) as result:
             described: dict[str, Any] = {column[0]: column[1] for column in result.cursor.description}
         names = list(described)
+        _refuse_columns(name, names, MOST_COLUMNS.get(self._dialect))
         keys = _keys(names)
         if self._dialect == "sqlite":
             statement = self._queries["read_declared_types"].text(self._connection.dialect)
@@ -87,6 +131,24 @@ class Catalog:
             kinds={keys[each]: kinds.get(each, Kind.OTHER) for each in names},
         )
 
+    def find_events(self, config: SourceConfig, tracks: Table, cursor: str) -> Events:
+        """Return the tables that may be events', those that cannot be read as well."""
+        names = event_table_names(self.tables, config)
+        # As if there were an event for each table: those that are more may be views.
+        may_be_views = len(event_table_names(self.tables, config, {each.casefold() for each in self.tables})) > len(names)
+        tables = self.probe_events(names)
+        hidden = [name for name in names if name in self._lacks or name in self._broken]
+        in_use: set[str] = set()
+        if may_be_views or self._broken or needs_slugs(config, cursor, tracks, [*tables, *hidden]):
+            slugs = {each.casefold() for each in self.read_event_names(tracks, ["event"])}
+            views = set(event_table_names(self.tables, config, slugs)) - set(names)
+            tables |= self.probe_events(views)
+            names += sorted(views)
+            longest = LONGEST_NAMES.get(self._dialect)
+            in_use = {name for slug in slugs for name in tables_of(slug, {name: name for name in names}, longest)}
+        unreadable = self.tell_unreadable(names, in_use, cursor)
+        return Events(tables, unreadable, any(name in tables or name in unreadable for name in in_use))
+
     def _postgresql_kind(self, oid: int) -> Kind:
         kind = _POSTGRESQL_KINDS.get(oid, Kind.OTHER)
         return Kind.ARRAY if kind is Kind.OTHER and oid in self._array_types else kind
@@ -98,22 +160,49 @@ class Catalog:
         return frozenset(int(oid) for (oid,) in self._connection.execute(statement))
 
     def probe_events(self, names: Iterable[str]) -> dict[str, Table]:
-        """Return name -> table, for tables that can be read and have an `id`. One that cannot be read gives a warning."""
+        """Return name -> table, for tables that can be read and have an `id`; `tell_unreadable` tells of the others."""
         found = {}
         for name in names:
+            if name in self._lacks:
+                continue
             try:
                 table = self.probe(name)
+            except SourceError as error:
+                self._broken[name] = str(error)
+                continue
             except DBAPIError as error:
                 if error.connection_invalidated:
                     raise
                 self._connection.rollback()
-                self.warnings.append(
-                    f"table {name!r} cannot be read; should it belong to an event, MISSING_PROPERTIES says what becomes of that"
-                )
+                self._broken[name] = f"table {name!r} cannot be read: {one_line(error)}"
                 continue
             if table.has("id"):
                 found[name] = table
         return found
+
+    def tell_unreadable(self, names: Iterable[str], in_use: Collection[str], cursor: str) -> Mapping[str, str]:
+        """Return, for each of these tables that cannot be read and is likely to be an event's, why and what to do.
+
+        Shape:  names: that `probe_events` looked at.  in_use: names that events in use are known to give a table.
+        An event's table has an id, and the cursor column or the name of an event in use. Of the others, `warnings` tells.
+        """
+        broken: dict[str, str] = {}
+        denied: dict[bool, list[str]] = {True: [], False: []}
+        for name in names:
+            if name in self._broken and name in in_use:
+                broken[name] = f"{self._broken[name]}; {_EVENTS_WAIT}"
+            elif name in self._broken:
+                self.warnings.append(f"{self._broken[name]}; if it is an event's: {_EVENTS_WAIT}")
+            elif name in self._lacks:
+                columns = _keys(self._lacks[name].columns).values()
+                if "id" in columns:
+                    denied[name in in_use or find_name(columns, cursor) is not None].append(name)
+        if denied[False]:
+            self.warnings.append(f"{_denial(denied[False])}; if one is an event's: {_EVENTS_WAIT}; {self._advice(denied[False])}")
+        if not denied[True]:
+            return broken
+        line = f"{_denial(denied[True])}; {_EVENTS_WAIT}; {self._advice(denied[True])}"
+        return broken | dict.fromkeys(denied[True], line)
 
     def read_event_names(self, tracks: Table, columns: Sequence[str]) -> set[str]:
         """Return every name that calls have in the first of these columns that is not NULL. Scans the table."""
@@ -124,19 +213,42 @@ class Catalog:
         found = (next((name for name in row if name is not None), None) for row in self._connection.execute(statement))
         return {str(name) for name in found if name is not None}
 
+    def _path(self, name: str) -> tuple[str, ...]:
+        return (name,) if self.schema is None else (self.schema, name)
+
+    def _advice(self, names: Sequence[str]) -> str:
+        """Return the statements that give the user the right to read some tables, and those that their owner will create."""
+        lacks = [self._lacks[name] for name in names]
+        common: dict[str, Identifier] = {"schema": self.schema or "", "reader": lacks[0].reader}
+        grants = [self._told("grant_usage", common)] if any(each.missing == "usage" for each in lacks) else []
+        if grants or len(names) > _SHOWN:
+            grants.append(self._told("grant_select_on_all", common))
+        else:
+            grants.append(self._told("grant_select", {**common, "tables": [self._path(name) for name in names]}))
+        later = [self._told("grant_later_tables", {**common, "owner": owner}) for owner in sorted({each.owner for each in lacks})]
+        return f"let their owner run: {'; '.join(grants)}; for tables to come: {'; '.join(later)}"
+
+    def _told(self, name: str, identifiers: Mapping[str, Identifier]) -> str:
+        query = self._queries[name]
+        return str(query.text(self._connection.dialect, **{each: identifiers[each] for each in query.identifiers}))
+
     def _list_tables(self, schema: str | None, expected: Sequence[str]) -> tuple[str | None, Sequence[str]]:
         statement = self._queries["list_tables"].text(self._connection.dialect)
         found: dict[str, list[str]] = {}
         try:
-            for holder, name in self._connection.execute(statement, {"schema": schema}):
+            for holder, name, missing, columns, owner, reader in self._connection.execute(statement, {"schema": schema}):
                 found.setdefault(str(holder), []).append(str(name))
+                if missing is not None:
+                    self._lacks[str(name)] = _Lack(missing, columns or (), owner, reader)
         except DBAPIError as error:
-            if error.connection_invalidated or self._dialect in {"sqlite", "postgresql"}:
+            if error.connection_invalidated:
                 raise
             self._connection.rollback()
-            self.warnings.append(
-                "this warehouse has no information_schema.tables, so event tables cannot be found: use TRACK_PROPERTIES columns or json"
-            )
+            problem = f"the tables of the warehouse cannot be listed: {one_line(error)}"
+            if not expected:
+                advice = "give this user the right to, or say where properties are: TRACK_PROPERTIES=columns or json needs no list"
+                raise SourceError(f"{problem}; without the list no event table is found; {advice}") from error
+            self.warnings.append(problem)
             return schema, expected
         if not found:
             where = "the default schema" if schema is None else f"schema {schema!r}"
@@ -159,6 +271,22 @@ def _keys(names: Iterable[str]) -> dict[str, str]:
         name: name.lower() if name.lower() not in names and ((folded and name.isupper()) or name.lower() in SYSTEM_COLUMNS) else name
         for name in names
     }
+
+
+def _denial(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return f"table{'s' if len(names) > 1 else ''} {shown} cannot be read: permission denied"
+
+
+def _refuse_columns(table: str, columns: Sequence[str], most: int | None) -> None:
+    """Raise SourceError for columns beside which our statements have no room for their own."""
+    ours = [name for name in columns if name.casefold().startswith(_OWN_PREFIX)]
+    if ours:
+        message = f"table {table!r} has a column {ours[0]!r}, and names that begin with {_OWN_PREFIX} belong to this program"
+        raise SourceError(f"{message}: rename it, or read a view without it")
+    if most is not None and len(columns) > most - _ROOM_FOR_OWN:
+        message = f"table {table!r} has {len(columns)} columns, and at most {most - _ROOM_FOR_OWN} can be read from this database"
+        raise SourceError(f"{message}: read a view with fewer")
 
 
 def _sqlite_kind(declared: str) -> Kind:

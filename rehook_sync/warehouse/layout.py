@@ -1,9 +1,10 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
 import difflib
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
@@ -32,6 +33,7 @@ TIME_COLUMNS = ("timestamp", "original_timestamp")
 _NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
 _VIEW = "_view"
 _SHOWN = 8
+_T = TypeVar("_T")
 
 
 class Kind(StrEnum):
@@ -100,6 +102,7 @@ class SourceLayout:
             reason: why `track_properties` was chosen.  rules: which columns are traits or properties.
             unsent: stream -> columns of its table left out as a loader's.
             rudderstack: the column that shows that RudderStack loaded tracks, None if nothing does.
+            unreadable: table that may be an event's and cannot be read -> why, and what to do; several may share one line.
     """
 
     identifies: Table
@@ -116,6 +119,12 @@ class SourceLayout:
     unsent: Mapping[Stream, tuple[str, ...]]
     rudderstack: str | None
     warnings: tuple[str, ...]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unreadable_lines(self) -> list[str]:
+        """Return what to tell of event tables that cannot be read, one line each."""
+        return list(dict.fromkeys(self.unreadable.values()))
 
     def table(self, stream: Stream) -> Table:
         """Return the table of a stream."""
@@ -191,7 +200,7 @@ def needs_event_tables(config: SourceConfig, tracks: Table) -> bool:
     return wanted == "event_tables" or (wanted == "auto" and not tracks.has(JSON_PROPERTIES))
 
 
-def needs_slugs(config: SourceConfig, cursor: str, tracks: Table, events: Mapping[str, Table]) -> bool:
+def needs_slugs(config: SourceConfig, cursor: str, tracks: Table, events: Collection[str]) -> bool:
     """Tell whether only the event slugs in use say where properties are: tracks has columns of its own, and there are other tables."""
     rules = _column_rules(config, cursor, rudderstack_mark(tracks.columns, event_tables=False))
     return config.track_properties == "auto" and bool(events) and bool(_fields(rules, Stream.TRACKS, tracks))
@@ -217,7 +226,7 @@ def event_table_names(names: Iterable[str], config: SourceConfig, slugs: Contain
     return [name for name in names if may_be_event(name)]
 
 
-def tables_of(slug: str, tables: Mapping[str, Table], longest: int | None) -> list[Table]:
+def tables_of(slug: str, tables: Mapping[str, _T], longest: int | None) -> list[_T]:
     """Return the tables that may hold the properties of an event, the likeliest first.
 
     A loader may write a slug in other case, with `_` before a reserved word, and cut to what the warehouse allows.

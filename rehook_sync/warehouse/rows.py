@@ -9,7 +9,7 @@ from typing import Any
 
 from rehook_sync.models import SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT, to_time
-from rehook_sync.values import LONGEST_KEY_BYTES, exact_json, is_too_long, to_text
+from rehook_sync.values import exact_json, key_flaw, to_text
 
 __all__ = [
     "NAMELESS",
@@ -87,8 +87,8 @@ def read_message_id(value: object) -> tuple[str | None, str | None]:
         return None, "id is no text"
     if text is None:
         return None, "id is NULL"
-    if is_too_long(text):
-        return None, f"id is longer than {LONGEST_KEY_BYTES} bytes"
+    if flaw := key_flaw(text):
+        return None, f"id {flaw}"
     return (text, None) if text.strip() else (None, "id is blank")
 
 
@@ -185,14 +185,14 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
             problem = problem or flaw
             break
     message_id = row[plan.id]
-    if type(message_id) is not str or not message_id or message_id.isspace() or is_too_long(message_id):
+    if type(message_id) is not str or not message_id or message_id.isspace() or key_flaw(message_id):
         message_id, flaw = read_message_id(message_id)
         problem = flaw or problem
         message_id = message_id or _name(plan, row)
     user_id, anonymous_id, slug, name = texts
-    if user_id is not None and is_too_long(user_id):
-        problem = problem or f"user_id is longer than {LONGEST_KEY_BYTES} bytes"
-        user_id = user_id[:_SHOWN] + "…"
+    if user_id is not None and (flaw := key_flaw(user_id)):
+        problem = problem or f"user_id {flaw}"
+        user_id = user_id[:_SHOWN] + ("…" if len(user_id) > _SHOWN else "")
     event = slug if name is None else name
     return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem)
 

@@ -18,7 +18,7 @@ from rehook_sync.database.fetch import fetch, keep, opened
 from rehook_sync.database.queries import Identifier
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.models import Shard, SourceRow, Stream, Window
-from rehook_sync.warehouse.catalog import Catalog
+from rehook_sync.warehouse.catalog import Catalog, Events
 from rehook_sync.warehouse.layout import (
     Kind,
     SourceConfig,
@@ -26,9 +26,7 @@ from rehook_sync.warehouse.layout import (
     Table,
     build_layout,
     check_columns,
-    event_table_names,
     needs_event_tables,
-    needs_slugs,
     tables_of,
 )
 from rehook_sync.warehouse.rows import (
@@ -201,12 +199,13 @@ class SegmentSource:
             rows = connection.execute(statement, self._sql.bounds(window) | known_values(stream, known)).all()
         return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
-    def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str]) -> Iterator[SourceRow]:
+    def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str | bytes]) -> Iterator[SourceRow]:
         """Yield the calls of a window without an id or with one of these unusable ids; a call may come twice."""
         plan, columns = self._plan(stream)
         statement = self._sql.calls(stream, None, "read_unusable_ids", window=window, columns=columns)
         with opened(self._database) as connection:
-            yield from build_rows(plan, fetch(connection, statement, self._sql.bounds(window) | {"ids": self._sql.ids(ids)}, streamed=True))
+            values = self._sql.bounds(window) | {"ids": self._sql.unusable_ids(ids)}
+            yield from build_rows(plan, fetch(connection, statement, values, streamed=True))
 
     def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
         """Return at most `rows` newest calls of a user, in `time_order`. Without an index on user ids it scans the table."""
@@ -240,31 +239,28 @@ class SegmentSource:
             cursor = check_columns(tracks, "TRACKS_TABLE", config, typed=typed)
             if check_columns(identifies, "IDENTIFIES_TABLE", config, typed=typed) != cursor:
                 raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in identifies and tracks; use views")
-            events: dict[str, Table] = {}
-            slugs: set[str] = set()
-            if needs_event_tables(config, tracks):
-                names = event_table_names(catalog.tables, config)
-                # As if there were an event for each table: those that are more may be views.
-                may_be_views = len(event_table_names(catalog.tables, config, {each.casefold() for each in catalog.tables})) > len(names)
-                events = catalog.probe_events(names)
-                if may_be_views or needs_slugs(config, cursor, tracks, events):
-                    slugs = {each.casefold() for each in catalog.read_event_names(tracks, ["event"])}
-                    events |= catalog.probe_events(set(event_table_names(catalog.tables, config, slugs)) - set(names))
-        named_like_events = any(tables_of(slug, events, self._longest_name) for slug in slugs)
-        layout = build_layout(config, cursor, (identifies, tracks), events, named_like_events=named_like_events, typed=typed)
-        return replace(layout, warnings=(*layout.warnings, *catalog.warnings))
+            events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else Events({}, {})
+        layout = build_layout(config, cursor, (identifies, tracks), events.tables, named_like_events=events.named_like_events, typed=typed)
+        unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
+        return replace(layout, warnings=(*layout.warnings, *catalog.warnings), unreadable=unreadable)
 
     def _catalog(self, connection: Connection) -> Catalog:
         config = self._config
-        return Catalog(connection, self._database.dialect, config.schema, (config.identifies_table, config.tracks_table))
+        needs_list = config.track_properties in {"auto", "event_tables"}
+        expected = () if needs_list else (config.identifies_table, config.tracks_table)
+        return Catalog(connection, self._database.dialect, config.schema, expected)
 
     def _events_changed(self) -> bool:
-        """Read the event tables again; tell whether a table or column was added or dropped."""
+        """Read the event tables again; tell whether a table or column was added or dropped, or may no longer be read."""
+        layout = self.discover()
         with opened(self._database) as connection:
             catalog = self._catalog(connection)
-            found = catalog.probe_events([name for name in catalog.tables if name in self._events])
+            names = [name for name in catalog.tables if name in self._events]
+            found = catalog.probe_events(names)
+            lost = catalog.tell_unreadable(names, names, layout.cursor)
         changed = found != self._events
         self._events, self._holders = found, {}
+        self._layout = replace(layout, unreadable={**layout.unreadable, **lost})
         return changed
 
     def _tables_of(self, slug: str) -> list[Table]:
@@ -282,9 +278,11 @@ class SegmentSource:
             elif row.event_slug:  # an event whose slug is empty has no table
                 calls.setdefault(row.event_slug, []).append(row)
         tables = {slug: found for slug in calls if (found := self._tables_of(slug))}
+        unreadable = {name: name for name in self.discover().unreadable}
         for slug in calls.keys() - tables.keys():
+            hidden = tables_of(slug, unreadable, self._longest_name)
             for call in calls[slug]:
-                call.unloaded = f"there is no table {slug!r} yet"
+                call.unloaded = f"table {hidden[0]!r} cannot be read" if hidden else f"there is no table {slug!r} yet"
         if not tables:
             return
         with opened(self._database) as connection:

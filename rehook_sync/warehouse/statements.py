@@ -130,6 +130,12 @@ class CallStatements:
         """Return message ids as the value of a list in the dialect."""
         return json.dumps(ids) if self._dialect == "sqlite" else list(ids)
 
+    def unusable_ids(self, ids: Sequence[str | bytes]) -> object:
+        """Return ids that cannot be kept as the value of a list in the dialect; only SQLite has texts that are bytes to the driver."""
+        if self._dialect != "sqlite":
+            return [each for each in ids if isinstance(each, str)]
+        return json.dumps([(each.encode() if isinstance(each, str) else each).hex().upper() for each in ids])
+
     def row_plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
         """Return the positions of a call's columns, and the columns to select."""
         layout = self._layout

@@ -1,10 +1,5 @@
 -- Creating and upgrading the sync-state tables; the steps themselves are in sql/migrations.
 
--- name: schema_exists
--- does: tells whether the schema of the sync-state tables exists
--- dialect: postgresql
-SELECT count(*) FROM information_schema.schemata WHERE schema_name = :schema;
-
 -- name: create_schema
 -- does: creates the schema of the sync-state tables
 -- dialect: postgresql
@@ -25,14 +20,9 @@ CREATE TABLE IF NOT EXISTS sync_migrations (
 );
 
 -- name: migrations_table_exists
--- does: tells whether the sync-state tables were ever created here
--- dialect: postgresql
-SELECT count(*) FROM information_schema.tables WHERE table_schema = :schema AND table_name = 'sync_migrations';
-
--- name: migrations_table_exists
--- does: tells whether the sync-state tables were ever created here
+-- does: tells whether the sync-state tables were ever created here; PostgreSQL is asked for this user's rights at once
 -- dialect: sqlite
-SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'sync_migrations' AND :schema IS NOT NULL;
+SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'sync_migrations';
 
 -- name: newest_migration
 -- does: gives the version of the sync-state tables, 0 before the first migration

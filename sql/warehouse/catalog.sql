@@ -1,28 +1,40 @@
 -- What the warehouse holds: tables, columns and their types.
 
 -- name: list_tables
--- does: lists the tables and views of the Segment source
+-- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: sqlite
-SELECT 'main' AS table_schema, m.name AS table_name
+SELECT 'main' AS table_schema, m.name AS table_name, NULL AS missing, NULL AS columns, NULL AS owner, NULL AS reader
 FROM sqlite_master AS m
 WHERE m.type IN ('table', 'view') AND COALESCE(LOWER(:schema), 'main') = 'main'
 ORDER BY 2;
 
 -- name: list_tables
--- does: lists the tables, views and materialized views of the Segment source
+-- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: postgresql
-SELECT t.table_schema, t.table_name
-FROM information_schema.tables AS t
-WHERE t.table_schema = COALESCE(CAST(:schema AS text), current_schema())
-UNION
-SELECT m.schemaname, m.matviewname
-FROM pg_matviews AS m
-WHERE m.schemaname = COALESCE(CAST(:schema AS text), current_schema())
-ORDER BY 2;
+-- information_schema would hide what this user may not read.
+SELECT found.nspname AS table_schema, found.relname AS table_name, found.missing,
+    CASE WHEN found.missing IS NOT NULL THEN (
+        SELECT array_agg(CAST(a.attname AS text)) FROM pg_attribute AS a WHERE a.attrelid = found.oid AND a.attnum > 0 AND NOT a.attisdropped
+    ) END AS columns,
+    pg_get_userbyid(found.relowner) AS owner, current_user AS reader
+FROM (
+    SELECT n.nspname, c.relname, c.oid, c.relowner, CASE
+        WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'usage'
+        WHEN has_table_privilege(c.oid, 'SELECT') THEN NULL
+        WHEN NOT has_any_column_privilege(c.oid, 'SELECT') THEN 'table'
+        WHEN EXISTS (
+            SELECT 1 FROM pg_attribute AS a
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT')
+        ) THEN 'columns'
+    END AS missing
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname = COALESCE(CAST(:schema AS text), current_schema())
+) AS found
+ORDER BY found.relname;
 
 -- name: list_tables
--- does: lists the tables and views of the Segment source, whatever the case of its schema
-SELECT table_schema, table_name
+-- does: lists the tables and views of the Segment source, whatever the case of its schema; what may not be read is hidden
+SELECT table_schema, table_name, NULL AS missing, NULL AS columns, NULL AS owner, NULL AS reader
 FROM information_schema.tables
 WHERE LOWER(table_schema) = LOWER(COALESCE(:schema, current_schema()))
 ORDER BY 2;
@@ -33,12 +45,41 @@ ORDER BY 2;
 SELECT 'main' AS table_schema, 0 AS holds_it;
 
 -- name: list_schemas
+-- does: lists the schemas, those that this user may not use as well, and whether each has a table of this name
+-- dialect: postgresql
+SELECT n.nspname AS table_schema, MAX(CASE WHEN c.relname = :table THEN 1 ELSE 0 END) AS holds_it
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND LEFT(n.nspname, 3) <> 'pg_'
+GROUP BY n.nspname
+ORDER BY n.nspname;
+
+-- name: list_schemas
 -- does: lists the schemas, and whether each has a table of this name
 SELECT table_schema, MAX(CASE WHEN table_name = :table THEN 1 ELSE 0 END) AS holds_it
 FROM information_schema.tables
 WHERE LOWER(table_schema) NOT IN ('information_schema', 'pg_catalog')
 GROUP BY table_schema
 ORDER BY table_schema;
+
+-- name: grant_usage
+-- does: is told to whoever administers the warehouse, never executed: lets a user name the tables of a schema
+-- identifiers: schema, reader
+GRANT USAGE ON SCHEMA :"schema" TO :"reader";
+
+-- name: grant_select
+-- does: is told, never executed: lets a user read some tables
+-- identifiers: tables, reader
+GRANT SELECT ON :"tables" TO :"reader";
+
+-- name: grant_select_on_all
+-- does: is told, never executed: lets a user read all tables of a schema
+-- identifiers: schema, reader
+GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO :"reader";
+
+-- name: grant_later_tables
+-- does: is told, never executed: lets a user read the tables that the loader will create
+-- identifiers: schema, reader, owner
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA :"schema" GRANT SELECT ON TABLES TO :"reader";
 
 -- name: probe_table
 -- does: gives no row; the cursor describes the table's columns

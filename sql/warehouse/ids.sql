@@ -40,10 +40,12 @@ ORDER BY rehook_sync__occurred_at;
 -- dialect: sqlite
 -- identifiers: columns, id
 -- words: in_window_or_null
+-- Ids come as the bytes of their text: JSON loses what follows a NUL, and holds no text that is no UTF-8.
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
 WHERE {in_window_or_null: rehook_sync__received_at}
-    AND (rehook_sync__id IS NULL OR TYPEOF(:"id") = 'blob' OR rehook_sync__id IN (SELECT odd.value FROM json_each(:ids) AS odd));
+    AND (rehook_sync__id IS NULL OR TYPEOF(:"id") = 'blob'
+        OR HEX(CAST(rehook_sync__id AS BLOB)) IN (SELECT odd.value FROM json_each(:ids) AS odd));
 
 -- name: read_unusable_ids
 -- does: reads the calls of a window without an id, and those with one of these unusable ids

@@ -165,18 +165,6 @@ def test_json_that_was_asked_for_must_be_there(database_url: str, open_source: O
     assert "TRACK_PROPERTIES is 'json'" in message
 
 
-def test_a_user_without_rights_is_told_so(postgres_url: str, open_source: OpenSource) -> None:
-    shop(postgres_url)
-    exists = "SELECT 1 FROM pg_roles WHERE rolname = 'stranger'"
-    run_sql(postgres_url, f"DO $$ BEGIN IF NOT EXISTS ({exists}) THEN CREATE ROLE stranger LOGIN; END IF; END $$")
-    url = make_url(postgres_url).set(username="stranger").render_as_string(hide_password=False)
-    assert "may see" in refusal(open_source(url))
-    run_sql(postgres_url, "GRANT INSERT ON identifies, tracks TO stranger")
-    message = refusal(open_source(url))
-    assert "permission denied" in message
-    assert "identifies" in message
-
-
 def test_a_failing_database_is_no_reason_to_send_events_without_properties(database_url: str, open_source: OpenSource) -> None:
     make_warehouse(database_url, {"identifies": [], "tracks": [track("t", "u")], "base": [warehouse.event("t", total=5)]})
     failing = "abs(-9223372036854775803 - total)" if database_url.startswith("sqlite") else "1 / (total - 5)"
@@ -185,6 +173,77 @@ def test_a_failing_database_is_no_reason_to_send_events_without_properties(datab
     rows = list(source.read_window(Stream.TRACKS, Window(None, NOON.replace(year=2027)), None))
     with pytest.raises(DatabaseError):
         source.fill_properties(rows)
+
+
+def tracks_of(source: SegmentSource) -> dict[str, tuple[Mapping[str, object], str | None]]:
+    rows = list(source.read_window(Stream.TRACKS, Window(None, NOON.replace(year=2027)), None))
+    source.fill_properties(rows)
+    return {row.message_id: (row.fields, row.unloaded) for row in rows}
+
+
+@pytest.mark.parametrize("column", ["rehook_sync__id", "Rehook_Sync__received_at", "rehook_sync__"])
+def test_a_column_called_like_one_of_ours_stops_only_its_table(database_url: str, open_source: OpenSource, column: str) -> None:
+    events = {"order_completed": [warehouse.event("t", **{column: "x"}, total=5)], "signed_up": [warehouse.event("s", n=1)]}
+    make_warehouse(database_url, {"identifies": [], "tracks": [track("t", "u"), track("s", "u", "Signed Up")], **events})
+    source = open_source(database_url)
+    assert tracks_of(source) == {"t": ({}, "table 'order_completed' cannot be read"), "s": ({"n": 1}, None)}
+    (line,) = source.discover().unreadable_lines
+    assert f"table 'order_completed' has a column {column!r}" in line
+
+
+@pytest.mark.parametrize("table", ["identifies", "tracks"])
+def test_a_column_of_calls_called_like_one_of_ours_is_named(database_url: str, open_source: OpenSource, table: str) -> None:
+    types = {table: {"rehook_sync__received_at": "text"}}
+    make_warehouse(database_url, {"identifies": [identify("m", "u")], "tracks": [track("t", "u")]}, types=types)
+    message = refusal(open_source(database_url))
+    assert f"table '{table}' has a column 'rehook_sync__received_at'" in message
+    assert f"{table.upper()}_TABLE" in message
+
+
+def make_wide(url: str, table: str, columns: int) -> None:
+    """A table of so many columns with one call, `wide`."""
+    own = ["id", "user_id", "received_at", "timestamp"]
+    kinds = ["text", "text", *["timestamp with time zone"] * 2, *["integer"] * (columns - len(own) - 1)]
+    names = [*own, *(f"c{n}" for n in range(columns - len(own) - 1))]
+    declared = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
+    run_sql(url, f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} ({declared}, last integer)")
+    run_sql(url, f"INSERT INTO {table} (id, user_id, received_at, last) VALUES ('wide', 'u', '{NOON.isoformat()}', 7)")
+
+
+@pytest.mark.parametrize(("kind", "most"), [("sqlite", 1990), ("postgresql", 1600)])
+def test_a_table_of_as_many_columns_as_there_may_be_is_read(
+    request: pytest.FixtureRequest, open_source: OpenSource, kind: str, most: int
+) -> None:
+    url = request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_url")
+    make_warehouse(url, {"identifies": [], "tracks": [track("wide", "u")]})
+    make_wide(url, "identifies", most)
+    make_wide(url, "order_completed", most)
+    source = open_source(url)
+    window = Window(None, NOON.replace(year=2027))
+    assert [row.fields for row in source.read_window(Stream.IDENTIFIES, window, None)] == [{"last": 7}]
+    assert [row.fields for row in source.read_ids(Stream.IDENTIFIES, ["wide"])] == [{"last": 7}]
+    assert tracks_of(source) == {"wide": ({"last": 7}, None)}
+
+
+@pytest.mark.parametrize("columns", [1991, 2000])
+def test_a_table_of_more_columns_than_can_be_read_is_named(sqlite_url: str, open_source: OpenSource, columns: int) -> None:
+    make_warehouse(sqlite_url, {"identifies": [], "tracks": [track("wide", "u"), track("s", "u", "Signed Up")]})
+    make_warehouse(sqlite_url, {"signed_up": [warehouse.event("s", n=1)]})
+    make_wide(sqlite_url, "order_completed", columns)
+    source = open_source(sqlite_url)
+    assert tracks_of(source) == {"wide": ({}, "table 'order_completed' cannot be read"), "s": ({"n": 1}, None)}
+    said = f"has {columns} columns, and at most 1990 can be read from this database"
+    assert said in source.discover().unreadable["order_completed"]
+    make_wide(sqlite_url, "identifies", columns)
+    message = refusal(open_source(sqlite_url))
+    assert f"table 'identifies' {said}" in message
+    assert "IDENTIFIES_TABLE" in message
+
+
+def test_a_table_without_columns_is_no_events(postgres_url: str, open_source: OpenSource) -> None:
+    shop(postgres_url)
+    run_sql(postgres_url, "CREATE TABLE order_completed ()")
+    assert not open_source(postgres_url).discover().event_tables
 
 
 def test_nothing_is_written(sqlite_url: str, open_source: OpenSource) -> None:
@@ -230,10 +289,19 @@ def test_plain_sql_serves_other_warehouses(postgres_url: str, open_other: OpenSo
     assert "WAREHOUSE_SCHEMA" in refusal(open_other(postgres_url, schema="shpo"))
 
 
-def test_a_warehouse_without_a_list_of_tables_is_read_by_the_names_in_the_settings(sqlite_url: str, open_other: OpenSource) -> None:
-    shop(sqlite_url, identifies={"plan": "text"})
-    layout = open_other(sqlite_url).discover()
+@pytest.mark.parametrize("told", ["columns", "json"])
+def test_a_warehouse_without_a_list_of_tables_is_read_if_no_event_table_is(sqlite_url: str, open_other: OpenSource, told: str) -> None:
+    shop(sqlite_url, identifies={"plan": "text"}, tracks={"properties": "json"})
+    layout = open_other(sqlite_url, track_properties=told).discover()
     assert (layout.identifies.path, layout.traits, layout.event_tables) == (("identifies",), ("plan",), {})
     assert any("information_schema" in warning for warning in layout.warnings)
     with pytest.raises(DatabaseError, match="no such table"):
-        open_other(sqlite_url, tracks_table='x"; --').discover()
+        open_other(sqlite_url, track_properties=told, tracks_table='x"; --').discover()
+
+
+@pytest.mark.parametrize("told", ["auto", "event_tables"])
+def test_a_list_of_tables_that_fails_ends_before_any_event_is_bare(sqlite_url: str, open_other: OpenSource, told: str) -> None:
+    shop(sqlite_url)
+    message = refusal(open_other(sqlite_url, track_properties=told))
+    assert "the tables of the warehouse cannot be listed: no such table: information_schema.tables" in message
+    assert "TRACK_PROPERTIES" in message

@@ -13,6 +13,7 @@ import pytest
 from accounting import ALL, Bench, ago, open_bench
 from warehouse import NOON, Row, add_rows, event, identify, run_sql, track
 
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Reason
 
 bench = accounting.bench
@@ -240,13 +241,45 @@ def test_strange_ids_names_and_codes_are_sent_once(bench: Bench) -> None:
 @pytest.mark.parametrize("place", ["sqlite-same", "sqlite-postgresql"])
 def test_nul_characters_are_sent_once(place: str, request: pytest.FixtureRequest) -> None:
     with open_bench(place, request) as bench:
-        bench.fill(tracks=[track("ok", "ada", "Bought", ago(hours=2), note="a\x00b"), track("ok2", "a\x00da", "Bou\x00ght", ago(hours=1))])
+        bench.fill(tracks=[track("ok", "ada", "Bought", ago(hours=2), note="a\x00b"), track("ok2", "ada", "Bou\x00ght", ago(hours=1))])
         assert bench.run(ALL).summary.sent == 2
         assert bench.run(ALL).summary.rows_read == 0
-        assert [body.count("\\u0000") for body in bench.bodies()] == [1, 2]
-        add_rows(bench.warehouse_url, "tracks", [track("i\x00d", "ada", "Bought", ago(hours=1))])
-        assert bench.run(check=False).summary.sent == 1
-        assert bench.run(check=False).summary.rows_read == 0
+        assert [body.count("\\u0000") for body in bench.bodies()] == [1, 1]
+
+
+@pytest.mark.parametrize("place", ["sqlite-same", "sqlite-postgresql"])
+def test_ids_and_codes_that_differ_in_a_nul_alone_stop_nobody(place: str, request: pytest.FixtureRequest) -> None:
+    one, other = "a\x00", "a\ufffd"
+    with open_bench(place, request) as bench:
+        codes = [identify("i1", "carl", ago(hours=9), referral_code=one), identify("i2", "dora", ago(hours=8), referral_code=other)]
+        users = [identify("i3", one, ago(hours=7), referral_code="X"), identify("i4", other, ago(hours=6), referral_code="Y")]
+        tracks = [track(one, "ada", "Bought", ago(hours=2)), track(other, "ada", "Bought", ago(hours=1)), track("ok", "bob")]
+        bench.fill(codes + users, tracks)
+        result = bench.run(ALL, check=False)
+        assert (result.summary.rows_read, result.summary.sent, result.rejected) == (7, 4, {Reason.INVALID_ROW: 3})
+        rejected = [row for row in bench.read_state("sync_state") if row["status"] == "rejected"]
+        flaw = "holds a NUL character"
+        assert sorted(str(row["detail"]) for row in rejected) == [f"id {flaw}", f"referral_code {flaw}", f"user_id {flaw}"]
+        assert bench.run(ALL, check=False).summary.rows_read == 0
+        with bench.sync() as sync:
+            audit = sync.audit(RunOptions(ALL))
+        assert (audit.missing, audit.count("sent"), audit.count("rejected")) == (0, 4, 3)
+
+
+def test_ids_that_differ_in_half_a_surrogate_pair_alone_stop_nobody(request: pytest.FixtureRequest) -> None:
+    with open_bench("sqlite-same", request) as bench:
+        bench.fill(tracks=[track(each, "ada", "Bought", ago(hours=1)) for each in ("x", "y", "ok")])
+        halves = {"x": "EDA080", "y": "EDA081"}
+        run_sql(
+            bench.warehouse_url, *(f"UPDATE tracks SET id = CAST(X'{half}' AS TEXT) WHERE id = '{key}'" for key, half in halves.items())
+        )
+        result = bench.run(ALL, check=False)
+        assert (result.summary.rows_read, result.summary.sent, result.rejected) == (3, 1, {Reason.INVALID_ROW: 2})
+        assert bench.run(ALL, check=False).summary.rows_read == 0
+        with bench.sync() as sync:
+            audit = sync.audit(RunOptions(ALL))
+        gone = sum(line.gone for stream in audit.streams for line in stream.lines)
+        assert (audit.missing, audit.count("sent"), audit.count("rejected"), gone) == (0, 1, 2, 0)
 
 
 def test_ids_and_codes_too_long_to_be_kept_are_rejected_and_hold_nobody_up(bench: Bench) -> None:

@@ -19,7 +19,9 @@ SHOUTED = re.compile(
 SPOKEN = re.compile(r"\s*(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\s+from|create\s+(table|view|index)|pragma)\s", re.DOTALL)
 EXCEPTIONS = {
     "database/sqlite.py": re.compile(r"PRAGMA \w+( = \w+)?|BEGIN( IMMEDIATE)?"),  # how a connection works, not what it asks
-    "database/postgresql.py": re.compile(r"SELECT set_config\(wanted\.key, wanted\.value, true\) FROM json_each_text\(.*"),  # the same
+    "database/postgresql.py": re.compile(
+        r"SELECT set_config\(wanted\.key, wanted\.value, (true|false)\) FROM json_each_text\(.*"
+    ),  # the same
     "database/fetch.py": re.compile(r"PRAGMA (temp\.)?\w+( = \w+)?"),  # the same
     "state/migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
 }

@@ -698,3 +698,45 @@ def test_what_is_no_regular_file_is_not_waited_for(kind: str) -> None:
 def test_a_file_of_settings_of_many_megabytes_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"^big.toml: is larger than 1024 KB"):
         load_settings(write("#" * 2_000_000, "big.toml"), environ={})
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("sqlite:///state.db", "sqlite:///{}/state.db"),
+        ("sqlite:///data/../state.db?timeout=5", "sqlite:///{}/data/../state.db?timeout=5"),
+        ("sqlite+pysqlite:///state.db", "sqlite+pysqlite:///{}/state.db"),
+        ("sqlite:////var/lib/state.db", "sqlite:////var/lib/state.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("sqlite:///file:state.db?uri=true", "sqlite:///file:state.db?uri=true"),
+        ("postgresql://host/state.db", "postgresql://host/state.db"),
+    ],
+)
+def test_a_relative_path_in_a_file_starts_at_that_file(tmp_path: Path, written: str, found: str) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    config = folder / "sync.toml"
+    config.write_text(f'warehouse_url = "{written}"\nstate_url = "{written}"\n', encoding="utf-8")
+    for given in (config, config.relative_to(tmp_path)):
+        settings = load_settings(given, environ={})
+        assert settings.state_url is not None
+        assert [each.get_secret_value() for each in (settings.warehouse_url, settings.state_url)] == [found.format(folder)] * 2
+
+
+def test_a_relative_path_elsewhere_starts_at_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "sync.toml").write_text('warehouse_url = "sqlite:///shop.db"\n', encoding="utf-8")
+    settings = load_settings(tmp_path / "etc" / "sync.toml", environ={"REHOOK_SYNC_WAREHOUSE_URL": "sqlite:///other.db"})
+    assert settings.warehouse_url.get_secret_value() == "sqlite:///other.db"
+
+
+def test_a_secrets_file_named_in_a_file_starts_at_that_file(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "url").write_text("sqlite:///shop.db\n", encoding="utf-8")
+    (tmp_path / "etc" / "secret").write_text("of the file\n", encoding="utf-8")
+    (tmp_path / "etc" / "sync.toml").write_text('warehouse_url_file = "url"\napi_secret_file = "secret"\n', encoding="utf-8")
+    settings = load_settings(Path("etc/sync.toml"), environ={})
+    assert settings.warehouse_url.get_secret_value() == f"sqlite:///{tmp_path}/etc/shop.db"
+    assert settings.api_secret is not None
+    assert settings.api_secret.get_secret_value() == "of the file"
