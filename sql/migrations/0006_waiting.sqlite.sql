@@ -65,10 +65,12 @@ FROM sync_state WHERE status = 'waiting';
 
 CREATE VIEW v1_attention AS
 SELECT stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts, run_id, first_seen_at
-FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending')
-UNION ALL
-SELECT stream, message_id, user_id, event, received_at, occurred_at, 'waiting', reason, detail, NULL, attempts, run_id, first_seen_at
-FROM v1_waiting WHERE overdue_at <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now');
+FROM sync_state
+WHERE status IN ('failed', 'in_doubt', 'sending')
+    OR (status = 'waiting' AND strftime('%Y-%m-%dT%H:%M:%S', substr(first_seen_at, 1, 19), '+' || (
+        SELECT newest.properties_wait_s FROM sync_runs AS newest
+        WHERE newest.properties_wait_s IS NOT NULL ORDER BY newest.started_at DESC LIMIT 1
+    ) || ' seconds') || substr(first_seen_at, 20) <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'));
 
 CREATE VIEW v1_customer_timeline AS
 SELECT s.user_id, s.occurred_at, s.stream, s.event, s.message_id, s.status, s.reason, s.detail, s.http_status, s.attempts, s.sent_as,
@@ -78,9 +80,5 @@ WHERE s.user_id IS NOT NULL;
 
 CREATE VIEW v1_unsettled_by_day AS
 SELECT substr(received_at, 1, 10) AS day, stream, event, status, reason, count(1) AS calls
-FROM (
-    SELECT received_at, stream, event, status, reason FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending')
-    UNION ALL
-    SELECT received_at, stream, event, status, reason FROM sync_state WHERE status = 'waiting'
-) AS unsettled
+FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') OR status = 'waiting'
 GROUP BY substr(received_at, 1, 10), stream, event, status, reason;
