@@ -177,10 +177,12 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> Done:
 
 @pytest.fixture(scope="session", autouse=True)
 def heeding_interrupts() -> Iterator[None]:
-    """Let programs that tests start hear of Ctrl-C: a shell has what it starts in the background ignore it, and that is inherited."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let programs that tests start heed signals: what a shell starts in the background ignores some, and that is inherited."""
+    wanted = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL, signal.SIGQUIT: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
