@@ -178,7 +178,7 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> Done:
 @pytest.fixture(scope="session", autouse=True)
 def heeding_interrupts() -> Iterator[None]:
     """Let programs that tests start heed signals: what a shell starts in the background ignores some, and that is inherited."""
-    wanted = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL, signal.SIGQUIT: signal.SIG_DFL}
+    wanted: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL, signal.SIGQUIT: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     yield
     for number, handler in before.items():
