@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.rules.names import Exclusion, spelling
 from rehook_sync.settings import RESERVED_TRAITS, Settings
-from rehook_sync.warehouse.layout import Kind, SourceLayout, Table, similar
+from rehook_sync.warehouse.layout import Kind, SourceLayout, Table, listed, similar
 
 __all__ = ["MetNames", "NamesCheck", "check_names", "source_notes"]
 
@@ -59,10 +59,10 @@ def check_names(settings: Settings, layout: SourceLayout, events: Collection[str
 
 def source_notes(settings: Settings, layout: SourceLayout, met: MetNames) -> list[str]:
     """Return what a run or a plan says once about the columns and names of the source, one line each."""
-    return [*_left_out_notes(layout), *_name_notes(settings, layout, met)]
+    return [*_loader_notes(layout), *_name_notes(settings, layout, met)]
 
 
-def _left_out_notes(layout: SourceLayout) -> list[str]:
+def _loader_notes(layout: SourceLayout) -> list[str]:
     """Return a note on the loaders' columns that are not sent, none if there are none."""
     found = layout.loader_columns()
     if not found:
@@ -71,7 +71,7 @@ def _left_out_notes(layout: SourceLayout) -> list[str]:
     together: dict[tuple[str, ...], list[str]] = {}
     for column, tables in found.items():
         together.setdefault(tuple(tables), []).append(column)
-    columns = "; ".join(f"{', '.join(each)} of {_listed(tables)}" for tables, each in together.items())
+    columns = "; ".join(f"{', '.join(each)} of {listed(tables, _SHOWN_TABLES)}" for tables, each in together.items())
     return [f"columns of loaders are not sent{whose}: {columns}; to send one, name it in TRAIT_NAMES or PROPERTY_NAMES"]
 
 
@@ -167,8 +167,3 @@ def _meant(name: str, names: Collection[str]) -> str:
     """Return the end of a note: what the name could mean."""
     close = _close(name, names)[:3]
     return f"did you mean {' or '.join(map(repr, close))}?" if close else similar(names, name)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN_TABLES} more" if len(names) > _SHOWN_TABLES else ""
-    return ", ".join(names[:_SHOWN_TABLES]) + more

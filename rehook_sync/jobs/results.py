@@ -18,6 +18,7 @@ from rehook_sync.models import (
 )
 from rehook_sync.rules.watermark import Absence, Beginning
 from rehook_sync.times import duration_text, parse_moment
+from rehook_sync.warehouse.layout import listed
 
 __all__ = [
     "Explanation",
@@ -200,8 +201,7 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 
 
 _MANY_ANONYMOUS = 0.2
-_EVENTS_SHOWN = 5
-_COLUMNS_NAMED = 5
+_NAMED = 5
 
 
 def rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
@@ -223,11 +223,10 @@ def waiting_notes(waiting: Mapping[str, int], unsettled: Mapping[Status, int], w
     if not waiting:
         return []
     named = sorted(waiting.items(), key=lambda pair: (-pair[1], pair[0]))
-    shown = ", ".join(f"{event or '(no name)'} {count:,}" for event, count in named[:_EVENTS_SHOWN])
-    more = f" and {len(named) - _EVENTS_SHOWN} more events" if len(named) > _EVENTS_SHOWN else ""
+    shown = listed([f"{event or '(no name)'} {count:,}" for event, count in named], _NAMED, " events")
     total = sum(waiting.values())
     what = "1 event that its event table does" if total == 1 else f"{total:,} events that their event tables do"
-    notes = [f"waiting for the properties of {what} not have yet: {shown}{more}; each run looks again"]
+    notes = [f"waiting for the properties of {what} not have yet: {shown}; each run looks again"]
     if overdue := unsettled.get(Status.WAITING, 0):
         notes.append(
             f"{overdue:,} of the waiting {'event has' if overdue == 1 else 'events have'} waited longer than {duration_text(wait)} "
@@ -241,9 +240,8 @@ def left_out_notes(left_out: Mapping[str, int]) -> list[str]:
     """Return notes for the user on values that JSON lacks, one line each. `left_out`: column -> how many."""
     if not left_out:
         return []
-    named = ", ".join(f"{column} ({number})" for column, number in Counter(left_out).most_common(_COLUMNS_NAMED))
-    more = f" and {len(left_out) - _COLUMNS_NAMED} more columns" if len(left_out) > _COLUMNS_NAMED else ""
-    return [f"values that are NaN or infinite were left out, as NULL is: {sum(left_out.values())}, in {named}{more}"]
+    named = listed([f"{column} ({number})" for column, number in Counter(left_out).most_common()], _NAMED, " columns")
+    return [f"values that are NaN or infinite were left out, as NULL is: {sum(left_out.values())}, in {named}"]
 
 
 def standing_notes(standing: int) -> list[str]:

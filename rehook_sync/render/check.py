@@ -10,7 +10,7 @@ from rehook_sync.jobs.check import CheckResult
 from rehook_sync.jobs.names import NamesCheck
 from rehook_sync.models import Stream
 from rehook_sync.render.console import error_document, visible
-from rehook_sync.warehouse.layout import SourceLayout, Table
+from rehook_sync.warehouse.layout import SourceLayout, Table, listed
 
 __all__ = ["check_document", "check_view"]
 
@@ -73,7 +73,7 @@ def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[s
         "loader_columns": layout.loader_columns(),
         "rudderstack": layout.rudderstack,
         "excluded": checked.excluded if checked else (),
-        "warnings": (*layout.warnings, *(checked.warnings if checked else ())),
+        "warnings": _warnings(layout, checked),
     }
 
 
@@ -96,7 +96,11 @@ def _layout_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]
         lines.append(f"{len(events)} event tables and their properties{_listed(events)}")
     lines += _unsent_lines(layout, checked)
     lines.append(f"new rows are found by {layout.cursor}")
-    return lines + [f"warning: {warning}" for warning in (*layout.warnings, *(checked.warnings if checked else ()))]
+    return lines + [f"warning: {warning}" for warning in _warnings(layout, checked)]
+
+
+def _warnings(layout: SourceLayout, checked: NamesCheck | None) -> tuple[str, ...]:
+    return (*layout.warnings, *(checked.warnings if checked else ()))
 
 
 def _unsent_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]:
@@ -115,7 +119,4 @@ def _unsent_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]
 
 
 def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return f": {', '.join(names[:_SHOWN_NAMES])}{more}"
+    return f": {listed(names, _SHOWN_NAMES)}" if names else ""

@@ -13,7 +13,7 @@ from rehook_sync.database.engine import one_line
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
 from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
-from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, event_table_names, find_name, needs_slugs, similar, tables_of
+from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, event_table_names, find_name, listed, needs_slugs, similar, tables_of
 
 __all__ = ["Catalog", "Events"]
 
@@ -145,7 +145,7 @@ class Catalog:
             tables |= self.probe_events(views)
             names += sorted(views)
             longest = LONGEST_NAMES.get(self._dialect)
-            in_use = {name for slug in slugs for name in tables_of(slug, {name: name for name in names}, longest)}
+            in_use = {name for slug in slugs for name in tables_of(slug, names, longest)}
         unreadable = self.tell_unreadable(names, in_use, cursor)
         return Events(tables, unreadable, any(name in tables or name in unreadable for name in in_use))
 
@@ -274,8 +274,7 @@ def _keys(names: Iterable[str]) -> dict[str, str]:
 
 
 def _denial(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    return f"table{'s' if len(names) > 1 else ''} {shown} cannot be read: permission denied"
+    return f"table{'s' if len(names) > 1 else ''} {listed([repr(name) for name in names])} cannot be read: permission denied"
 
 
 def _refuse_columns(table: str, columns: Sequence[str], most: int | None) -> None:

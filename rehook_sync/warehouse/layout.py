@@ -1,10 +1,9 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
 import difflib
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
 
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
@@ -21,6 +20,7 @@ __all__ = [
     "check_columns",
     "event_table_names",
     "find_name",
+    "listed",
     "needs_event_tables",
     "needs_slugs",
     "similar",
@@ -32,8 +32,6 @@ JSON_PROPERTIES = "properties"
 TIME_COLUMNS = ("timestamp", "original_timestamp")
 _NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
 _VIEW = "_view"
-_SHOWN = 8
-_T = TypeVar("_T")
 
 
 class Kind(StrEnum):
@@ -169,8 +167,13 @@ def similar(names: Iterable[str], wanted: str) -> str:
     close = difflib.get_close_matches(wanted.casefold(), names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
-    shown = ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    return f"found: {shown or 'nothing'}"
+    return f"found: {listed([repr(name) for name in names]) or 'nothing'}"
+
+
+def listed(texts: Sequence[str], most: int = 8, what: str = "") -> str:
+    """Return texts between commas, the first of very many: `a, b and 3 more`. `what`: a noun after `more`, with its blank."""
+    more = f" and {len(texts) - most} more{what}" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bool) -> str:
@@ -226,15 +229,15 @@ def event_table_names(names: Iterable[str], config: SourceConfig, slugs: Contain
     return [name for name in names if may_be_event(name)]
 
 
-def tables_of(slug: str, tables: Mapping[str, _T], longest: int | None) -> list[_T]:
+def tables_of(slug: str, names: Collection[str], longest: int | None) -> list[str]:
     """Return the tables that may hold the properties of an event, the likeliest first.
 
     A loader may write a slug in other case, with `_` before a reserved word, and cut to what the warehouse allows.
-    Shape:  tables: by name.  longest: bytes of a table's name at most, None for no limit.
+    Shape:  names: of tables.  longest: bytes of a table's name at most, None for no limit.
     """
     spellings = [_cut_to(name, longest).casefold() for name in (slug, f"_{slug}")]
-    found = [(name != slug, spellings.index(name.casefold()), name) for name in tables if name.casefold() in spellings]
-    return [tables[name] for _, _, name in sorted(found)]
+    found = [(name != slug, spellings.index(name.casefold()), name) for name in names if name.casefold() in spellings]
+    return [name for _, _, name in sorted(found)]
 
 
 def _cut_to(name: str, longest: int | None) -> str:

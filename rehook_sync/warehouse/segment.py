@@ -266,21 +266,21 @@ class SegmentSource:
     def _tables_of(self, slug: str) -> list[Table]:
         """Return the tables that may hold the properties of an event; looked for once."""
         if slug not in self._holders:
-            self._holders[slug] = tables_of(slug, self._events, self._longest_name)
+            self._holders[slug] = [self._events[name] for name in tables_of(slug, self._events, self._longest_name)]
         return self._holders[slug]
 
     def _fill(self, rows: Sequence[SourceRow]) -> None:
         calls: dict[str, list[SourceRow]] = {}
-        is_named = self.discover().tracks.has("event")
+        layout = self.discover()
+        is_named = layout.tracks.has("event")
         for row in rows:
             if not is_named:
                 row.unloaded = "the table of tracks has no column 'event', which names the event table"
             elif row.event_slug:  # an event whose slug is empty has no table
                 calls.setdefault(row.event_slug, []).append(row)
         tables = {slug: found for slug in calls if (found := self._tables_of(slug))}
-        unreadable = {name: name for name in self.discover().unreadable}
         for slug in calls.keys() - tables.keys():
-            hidden = tables_of(slug, unreadable, self._longest_name)
+            hidden = tables_of(slug, layout.unreadable, self._longest_name)
             for call in calls[slug]:
                 call.unloaded = f"table {hidden[0]!r} cannot be read" if hidden else f"there is no table {slug!r} yet"
         if not tables:
