@@ -253,12 +253,11 @@ def _json_bytes(value: bytes | bytearray | memoryview) -> str:
     return b64encode(value).decode()
 
 
-def _no_json_bytes(_value: BrokenText) -> str:
-    raise ValueError("text that is no UTF-8 has no JSON form")
+def _no_json_form(what: str) -> Callable[[object], object]:
+    def refuse(_value: object) -> object:
+        raise ValueError(f"{what} has no JSON form")
 
-
-def _no_json_time(_value: InfiniteTime) -> str:
-    raise ValueError("an infinite time has no JSON form")
+    return refuse
 
 
 def _moment(value: date) -> str:
@@ -332,8 +331,8 @@ _TEXT_FORMS: dict[type, Callable[..., str]] = {
     UUID: str,
 }
 _JSON_FORMS: dict[type, Callable[..., object]] = {
-    InfiniteTime: _no_json_time,
-    BrokenText: _no_json_bytes,
+    InfiniteTime: _no_json_form("an infinite time"),
+    BrokenText: _no_json_form("text that is no UTF-8"),
     str: lambda value: _valid_text(str(value)),
     bool: bool,
     int: _json_integer,

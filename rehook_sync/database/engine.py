@@ -267,8 +267,9 @@ def same_database(left: str, right: str) -> bool:
 def one_line(error: BaseException) -> str:
     """Return the message of a database error as one line, without URL credentials, statement and parameters."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    if sqlstate(cause).startswith(_DATA_ERRORS):
-        return f"{type(cause).__name__} ({sqlstate(cause)}): {str(cause).partition(':')[0].splitlines()[0]}"
+    state = sqlstate(cause)
+    if state.startswith(_DATA_ERRORS):
+        return f"{type(cause).__name__} ({state}): {str(cause).partition(':')[0].splitlines()[0]}"
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(("LINE ", "^", "DETAIL:", "CONTEXT:", "[SQL", "(Background"))]
     return _PASSWORD.sub("://…@", "; ".join(kept) or type(cause).__name__)[:300]

@@ -24,8 +24,7 @@ SESSION: Mapping[str, str] = {
 }
 """Setting -> value of every session with a warehouse, since drivers read values in these forms alone. All others stay as they are."""
 READING: Mapping[str, str] = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
+    **{name: SESSION[name] for name in ("TimeZone", "DateStyle")},
     "lock_timeout": "15s",
     "statement_timeout": "0",
     "transaction_timeout": "0",
@@ -67,11 +66,12 @@ def limit_connecting(engine: Engine) -> None:
 
 def prepare_reader(engine: Engine) -> None:
     """Set the SESSION on each new connection. Nothing that the user set in the URL or the environment is replaced by an option of ours."""
+    wanted = json.dumps(dict(SESSION))
 
     @event.listens_for(engine, "connect")
     def connected(connection: DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
-        cursor.execute(_SET_SESSION, (json.dumps(dict(SESSION)),))
+        cursor.execute(_SET_SESSION, (wanted,))
         cursor.close()
         connection.commit()
 

@@ -55,6 +55,11 @@ class RunOptions:
     trigger: Trigger = Trigger.CLI
 
     @property
+    def since_at(self) -> datetime | None:
+        """Return the lower bound as a time, None for none and for all history."""
+        return None if isinstance(self.since, Beginning) else self.since
+
+    @property
     def streams(self) -> tuple[Stream, ...]:
         """Return the streams asked for."""
         return tuple(Stream) if self.stream is None else (self.stream,)

@@ -25,7 +25,7 @@ from rehook_sync.jobs.results import (
     waiting_notes,
 )
 from rehook_sync.models import Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
-from rehook_sync.rules.watermark import Beginning, next_watermark
+from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.state import State
@@ -53,9 +53,8 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
     with leased(context, _verb(options)) as (ledger, recovered):
         windows = {} if options.only else context.windows(options)
         with ledger.transaction() as connection:
-            since = None if isinstance(options.since, Beginning) else options.since
             wait = context.settings.properties_wait
-            state.record_start(connection, ledger.run_id, options.trigger, since, options.until, properties_wait=wait)
+            state.record_start(connection, ledger.run_id, options.trigger, options.since_at, options.until, properties_wait=wait)
             if options.only and options.only.status is Status.IN_DOUBT:
                 # Users with calls in doubt may have failed calls too: all are sent, in order.
                 user_ids = state.release_doubtful(connection, options.only.ids)

@@ -21,7 +21,6 @@ from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes, waiting_notes
 from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, read_newest, record_end, run_status
 from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
-from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.shards import Shards
@@ -110,9 +109,8 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
         most = min(most, context.settings.concurrency) if source.can_split_users() else 1
         shards = cut_users(tiles, most if due else 1)
         with ledger.transaction() as connection:
-            since = None if isinstance(options.since, Beginning) else options.since
             wait = context.settings.properties_wait
-            state.record_start(connection, ledger.run_id, options.trigger, since, options.until, properties_wait=wait)
+            state.record_start(connection, ledger.run_id, options.trigger, options.since_at, options.until, properties_wait=wait)
             status = ShardStatus.WAITING if due else ShardStatus.DONE
             Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status)
     except BaseException:

@@ -1,4 +1,6 @@
 -- Calls that wait for their properties: a new status, which SQLite can only learn in a new table, and what a run counts of them.
+-- The views have neither UNION ALL nor IN with a query: DuckDB hands both back to SQLite in words that it does not know. So the moment
+-- from which a call is overdue stands in two of them.
 
 ALTER TABLE sync_runs ADD COLUMN waiting integer NOT NULL DEFAULT 0;
 ALTER TABLE sync_runs ADD COLUMN properties_wait_s integer;
