@@ -50,7 +50,7 @@ GROUP BY 1, 2, 3, 4, 5;
 -- does: lists the runs that started from a time on, newest first, up to a limit
 SELECT run_id, trigger, status, started_at, finished_at, rows_read, sent, rejected, failed, waiting, in_doubt, unchanged, merged, requests,
     error, version
-FROM sync_runs WHERE started_at >= :since ORDER BY started_at DESC, run_id DESC LIMIT :runs;
+FROM v1_runs WHERE started_at >= :since ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 
 -- name: report_lags
 -- does: lists the watermark of each stream after each run that started from a time on, newest first

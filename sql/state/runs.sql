@@ -20,7 +20,7 @@ SELECT run_id FROM sync_runs WHERE status = 'running' AND run_id <> :run_id ORDE
 -- does: lists the newest runs, newest first
 SELECT run_id, trigger, status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, waiting, in_doubt,
     unchanged, merged, requests, error, version
-FROM sync_runs ORDER BY started_at DESC, run_id DESC LIMIT :runs;
+FROM v1_runs ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 
 -- name: count_run
 -- does: counts the calls that a run wrote last, by status

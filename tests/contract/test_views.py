@@ -13,6 +13,7 @@ from sqlalchemy import MetaData, Table, insert, text
 from rehook_sync.database.engine import Database, open_database, utc_text
 from rehook_sync.database.queries import load_migrations, split_statements
 from rehook_sync.state.migrations import upgrade
+from rehook_sync.state.state import State
 
 SHAPE = Path(__file__).resolve().parents[2] / "sql" / "v1_shape.txt"
 VIEWS = ("v1_runs", "v1_rejections", "v1_attention", "v1_waiting", "v1_customer_timeline", "v1_freshness", "v1_unsettled_by_day")
@@ -182,9 +183,30 @@ def test_sqlite_has_the_same_shape(sqlite_url: str) -> None:
 
 def test_v1_runs_says_how_long_each_took(filled: Database) -> None:
     took = {"r1": 3661.999999, "r2": 0.000001, "r3": 31 * 86400.0, "r4": None}
+    dead = {"running": "crashed"}  # nobody holds the lease
     assert ask(filled, "v1_runs") == columns_of(
-        [{**each, "duration_s": took[str(each["run_id"])]} for each in RUNS], *(name for name, _ in read_shape()["v1_runs"])
+        [{**each, "duration_s": took[str(each["run_id"])], "status": dead.get(str(each["status"]), each["status"])} for each in RUNS],
+        *(name for name, _ in read_shape()["v1_runs"]),
     )
+
+
+@pytest.mark.parametrize(
+    ("lease", "status"),
+    [
+        ({"run_id": "r4", "expires_at": SOON}, "running"),
+        ({"run_id": "r4", "expires_at": NOON}, "crashed"),
+        ({"run_id": "r4", "expires_at": NOON, "owner": None}, "crashed"),
+        ({"run_id": "r1", "expires_at": SOON}, "crashed"),
+        ({"run_id": None, "expires_at": NOON, "owner": None}, "crashed"),
+        ({"run_id": "r4", "expires_at": SOON, "name": "shard 1"}, "crashed"),
+    ],
+)
+def test_a_run_without_an_end_is_crashed_once_its_lease_is_over(filled: Database, lease: Row, status: str) -> None:
+    fill(filled, "sync_lease", [{"name": "run", "owner": "host:1", "fence": 1, **lease}])
+    assert {row["run_id"]: row["status"] for row in ask(filled, "v1_runs")}["r4"] == status
+    assert {row["run_id"]: row["status"] for row in State(filled).read_runs(9)}["r4"] == status
+    facts = State(filled).read_report(NOON, "")
+    assert {row["run_id"]: row["status"] for row in facts.runs} == {"r1": "succeeded", "r2": "stopped", "r3": "attention", "r4": status}
 
 
 def test_v1_rejections_are_the_rejected_calls(filled: Database) -> None:

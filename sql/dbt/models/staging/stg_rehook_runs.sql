@@ -1,7 +1,10 @@
 select
-    run_id,
+    runs.run_id,
     trigger as started_by,
-    status,
+    case when status = 'running' and not exists (
+        select 1 from {{ source('rehook_sync', 'sync_lease') }} as lease
+        where lease.name = 'run' and lease.run_id = runs.run_id and {{ rehook_time('lease.expires_at') }} > current_timestamp
+    ) then 'crashed' else status end as status,
     {{ rehook_time('since_at') }} as since_at,
     {{ rehook_time('until_at') }} as until_at,
     {{ rehook_time('started_at') }} as started_at,
@@ -12,4 +15,4 @@ select
     {% endfor -%}
     error,
     version
-from {{ source('rehook_sync', 'sync_runs') }}
+from {{ source('rehook_sync', 'sync_runs') }} as runs
