@@ -14,7 +14,10 @@ BODY_LIMIT = 65_536
 """Bytes of an answer that are read, so no longer value can stand in it."""
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+")
 _USERINFO = re.compile(r"//[^/@\s]*@")
+_SPACED_USERINFO = re.compile(r"//[^/@]*@")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
+_SPACES = re.compile(r"[ +]+")
+"""What a space becomes in a form, and a plus where a form is read; several of them may become one."""
 _SHORTEST_VALUE = 3
 _LONG_VALUE = 32
 _SHORTEST_PIECE = 8
@@ -29,25 +32,32 @@ def redact(text: str, body: bytes, user_id: str, secrets: Sequence[str]) -> str:
     Shape:  body: the request's JSON. Its strings and numbers of three characters or more are removed, also where JSON,
             HTML or a URL escaped them, and so is each word of the user id and of e-mail addresses.
     """
-    line = _USERINFO.sub("//", _one_line(_decoded(_USERINFO.sub("//", _one_line(text)))))
+    line = _plain(_decode(_plain(text))[-1])
     values = {*secrets, user_id, *_read_leaves(body)}
-    folded = line.casefold()
-    forms = sorted(_build_forms(values, line), key=len, reverse=True)
+    folded = _folded(line)
+    forms = sorted(_build_forms(values), key=len, reverse=True)
     long = [form for form in forms if len(form) >= _LONG_VALUE]
     line = _without(line, long, folded)
     for form in long:
-        line = _without_beginnings(line, form)
+        if _folded(form[:_LONG_VALUE])[: _LONG_VALUE // 2] in folded:
+            line = _without_beginnings(line, form)
     line = _without(line, forms[len(long) :], folded)
-    for secret in secrets:
-        line = _without_pieces(line, secret)
+    for form in _build_forms(secrets):
+        line = _without_pieces(line, form)
     names = {word for value in values if value == user_id or "@" in value[:_LONGEST_ADDRESS] for word in _split_words(value)}
     if found := [re.escape(name) for name in names if name.casefold() in folded]:
         line = re.sub(rf"(?<![^\W_])(?:{'|'.join(found)})(?![^\W_])", REMOVED, line, flags=re.IGNORECASE)
-    return line
+    return line.strip()
 
 
-def _one_line(text: str) -> str:
-    return _UNPRINTABLE.sub(" ", text).strip()
+def _plain(text: str) -> str:
+    """Make one line of a text, without the user's part of URLs."""
+    return _USERINFO.sub("//", _UNPRINTABLE.sub(" ", text))
+
+
+def _folded(text: str) -> str:
+    """Return what is the same in all spellings of a plain text."""
+    return _SPACES.sub(" ", text).casefold()
 
 
 def _read_leaves(body: bytes) -> Iterator[str]:
@@ -66,43 +76,53 @@ def _read_leaves(body: bytes) -> Iterator[str]:
             rest.extend(value.values())
 
 
-def _build_forms(values: Iterable[str], line: str) -> set[str]:
-    """Return what to look for in a decoded line: the values, as they are and decoded."""
-    forms = {_UNPRINTABLE.sub(" ", form) for value in values for form in (value[:BODY_LIMIT], _decoded(value[:BODY_LIMIT]))}
-    forms |= {form.strip() for form in forms}
-    if "+" in line:
-        forms |= {form.replace(" ", "+") for form in forms}
+def _build_forms(values: Iterable[str]) -> set[str]:
+    """Return what to look for in a decoded line: the values, as they are and decoded, with and without spaces at their ends."""
+    layers = {_UNPRINTABLE.sub(" ", layer) for value in values for layer in _decode(value[:BODY_LIMIT])}
+    forms = {form for layer in layers for form in (layer, _USERINFO.sub("//", layer), _SPACED_USERINFO.sub("//", layer))}
+    forms |= {stripped for form in forms if len(stripped := form.strip(" +")) >= _SHORTEST_VALUE}
     return {form for form in forms if len(form) >= _SHORTEST_VALUE}
 
 
-def _decoded(text: str) -> str:
-    """Undo JSON, HTML and URL escapes, up to four layers in any order."""
-    for _ in range(_MOST_SPELLINGS):
-        before = text
+def _decode(text: str) -> list[str]:
+    """Undo JSON, HTML and URL escapes, up to four layers in any order; return the text at each layer, decoded ones last."""
+    layers = [text]
+    while len(layers) <= _MOST_SPELLINGS:
         if "\\" in text:
             text = _JSON_ESCAPE.sub(lambda found: str(json.loads(f'"{found[0]}"')), text)
         text = unquote(html.unescape(text))
-        if text == before:
+        if text == layers[-1]:
             break
-    return text
+        layers.append(text)
+    return layers
 
 
 def _without(line: str, forms: Iterable[str], folded: str) -> str:
-    """Remove texts, whatever their case. `folded`: the line before, casefolded, which tells quickly what it cannot hold."""
+    """Remove texts, whatever their case and spaces. `folded`: the line before, folded, which tells quickly what it cannot hold."""
     for form in forms:
-        if form.casefold() in folded:
-            line = re.sub(re.escape(form), REMOVED, line, flags=re.IGNORECASE)
+        if _folded(form) in folded:
+            line = re.sub(_pattern(form), REMOVED, line, flags=re.IGNORECASE)
     return line
+
+
+def _pattern(text: str) -> str:
+    return _SPACES.pattern.join(re.escape(word) for word in _SPACES.split(text))
 
 
 def _without_beginnings(line: str, value: str, shortest: int = _LONG_VALUE // 2, mark: str = REMOVED) -> str:
     """Remove a value where a server quotes only its beginning, of at least so many characters."""
+    words = _SPACES.sub(" ", value)
+    beginning = re.compile(_pattern(words[:shortest]))
     pieces: list[str] = []
     start = 0
-    while (at := line.find(value[:shortest], start)) >= 0:
-        pieces += (line[start:at], mark)
-        end = min(len(line), at + len(value))
-        start = next((here for here in range(at, end) if line[here] != value[here - at]), end)
+    while found := beginning.search(line, start):
+        pieces += (line[start : found.start()], mark)
+        start = found.end()
+        for letter in words[shortest:]:
+            following = _SPACES.match(line, start) if letter == " " else None
+            if following is None and line[start : start + 1] != letter:
+                break
+            start = following.end() if following else start + 1
     return "".join((*pieces, line[start:]))
 
 
