@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -13,7 +14,18 @@ from rehook_sync.database.engine import one_line
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
 from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
-from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, event_table_names, find_name, listed, needs_slugs, similar, tables_of
+from rehook_sync.warehouse.layout import (
+    Kind,
+    SourceConfig,
+    Table,
+    event_table_names,
+    find_name,
+    listed,
+    needs_slugs,
+    similar,
+    tables_of,
+    view_names,
+)
 
 __all__ = ["Catalog", "Events"]
 
@@ -47,6 +59,8 @@ _OWN_PREFIX = "rehook_sync__"
 """Begins the names of the columns that our statements compute."""
 _ROOM_FOR_OWN = 10
 _SHOWN = 8
+_LOOKED_INTO = 20
+"""Tables of which a row is read, to tell whether they are named like events."""
 _EVENTS_WAIT = "events without their table wait, unless MISSING_PROPERTIES is send"
 
 
@@ -66,12 +80,13 @@ class _Lack:
 class Events(NamedTuple):
     """The tables that may be events'.
 
-    Shape:  tables: name -> table.  unreadable: as in SourceLayout.  named_like_events: whether some are named like events in use.
+    Shape:  tables: name -> table.  unreadable, views: as in SourceLayout.  named_like_events: whether some are named like events in use.
     """
 
     tables: Mapping[str, Table]
     unreadable: Mapping[str, str]
     named_like_events: bool = False
+    views: Sequence[str] = ()
 
 
 class Catalog:
@@ -88,6 +103,7 @@ class Catalog:
         self._queries = load_queries("warehouse", dialect)
         self._lacks: dict[str, _Lack] = {}
         self._broken: dict[str, str] = {}
+        self._views: set[str] = set()
         self.warnings: list[str] = []
         self.schema, self.tables = self._list_tables(schema, expected)
 
@@ -132,22 +148,40 @@ class Catalog:
         )
 
     def find_events(self, config: SourceConfig, tracks: Table, cursor: str) -> Events:
-        """Return the tables that may be events', those that cannot be read as well."""
-        names = event_table_names(self.tables, config)
-        # As if there were an event for each table: those that are more may be views.
-        may_be_views = len(event_table_names(self.tables, config, {each.casefold() for each in self.tables})) > len(names)
+        """Return the tables that may be events', those that cannot be read as well.
+
+        The names of all calls are read only if neither the names of the tables nor their rows tell.
+        """
+        views = view_names(self.tables, config)
+        # Loaders write events into tables: what is a table in spite of its name is looked at like all others.
+        names = event_table_names(self.tables, config) + [name for name in views if name not in self._views]
         tables = self.probe_events(names)
         hidden = [name for name in names if name in self._lacks or name in self._broken]
+        matters = needs_slugs(config, cursor, tracks, [*tables, *hidden])
+        named = matters and any(map(self._holds_its_event, islice(tables.values(), _LOOKED_INTO)))
         in_use: set[str] = set()
-        if may_be_views or self._broken or needs_slugs(config, cursor, tracks, [*tables, *hidden]):
-            slugs = {each.casefold() for each in self.read_event_names(tracks, ["event"])}
-            views = set(event_table_names(self.tables, config, slugs)) - set(names)
-            tables |= self.probe_events(views)
-            names += sorted(views)
-            longest = LONGEST_NAMES.get(self._dialect)
-            in_use = {name for slug in slugs for name in tables_of(slug, names, longest)}
+        if self._broken or (matters and not named):
+            in_use = {name for slug in self.read_event_names(tracks, ["event"]) for name in self._named_like(slug, names)}
         unreadable = self.tell_unreadable(names, in_use, cursor)
-        return Events(tables, unreadable, any(name in tables or name in unreadable for name in in_use))
+        named = named or any(name in tables or name in unreadable for name in in_use)
+        return Events(tables, unreadable, named, [name for name in views if name in self._views])
+
+    def _named_like(self, slug: str, names: Collection[str]) -> list[str]:
+        return tables_of(slug, names, LONGEST_NAMES.get(self._dialect))
+
+    def _holds_its_event(self, table: Table) -> bool:
+        """Tell whether a row of the table is of the event that the table is named like."""
+        if not table.has("event"):
+            return False
+        statement = self._queries["read_own_event"].text(self._connection.dialect, event=table.columns["event"], table=table.path)
+        try:
+            event = self._connection.execute(statement).scalar()
+        except DBAPIError as error:  # a view may fail at its rows only
+            if error.connection_invalidated:
+                raise
+            self._connection.rollback()
+            return False
+        return isinstance(event, str) and bool(self._named_like(event, [table.name]))
 
     def _postgresql_kind(self, oid: int) -> Kind:
         kind = _POSTGRESQL_KINDS.get(oid, Kind.OTHER)
@@ -236,8 +270,10 @@ class Catalog:
         statement = self._queries["list_tables"].text(self._connection.dialect)
         found: dict[str, list[str]] = {}
         try:
-            for holder, name, missing, columns, owner, reader in self._connection.execute(statement, {"schema": schema}):
+            for holder, name, is_view, missing, columns, owner, reader in self._connection.execute(statement, {"schema": schema}):
                 found.setdefault(str(holder), []).append(str(name))
+                if is_view:
+                    self._views.add(str(name))
                 if missing is not None:
                     self._lacks[str(name)] = _Lack(missing, columns or (), owner, reader)
         except DBAPIError as error:

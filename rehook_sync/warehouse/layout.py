@@ -1,7 +1,7 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
 import difflib
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -25,6 +25,7 @@ __all__ = [
     "needs_slugs",
     "similar",
     "tables_of",
+    "view_names",
 ]
 
 JSON_TRAITS = "traits"
@@ -101,6 +102,7 @@ class SourceLayout:
             unsent: stream -> columns of its table left out as a loader's.
             rudderstack: the column that shows that RudderStack loaded tracks, None if nothing does.
             unreadable: table that may be an event's and cannot be read -> why, and what to do; several may share one line.
+            event_views: names of views that are looked at once an event turns out to be called so.
     """
 
     identifies: Table
@@ -118,6 +120,7 @@ class SourceLayout:
     rudderstack: str | None
     warnings: tuple[str, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    event_views: tuple[str, ...] = ()
 
     @property
     def unreadable_lines(self) -> list[str]:
@@ -209,24 +212,28 @@ def needs_slugs(config: SourceConfig, cursor: str, tracks: Table, events: Collec
     return config.track_properties == "auto" and bool(events) and bool(_fields(rules, Stream.TRACKS, tracks))
 
 
-def event_table_names(names: Iterable[str], config: SourceConfig, slugs: Container[str] = ()) -> list[str]:
-    """Return the tables that may belong to an event: none of Segment's own, and no other table's view.
+def event_table_names(names: Iterable[str], config: SourceConfig) -> list[str]:
+    """Return the tables that may belong to an event: none of Segment's own, and none named like another table's view."""
+    names, not_events = list(names), _not_events(config)
+    viewed = _viewed(names)
+    return [name for name in names if name not in viewed and name.casefold() not in not_events]
 
-    A name that ends in `_view` is such a view only beside the table it is named after, and not if an event is called so.
-    Shape:  slugs: event slugs in use, in lower case.
-    """
-    names = list(names)
+
+def view_names(names: Iterable[str], config: SourceConfig) -> list[str]:
+    """Return the tables that are named like another table's view, and may belong to an event of that name just as well."""
+    not_events = _not_events(config)
+    return [name for name, table in _viewed(list(names)).items() if table not in not_events]
+
+
+def _not_events(config: SourceConfig) -> frozenset[str]:
+    return _NO_EVENTS | {config.identifies_table.casefold(), config.tracks_table.casefold()}
+
+
+def _viewed(names: Collection[str]) -> dict[str, str]:
+    """Return each name that is another one with `_view` behind it, and that other one in lower case."""
     folded = {name.casefold() for name in names}
-    not_events = _NO_EVENTS | {config.identifies_table.casefold(), config.tracks_table.casefold()}
-
-    def may_be_event(name: str) -> bool:
-        name = name.casefold()
-        viewed = name.removesuffix(_VIEW)
-        if viewed == name or viewed not in folded:
-            return name not in not_events
-        return viewed not in not_events and name in slugs
-
-    return [name for name in names if may_be_event(name)]
+    ending = ((name, name.casefold()) for name in names if name.casefold().endswith(_VIEW))
+    return {name: own.removesuffix(_VIEW) for name, own in ending if own.removesuffix(_VIEW) in folded}
 
 
 def tables_of(slug: str, names: Collection[str], longest: int | None) -> list[str]:

@@ -3,7 +3,7 @@
 Nothing is written to the warehouse; in SQLite, the calls of a window go through a temporary table.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -242,7 +242,7 @@ class SegmentSource:
             events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else Events({}, {})
         layout = build_layout(config, cursor, (identifies, tracks), events.tables, named_like_events=events.named_like_events, typed=typed)
         unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
-        return replace(layout, warnings=(*layout.warnings, *catalog.warnings), unreadable=unreadable)
+        return replace(layout, warnings=(*layout.warnings, *catalog.warnings), unreadable=unreadable, event_views=tuple(events.views))
 
     def _catalog(self, connection: Connection) -> Catalog:
         config = self._config
@@ -252,20 +252,27 @@ class SegmentSource:
 
     def _events_changed(self) -> bool:
         """Read the event tables again; tell whether a table or column was added or dropped, or may no longer be read."""
+        found = self._probe_events(self._events)
+        changed = found != self._events
+        self._events, self._holders = found, {}
+        return changed
+
+    def _probe_events(self, wanted: Container[str]) -> Mapping[str, Table]:
+        """Return tables that events in use are called like; those that cannot be read are `unreadable` from now on."""
         layout = self.discover()
         with opened(self._database) as connection:
             catalog = self._catalog(connection)
-            names = [name for name in catalog.tables if name in self._events]
+            names = [name for name in catalog.tables if name in wanted]
             found = catalog.probe_events(names)
             lost = catalog.tell_unreadable(names, names, layout.cursor)
-        changed = found != self._events
-        self._events, self._holders = found, {}
         self._layout = replace(layout, unreadable={**layout.unreadable, **lost})
-        return changed
+        return found
 
     def _tables_of(self, slug: str) -> list[Table]:
         """Return the tables that may hold the properties of an event; looked for once."""
         if slug not in self._holders:
+            if views := tables_of(slug, self.discover().event_views, self._longest_name):
+                self._events = {**self._events, **self._probe_events(views)}
             self._holders[slug] = [self._events[name] for name in tables_of(slug, self._events, self._longest_name)]
         return self._holders[slug]
 

@@ -3,7 +3,8 @@
 -- name: list_tables
 -- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: sqlite
-SELECT 'main' AS table_schema, m.name AS table_name, NULL AS missing, NULL AS columns, NULL AS owner, NULL AS reader
+SELECT 'main' AS table_schema, m.name AS table_name, m.type = 'view' AS is_view,
+    NULL AS missing, NULL AS columns, NULL AS owner, NULL AS reader
 FROM sqlite_master AS m
 WHERE m.type IN ('table', 'view') AND COALESCE(LOWER(:schema), 'main') = 'main'
 ORDER BY 2;
@@ -12,13 +13,13 @@ ORDER BY 2;
 -- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: postgresql
 -- information_schema would hide what this user may not read.
-SELECT found.nspname AS table_schema, found.relname AS table_name, found.missing,
+SELECT found.nspname AS table_schema, found.relname AS table_name, found.relkind IN ('v', 'm') AS is_view, found.missing,
     CASE WHEN found.missing IS NOT NULL THEN (
         SELECT array_agg(CAST(a.attname AS text)) FROM pg_attribute AS a WHERE a.attrelid = found.oid AND a.attnum > 0 AND NOT a.attisdropped
     ) END AS columns,
     pg_get_userbyid(found.relowner) AS owner, current_user AS reader
 FROM (
-    SELECT n.nspname, c.relname, c.oid, c.relowner, CASE
+    SELECT n.nspname, c.relname, c.relkind, c.oid, c.relowner, CASE
         WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'usage'
         WHEN has_table_privilege(c.oid, 'SELECT') THEN NULL
         WHEN NOT has_any_column_privilege(c.oid, 'SELECT') THEN 'table'
@@ -34,7 +35,7 @@ ORDER BY found.relname;
 
 -- name: list_tables
 -- does: lists the tables and views of the Segment source, whatever the case of its schema; what may not be read is hidden
-SELECT table_schema, table_name, NULL AS missing, NULL AS columns, NULL AS owner, NULL AS reader
+SELECT table_schema, table_name, table_type LIKE '%VIEW%' AS is_view, NULL AS missing, NULL AS columns, NULL AS owner, NULL AS reader
 FROM information_schema.tables
 WHERE LOWER(table_schema) = LOWER(COALESCE(:schema, current_schema()))
 ORDER BY 2;
@@ -95,6 +96,11 @@ SELECT p.name, p.type FROM pragma_table_info(:table) AS p;
 -- does: lists the types that are arrays
 -- dialect: postgresql
 SELECT CAST(t.oid AS bigint) FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A';
+
+-- name: read_own_event
+-- does: gives the event that a row of a table is of
+-- identifiers: event, table
+SELECT t.:"event" FROM :"table" AS t WHERE t.:"event" IS NOT NULL LIMIT 1;
 
 -- name: read_event_names
 -- does: lists the different values that all calls have in these columns
