@@ -1,6 +1,6 @@
 """What a warehouse holds: tables, columns and their types, and what this user may not read of it. By SELECT and cursor metadata alone."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -213,6 +213,11 @@ class Catalog:
             if table.has("id"):
                 found[name] = table
         return found
+
+    def probe_in_use(self, wanted: Container[str], cursor: str) -> tuple[dict[str, Table], Mapping[str, str]]:
+        """Return those of the tables that can be read, which events in use are called like, and what to tell of the others."""
+        names = [name for name in self.tables if name in wanted]
+        return self.probe_events(names), self.tell_unreadable(names, names, cursor)
 
     def tell_unreadable(self, names: Iterable[str], in_use: Collection[str], cursor: str) -> Mapping[str, str]:
         """Return, for each of these tables that cannot be read and is likely to be an event's, why and what to do.

@@ -252,19 +252,15 @@ class SegmentSource:
 
     def _events_changed(self) -> bool:
         """Read the event tables again; tell whether a table or column was added or dropped, or may no longer be read."""
-        found = self._probe_events(self._events)
-        changed = found != self._events
-        self._events, self._holders = found, {}
-        return changed
+        before, self._holders = self._events, {}
+        self._events = self._probe_events(before)
+        return self._events != before
 
     def _probe_events(self, wanted: Container[str]) -> Mapping[str, Table]:
         """Return tables that events in use are called like; those that cannot be read are `unreadable` from now on."""
         layout = self.discover()
         with opened(self._database) as connection:
-            catalog = self._catalog(connection)
-            names = [name for name in catalog.tables if name in wanted]
-            found = catalog.probe_events(names)
-            lost = catalog.tell_unreadable(names, names, layout.cursor)
+            found, lost = self._catalog(connection).probe_in_use(wanted, layout.cursor)
         self._layout = replace(layout, unreadable={**layout.unreadable, **lost})
         return found
 
