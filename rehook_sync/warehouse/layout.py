@@ -214,15 +214,13 @@ def needs_slugs(config: SourceConfig, cursor: str, tracks: Table, events: Collec
 
 def event_table_names(names: Iterable[str], config: SourceConfig) -> list[str]:
     """Return the tables that may belong to an event: none of Segment's own, and none named like another table's view."""
-    names, not_events = list(names), _not_events(config)
-    viewed = _viewed(names)
+    viewed, not_events = _viewed(names := list(names)), _not_events(config)
     return [name for name in names if name not in viewed and name.casefold() not in not_events]
 
 
 def view_names(names: Iterable[str], config: SourceConfig) -> list[str]:
     """Return the tables that are named like another table's view, and may belong to an event of that name just as well."""
-    not_events = _not_events(config)
-    return [name for name, table in _viewed(list(names)).items() if table not in not_events]
+    return [name for name, table in _viewed(list(names)).items() if table not in _not_events(config)]
 
 
 def _not_events(config: SourceConfig) -> frozenset[str]:
@@ -232,8 +230,8 @@ def _not_events(config: SourceConfig) -> frozenset[str]:
 def _viewed(names: Collection[str]) -> dict[str, str]:
     """Return each name that is another one with `_view` behind it, and that other one in lower case."""
     folded = {name.casefold() for name in names}
-    ending = ((name, name.casefold()) for name in names if name.casefold().endswith(_VIEW))
-    return {name: own.removesuffix(_VIEW) for name, own in ending if own.removesuffix(_VIEW) in folded}
+    shorter = {name: name.casefold().removesuffix(_VIEW) for name in names}
+    return {name: own for name, own in shorter.items() if own in folded and own != name.casefold()}
 
 
 def tables_of(slug: str, names: Collection[str], longest: int | None) -> list[str]:
