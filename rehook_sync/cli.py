@@ -154,8 +154,9 @@ def revalidate(
 
 
 @app.command()
-def resolve(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Message ids or user ids; without any, all in doubt.")] = None,
+def resolve(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Message ids or user ids.", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are in doubt; on a terminal, asks first.")] = False,
     resend: Annotated[bool, typer.Option("--resend", help="They did not arrive: send them again.")] = False,
     accept: Annotated[bool, typer.Option("--accept", help="They arrived: settle them as sent.")] = False,
     dry_run: DryRun = False,
@@ -171,7 +172,11 @@ def resolve(
 
     if resend == accept:
         raise UsageError("give either --resend (they did not arrive) or --accept (they did); `explain ID` shows what is known")
+    if everything == bool(ids):
+        raise UsageError("say which calls: either message ids or user ids, or --all for all that are in doubt")
     screen, settings, meant = _screen(as_json=as_json), _settings(config), tuple(ids) if ids else None
+    if everything and not dry_run:
+        _ask_for_all(screen, settings, resend=resend)
     if resend and not dry_run:
         _again(screen, settings, Selection(Status.IN_DOUBT, ids=meant), None, dry_run=False)
     with Sync(settings, read_only=dry_run) as sync:
@@ -383,6 +388,20 @@ def _reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:
     if text is not None and found is None:
         raise UsageError(f"--reason: {text!r} is not one of {', '.join(allowed)}")
     return found
+
+
+def _ask_for_all(screen: "Screen", settings: "Settings", *, resend: bool) -> None:
+    """Ask on a terminal whether all calls in doubt are meant; elsewhere `--all` is answer enough."""
+    from rehook_sync.sync import Sync
+
+    if not screen.asks:
+        return
+    with Sync(settings, read_only=True) as sync:
+        count = sync.accept(None, dry_run=True)
+    what = "send again; a reward that was paid may be paid twice" if resend else "count as sent; none of them will go out any more"
+    if count and not screen.confirm(f"{count:,} in doubt: {what}. Go on?"):
+        screen.say("nothing was done")
+        raise typer.Exit(2)
 
 
 def _again(screen: "Screen", settings: "Settings", selection: "Selection", stream: Stream | None, *, dry_run: bool) -> NoReturn:

@@ -11,7 +11,7 @@ from rehook_sync.jobs.audit import AuditReport, audit_stream
 from rehook_sync.jobs.check import CheckResult, check_each
 from rehook_sync.jobs.context import JobContext, open_client, require_access, source_config
 from rehook_sync.jobs.explain import read_explanation
-from rehook_sync.jobs.maintenance import accept_doubtful, check_forgettable, forget, prune
+from rehook_sync.jobs.maintenance import accept_doubtful, check_forgettable, forget, prune, require_doubtful
 from rehook_sync.jobs.names import NamesCheck, check_names
 from rehook_sync.jobs.plan import plan_run
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
@@ -133,12 +133,21 @@ class Sync:
         return finish_shards(self._context(), run_id, error, interrupted=interrupted)
 
     def accept(self, ids: Sequence[str] | None, *, dry_run: bool = False) -> int:
-        """Settle calls in doubt as sent: all, or those of these message or user ids. Returns how many."""
+        """Settle calls in doubt as sent: all, or those of these message or user ids. Returns how many.
+
+        Raises: UsageError naming the ids that are not in doubt; then nothing is done.
+        """
         state = self._state()
         if dry_run:
+            require_doubtful(state, ids)
             return state.count_doubtful(ids)
         with leased(self._context(discover=False), "accept") as (ledger, _):
             return accept_doubtful(state, ledger, ids).sent
+
+    def read_doubtful(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Return those of these message or user ids that are in doubt."""
+        settled = set(self._state().read_not_doubtful(ids))
+        return tuple(each for each in ids if each not in settled)
 
     def prune(
         self, older_than: timedelta, interrupt: Interrupt, listen: Callable[[int], None] | None = None, *, dry_run: bool = False

@@ -4,13 +4,16 @@
 
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from rehook_sync.airflow.operators import Context, RehookOperator, as_document
 from rehook_sync.errors import UsageError
 from rehook_sync.runtime import Interrupt
+
+if TYPE_CHECKING:
+    from rehook_sync.sync import Sync
 
 __all__ = ["CHOICES", "RehookListAttentionOperator", "RehookResolveOperator"]
 
@@ -66,6 +69,9 @@ class RehookResolveOperator(RehookOperator):
             status: tuple(row["message_id"] for row in self.listed["rows"] if row["status"] == status)
             for status in ("in_doubt", "failed", "waiting")
         }
+        if self.choice != LEAVE and ids["in_doubt"]:
+            with self.opened() as sync:
+                ids["in_doubt"] = self._still_doubtful(sync, ids["in_doubt"])
         done: dict[str, Any] = {"choice": self.choice}
         if self.choice == ACCEPT and ids["in_doubt"]:
             with self.opened() as sync:
@@ -74,6 +80,13 @@ class RehookResolveOperator(RehookOperator):
             done |= {status: self._send_again(status, some) for status, some in ids.items() if some}
         self.log.info("%s", done)
         return done
+
+    def _still_doubtful(self, sync: "Sync", ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Leave out what somebody settled since it was listed: while people think, others act, and tasks are repeated."""
+        still = sync.read_doubtful(ids)
+        if len(still) < len(ids):
+            self.log.warning("%s of the listed calls in doubt were settled since; they stay as they are", len(ids) - len(still))
+        return still
 
     def _send_again(self, status: str, ids: tuple[str, ...]) -> dict[str, Any]:
         from rehook_sync.jobs.results import RunOptions

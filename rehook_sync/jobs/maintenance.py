@@ -12,16 +12,31 @@ from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.person import Person, Traces
 from rehook_sync.state.state import State
+from rehook_sync.warehouse.layout import listed
 
-__all__ = ["accept_doubtful", "check_forgettable", "forget", "prune"]
+__all__ = ["accept_doubtful", "check_forgettable", "forget", "prune", "require_doubtful"]
 
 _PAGE = 2000
 _PAGES_PER_RENEWAL = 100
 """Pages without a finding that are read before the lease is renewed."""
+_NAMED = 5
+
+
+def require_doubtful(state: State, ids: Iterable[str] | None) -> None:
+    """Refuse ids that are neither a call in doubt nor a user who has one. Raises UsageError naming them."""
+    wrong = [] if ids is None else state.read_not_doubtful(ids)
+    if wrong:
+        named = listed([repr(each) for each in wrong], _NAMED, " ids")
+        verb = "is" if len(wrong) == 1 else "are"
+        raise UsageError(f"{named} {verb} not in doubt, and no user with a call in doubt; nothing was done: see `status` and `explain ID`")
 
 
 def accept_doubtful(state: State, ledger: Ledger, ids: Iterable[str] | None) -> RunSummary:
-    """Settle calls in doubt as sent: all, or those of these message or user ids. The ledger holds the lease."""
+    """Settle calls in doubt as sent: all, or those of these message or user ids. The ledger holds the lease.
+
+    Raises: UsageError as `require_doubtful`.
+    """
+    require_doubtful(state, ids)
     with ledger.transaction() as connection:
         state.record_start(connection, ledger.run_id, Trigger.CLI)
         accepted = state.accept_doubtful(connection, ledger.run_id, ids)

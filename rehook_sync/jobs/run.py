@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, islice
 from threading import Thread
@@ -12,6 +12,7 @@ from threading import Thread
 from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, load_heavy
+from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.names import source_notes
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import (
@@ -48,19 +49,14 @@ class RunBounds:
 
 
 def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, listen: Listener) -> RunResult:
-    """Do one run without shards and return how it ended. Raises LeaseHeldError before anything is done."""
+    """Do one run without shards and return how it ended.
+
+    Raises: LeaseHeldError, and UsageError for options that cannot be meant, before anything is done.
+    """
     state = context.state
     with leased(context, _verb(options)) as (ledger, recovered):
         windows = {} if options.only else context.windows(options)
-        with ledger.transaction() as connection:
-            wait = context.settings.properties_wait
-            state.record_start(connection, ledger.run_id, options.trigger, options.since_at, options.until, properties_wait=wait)
-            if options.only and options.only.status is Status.IN_DOUBT:
-                # Users with calls in doubt may have failed calls too: all are sent, in order.
-                user_ids = state.release_doubtful(connection, options.only.ids)
-                options = RunOptions(
-                    stream=options.stream, limit=options.limit, only=Selection(Status.FAILED, ids=tuple(user_ids)), trigger=options.trigger
-                )
+        options = _begin(context, ledger, options)
         ledger.reopens = options.only.status if options.only else Status.FAILED
         pipeline = Pipeline(context.source, state, ledger, context.pipeline_config(ledger.run_id, options))
         newest: dict[Stream, datetime | None] = {}
@@ -95,6 +91,21 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
             *slowness_notes(report.slowed, report.lowest, context.settings.concurrency),
         ]
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
+
+
+def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> RunOptions:
+    """Record that a run has begun, and let calls in doubt go that it is to send. Returns what it takes up."""
+    only = options.only
+    if only and only.status is Status.IN_DOUBT:
+        require_doubtful(context.state, only.ids)
+    with ledger.transaction() as connection:
+        wait = context.settings.properties_wait
+        context.state.record_start(connection, ledger.run_id, options.trigger, options.since_at, options.until, properties_wait=wait)
+        if only and only.status is Status.IN_DOUBT:
+            # Users with calls in doubt may have failed calls too: all are sent, in order.
+            user_ids = context.state.release_doubtful(connection, only.ids)
+            return replace(options, only=Selection(Status.FAILED, ids=tuple(user_ids)))
+    return options
 
 
 def read_newest(source: SegmentSource, windows: Mapping[Stream, Window]) -> dict[Stream, datetime | None]:

@@ -97,6 +97,16 @@ class Screen:
         """Columns of the terminal."""
         return self._out.width
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is somebody to ask: both sides of the dialogue are a terminal."""
+        return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def confirm(self, question: str) -> bool:
+        """Ask on stderr; anything but yes is no."""
+        self.err.print(Text(f"{question} [y/N] "), end="", soft_wrap=True)
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
     def say(self, *parts: RenderableType) -> None:
         """Print for people. Only the terminal wraps strings and texts, so that they can be copied."""
         if self.as_json:

@@ -274,8 +274,8 @@ def _settle(status: Status, shell: Shell) -> tuple[str, Sequence[tuple[str, str]
     """Return the advice and commands that settle all calls of a status."""
     if status is Status.IN_DOUBT:
         return "See at Rehook whether they arrived. Then settle each one as listed below, or all of them at once.", (
-            ("all arrived", shell("resolve", "--accept")),
-            ("none arrived", shell("resolve", "--resend")),
+            ("all arrived", shell("resolve", "--accept", "--all")),
+            ("none arrived", shell("resolve", "--resend", "--all")),
         )
     advice = advise({"status": status, "reason": None}, shell)
     text = "The next run sends them again by itself. To do it now:" if status is Status.FAILED else f"{advice.text if advice else ''}:"

@@ -126,6 +126,12 @@ class State:
         with self.database.connect() as connection:
             return int(connection.execute(self._sql["count_doubtful"], {"ids": None if ids is None else _ids(ids)}).scalar_one())
 
+    def read_not_doubtful(self, ids: Iterable[str]) -> list[str]:
+        """Return those of these ids that are neither a call in doubt nor a user who has one."""
+        stored = {storable_text(each): each for each in ids}
+        with self.database.connect() as connection:
+            return [stored[row] for row in connection.execute(self._sql["read_not_doubtful"], {"ids": _ids(stored)}).scalars()]
+
     def accept_doubtful(self, connection: Connection, run_id: str, ids: Iterable[str] | None) -> int:
         """Settle calls in doubt as sent. Returns how many."""
         values = {

@@ -48,6 +48,16 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
     AND (CAST(:ids AS text) IS NULL OR user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
         OR message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted));
 
+-- name: read_not_doubtful
+-- does: lists those of these ids that are neither a call in doubt nor a user who has one
+-- words: ids
+SELECT wanted.value FROM {ids: :ids} AS wanted
+WHERE NOT EXISTS (
+    SELECT 1 FROM sync_state AS s
+    WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'in_doubt'
+        AND (s.message_id = wanted.value OR s.user_id = wanted.value))
+ORDER BY wanted.value;
+
 -- name: accept_doubtful
 -- does: settles calls in doubt as sent
 -- words: now, ids

@@ -31,7 +31,7 @@ OPTIONS = {
     "run": {"--since", "--until", "--stream", "--limit", "--workers", "--dry-run"},
     "retry": {"--reason", "--stream", "--dry-run"},
     "revalidate": {"--reason", "--stream", "--dry-run"},
-    "resolve": {"--resend", "--accept", "--dry-run"},
+    "resolve": {"--resend", "--accept", "--all", "--dry-run"},
     "audit": {"--since", "--until", "--stream"},
     "prune": {"--older-than", "--dry-run"},
     "forget": {"--give-up", "--dry-run"},

@@ -1,5 +1,9 @@
 """retry, resolve, revalidate and prune as processes: counts that equal what the API saw, and a line in sync_runs for each."""
 
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -88,11 +92,11 @@ def in_doubt(shop: Shop) -> list[str]:
 
 def test_accepted_calls_count_as_sent_without_a_request(shop: Shop, check: Callable[[], None]) -> None:
     doubtful, before = in_doubt(shop), requests(shop)
-    assert shop("resolve", "--accept", "--dry-run", "--json").json["in_doubt"] == len(doubtful)
+    assert shop("resolve", "--accept", "--all", "--dry-run", "--json").json["in_doubt"] == len(doubtful)
     done = shop("resolve", "--accept", doubtful[0], "--json")
     assert (done.code, done.json) == (0, {"verb": "accept", "in_doubt": 1, "dry_run": False})
     assert statuses(shop)[doubtful[0]] == "sent"
-    assert shop("resolve", "--accept").out.strip() == f"accepted {len(doubtful) - 1} in doubt: they count as sent"
+    assert shop("resolve", "--accept", "--all").out.strip() == f"accepted {len(doubtful) - 1} in doubt: they count as sent"
     assert requests(shop) == before
     assert "-accept-" in str(last_run(shop)["run_id"])
     assert shop("run").code == 0
@@ -101,12 +105,12 @@ def test_accepted_calls_count_as_sent_without_a_request(shop: Shop, check: Calla
 
 def test_resent_calls_go_out_once_more_and_only_those(shop: Shop) -> None:
     doubtful, before = in_doubt(shop), requests(shop)
-    assert shop("resolve", "--resend", "--dry-run", "--json").json["in_doubt"] == len(doubtful)
+    assert shop("resolve", "--resend", "--all", "--dry-run", "--json").json["in_doubt"] == len(doubtful)
     assert (requests(shop), shop.counts()["in_doubt"]) == (before, len(doubtful))
     done = shop("resolve", "--resend", *doubtful[:2], "--json")
     assert (done.code, done.json["sent"], requests(shop) - before) == (3, 2, 2)
     assert shop.counts()["in_doubt"] == len(doubtful) - 2
-    assert shop("resolve", "--resend").code == 0
+    assert shop("resolve", "--resend", "--all").code == 0
     assert requests(shop) - before == len(doubtful)
     assert shop.counts()["in_doubt"] == 0
 
@@ -116,6 +120,44 @@ def test_resolve_wants_one_decision(shop: Shop) -> None:
         done = shop.ready()("resolve", *choice)
         assert (done.code, done.err.count("\n")) == (2, 1)
         assert done.err.startswith("error: give either --resend")
+
+
+def test_resolve_says_which_ids_are_not_in_doubt_and_does_nothing(shop: Shop) -> None:
+    doubtful, before = in_doubt(shop), requests(shop)
+    for verb in ("--accept", "--resend"):
+        for dry in ([], ["--dry-run"]):
+            done = shop("resolve", verb, doubtful[0], "TYPO", *dry)
+            assert (done.code, done.out) == (2, "")
+            assert done.err == (
+                "error: 'TYPO' is not in doubt, and no user with a call in doubt; nothing was done: see `status` and `explain ID`\n"
+            )
+    assert (requests(shop), shop.counts()["in_doubt"]) == (before, len(doubtful))
+
+
+@pytest.mark.parametrize("choice", [(), ("--all", "some-id")])
+@pytest.mark.parametrize("verb", ["--accept", "--resend"])
+def test_resolve_wants_either_ids_or_all(shop: Shop, verb: str, choice: tuple[str, ...]) -> None:
+    done = shop.ready()("resolve", verb, *choice)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: say which calls: either message ids or user ids, or --all for all that are in doubt\n"
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("\n", 2, True), ("no\n", 2, True), ("y\n", 0, False)])
+def test_resolve_of_all_asks_on_a_terminal(shop: Shop, answer: str, code: int, left: bool) -> None:
+    doubtful, before = in_doubt(shop), requests(shop)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "rehook_sync", "resolve", "--resend", "--all"]
+    environ = shop.program.clean_environ({"TERM": "dumb", "COLUMNS": "200"})
+    process = subprocess.Popen(command, cwd=shop.program.folder, env=environ, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    out, _ = process.communicate(timeout=60)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert f"{len(doubtful)} in doubt: send again; a reward that was paid may be paid twice. Go on? [y/N]" in shown
+    assert process.returncode == code
+    assert (b"nothing was done" in out) is left
+    assert (requests(shop) - before, shop.counts()["in_doubt"]) == ((0, len(doubtful)) if left else (len(doubtful), 0))
 
 
 def test_revalidate_judges_again_under_todays_settings(shop: Shop, check: Callable[[], None]) -> None:
@@ -187,7 +229,8 @@ def test_prune_refuses_what_is_still_in_use_and_what_is_no_age(shop: Shop, age: 
 
 
 @pytest.mark.parametrize(
-    "command", [("retry",), ("revalidate",), ("resolve", "--accept"), ("resolve", "--resend"), ("prune", "--older-than", "30d")]
+    "command",
+    [("retry",), ("revalidate",), ("resolve", "--accept", "--all"), ("resolve", "--resend", "--all"), ("prune", "--older-than", "30d")],
 )
 def test_no_verb_works_beside_a_run(shop: Shop, command: tuple[str, ...]) -> None:
     shop.ready().execute("INSERT INTO sync_lease VALUES ('run', 'someone', 'their-run', 1, '2999-01-01T00:00:00.000000Z')")

@@ -10,9 +10,9 @@ from accounting import ALL, Bench, ago, open_bench
 from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.database.engine import open_database
-from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseHeldError, LeaseLostError
-from rehook_sync.jobs.results import Progress
-from rehook_sync.models import RunStatus, Status, Stream
+from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseHeldError, LeaseLostError, UsageError
+from rehook_sync.jobs.results import Progress, RunOptions
+from rehook_sync.models import RunStatus, Selection, Status, Stream
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 
@@ -98,6 +98,23 @@ def test_an_event_in_doubt_is_never_sent_again_under_hold(bench: Bench, fault: s
     assert bench.run(ALL).summary.rows_read == 0
     assert bench.run(ALL, on_ambiguous_event="resend").summary.rows_read == 0
     assert bench.events()["ada", "Visited"] == arrived + 1
+
+
+def test_ids_that_are_not_in_doubt_are_named_and_nothing_is_done(bench: Bench) -> None:
+    bench.fill([identify("i1", "ada", ago(hours=10))], [*visits("ada", "a1", "a2"), *crowd(9)])
+    bench.sandbox.faults.add("commit_then_drop", path="/events/invoke", source_id="ada", times=1)
+    assert bench.run(ALL).summary.in_doubt == 1
+    asked = RunOptions(only=Selection(Status.IN_DOUBT, ids=("a1", "c3", "nobody")))
+    before = bench.check()
+    with bench.sync() as sync:
+        for act in (lambda: sync.accept(["c3", "ada", "nobody"]), lambda: sync.run(asked, Interrupt())):
+            with pytest.raises(UsageError, match=r"'c3', 'nobody' are not in doubt, and no user with a call in doubt; nothing was done"):
+                act()
+        assert bench.check() == before
+        assert sync.read_doubtful(["a1", "c3", "ada"]) == ("a1", "ada")
+        assert sync.accept(["ada", "a1"]) == 1
+    assert bench.statuses()["a1"] == "sent"
+    bench.check(uncertain=True)
 
 
 def test_a_server_error_on_an_event_is_in_doubt(bench: Bench) -> None:

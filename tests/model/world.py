@@ -250,7 +250,9 @@ class World:
     def accept(self, ids: Sequence[str] | None, around: Circumstances) -> None:
         """Take what is in doubt as arrived."""
         doubtful = {key for key, row in self._recovered().items() if row["status"] == "in_doubt" and _is_meant(row, ids)}
+        wrong = self._names_others(ids)
         outcome = self._step(lambda sync, _: sync.accept(ids), "accept", around)
+        assert not (wrong and around.are_calm) or isinstance(outcome.error, UsageError)
         if outcome.count is not None:
             assert outcome.count == len(doubtful)
             assert all(self.books.state[key]["status"] == "sent" for key in doubtful)
@@ -264,7 +266,7 @@ class World:
     def _refusal(self, request: RunOptions) -> bool:
         """Whether a request cannot be meant."""
         if request.only is not None:
-            return False
+            return request.only.status is Status.IN_DOUBT and self._names_others(request.only.ids)
         for stream in request.streams:
             low, _ = self._bounds(stream, request)
             if request.since is None and self.reach[stream].watermark is None:
@@ -272,6 +274,11 @@ class World:
             if low is not None and (low > self.now or (request.until is not None and low >= request.until)):
                 return True
         return False
+
+    def _names_others(self, ids: Sequence[str] | None) -> bool:
+        """Whether one of these ids is neither a call in doubt nor a user who has one."""
+        doubtful = [row for row in self._recovered().values() if row["status"] == "in_doubt"]
+        return not {*(ids or ())} <= {row[name] for row in doubtful for name in ("message_id", "user_id")}
 
     def _bounds(self, stream: Stream, request: RunOptions) -> tuple[datetime | None, datetime | None]:
         """Where the window of a run begins at the latest, and at the earliest."""

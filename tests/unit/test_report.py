@@ -148,7 +148,7 @@ def test_what_cannot_settle_itself_comes_first_with_its_commands() -> None:
         ("failed", 3, {"server_error": 3}),
     ]
     assert figures.unsettled == 5
-    assert figures.attention[0].commands[0][1] == "python -m rehook_sync resolve --accept --config 'a b.toml'"
+    assert figures.attention[0].commands[0][1] == "python -m rehook_sync resolve --accept --all --config 'a b.toml'"
 
 
 class Reader(HTMLParser):
