@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import blake2b, sha256
 from itertools import pairwise
 from typing import Any
@@ -431,11 +432,19 @@ def _text(value: object) -> str | None:
 
 def _time(value: object) -> datetime | None:
     """The time a column holds; None for what is none."""
+    if isinstance(value, int | float | Decimal) or (isinstance(value, str) and value.isdecimal()):
+        return _epoch(float(value))
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value.replace(" UTC", "+00:00"))
         except ValueError:
             return None
     if not isinstance(value, datetime):
         return None
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _epoch(number: float) -> datetime | None:
+    """A Unix time in seconds, milliseconds or microseconds; None for other numbers."""
+    unit = {10: 1, 13: 10**3, 16: 10**6}.get(len(str(int(number))))
+    return None if unit is None else datetime.fromtimestamp(number / unit, UTC)

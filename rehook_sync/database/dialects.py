@@ -23,6 +23,20 @@ _POSTGRESQL_KEY = (
     " ELSE REGEXP_REPLACE(CAST(CAST(CAST({} AS text) AS numeric) AS text), '\\.0+$|(\\.[0-9]*[1-9])0+$', '\\1') END"
     " ELSE CAST({} AS text) END"
 )
+# The forms that SQLite's times may have. Whatever a cast would refuse ends the statement, so all of it is looked at before.
+_MONTH_DAYS = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
+_LEAP_YEARS = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
+_CLOCK = "([01][0-9]|2[0-3])[:][0-5][0-9]([:][0-5][0-9]([.][0-9]*)?)?"
+_ZONE = "([[:space:]]*[Zz]|[[:space:]]+UTC|[[:space:]]*[+-](0[0-9]|1[0-4])([:]?[0-5][0-9])?)?"
+_DATED = f"^(?!0000)([0-9]{{4}}-({_MONTH_DAYS})|{_LEAP_YEARS}-02-29)([T ]{_CLOCK}{_ZONE})?[[:space:]]*$"
+_EPOCH = "^[1-9][0-9]{9}([0-9]{3}){0,2}([.][0-9]*)?[[:space:]]*$"
+_POSTGRESQL_MOMENT = (
+    f"CASE WHEN {{}} ~ '{_DATED}'"
+    " THEN CAST(CASE WHEN {} LIKE '%U%' OR LENGTH({}) > 26"
+    " THEN REGEXP_REPLACE(REGEXP_REPLACE({}, '([.][0-9]{6})[0-9]+', '\\1'), '[[:space:]]*UTC[[:space:]]*$', '+00') ELSE {} END AS timestamptz)"
+    f" WHEN {{}} ~ '{_EPOCH}' THEN TO_TIMESTAMP(0) + CAST('1 microsecond' AS interval) * CAST(TRUNC(CAST({{}} AS numeric)"
+    " * CASE LENGTH(SUBSTRING({} FROM '^[0-9]+')) WHEN 10 THEN 1000000 WHEN 13 THEN 1000 ELSE 1 END) AS double precision) END"
+)
 _SQLITE = {
     "now": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
     "clock": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
@@ -34,7 +48,7 @@ _SQLITE = {
     "in_window": "{} BETWEEN :low AND :last",
     "in_window_or_null": "COALESCE({}, :low) BETWEEN :low AND :last",
     "by_index": "INDEXED BY {}",
-    "utc_text": _SQLITE_UTC,
+    "moment": _SQLITE_UTC,
     "key_text": "CASE TYPEOF({}) WHEN 'real' THEN rehook_sync__text({}) ELSE CAST({} AS TEXT) END",
 }
 _POSTGRESQL = {
@@ -49,6 +63,7 @@ _POSTGRESQL = {
     "in_window_or_null": "(({} >= :low AND {} < :high) OR {} IS NULL)",
     "by_index": "",
     "key_text": _POSTGRESQL_KEY,
+    "moment": _POSTGRESQL_MOMENT,
 }
 _OTHER = {
     "bytes_order": "",
@@ -61,7 +76,7 @@ _OTHER = {
 WORDS: Mapping[str, Mapping[str, str]] = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL, "any": _OTHER}
 """Dialect -> word -> its SQL, with `{}` in the place of the argument."""
 
-WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "utc_text", "key_text"})
+WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "key_text"})
 """Words written as `{word: argument}`; all others as `{word}`."""
 
 LONGEST_NAMES: Mapping[str, int] = {"postgresql": 63}

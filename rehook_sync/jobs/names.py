@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.rules.names import Exclusion, spelling
 from rehook_sync.settings import RESERVED_TRAITS, Settings
-from rehook_sync.warehouse.layout import Kind, SourceLayout, Table, listed, similar
+from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
+from rehook_sync.warehouse.names import listed, similar
 
 __all__ = ["MetNames", "NamesCheck", "check_names", "source_notes"]
 

@@ -18,7 +18,7 @@ from rehook_sync.models import (
 )
 from rehook_sync.rules.watermark import Absence, Beginning
 from rehook_sync.times import duration_text, parse_moment
-from rehook_sync.warehouse.layout import listed
+from rehook_sync.warehouse.names import listed
 
 __all__ = [
     "Explanation",

@@ -10,7 +10,8 @@ from rehook_sync.jobs.check import CheckResult
 from rehook_sync.jobs.names import NamesCheck
 from rehook_sync.models import Stream
 from rehook_sync.render.console import error_document, visible
-from rehook_sync.warehouse.layout import SourceLayout, Table, listed
+from rehook_sync.warehouse.layout import SourceLayout, Table
+from rehook_sync.warehouse.names import listed
 
 __all__ = ["check_document", "check_view"]
 

@@ -14,18 +14,8 @@ from rehook_sync.database.engine import one_line
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
 from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
-from rehook_sync.warehouse.layout import (
-    Kind,
-    SourceConfig,
-    Table,
-    event_table_names,
-    find_name,
-    listed,
-    needs_slugs,
-    similar,
-    tables_of,
-    view_names,
-)
+from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, needs_slugs
+from rehook_sync.warehouse.names import event_table_names, find_name, listed, similar, tables_of, view_names
 
 __all__ = ["Catalog", "Events"]
 
@@ -152,9 +142,9 @@ class Catalog:
 
         The names of all calls are read only if neither the names of the tables nor their rows tell.
         """
-        views = view_names(self.tables, config)
+        views = view_names(self.tables, config.not_events)
         # Loaders write events into tables: what is a table in spite of its name is looked at like all others.
-        names = event_table_names(self.tables, config) + [name for name in views if name not in self._views]
+        names = event_table_names(self.tables, config.not_events) + [name for name in views if name not in self._views]
         tables = self.probe_events(names)
         hidden = [name for name in names if name in self._lacks or name in self._broken]
         matters = needs_slugs(config, cursor, tracks, [*tables, *hidden])

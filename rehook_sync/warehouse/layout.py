@@ -1,13 +1,13 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
 from rehook_sync.warehouse.columns import RUDDERSTACK_COLUMNS, ColumnRules, rudderstack_mark
+from rehook_sync.warehouse.names import find_name, similar
 
 __all__ = [
     "JSON_PROPERTIES",
@@ -18,21 +18,14 @@ __all__ = [
     "Table",
     "build_layout",
     "check_columns",
-    "event_table_names",
-    "find_name",
-    "listed",
     "needs_event_tables",
     "needs_slugs",
-    "similar",
-    "tables_of",
-    "view_names",
 ]
 
 JSON_TRAITS = "traits"
 JSON_PROPERTIES = "properties"
 TIME_COLUMNS = ("timestamp", "original_timestamp")
 _NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
-_VIEW = "_view"
 
 
 class Kind(StrEnum):
@@ -55,6 +48,10 @@ class Kind(StrEnum):
     OTHER = "another type"
 
 
+_TIMES = frozenset({Kind.TIME, Kind.TEXT, Kind.PADDED, Kind.NUMBER, Kind.DECIMAL})
+"""Kinds that a time may be kept as."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
     """Where the Segment source is, and which of its columns have a key; one field per setting."""
@@ -66,6 +63,11 @@ class SourceConfig:
     track_properties: str = "auto"
     trait_names: frozenset[str] = frozenset()
     property_names: frozenset[str] = frozenset()
+
+    @property
+    def not_events(self) -> frozenset[str]:
+        """Return the names of Segment's own tables, in lower case: no event's table is called so."""
+        return _NO_EVENTS | {self.identifies_table.casefold(), self.tracks_table.casefold()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class SourceLayout:
             rudderstack: the column that shows that RudderStack loaded tracks, None if nothing does.
             unreadable: table that may be an event's and cannot be read -> why, and what to do; several may share one line.
             event_views: names of views that are looked at once an event turns out to be called so.
+            typed: whether the type of a column says what it holds.
     """
 
     identifies: Table
@@ -121,6 +124,11 @@ class SourceLayout:
     warnings: tuple[str, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     event_views: tuple[str, ...] = ()
+    typed: bool = False
+
+    def has_text(self, stream: Stream, *times: str) -> bool:
+        """Tell whether some of these columns keep times as text or numbers where the database has a type for them."""
+        return self.typed and any(self.table(stream).kinds[each] is not Kind.TIME for each in times)
 
     @property
     def unreadable_lines(self) -> list[str]:
@@ -155,30 +163,6 @@ class SourceLayout:
         return found
 
 
-def find_name(names: Iterable[str], wanted: str) -> str | None:
-    """Return the wanted name, else the only one that differs just in case, else None."""
-    names = list(names)
-    if wanted in names:
-        return wanted
-    same = [name for name in names if name.casefold() == wanted.casefold()]
-    return same[0] if len(same) == 1 else None
-
-
-def similar(names: Iterable[str], wanted: str) -> str:
-    """Return the end of a message: the names similar to the wanted one, else some of all names."""
-    names = sorted(names)
-    close = difflib.get_close_matches(wanted.casefold(), names, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
-    return f"found: {listed([repr(name) for name in names]) or 'nothing'}"
-
-
-def listed(texts: Sequence[str], most: int = 8, what: str = "") -> str:
-    """Return texts between commas, the first of very many: `a, b and 3 more`. `what`: a noun after `more`, with its blank."""
-    more = f" and {len(texts) - most} more{what}" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
-
-
 def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bool) -> str:
     """Return the cursor column of identifies or tracks as Segment writes it.
 
@@ -194,7 +178,7 @@ def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bo
         message = f"table {table.name!r} has no column {config.cursor_column!r} to find new rows by (set CURSOR_COLUMN)"
         raise SourceError(f"{message}; {similar(table.columns, config.cursor_column)}")
     for column, advice in ((cursor, "set CURSOR_COLUMN to another column or "), ("timestamp", "")):
-        if typed and table.has(column) and table.kinds[column] is not Kind.TIME:
+        if typed and table.has(column) and table.kinds[column] not in _TIMES:
             message = f"table {table.name!r}, column {column!r}: {table.kinds[column]} where a timestamp belongs"
             raise SourceError(f"{message}; {advice}convert it in a view and name that in {setting}")
     return cursor
@@ -210,43 +194,6 @@ def needs_slugs(config: SourceConfig, cursor: str, tracks: Table, events: Collec
     """Tell whether only the event slugs in use say where properties are: tracks has columns of its own, and there are other tables."""
     rules = _column_rules(config, cursor, rudderstack_mark(tracks.columns, event_tables=False))
     return config.track_properties == "auto" and bool(events) and bool(_fields(rules, Stream.TRACKS, tracks))
-
-
-def event_table_names(names: Iterable[str], config: SourceConfig) -> list[str]:
-    """Return the tables that may belong to an event: none of Segment's own, and none named like another table's view."""
-    viewed, not_events = _viewed(names := list(names)), _not_events(config)
-    return [name for name in names if name not in viewed and name.casefold() not in not_events]
-
-
-def view_names(names: Iterable[str], config: SourceConfig) -> list[str]:
-    """Return the tables that are named like another table's view, and may belong to an event of that name just as well."""
-    return [name for name, table in _viewed(list(names)).items() if table not in _not_events(config)]
-
-
-def _not_events(config: SourceConfig) -> frozenset[str]:
-    return _NO_EVENTS | {config.identifies_table.casefold(), config.tracks_table.casefold()}
-
-
-def _viewed(names: Collection[str]) -> dict[str, str]:
-    """Return each name that is another one with `_view` behind it, and that other one in lower case."""
-    folded = {name.casefold() for name in names}
-    shorter = {name: name.casefold().removesuffix(_VIEW) for name in names}
-    return {name: own for name, own in shorter.items() if own in folded and own != name.casefold()}
-
-
-def tables_of(slug: str, names: Collection[str], longest: int | None) -> list[str]:
-    """Return the tables that may hold the properties of an event, the likeliest first.
-
-    A loader may write a slug in other case, with `_` before a reserved word, and cut to what the warehouse allows.
-    Shape:  names: of tables.  longest: bytes of a table's name at most, None for no limit.
-    """
-    spellings = [_cut_to(name, longest).casefold() for name in (slug, f"_{slug}")]
-    found = [(name != slug, spellings.index(name.casefold()), name) for name in names if name.casefold() in spellings]
-    return [name for _, _, name in sorted(found)]
-
-
-def _cut_to(name: str, longest: int | None) -> str:
-    return name if longest is None else name.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore")
 
 
 def build_layout(
@@ -271,7 +218,11 @@ def build_layout(
         raise SourceError(f"{message}; {similar(tracks.columns, JSON_PROPERTIES)}")
     if config.track_properties in {"event_tables", "json"}:
         own, unsent[Stream.TRACKS] = (), ()
-    warnings = []
+    warnings = [
+        f"table {table.name!r}: column {cursor!r} keeps times as {table.kinds[cursor]}, so each run looks at every row; a time type is quicker"
+        for table in calls
+        if typed and table.kinds[cursor] is not Kind.TIME
+    ]
     if chosen == "event_tables" and not events:
         warnings.append(
             f"no event table beside {tracks.name!r}: MISSING_PROPERTIES says whether events wait for one or go out without properties"
@@ -289,6 +240,7 @@ def build_layout(
         json=json,
         track_properties=chosen,
         event_tables=events if chosen == "event_tables" else {},
+        typed=typed,
         reason=reason,
         rules=rules,
         unsent=unsent,
@@ -337,7 +289,7 @@ def _json_columns(chosen: str, identifies: Table, tracks: Table, traits: tuple[s
 def _times(table: Table, *, typed: bool, warnings: list[str]) -> tuple[str, ...]:
     times = []
     for column in TIME_COLUMNS:
-        if table.has(column) and typed and table.kinds[column] is not Kind.TIME:
+        if table.has(column) and typed and table.kinds[column] not in _TIMES:
             warnings.append(f"table {table.name!r}: column {column!r} is not of a time type, so it is not read")
         elif table.has(column):
             times.append(column)

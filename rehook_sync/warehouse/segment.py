@@ -19,16 +19,8 @@ from rehook_sync.database.queries import Identifier
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.models import Shard, SourceRow, Stream, Window
 from rehook_sync.warehouse.catalog import Catalog, Events
-from rehook_sync.warehouse.layout import (
-    Kind,
-    SourceConfig,
-    SourceLayout,
-    Table,
-    build_layout,
-    check_columns,
-    needs_event_tables,
-    tables_of,
-)
+from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
+from rehook_sync.warehouse.names import tables_of
 from rehook_sync.warehouse.rows import (
     NAMELESS,
     RowPlan,

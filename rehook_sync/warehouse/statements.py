@@ -60,10 +60,13 @@ class CallStatements:
         layout = self._layout
         table = layout.table(stream)
         cursor = table.columns[layout.cursor]
+        times = [*(table.columns[name] for name in layout.times[stream]), cursor, cursor]
         common: dict[str, Identifier] = {
             "table": table.path,
             "cursor": cursor,
-            "times": self.named("t", (*(table.columns[name] for name in layout.times[stream]), cursor, cursor)),
+            "times": self.named("t", times),
+            "first": times[0],
+            "second": times[1],
             "id": table.columns["id"],
             "user_id": table.columns["user_id"],
             "known": known or "",
@@ -72,20 +75,31 @@ class CallStatements:
             common["user"] = self.user_column("due")
         last = (what,) if isinstance(what, str) else what
         fragments = [
-            self._by_kind("timed", table, "id", "user_id"),
+            self._timed(stream),
             without if known else "all_calls",
             "some_users" if shard else "all_users",
             *last,
         ]
-        if self._dialect == "sqlite":
+        if self._dialect == "sqlite" or layout.has_text(stream, layout.cursor):
             fragments.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
-            if what == "read_calls":
+            if self._dialect == "sqlite" and what == "read_calls":
                 fragments.insert(0, "keep_calls")
         return self.text(fragments, common | identifiers)
 
     def properties(self, table: Table, *, near: bool) -> list[str]:
         """Return the fragments that read an event table by ids, `near`: within bounds of time."""
         return [self._by_kind("read_properties", table, "id"), *(["near_in_time"] if near else [])]
+
+    def _timed(self, stream: Stream) -> str:
+        """Return the fragment that adds times and ids to the calls of a stream."""
+        layout = self._layout
+        if layout.has_text(stream, layout.cursor):
+            return "timed_text_cursor"
+        return (
+            "timed_texts"
+            if layout.has_text(stream, *layout.times[stream])
+            else self._by_kind("timed", layout.table(stream), "id", "user_id")
+        )
 
     def _by_kind(self, fragment: str, table: Table, *keys: str) -> str:
         """Return the version of a fragment for ids that may be written with decimals, if there are such."""
@@ -143,7 +157,7 @@ class CallStatements:
         system = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
         if stream is Stream.IDENTIFIES:
             system = [each for each in system if not each.startswith("event")]
-        raw_cursor = [layout.cursor] if self._dialect == "sqlite" else []
+        raw_cursor = [layout.cursor] if self._dialect == "sqlite" or layout.has_text(stream, layout.cursor) else []
         json_column = layout.json.get(stream)
         fields = layout.fields(stream) + ((json_column,) if json_column else ()) + layout.unsent[stream]
         place = {name: at + 2 for at, name in enumerate(system)}
@@ -174,15 +188,12 @@ class CallStatements:
     def bounds(self, window: Window) -> dict[str, object]:
         """Return the bounds of a window as values that the cursor is compared with."""
         dialect = self._dialect
+        near = {} if (least := least_text(window)) is None else {"near": least}
         if dialect == "sqlite":
-            return {
-                "low": sortable(window.low) if window.low else "",
-                "high": sortable(window.high),
-                "last": sortable(window.high - _TICK),
-                **({} if (near := least_text(window)) is None else {"near": near}),
-            }
+            low, high = sortable(window.low) if window.low else "", sortable(window.high)
+            return {"low": low, "high": high, "last": sortable(window.high - _TICK), **near}
         beginning = "-infinity" if dialect == "postgresql" else FIRST_MOMENT
-        return {"low": window.low or beginning, "high": window.high}
+        return {"low": window.low or beginning, "high": window.high, **near}
 
     def near(self, table: Table, rows: Sequence[SourceRow]) -> dict[str, object] | None:
         """Return bounds at least a day around the rows' times of arrival, None when the event table or the rows have no such times."""

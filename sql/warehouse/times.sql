@@ -1,11 +1,10 @@
 -- The beginning of a statement over calls: which rows are read, and their times.
 -- A statement is joined from fragments in this order: `keep_calls` if the rows are kept (SQLite only); `whole_table` or `near_window`
--- (SQLite only); `timed`; one of known.sql; `all_users` or `some_users`; and what to do with the calls.
+-- where the cursor may be text; `timed`, or what it is called for other types; one of known.sql; `all_users` or `some_users`; and what to do with the calls.
 -- Computed columns are called rehook_sync__*: no column that Segment makes has two underscores in a row.
 
 -- name: whole_table
 -- does: reads every row
--- dialect: sqlite
 -- identifiers: table
 WITH looked_at AS (SELECT * FROM :"table")
 
@@ -17,13 +16,22 @@ WITH looked_at AS (
     SELECT * FROM :"table" AS near WHERE near.:"cursor" >= :near OR near.:"cursor" < '2010-' OR near.:"cursor" IS NULL
 )
 
+-- name: near_window
+-- does: does the same where the cursor is kept as text or number
+-- dialect: postgresql
+-- identifiers: table, cursor
+WITH looked_at AS (
+    SELECT * FROM :"table" AS near
+    WHERE CAST(near.:"cursor" AS text) COLLATE "C" >= :near OR CAST(near.:"cursor" AS text) COLLATE "C" < '2010-' OR near.:"cursor" IS NULL
+)
+
 -- name: timed
 -- does: adds to each call its id and user as text, and its two times as UTC text that sorts like time, NULL if no time
 -- dialect: sqlite
 -- identifiers: cursor, times, id, user_id
--- words: utc_text
+-- words: moment
 , timed AS (
-    SELECT r.*, {utc_text: r.rehook_sync__c} AS rehook_sync__received_at, {utc_text: r.rehook_sync__o} AS rehook_sync__occurred_at
+    SELECT r.*, {moment: r.rehook_sync__c} AS rehook_sync__received_at, {moment: r.rehook_sync__o} AS rehook_sync__occurred_at
     FROM (
         SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, CAST(t.:"id" AS TEXT) COLLATE BINARY AS rehook_sync__id,
             CAST(t.:"user_id" AS TEXT) AS rehook_sync__user
@@ -35,9 +43,9 @@ WITH looked_at AS (
 -- does: does the same where ids or users may be numbers with decimals
 -- dialect: sqlite
 -- identifiers: cursor, times, id, user_id
--- words: utc_text, key_text
+-- words: moment, key_text
 , timed AS (
-    SELECT r.*, {utc_text: r.rehook_sync__c} AS rehook_sync__received_at, {utc_text: r.rehook_sync__o} AS rehook_sync__occurred_at
+    SELECT r.*, {moment: r.rehook_sync__c} AS rehook_sync__received_at, {moment: r.rehook_sync__o} AS rehook_sync__occurred_at
     FROM (
         SELECT t.*, t.:"cursor" AS rehook_sync__c, COALESCE(:"times") AS rehook_sync__o, {key_text: t.:"id"} COLLATE BINARY AS rehook_sync__id,
             {key_text: t.:"user_id"} AS rehook_sync__user
@@ -64,6 +72,36 @@ WITH timed AS (
     SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, {key_text: t.:"id"} AS rehook_sync__id,
         {key_text: t.:"user_id"} AS rehook_sync__user
     FROM :"table" AS t
+)
+
+-- name: timed_texts
+-- does: does the same where the times of calls are kept as text or numbers; NULL if no time
+-- dialect: postgresql
+-- identifiers: table, cursor, first, second, id, user_id
+-- words: moment, key_text
+WITH timed AS (
+    SELECT r.*, {moment: r.rehook_sync__o} AS rehook_sync__occurred_at
+    FROM (
+        SELECT t.*, t.:"cursor" AS rehook_sync__received_at,
+            COALESCE(CAST(t.:"first" AS text), CAST(t.:"second" AS text), CAST(t.:"cursor" AS text)) AS rehook_sync__o,
+            {key_text: t.:"id"} AS rehook_sync__id, {key_text: t.:"user_id"} AS rehook_sync__user
+        FROM :"table" AS t
+    ) AS r
+)
+
+-- name: timed_text_cursor
+-- does: does the same where the cursor is kept as text or number, too, and reads each text once: the OFFSET keeps the planner from repeating it
+-- dialect: postgresql
+-- identifiers: cursor, first, second, id, user_id
+-- words: moment, key_text
+, timed AS (
+    SELECT r.*, {moment: r.rehook_sync__o} AS rehook_sync__occurred_at, {key_text: r.:"id"} AS rehook_sync__id, {key_text: r.:"user_id"} AS rehook_sync__user
+    FROM (
+        SELECT t.*, {moment: CAST(t.:"cursor" AS text)} AS rehook_sync__received_at,
+            COALESCE(CAST(t.:"first" AS text), CAST(t.:"second" AS text), CAST(t.:"cursor" AS text)) AS rehook_sync__o
+        FROM looked_at AS t
+        OFFSET 0
+    ) AS r
 )
 
 -- name: timed

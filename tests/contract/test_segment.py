@@ -17,6 +17,8 @@ from warehouse import NOON, OpenSource, Row, add_rows, at, event, identify, make
 
 from rehook_sync.database.engine import open_database
 from rehook_sync.models import SourceRow, Stream, Window
+from rehook_sync.times import sortable_utc
+from rehook_sync.warehouse.rows import usable_time
 from rehook_sync.warehouse.segment import SegmentSource, SourceConfig, time_order
 
 DAY = timedelta(days=1)
@@ -146,7 +148,11 @@ EPOCHS: tuple[Callable[[datetime], str], ...] = (
 )
 
 
-def test_sqlite_text_is_compared_and_ordered_as_time(sqlite_url: str, open_source: OpenSource) -> None:
+END = datetime(9999, 12, 31, tzinfo=UTC)
+TEXT_TIMES = {"received_at": "text", "timestamp": "text"}
+
+
+def test_text_is_compared_and_ordered_as_time(database_url: str, open_source: OpenSource) -> None:
     chance = random.Random(7)
     shapes: tuple[Callable[[datetime], str], ...] = (
         lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S"),
@@ -164,8 +170,9 @@ def test_sqlite_text_is_compared_and_ordered_as_time(sqlite_url: str, open_sourc
         lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S.%f +0000"),
     )
     texts = [chance.choice(shapes)(NOON + timedelta(microseconds=chance.randint(-3 * 10**11, 3 * 10**11))) for _ in range(600)]
-    make_warehouse(sqlite_url, {"identifies": [identify(f"m{n}", "u", text) for n, text in enumerate(texts)], "tracks": []})
-    source = open_source(sqlite_url)
+    tables = {"identifies": [identify(f"m{n}", "u", text) for n, text in enumerate(texts)], "tracks": []}
+    make_warehouse(database_url, tables, types={"identifies": TEXT_TIMES})
+    source = open_source(database_url)
 
     def moment(text: str) -> datetime:
         if text.replace(".", "").isdecimal():
@@ -184,25 +191,35 @@ def test_sqlite_text_is_compared_and_ordered_as_time(sqlite_url: str, open_sourc
         assert source.count(Stream.IDENTIFIES, Window(low, high), None) == len(expected)
 
 
-@pytest.mark.parametrize("kind", ["TIMESTAMP", "INTEGER", "REAL", "TEXT", ""])
-def test_a_unix_time_is_a_time_in_any_column_of_sqlite(sqlite_url: str, open_source: OpenSource, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("database", "kind"),
+    [
+        *(("sqlite_url", kind) for kind in ("TIMESTAMP", "INTEGER", "REAL", "TEXT", "")),
+        *(("postgres_url", kind) for kind in ("text", "varchar(30)", "char(30)", "numeric", "numeric(30, 6)")),
+    ],
+)
+def test_a_unix_time_is_a_time_in_any_column_that_holds_it(
+    request: pytest.FixtureRequest, open_source: OpenSource, database: str, kind: str
+) -> None:
+    url = str(request.getfixturevalue(database))
     seconds = int(NOON.timestamp())
     stored = [seconds, seconds + 1.5, (seconds + 2) * 1000, (seconds + 3) * 1000 + 250, (seconds + 4) * 1_000_000 + 5]
     rows = [identify(f"m{n}", "u", value) for n, value in enumerate(stored)]
     times = {"received_at": kind, "timestamp": kind}
-    make_warehouse(sqlite_url, {"identifies": [*rows, identify("odd", "u", 5)], "tracks": []}, types={"identifies": times})
-    source = open_source(sqlite_url)
+    make_warehouse(url, {"identifies": [*rows, identify("odd", "u", 5)], "tracks": []}, types={"identifies": times})
+    source = open_source(url)
     found = {row.message_id: (row.received_at, row.occurred_at, row.problem) for row in source.read_window(Stream.IDENTIFIES, ALL, None)}
     assert found.pop("odd") == (None, None, "received_at is not a time")
     expected = [at(0), at(1.5), at(2), at(3.25), at(4.000005)]
     assert found == {f"m{n}": (moment, moment, None) for n, moment in enumerate(expected)}
     window = Window(at(1.5), at(4))
-    assert ids(source.read_window(Stream.IDENTIFIES, window, None)) == ["odd", "m1", "m2", "m3"]
+    given = ids(source.read_window(Stream.IDENTIFIES, window, None))
+    assert (sorted(given), [each for each in given if each != "odd"]) == (["m1", "m2", "m3", "odd"], ["m1", "m2", "m3"])
     assert source.newest(Stream.IDENTIFIES, window) == at(3.25)
     assert source.count(Stream.IDENTIFIES, window, None) == 4
 
 
-def test_sqlite_text_that_is_no_time_is_given_in_every_window_until_known(sqlite_url: str, open_source: OpenSource) -> None:
+def test_text_that_is_no_time_is_given_in_every_window_until_known(database_url: str, open_source: OpenSource) -> None:
     texts = [
         "2026-9-30",
         "yesterday",
@@ -215,13 +232,23 @@ def test_sqlite_text_that_is_no_time_is_given_in_every_window_until_known(sqlite
         "2026-11-01T25:61:00",
         "176722560",
         "20261101120000",
+        "2027-02-30 12:00:00",
+        "2027-02-29",
+        "1900-02-29T00:00:00Z",
+        "0000-01-01",
+        "2026-11-01 12:00:00+15",
+        "2026-11-01 24:00:00",
+        "2026-11-01T12:60:00Z",
+        "infinity",
+        "2026-11-01 12:00:00 CET",
+        "2026-11-01 BC",
+        "9" * 400,
     ]
     odd = {f"odd{n}": text for n, text in enumerate(texts)}
-    make_warehouse(
-        sqlite_url, {"identifies": [*(identify(name, "u", text) for name, text in odd.items()), identify("m", "u")], "tracks": []}
-    )
-    source = open_source(sqlite_url)
-    known_table(sqlite_url, *(("identifies", name) for name in odd))
+    rows = [*(identify(name, "u", text) for name, text in odd.items()), identify("m", "u", NOON.isoformat())]
+    make_warehouse(database_url, {"identifies": rows, "tracks": []}, types={"identifies": TEXT_TIMES})
+    source = open_source(database_url)
+    known_table(database_url, *(("identifies", name) for name in odd))
     for window in (ALL, Window(NOON - 500 * DAY, NOON - 499 * DAY), Window(NOON + DAY, NOON + 2 * DAY)):
         found = [row for row in source.read_window(Stream.IDENTIFIES, window, None) if row.message_id != "m"]
         assert {row.message_id: row.problem for row in found} == dict.fromkeys(odd, "received_at is not a time")
@@ -229,6 +256,24 @@ def test_sqlite_text_that_is_no_time_is_given_in_every_window_until_known(sqlite
         assert source.count(Stream.IDENTIFIES, window, None) == len(odd) + (window == ALL)
         assert not any(row.problem for row in source.read_window(Stream.IDENTIFIES, window, "sync_state"))
     assert source.newest(Stream.IDENTIFIES, ALL) == NOON
+
+
+def test_postgresql_reads_a_text_as_the_time_that_sqlite_reads(postgres_url: str, open_source: OpenSource) -> None:
+    chance = random.Random(11)
+    whole = ["2026-11-01T12:00:00.123Z", "2024-02-29 23:59", "1764590400.25", "2026-11-01 12:00:00 UTC", "2026-12-31T23:00:00.5+05:30"]
+    texts = set(whole)
+    for _ in range(2000):
+        text = list(chance.choice(whole))
+        for _ in range(chance.randint(1, 2)):
+            place = chance.randrange(len(text))
+            text[place : place + chance.randint(0, 1)] = chance.choice("0123456789-:.+TZ zUTC\n")
+        texts |= {"".join(text), "".join(text)[: chance.randint(1, 30)]}
+    rows = [identify(f"m{n}", "u", text) for n, text in enumerate(sorted(texts)) if not text.strip().endswith("T")]
+    make_warehouse(postgres_url, {"identifies": rows, "tracks": []}, types={"identifies": TEXT_TIMES})
+    found = {row.message_id: row.received_at for row in open_source(postgres_url).read_window(Stream.IDENTIFIES, Window(None, END), None)}
+    read = {row["received_at"]: (found.get(str(row["id"])), usable_time(sortable_utc(str(row["received_at"])))) for row in rows}
+    assert sum(moment is not None for _, moment in read.values()) > 150
+    assert {text: pair for text, pair in read.items() if pair[0] != pair[1]} == {}
 
 
 def test_sqlite_text_that_only_begins_with_a_year_is_read_unless_before_the_window(sqlite_url: str, open_source: OpenSource) -> None:
@@ -273,10 +318,14 @@ def test_reading_a_window_does_not_keep_the_log_of_a_sqlite_file_growing(sqlite_
     assert ids([*given, *found]) == [f"m{second:04}" for second in range(1300)]
 
 
-def test_a_date_that_the_calendar_lacks_is_a_problem(sqlite_url: str, open_source: OpenSource) -> None:
-    rows = [identify("feb", "u", "2026-02-30T12:00:00.000Z"), identify("hour", "u", "2026-02-10T29:00:00Z"), identify("m", "u")]
-    make_warehouse(sqlite_url, {"identifies": rows, "tracks": []})
-    found = {row.message_id: row.problem for row in open_source(sqlite_url).read_window(Stream.IDENTIFIES, ALL, None)}
+def test_a_date_that_the_calendar_lacks_is_a_problem(database_url: str, open_source: OpenSource) -> None:
+    rows = [
+        identify("feb", "u", "2026-02-30T12:00:00.000Z"),
+        identify("hour", "u", "2026-02-10T29:00:00Z"),
+        identify("m", "u", NOON.isoformat()),
+    ]
+    make_warehouse(database_url, {"identifies": rows, "tracks": []}, types={"identifies": TEXT_TIMES})
+    found = {row.message_id: row.problem for row in open_source(database_url).read_window(Stream.IDENTIFIES, ALL, None)}
     assert found == {"feb": "received_at is not a time", "hour": "received_at is not a time", "m": None}
 
 
@@ -320,10 +369,10 @@ def test_a_row_without_a_cursor_is_given_in_every_window_until_known(database_ur
     assert source.count(Stream.IDENTIFIES, early, "sync_state") == 1
 
 
-def test_text_in_timestamp_is_a_problem_of_that_row_alone(sqlite_url: str, open_source: OpenSource) -> None:
-    rows = [identify("odd", "u", at(1), timestamp="soon"), identify("m", "u", at(2))]
-    make_warehouse(sqlite_url, {"identifies": rows, "tracks": []})
-    found = [(row.message_id, row.problem, row.occurred_at) for row in open_source(sqlite_url).read_window(Stream.IDENTIFIES, ALL, None)]
+def test_text_in_timestamp_is_a_problem_of_that_row_alone(database_url: str, open_source: OpenSource) -> None:
+    rows = [identify("odd", "u", at(1), timestamp="soon"), identify("m", "u", at(2), timestamp=at(2).isoformat())]
+    make_warehouse(database_url, {"identifies": rows, "tracks": []}, types={"identifies": {"timestamp": "text"}})
+    found = [(row.message_id, row.problem, row.occurred_at) for row in open_source(database_url).read_window(Stream.IDENTIFIES, ALL, None)]
     assert found == [("odd", "timestamp is not a time", at(1)), ("m", None, at(2))]
 
 

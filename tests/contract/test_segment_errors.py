@@ -130,12 +130,10 @@ def test_a_cursor_written_in_two_ways_is_an_error(database_url: str, open_source
     assert "CURSOR_COLUMN" in refusal(open_source(database_url, cursor_column="synced"))
 
 
-def test_text_where_the_cursor_belongs_is_named_with_its_type(postgres_url: str, open_source: OpenSource) -> None:
+def test_what_keeps_no_time_is_named_with_its_type(postgres_url: str, open_source: OpenSource) -> None:
     for kind, said in (
-        ("text", "text"),
-        ("varchar(30)", "text"),
-        ("bigint", "number"),
         ("jsonb", "json"),
+        ("boolean", "boolean"),
         ("uuid", "uuid"),
         ("inet", "another type"),
     ):
@@ -147,13 +145,13 @@ def test_text_where_the_cursor_belongs_is_named_with_its_type(postgres_url: str,
         assert "TRACKS_TABLE" in message
 
 
-def test_text_where_the_time_of_a_call_belongs_is_an_error(postgres_url: str, open_source: OpenSource) -> None:
-    shop(postgres_url, identifies={"timestamp": "text"})
-    assert "table 'identifies', column 'timestamp': text where a timestamp belongs" in refusal(open_source(postgres_url))
+def test_a_boolean_where_the_time_of_a_call_belongs_is_an_error(postgres_url: str, open_source: OpenSource) -> None:
+    make_warehouse(postgres_url, {"identifies": [], "tracks": []}, types={"identifies": {"timestamp": "boolean"}})
+    assert "table 'identifies', column 'timestamp': boolean where a timestamp belongs" in refusal(open_source(postgres_url))
 
 
-def test_text_in_original_timestamp_is_a_warning(postgres_url: str, open_source: OpenSource) -> None:
-    shop(postgres_url, identifies={"original_timestamp": "text"})
+def test_json_in_original_timestamp_is_a_warning(postgres_url: str, open_source: OpenSource) -> None:
+    shop(postgres_url, identifies={"original_timestamp": "json"})
     layout = open_source(postgres_url).discover()
     assert layout.times == {Stream.IDENTIFIES: ("timestamp",), Stream.TRACKS: ("timestamp",)}
     assert any("original_timestamp" in warning for warning in layout.warnings)

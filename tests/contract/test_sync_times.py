@@ -24,6 +24,16 @@ FORMS: dict[str, tuple[str, Any]] = {
 }
 
 
+POSTGRESQL_FORMS: dict[str, tuple[str, Any]] = {
+    "seconds": ("bigint", SECONDS),
+    "seconds as text": ("text", str(SECONDS)),
+    "seconds with a fraction": ("double precision", SECONDS + 0.25),
+    "milliseconds": ("numeric", SECONDS * 1000),
+    "UTC": FORMS["UTC"],
+    "no colon": FORMS["no colon"],
+}
+
+
 @pytest.fixture
 def sqlite_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """A warehouse that keeps times as it likes."""
@@ -41,18 +51,33 @@ def calls(when: object) -> dict[str, list[Row]]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_calls_are_sent_once_however_their_time_is_written(sqlite_bench: Bench, form: str) -> None:
-    kind, when = FORMS[form]
+@pytest.mark.parametrize(("place", "forms"), [("sqlite-same", FORMS), ("postgresql-same", POSTGRESQL_FORMS)])
+def test_calls_are_sent_once_however_their_time_is_written(
+    request: pytest.FixtureRequest, place: str, forms: dict[str, tuple[str, Any]], form: str
+) -> None:
+    kind, when = forms[form]
     times = dict.fromkeys(("received_at", "timestamp"), kind)
-    sqlite_bench.fill(**calls(when), types={"identifies": times, "tracks": times, "signup": {"received_at": kind}})
-    assert sqlite_bench.run(ALL, check=False).summary.sent == 2
-    assert sqlite_bench.metadata() == [{"plan": "pro"}, {"total": 5}]
-    assert sqlite_bench.run(check=False).summary.rows_read == 0
-    mark = sqlite_bench.watermark()
-    assert mark is not None
-    assert abs((mark - ago(hours=2)).total_seconds()) < 1
-    with sqlite_bench.sync() as sync:
-        assert sync.audit(RunOptions(since=ALL)).missing == 0
+    with open_bench(place, request) as bench:
+        bench.fill(**calls(when), types={"identifies": times, "tracks": times, "signup": {"received_at": kind}})
+        assert bench.run(ALL).summary.sent == 2
+        assert bench.metadata() == [{"plan": "pro"}, {"total": 5}]
+        assert bench.run().summary.rows_read == 0
+        mark = bench.watermark()
+        assert mark is not None
+        assert abs((mark - ago(hours=2)).total_seconds()) < 1
+        with bench.sync() as sync:
+            assert sync.audit(RunOptions(since=ALL)).missing == 0
+
+
+@pytest.mark.parametrize("column", ["received_at", "timestamp"])
+def test_one_column_of_text_beside_one_of_times_is_read(request: pytest.FixtureRequest, column: str) -> None:
+    with open_bench("postgresql-same", request) as bench:
+        texts = {column: "text"}
+        rows = calls(ago(hours=2))
+        rows = {name: [{**row, column: "2026-11-01T12:00:00Z"} for row in found] for name, found in rows.items()}
+        bench.fill(**rows, types={"identifies": texts, "tracks": texts, "signup": texts})
+        assert bench.run(ALL).summary.sent == 2
+        assert bench.metadata() == [{"plan": "pro"}, {"total": 5}]
 
 
 @pytest.mark.parametrize("stream", Stream)
