@@ -33,7 +33,8 @@ _EPOCH = "^[1-9][0-9]{9}([0-9]{3}){0,2}([.][0-9]*)?[[:space:]]*$"
 _POSTGRESQL_MOMENT = (
     f"CASE WHEN {{}} ~ '{_DATED}'"
     " THEN CAST(CASE WHEN {} LIKE '%U%' OR LENGTH({}) > 26"
-    " THEN REGEXP_REPLACE(REGEXP_REPLACE({}, '([.][0-9]{6})[0-9]+', '\\1'), '[[:space:]]*UTC[[:space:]]*$', '+00') ELSE {} END AS timestamptz)"
+    " THEN REGEXP_REPLACE(REGEXP_REPLACE({}, '([.][0-9]{6})[0-9]+', '\\1'), '[[:space:]]*UTC[[:space:]]*$', '+00')"
+    " ELSE {} END AS timestamptz)"
     f" WHEN {{}} ~ '{_EPOCH}' THEN TO_TIMESTAMP(0) + CAST('1 microsecond' AS interval) * CAST(TRUNC(CAST({{}} AS numeric)"
     " * CASE LENGTH(SUBSTRING({} FROM '^[0-9]+')) WHEN 10 THEN 1000000 WHEN 13 THEN 1000 ELSE 1 END) AS double precision) END"
 )

@@ -12,7 +12,7 @@ from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.person import Person, Traces
 from rehook_sync.state.state import State
-from rehook_sync.warehouse.layout import listed
+from rehook_sync.warehouse.names import listed
 
 __all__ = ["accept_doubtful", "check_forgettable", "forget", "prune", "require_doubtful"]
 

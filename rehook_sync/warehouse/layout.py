@@ -219,7 +219,7 @@ def build_layout(
     if config.track_properties in {"event_tables", "json"}:
         own, unsent[Stream.TRACKS] = (), ()
     warnings = [
-        f"table {table.name!r}: column {cursor!r} keeps times as {table.kinds[cursor]}, so each run looks at every row; a time type is quicker"
+        f"table {table.name!r}: {cursor!r} keeps times as {table.kinds[cursor]}, so each run looks at every row; a time type is quicker"
         for table in calls
         if typed and table.kinds[cursor] is not Kind.TIME
     ]
