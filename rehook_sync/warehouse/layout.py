@@ -218,11 +218,7 @@ def build_layout(
         raise SourceError(f"{message}; {similar(tracks.columns, JSON_PROPERTIES)}")
     if config.track_properties in {"event_tables", "json"}:
         own, unsent[Stream.TRACKS] = (), ()
-    warnings = [
-        f"table {table.name!r}: {cursor!r} keeps times as {table.kinds[cursor]}, so each run looks at every row; a time type is quicker"
-        for table in calls
-        if typed and table.kinds[cursor] is not Kind.TIME
-    ]
+    warnings = _slow_cursors(cursor, calls) if typed else []
     if chosen == "event_tables" and not events:
         warnings.append(
             f"no event table beside {tracks.name!r}: MISSING_PROPERTIES says whether events wait for one or go out without properties"
@@ -284,6 +280,15 @@ def _json_columns(chosen: str, identifies: Table, tracks: Table, traits: tuple[s
     if identifies.has(JSON_TRAITS) and (alone or chosen == "json" or identifies.kinds[JSON_TRAITS] is Kind.JSON):
         found[Stream.IDENTIFIES] = JSON_TRAITS
     return found
+
+
+def _slow_cursors(cursor: str, calls: Collection[Table]) -> list[str]:
+    """Return a warning for each table whose cursor has no type for times."""
+    return [
+        f"table {table.name!r}: {cursor!r} keeps times as {table.kinds[cursor]}, so each run looks at every row; a time type is quicker"
+        for table in calls
+        if table.kinds[cursor] is not Kind.TIME
+    ]
 
 
 def _times(table: Table, *, typed: bool, warnings: list[str]) -> tuple[str, ...]:
