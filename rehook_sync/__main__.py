@@ -16,7 +16,7 @@ import typer
 
 from rehook_sync.cli import app
 from rehook_sync.errors import InternalError, RehookSyncError, UsageError
-from rehook_sync.runtime import Output, tuned_interpreter
+from rehook_sync.runtime import Output, describe, require_files, tuned_interpreter
 
 if TYPE_CHECKING:
     from rehook_sync.render.console import Screen
@@ -61,6 +61,7 @@ def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
         return UsageError.exit_code
     name = "python -m rehook_sync" if Path(sys.argv[0]).name == "__main__.py" else Path(sys.argv[0]).name
     try:
+        require_files()
         code = typer.main.get_command(app).main(list(arguments), prog_name=name, standalone_mode=False)
     except RehookSyncError as error:
         return _screen(as_json=as_json).fail(error)
@@ -96,7 +97,8 @@ def _report_unexpected(error: BaseException, *, as_json: bool) -> None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if not isinstance(error, RehookSyncError):
-        error = InternalError(f"unexpected {type(error).__name__} at {_place(error)}; `--traceback` before the command shows more")
+        said = f" ({describe(error)})" if isinstance(error, OSError) else ""
+        error = InternalError(f"unexpected {type(error).__name__}{said} at {_place(error)}; `--traceback` before the command shows more")
     _screen(as_json=as_json).fail(error)
 
 

@@ -1,21 +1,32 @@
 """The process of a job: its interpreter, its event loop, its outputs, and a request to stop."""
 
 import asyncio
+import errno
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from typing import IO, Any, TypeVar
 
-__all__ = ["SIGNALS", "Interrupt", "Output", "run_loop", "tuned_interpreter"]
+from rehook_sync.errors import SettingsError
+
+__all__ = ["SIGNALS", "Interrupt", "Output", "describe", "require_files", "run_loop", "tuned_interpreter"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """What asks a process to stop: Ctrl-C, a scheduler, a terminal that closes or a connection to it that drops, Ctrl-\\."""
 
 _Result = TypeVar("_Result")
 
+_SPARE_FILES = 48
+"""Files that a job has open beside its connections to Rehook, with some to spare: measured are 28."""
+_ADVICE = {
+    errno.EMFILE: "`ulimit -n` says how many this process may open",
+    errno.ENFILE: "the machine has no more",
+    errno.ENOSPC: "make room, or set TMPDIR to another disk if that of temporary files is full",
+}
 _GARBAGE_THRESHOLDS = (50_000, 20, 50)
 _SWITCH_S = 0.0005
 
@@ -35,6 +46,29 @@ def tuned_interpreter() -> Iterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         sys.setswitchinterval(switch_s)
+
+
+def require_files(connections: int = 0) -> None:
+    """Let this process open as many files as so many connections need, as far as its hard limit allows.
+
+    Raises: SettingsError with both numbers when that is too low: what then fails first is a matter of chance.
+    """
+    needed = connections + _SPARE_FILES
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY or allowed >= needed:
+        return
+    if most != resource.RLIM_INFINITY and most < needed:
+        lower = f", or set CONCURRENCY to less than {connections}" if connections > 1 else ""
+        raise SettingsError(
+            f"too many open files: this process may open {most}, and needs up to {needed}; raise the limit (`ulimit -n {needed}`){lower}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+
+
+def describe(error: OSError) -> str:
+    """Return what the system says of an error, with what to do where that is known; names no file and no address."""
+    said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or type(error).__name__
+    return f"{said} ({_ADVICE[error.errno]})" if error.errno in _ADVICE else said
 
 
 def run_loop(main: Coroutine[object, object, _Result]) -> _Result:

@@ -119,7 +119,8 @@ class Database:
             raise ConflictError(f"the database of {self.setting} refused a conflicting row: {one_line(error)}") from error
         except SQLAlchemyError as error:
             kind = LockedError if sqlstate(error) == _LOCKED or sqlite.is_busy(error) else DatabaseError
-            raise kind(f"the database of {self.setting} failed: {one_line(error)}") from error
+            room = "; make room on its disk, or set TMPDIR to another if that of temporary files is full" if sqlite.is_full(error) else ""
+            raise kind(f"the database of {self.setting} failed: {one_line(error)}{room}") from error
 
     def let_readers_in(self) -> None:
         """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from rehook_sync.times import epoch_utc, sortable_utc
 from rehook_sync.values import to_text
 
-__all__ = ["BUSY_TIMEOUT_S", "ask_often", "create_private", "insist", "is_busy", "is_file", "prepare", "switch_to_wal"]
+__all__ = ["BUSY_TIMEOUT_S", "ask_often", "create_private", "insist", "is_busy", "is_file", "is_full", "prepare", "switch_to_wal"]
 
 BUSY_TIMEOUT_S = 15.0
 """How long to wait for a lock that others hold."""
@@ -80,6 +80,11 @@ def insist(execute: Callable[_Values, _Result], *values: _Values.args, **named: 
 def is_busy(error: BaseException) -> bool:
     """Tell whether the file was locked by somebody else."""
     return bool(getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY)
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether a disk was full: that of the file, or that of temporary files."""
+    return bool(getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL)
 
 
 def switch_to_wal(cursor: DBAPICursor) -> None:

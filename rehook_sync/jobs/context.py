@@ -14,6 +14,7 @@ from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Selection, Sha
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.validation import Policy
 from rehook_sync.rules.watermark import Beginning, next_window
+from rehook_sync.runtime import require_files
 from rehook_sync.settings import Settings
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.state import State
@@ -120,13 +121,17 @@ def load_heavy() -> None:
 def require_access(settings: Settings) -> "tuple[SecretStr, SecretStr]":
     """Return API key and secret, before anything begins that could not connect.
 
-    Raises: SettingsError when the credentials are missing, or what tells whom to trust cannot be read.
+    Raises: SettingsError when the credentials are missing, what tells whom to trust cannot be read, the proxy cannot be used,
+            or too few files may be open.
     """
     credentials = settings.require_credentials()
+    require_files(settings.concurrency)
     if settings.api_url.startswith("https:"):
+        from rehook_sync.rehook.proxies import check_proxy  # noqa: PLC0415 - loads the parser of addresses
         from rehook_sync.rehook.trust import check_trust  # noqa: PLC0415 - loads TLS
 
         check_trust()
+        check_proxy(settings.api_url)
     return credentials
 
 

@@ -22,8 +22,9 @@ from aiohttp.streams import EofStream
 
 from rehook_sync.rehook.deadlines import Deadlines
 from rehook_sync.rehook.http1 import Http1Connection, RawRequest, RawResponse, serialize
-from rehook_sync.rehook.proxies import read_proxy
+from rehook_sync.rehook.proxies import Proxy, read_proxy
 from rehook_sync.rehook.trust import build_ssl_context
+from rehook_sync.runtime import describe
 
 __all__ = ["AiohttpTransport"]
 
@@ -89,7 +90,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             whole = request.serialize(target.path) if isinstance(request, RawRequest) else await serialize(request, target.path)
             pooled = self._take_warm(target, now) or await self._get_connection(connector, target, now + self._timeout_s / 2)
         except _FAILURES as error:
-            raise _translated(error, request) from error
+            raise _translated(error, request, target.proxy) from error
         connection = pooled.connection
         answered = False
         self._deadlines.keep(connection, now + self._timeout_s)
@@ -234,18 +235,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             proxy = read_proxy(url)
         except ValueError as error:
-            raise httpx.ProxyError("the proxy's address cannot be used", request=request) from error
-        if proxy is not None and proxy.scheme not in _SCHEMES:
-            raise httpx.ProxyError("the proxy's address must begin with http:// or https://", request=request)
+            raise httpx.ProxyError(str(error), request=request) from error
         if proxy is not None and url.scheme == "http":
             raise httpx.UnsupportedProtocol("plain http is not sent through a proxy", request=request)
-        if self._verify is True and "https" in (url.scheme, proxy.scheme if proxy else ""):
+        if self._verify is True and "https" in (url.scheme, proxy.url.scheme if proxy else ""):
             self._verify = build_ssl_context()  # slow, and plain http does not need it
         if len(self._targets) >= _TARGETS_KEPT:
             self._targets.clear()
-        route = aiohttp.ClientRequest("GET", url, proxy=proxy, ssl=self._verify, loop=self._loop)
+        route = aiohttp.ClientRequest("GET", url, proxy=proxy.url if proxy else None, ssl=self._verify, loop=self._loop)
         idle = self._idle.setdefault(route.connection_key, [])
-        self._targets[text] = _Target(route, url.raw_path_qs.encode("ascii"), idle)
+        self._targets[text] = _Target(route, url.raw_path_qs.encode("ascii"), idle, proxy)
         return self._targets[text]
 
 
@@ -260,6 +259,7 @@ class _Target:
     route: aiohttp.ClientRequest
     path: bytes
     idle: "list[_PooledConnection]"
+    proxy: Proxy | None
 
 
 @dataclass(slots=True, eq=False)
@@ -306,9 +306,12 @@ class _ResponseBody(httpx.AsyncByteStream):
             self._put_back(pooled)
 
 
-def _translated(error: Exception, request: httpx.Request) -> httpx.TransportError:
+def _translated(error: Exception, request: httpx.Request, proxy: Proxy | None) -> httpx.TransportError:
     kind = next(kind for types, kind in _NEVER_LEFT if isinstance(error, types))
-    return kind(_described(error), request=request)
+    text = _described(error)
+    if proxy is not None:
+        text = f"the proxy {proxy.place}: {text}"
+    return kind(text, request=request)
 
 
 def _described(error: Exception) -> str:
@@ -316,12 +319,14 @@ def _described(error: Exception) -> str:
     match error:
         case TimeoutError():
             text = "timed out"
+        case aiohttp.ClientHttpProxyError(status=407):
+            text = "it answered 407: it wants a user and a password that it knows"
         case aiohttp.ClientHttpProxyError():
-            text = f"the proxy answered {error.status}"
+            text = f"it answered {error.status}"
         case aiohttp.ClientConnectorError():
-            text = error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
+            text = describe(error.os_error)
         case aiohttp.ClientResponseError() | HttpProcessingError():
-            text = "the answer of the proxy is not HTTP"
+            text = "its answer is not HTTP"
         case aiohttp.ServerDisconnectedError():
             text = "the server closed the connection without an answer"
         case _:

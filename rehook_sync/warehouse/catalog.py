@@ -59,10 +59,12 @@ class _Lack:
     """What keeps the user from reading a table.
 
     Shape:  missing: the right: `usage` of the schema, `table`, or that of some `columns`.  columns: of the table, all of them.
+            denied: the columns that are missing, if not all are.
     """
 
     missing: str
     columns: Sequence[str]
+    denied: Sequence[str]
     owner: str
     reader: str
 
@@ -101,11 +103,7 @@ class Catalog:
         """Return the table that a setting names. Raises SourceError when it is missing or cannot be read."""
         name = find_name(self.tables, wanted)
         if name in self._lacks:
-            lack = self._lacks[name]
-            what = "some columns of table" if lack.missing == "columns" else "table"
-            raise SourceError(
-                f"{what} {name!r} cannot be read: permission denied ({setting} says which table is read); {self._advice([name])}"
-            )
+            raise SourceError(f"{self._denial([name])} ({setting} says which table is read); {self._advice([name])}")
         if name is not None:
             try:
                 return self.probe(name)
@@ -227,10 +225,10 @@ class Catalog:
                 if "id" in columns:
                     denied[name in in_use or find_name(columns, cursor) is not None].append(name)
         if denied[False]:
-            self.warnings.append(f"{_denial(denied[False])}; if one is an event's: {_EVENTS_WAIT}; {self._advice(denied[False])}")
+            self.warnings.append(f"{self._denial(denied[False])}; if one is an event's: {_EVENTS_WAIT}; {self._advice(denied[False])}")
         if not denied[True]:
             return broken
-        line = f"{_denial(denied[True])}; {_EVENTS_WAIT}; {self._advice(denied[True])}"
+        line = f"{self._denial(denied[True])}; {_EVENTS_WAIT}; {self._advice(denied[True])}"
         return broken | dict.fromkeys(denied[True], line)
 
     def read_event_names(self, tracks: Table, columns: Sequence[str]) -> set[str]:
@@ -245,6 +243,15 @@ class Catalog:
     def _path(self, name: str) -> tuple[str, ...]:
         return (name,) if self.schema is None else (self.schema, name)
 
+    def _denial(self, names: Sequence[str]) -> str:
+        """Return which tables cannot be read, and of which only some columns."""
+        whole = [repr(name) for name in names if not self._lacks[name].denied]
+        found = [f"table{'s' if len(whole) > 1 else ''} {listed(whole)}"] if whole else []
+        for name, hidden in ((name, [repr(each) for each in self._lacks[name].denied]) for name in names):
+            if hidden:
+                found.append(f"column{'s' if len(hidden) > 1 else ''} {listed(hidden)} of table {name!r}")
+        return f"{listed(found)} cannot be read: permission denied"
+
     def _advice(self, names: Sequence[str]) -> str:
         """Return the statements that give the user the right to read some tables, and those that their owner will create."""
         lacks = [self._lacks[name] for name in names]
@@ -253,7 +260,10 @@ class Catalog:
         if grants or len(names) > _SHOWN:
             grants.append(self._told("grant_select_on_all", common))
         else:
-            grants.append(self._told("grant_select", {**common, "tables": [self._path(name) for name in names]}))
+            if whole := [self._path(name) for name in names if not self._lacks[name].denied]:
+                grants.append(self._told("grant_select", {**common, "tables": whole}))
+            some = {self._path(name): [(each,) for each in self._lacks[name].denied] for name in names if self._lacks[name].denied}
+            grants += [self._told("grant_select_of_columns", {**common, "table": table, "columns": some[table]}) for table in some]
         later = [self._told("grant_later_tables", {**common, "owner": owner}) for owner in sorted({each.owner for each in lacks})]
         return f"let their owner run: {'; '.join(grants)}; for tables to come: {'; '.join(later)}"
 
@@ -265,12 +275,12 @@ class Catalog:
         statement = self._queries["list_tables"].text(self._connection.dialect)
         found: dict[str, list[str]] = {}
         try:
-            for holder, name, is_view, missing, columns, owner, reader in self._connection.execute(statement, {"schema": schema}):
+            for holder, name, is_view, missing, columns, denied, owner, reader in self._connection.execute(statement, {"schema": schema}):
                 found.setdefault(str(holder), []).append(str(name))
                 if is_view:
                     self._views.add(str(name))
                 if missing is not None:
-                    self._lacks[str(name)] = _Lack(missing, columns or (), owner, reader)
+                    self._lacks[str(name)] = _Lack(missing, columns or (), denied or (), owner, reader)
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
@@ -302,10 +312,6 @@ def _keys(names: Iterable[str]) -> dict[str, str]:
         name: name.lower() if name.lower() not in names and ((folded and name.isupper()) or name.lower() in SYSTEM_COLUMNS) else name
         for name in names
     }
-
-
-def _denial(names: Sequence[str]) -> str:
-    return f"table{'s' if len(names) > 1 else ''} {listed([repr(name) for name in names])} cannot be read: permission denied"
 
 
 def _refuse_columns(table: str, columns: Sequence[str], most: int | None) -> None:

@@ -4,7 +4,7 @@
 -- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: sqlite
 SELECT 'main' AS table_schema, m.name AS table_name, m.type = 'view' AS is_view,
-    NULL AS missing, NULL AS columns, NULL AS owner, NULL AS reader
+    NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
 FROM sqlite_master AS m
 WHERE m.type IN ('table', 'view') AND COALESCE(LOWER(:schema), 'main') = 'main'
 ORDER BY 2;
@@ -17,6 +17,10 @@ SELECT found.nspname AS table_schema, found.relname AS table_name, found.relkind
     CASE WHEN found.missing IS NOT NULL THEN (
         SELECT array_agg(CAST(a.attname AS text)) FROM pg_attribute AS a WHERE a.attrelid = found.oid AND a.attnum > 0 AND NOT a.attisdropped
     ) END AS columns,
+    CASE WHEN found.missing = 'columns' THEN (
+        SELECT array_agg(CAST(a.attname AS text) ORDER BY a.attnum) FROM pg_attribute AS a
+        WHERE a.attrelid = found.oid AND a.attnum > 0 AND NOT a.attisdropped AND NOT has_column_privilege(found.oid, a.attnum, 'SELECT')
+    ) END AS denied,
     pg_get_userbyid(found.relowner) AS owner, current_user AS reader
 FROM (
     SELECT n.nspname, c.relname, c.relkind, c.oid, c.relowner, CASE
@@ -35,7 +39,8 @@ ORDER BY found.relname;
 
 -- name: list_tables
 -- does: lists the tables and views of the Segment source, whatever the case of its schema; what may not be read is hidden
-SELECT table_schema, table_name, table_type LIKE '%VIEW%' AS is_view, NULL AS missing, NULL AS columns, NULL AS owner, NULL AS reader
+SELECT table_schema, table_name, table_type LIKE '%VIEW%' AS is_view,
+    NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
 FROM information_schema.tables
 WHERE LOWER(table_schema) = LOWER(COALESCE(:schema, current_schema()))
 ORDER BY 2;
@@ -71,6 +76,11 @@ GRANT USAGE ON SCHEMA :"schema" TO :"reader";
 -- does: is told, never executed: lets a user read some tables
 -- identifiers: tables, reader
 GRANT SELECT ON :"tables" TO :"reader";
+
+-- name: grant_select_of_columns
+-- does: is told, never executed: lets a user read some more columns of a table
+-- identifiers: columns, table, reader
+GRANT SELECT (:"columns") ON :"table" TO :"reader";
 
 -- name: grant_select_on_all
 -- does: is told, never executed: lets a user read all tables of a schema

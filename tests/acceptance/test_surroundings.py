@@ -68,6 +68,52 @@ def test_certificates_that_cannot_be_read_stop_a_run_before_it_begins(shop: Shop
     assert not shop.report().runs
 
 
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("socks5://127.0.0.1:1080", "must begin with http:// or https:// and name a host: no other proxy can be used"),
+        ("http://me:secretpassword@[oops", "is no address of a proxy, for example http://proxy.example.com:3128"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_stops_a_run_before_it_begins(shop: Shop, proxy: str, said: str) -> None:
+    done = shop.ready()("run", "--since", "beginning", HTTPS_PROXY=proxy, REHOOK_SYNC_API_URL="https://rehook.test")
+    assert (done.code, done.err) == (2, f"error: HTTPS_PROXY {said}\n")
+    assert not shop.report().runs
+
+
+def with_files(shop: Shop, limits: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process that may open so many files."""
+    line = f"{limits} && exec {sys.executable} -m rehook_sync {' '.join(arguments)}"
+    program = shop.program
+    return subprocess.run(
+        ["/bin/sh", "-c", line], check=False, cwd=program.folder, env=program.clean_environ({}), capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("command", ["run --since beginning", "status", "check"])
+def test_a_process_that_may_open_too_few_files_says_so_at_once(shop: Shop, command: str) -> None:
+    done = with_files(shop.ready(), "ulimit -n 12", command)
+    said = "error: too many open files: this process may open 12, and needs up to 48; raise the limit (`ulimit -n 48`)\n"
+    assert (done.returncode, done.stderr) == (2, said)
+    assert not shop.report().runs
+
+
+def test_a_run_that_may_open_too_few_files_for_its_requests_is_not_begun(shop: Shop) -> None:
+    done = with_files(shop.ready(), "ulimit -n 100", "run", "--since", "beginning")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: too many open files: this process may open 100, and needs up to 112; "
+        "raise the limit (`ulimit -n 112`), or set CONCURRENCY to less than 64\n"
+    )
+    assert not shop.report().runs
+
+
+def test_a_limit_of_files_that_may_be_raised_is_raised(shop: Shop) -> None:
+    done = with_files(shop.ready(), "ulimit -S -n 40", "run", "--since", "beginning")
+    assert done.returncode == 0
+    assert sum(shop.counts().values()) == shop.calls
+
+
 def test_check_names_certificates_that_cannot_be_read(shop: Shop) -> None:
     done = shop.ready()("check", "--json", SSL_CERT_FILE="/none.pem", REHOOK_SYNC_API_URL="https://rehook.test")
     assert done.code == 2

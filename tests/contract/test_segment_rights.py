@@ -101,7 +101,24 @@ def test_a_right_to_some_columns_is_not_enough(shop: str, new_role: NewRole, ope
     assert (sorted(layout.event_tables), layout.unreadable) == (["order_completed", "signed_up"], {})
     run_sql(shop, f"REVOKE SELECT ON shop.tracks FROM {name_in(reader)}")
     grant(shop, reader, "SELECT (id) ON shop.tracks")
-    assert "some columns of table 'tracks' cannot be read: permission denied" in refusal(reader, open_source)
+    hidden = "columns 'user_id', 'anonymous_id', 'received_at', 'timestamp', 'event', 'event_text' of table 'tracks'"
+    assert f"{hidden} cannot be read: permission denied" in refusal(reader, open_source)
+
+
+def test_one_column_without_a_right_is_named_with_its_grant(shop: str, new_role: NewRole, open_source: OpenSource) -> None:
+    reader = new_role(shop, "reader")
+    grant(shop, reader, "SELECT ON shop.identifies, shop.signed_up", "SELECT (id, received_at) ON shop.order_completed")
+    columns = "id, user_id, anonymous_id, event, event_text, received_at"
+    grant(shop, reader, f"SELECT ({columns}) ON shop.tracks")
+    message = refusal(reader, open_source)
+    assert message.startswith("column 'timestamp' of table 'tracks' cannot be read: permission denied (TRACKS_TABLE says")
+    told_to_run = message.partition("run: ")[2].partition("; for tables to come")[0]
+    assert told_to_run == f'GRANT SELECT ("timestamp") ON "shop"."tracks" TO "{name_in(reader)}"'
+    run_sql(shop, told_to_run)
+    (line,) = open_source(reader, schema="shop").discover().unreadable_lines
+    assert line.startswith("column 'total' of table 'order_completed' cannot be read: permission denied; events without their table wait")
+    run_sql(shop, line.partition("run: ")[2].partition("; for tables to come")[0])
+    assert not open_source(reader, schema="shop").discover().unreadable
 
 
 def test_rights_by_membership_count(shop: str, new_role: NewRole, open_source: OpenSource) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import resource
 import socket
 import ssl
 import threading
@@ -827,19 +828,23 @@ def test_loopback_is_never_reached_through_a_proxy(host: str, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "result"),
+    ("behaviour", "result", "said"),
     [
-        (tunnels_to(0, b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), httpx.ProxyError),
-        (tunnels_to(0, b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), httpx.ProxyError),
-        (closes_after_request, httpx.ConnectError),
-        (resets_after_request, httpx.ConnectError),
-        (says(b"NOT HTTP\r\n\r\n"), httpx.ConnectError),
-        (never_answers, httpx.ConnectTimeout),
+        (
+            tunnels_to(0, b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
+            httpx.ProxyError,
+            "it answered 407: it wants a user and a password that it knows",
+        ),
+        (tunnels_to(0, b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), httpx.ProxyError, "it answered 502"),
+        (closes_after_request, httpx.ConnectError, "the server closed the connection without an answer"),
+        (resets_after_request, httpx.ConnectError, "the connection was lost ("),
+        (says(b"NOT HTTP\r\n\r\n"), httpx.ConnectError, "its answer is not HTTP"),
+        (never_answers, httpx.ConnectTimeout, "timed out"),
     ],
     ids=["wants a password", "cannot reach it", "closes", "resets", "garbage", "silence"],
 )
 def test_proxy_that_opens_no_tunnel_means_nothing_left(
-    behaviour: Behaviour, result: type[Exception], monkeypatch: pytest.MonkeyPatch
+    behaviour: Behaviour, result: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
         async with FaultyServer(behaviour) as proxy:
@@ -848,6 +853,7 @@ def test_proxy_that_opens_no_tunnel_means_nothing_left(
             timeout_s = 4.0 if result is httpx.ConnectTimeout else LONG_S
             answer, raised = await attempt(AiohttpTransport(1, timeout_s), "https://rehook.test")
             assert (raised, answer.effect, answer.reason) == (result, UNPROCESSED, Reason.NETWORK_ERROR)
+            assert str(answer.detail).startswith(f"no connection: the proxy 127.0.0.1:{proxy.port} of HTTPS_PROXY: {said}")
             assert "secretpassword" not in str(answer)
             assert [each.method for each in proxy.requests] == ["CONNECT"]
 
@@ -855,17 +861,46 @@ def test_proxy_that_opens_no_tunnel_means_nothing_left(
 
 
 def test_proxy_that_is_not_there_means_nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{closed_port()}")
+    port = closed_port()
+    monkeypatch.setenv("ALL_PROXY", f"me:secretpassword@127.0.0.1:{port}")
     answer, result = run(attempt(AiohttpTransport(1, LONG_S), "https://rehook.test"))
     assert (result, answer.effect, answer.reason) == (httpx.ProxyError, UNPROCESSED, Reason.NETWORK_ERROR)
+    assert answer.detail == f"no connection: the proxy 127.0.0.1:{port} of ALL_PROXY: Connection refused"
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[oops", "http://127.0.0.1:port"])
+def test_proxy_whose_name_is_unknown_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://me:secretpassword@proxy.invalid")
+    answer, _ = run(attempt(AiohttpTransport(1, LONG_S), "https://rehook.test"))
+    assert (answer.effect, answer.reason) == (UNPROCESSED, Reason.NETWORK_ERROR)
+    assert str(answer.detail).startswith("no connection: the proxy proxy.invalid:80 of HTTPS_PROXY: ")
+    assert "secretpassword" not in str(answer)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[oops", "http://127.0.0.1:port", "http://"])
 def test_proxy_that_cannot_be_used_is_named(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     answer, result = run(attempt(AiohttpTransport(1, LONG_S), "https://rehook.test"))
     assert (result, answer.effect) == (httpx.ProxyError, UNPROCESSED)
-    assert str(answer.detail).startswith("no connection: the proxy's address ")
+    assert str(answer.detail).startswith("no connection: HTTPS_PROXY ")
+
+
+def test_a_process_that_may_open_no_more_files_says_so() -> None:
+    async def scenario() -> None:
+        async with FaultyServer(answers()) as server:
+            client = Rehook(AiohttpTransport(2, LONG_S), server.url, "key", "secret")
+            allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+            with socket.socket() as highest:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (highest.fileno(), allowed[1]))
+            try:
+                answer = await client.send(operation())
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+            assert (answer.effect, answer.reason) == (UNPROCESSED, Reason.NETWORK_ERROR)
+            assert answer.detail == "no connection: Too many open files (`ulimit -n` says how many this process may open)"
+            assert (await client.send(operation())).effect is ACCEPTED
+            await client.aclose()
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(
