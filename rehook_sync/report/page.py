@@ -96,6 +96,8 @@ def write_page(page: str, out: str) -> str | None:
         return None
     target = Path(out)
     try:
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            raise ValueError("it is a device or a pipe, which the page would replace")
         with NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=".report-", suffix=".html", delete=False) as file:
             file.write(page)
         made = Path(file.name)  # for its owner alone, as temporary files are: the page names users

@@ -1,10 +1,12 @@
 """The numbers of a report add up, whatever the rows say, and the page shows data as text only."""
 
 import html
+import os
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -229,3 +231,12 @@ def test_chart_has_words_and_a_table() -> None:
 def test_place_that_cannot_be_written_is_one_line(place: str) -> None:
     with pytest.raises(UsageError, match=r"^--out: cannot write .*name another file$"):
         write_page("<p>", place)
+
+
+def test_a_pipe_or_a_device_is_not_replaced_by_the_page(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match=r"pipe: it is a device or a pipe, which the page would replace; name another file$"):
+        write_page("page", str(pipe))
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
