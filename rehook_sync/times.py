@@ -10,6 +10,7 @@ from rehook_sync.errors import UsageError
 
 __all__ = [
     "FIRST_MOMENT",
+    "LAST_MOMENT",
     "duration_text",
     "epoch_utc",
     "iso_duration",
@@ -26,6 +27,7 @@ __all__ = [
 
 FIRST_MOMENT = datetime.min.replace(tzinfo=UTC)
 """Sorts a missing time before all others."""
+LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = 40

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import inspect, make_url
 from warehouse import Row, engine_to, make_warehouse, run_sql
 
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult
@@ -95,6 +95,7 @@ class Audit:
     state_url: str | None = None
     schema: str | None = None
     received: FakeRehook | None = None
+    cursor: str = "received_at"
     _settled: dict[Key, Found] = field(default_factory=dict)
     _seen: int = 0
 
@@ -114,7 +115,7 @@ class Audit:
         uncertain: answers were lost, so requests may have arrived more than once.  ordered: look at the order of what arrived since.
         customers: user id -> what Rehook must have in the end.
         """
-        books = read_books(self.warehouse_url, self.state_url, self.schema)
+        books = read_books(self.warehouse_url, self.state_url, self.schema, self.cursor)
         check_runs(books)
         check_coverage(books, complete=complete, missed=missed, gone=gone)
         for key, row in self._settled.items():
@@ -279,11 +280,12 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield opened
 
 
-def read_books(warehouse_url: str, state_url: str | None = None, schema: str | None = None) -> Books:
-    """Read everything, with SQL of the audit's own."""
-    streams = read_tables(warehouse_url, *(f"SELECT * FROM {f'{schema}.' if schema else ''}{stream}" for stream in _RANK))
+def read_books(warehouse_url: str, state_url: str | None = None, schema: str | None = None, cursor: str = "received_at") -> Books:
+    """Read everything, with SQL of the audit's own. Tables and columns may be written in capitals."""
+    quoted = [f"{f'{schema}.' if schema else ''}{name}" for name in _named(warehouse_url)]
+    streams = read_tables(warehouse_url, *(f"SELECT * FROM {name}" for name in quoted))
     calls = {
-        stream: [Call(_text(row["id"]), _time(row["received_at"]), tuple(map(repr, row.values()))) for row in rows]
+        stream: [Call(_text(row["id"]), _time(row[cursor]), tuple(map(repr, row.values()))) for row in map(_small, rows)]
         for stream, rows in zip(_RANK, streams, strict=True)
     }
     url = state_url or warehouse_url
@@ -296,6 +298,16 @@ def read_books(warehouse_url: str, state_url: str | None = None, schema: str | N
         watermarks=sorted(watermarks, key=lambda row: row["recorded_at"]),
         customers=customers,
     )
+
+
+def _named(url: str) -> list[str]:
+    """The tables of both streams, as they are written."""
+    loud = [f'"{stream.upper()}"' for stream in _RANK]
+    return loud if inspect(engine_to(url)).has_table("IDENTIFIES") and make_url(url).get_backend_name() != "sqlite" else list(_RANK)
+
+
+def _small(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.lower() if name.isupper() else name: value for name, value in row.items()}
 
 
 def read_rows(url: str, statement: str) -> list[dict[str, Any]]:

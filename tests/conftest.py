@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
+from warehouse import WAREHOUSES
 
 try:
     distribution("apache-airflow-core")
@@ -93,10 +94,10 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=WAREHOUSES)
 def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh, empty database of each kind."""
-    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+    return str(request.getfixturevalue(WAREHOUSES[request.param].fixture))
 
 
 @pytest.fixture(autouse=True)

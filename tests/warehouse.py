@@ -7,6 +7,7 @@ Rows are dicts. A column's type follows from its first value that is not None; S
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -22,8 +23,10 @@ from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
 __all__ = [
     "NOON",
+    "WAREHOUSES",
     "OpenSource",
     "Row",
+    "Warehouse",
     "add_rows",
     "at",
     "engine_to",
@@ -54,7 +57,32 @@ _TYPES: dict[type, str] = {
     UUID: "uuid",
     bytes: "bytea",
 }
-_SQLITE_TYPES = {"timestamptz": "TIMESTAMP", "jsonb": "JSON", "bytea": "BLOB", "bigint": "INTEGER", "uuid": "TEXT"}
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A kind of warehouse. All that tests must know of one stands here, so that a further one takes one entry.
+
+    Shape:  fixture: gives the URL of an empty one.  mark: where a statement has a value.  types: PostgreSQL's name -> its own, if another.
+            as_text: types of values that it has no type for.  longest_name: bytes of a table's name at most.
+    """
+
+    fixture: str
+    mark: str = "%s"
+    types: Mapping[str, str] = field(default_factory=dict)
+    as_text: tuple[type, ...] = ()
+    longest_name: int | None = None
+
+
+WAREHOUSES: Mapping[str, Warehouse] = {
+    "sqlite": Warehouse(
+        "sqlite_url",
+        mark="?",
+        types={"timestamptz": "TIMESTAMP", "jsonb": "JSON", "bytea": "BLOB", "bigint": "INTEGER", "uuid": "TEXT"},
+        as_text=(Decimal, UUID, date),
+    ),
+    "postgresql": Warehouse("postgres_url", longest_name=63),
+}
 _COMMON = ("id", "user_id", "anonymous_id", "received_at", "timestamp")
 
 
@@ -107,7 +135,7 @@ def make_warehouse(
             connection.exec_driver_sql(_escaped(connection.dialect, f"CREATE SCHEMA IF NOT EXISTS {_quoted(connection.dialect, schema)}"))
         for name, rows in tables.items():
             columns = _columns(name, rows, (types or {}).get(name, {}))
-            known = _SQLITE_TYPES if connection.dialect.name == "sqlite" else {}
+            known = WAREHOUSES[connection.dialect.name].types
             declared = ", ".join(f"{_quoted(connection.dialect, each)} {known.get(kind, kind)}" for each, kind in columns.items())
             connection.exec_driver_sql(_escaped(connection.dialect, f"CREATE TABLE {_path(connection.dialect, schema, name)} ({declared})"))
             _insert(connection, _path(connection.dialect, schema, name), rows)
@@ -163,7 +191,7 @@ def _columns(table: str, rows: Iterable[Row], types: Mapping[str, str | None]) -
 
 def _insert(connection: Connection, path: str, rows: Iterable[Row]) -> None:
     dialect = connection.dialect
-    mark = "?" if dialect.name == "sqlite" else "%s"
+    mark = WAREHOUSES[dialect.name].mark
     for row in rows:
         into = _escaped(dialect, f"{path} ({', '.join(_quoted(dialect, name) for name in row)})")
         values = tuple(_stored(value, dialect) for value in row.values())
@@ -171,16 +199,16 @@ def _insert(connection: Connection, path: str, rows: Iterable[Row]) -> None:
 
 
 def _stored(value: object, dialect: Dialect) -> object:
-    """What the driver can store: SQLite has no times, decimals or UUIDs of its own."""
+    """What the driver can store."""
     if isinstance(value, dict | list):
         return json.dumps(value, default=str)
-    if dialect.name == "sqlite" and isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return str(value) if dialect.name == "sqlite" and isinstance(value, Decimal | UUID | date) else value
+    if not isinstance(value, WAREHOUSES[dialect.name].as_text):
+        return value
+    return value.isoformat(timespec="microseconds").replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 def _escaped(dialect: Dialect, sql: str) -> str:
-    return sql if dialect.name == "sqlite" else sql.replace("%", "%%")
+    return sql.replace("%", "%%") if WAREHOUSES[dialect.name].mark.startswith("%") else sql
 
 
 def _path(dialect: Dialect, schema: str | None, table: str) -> str:

@@ -88,6 +88,7 @@ class Pipeline:
     """The rows of one run, read once.
 
     Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.  waiting: by event.
+            bare: sent without what their event tables do not have, by event.
             left_out: NaN and infinities that were not sent, by column.  met: the names in the rows judged.
             standing: rejections that were judged again and stay as they were; not among the rows.
             complete: all windows were read to their end.
@@ -106,6 +107,7 @@ class Pipeline:
         self.rows: Counter[Stream] = Counter()
         self.rejected: Counter[Reason] = Counter()
         self.waiting: Counter[str] = Counter()
+        self.bare: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.standing = 0
         self.complete = False
@@ -225,6 +227,7 @@ class Pipeline:
         self.rejected.update(outcome.reason for outcome in outcomes if outcome.reason)
         waiting = judgement.waiting["row"].tolist()
         self.waiting.update(row.event or "" for row in waiting)
+        self.bare.update(row.event or "" for row in judgement.accepted["row"].tolist() if row.unloaded)
         outcomes += [
             _unsent(row, Status.WAITING, Reason.PROPERTIES_NOT_LOADED, row.unloaded, previous.get((row.stream, row.message_id)))
             for row in waiting

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from rehook_sync.jobs.context import JobContext
-from rehook_sync.jobs.names import source_notes
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import Plan, RunOptions, left_out_notes, rejection_notes, standing_notes, waiting_notes
-from rehook_sync.jobs.run import read_newest
+from rehook_sync.jobs.results import Plan, RunOptions, bare_notes, left_out_notes, rejection_notes, standing_notes, waiting_notes
+from rehook_sync.jobs.run import read_newest, read_source_notes
 from rehook_sync.models import Claim, Operation, Stream
 from rehook_sync.rules.bodies import is_unchanged
 
@@ -34,11 +33,11 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.actions["waiting"] = pipeline.waiting.total()
     plan.rows = pipeline.rows.total()
     plan.notes.extend(context.source.discover().unreadable_lines)
-    plan.notes.extend(rejection_notes(pipeline.rejected, plan.rows) + left_out_notes(pipeline.left_out))
+    plan.notes.extend(rejection_notes(pipeline.rejected, plan.rows) + bare_notes(pipeline.bare) + left_out_notes(pipeline.left_out))
     plan.notes.extend(standing_notes(pipeline.standing))
     plan.notes.extend(waiting_notes(pipeline.waiting, {}, context.settings.properties_wait))
     if options.only is None:
-        plan.notes.extend(source_notes(context.settings, context.source.discover(), pipeline.met))
+        plan.notes.extend(read_source_notes(context, windows, pipeline.met))
     return plan
 
 

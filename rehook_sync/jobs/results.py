@@ -29,6 +29,8 @@ __all__ = [
     "StartedRun",
     "StatusReport",
     "Unjudged",
+    "bare_notes",
+    "future_notes",
     "left_out_notes",
     "read_options",
     "read_since",
@@ -207,6 +209,7 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 
 _MANY_ANONYMOUS = 0.2
 _NAMED = 5
+_MANY_LATER = 1000
 
 
 def rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
@@ -227,18 +230,31 @@ def waiting_notes(waiting: Mapping[str, int], unsettled: Mapping[Status, int], w
     """
     if not waiting:
         return []
-    named = sorted(waiting.items(), key=lambda pair: (-pair[1], pair[0]))
-    shown = listed([f"{event or '(no name)'} {count:,}" for event, count in named], _NAMED, " events")
+    shown = _by_event(waiting)
     total = sum(waiting.values())
     what = "1 event that its event table does" if total == 1 else f"{total:,} events that their event tables do"
     notes = [f"waiting for the properties of {what} not have yet: {shown}; each run looks again"]
     if overdue := unsettled.get(Status.WAITING, 0):
         notes.append(
             f"{overdue:,} of the waiting {'event has' if overdue == 1 else 'events have'} waited longer than {duration_text(wait)} "
-            "(REHOOK_SYNC_PROPERTIES_WAIT): see why the loader leaves them out of the event tables; to send them with what the "
-            "table of tracks has, set REHOOK_SYNC_MISSING_PROPERTIES=send"
+            "(REHOOK_SYNC_PROPERTIES_WAIT): see why the loader leaves them out of the event tables; if it gives these other ids, or to "
+            "send them with what the table of tracks has, set REHOOK_SYNC_MISSING_PROPERTIES=send, or REHOOK_SYNC_TRACK_PROPERTIES=columns"
         )
     return notes
+
+
+def bare_notes(bare: Mapping[str, int]) -> list[str]:
+    """Return a note for the user on events that go out without what their event tables do not have. `bare`: event -> calls."""
+    if not bare:
+        return []
+    total = sum(bare.values())
+    what = "1 event goes out" if total == 1 else f"{total:,} events go out"
+    return [f"{what} with what the table of tracks has alone, as MISSING_PROPERTIES=send says: {_by_event(bare)}"]
+
+
+def _by_event(calls: Mapping[str, int]) -> str:
+    named = sorted(calls.items(), key=lambda pair: (-pair[1], pair[0]))
+    return listed([f"{event or '(no name)'} {count:,}" for event, count in named], _NAMED, " events")
 
 
 def left_out_notes(left_out: Mapping[str, int]) -> list[str]:
@@ -247,6 +263,15 @@ def left_out_notes(left_out: Mapping[str, int]) -> list[str]:
         return []
     named = listed([f"{column} ({number})" for column, number in Counter(left_out).most_common()], _NAMED, " columns")
     return [f"values that are NaN or infinite were left out, as NULL is: {sum(left_out.values())}, in {named}"]
+
+
+def future_notes(later: Mapping[Stream, int], margin: timedelta) -> list[str]:
+    """Return a note for the user on rows that are dated later than now by more than `margin`, as far as a thousand were counted."""
+    found = [f"{'more than ' * (count >= _MANY_LATER)}{count:,} of {stream}" for stream, count in later.items() if count]
+    if not found:
+        return []
+    dated = f"dated more than {duration_text(margin)} in the future"
+    return [f"rows {dated} are not read before their time has come: {listed(found)}; see what dates them so"]
 
 
 def standing_notes(standing: int) -> list[str]:

@@ -1,11 +1,11 @@
 """One run under its lease: deliver, record, move the watermark."""
 
 import secrets
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from threading import Thread
 
@@ -13,12 +13,14 @@ from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.maintenance import require_doubtful
-from rehook_sync.jobs.names import source_notes
+from rehook_sync.jobs.names import MetNames, source_notes
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import (
     Progress,
     RunOptions,
     RunResult,
+    bare_notes,
+    future_notes,
     left_out_notes,
     rejection_notes,
     slowness_notes,
@@ -32,9 +34,23 @@ from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.state import State
 from rehook_sync.warehouse.segment import SegmentSource
 
-__all__ = ["Listener", "RunBounds", "Work", "deliver_work", "leased", "new_run_id", "read_newest", "record_end", "run_status", "run_whole"]
+__all__ = [
+    "Listener",
+    "RunBounds",
+    "Work",
+    "deliver_work",
+    "leased",
+    "new_run_id",
+    "read_newest",
+    "read_source_notes",
+    "record_end",
+    "run_status",
+    "run_whole",
+]
 
 Listener = Callable[[Progress], None]
+_FUTURE = timedelta(hours=1)
+"""Rows that are dated later than this from now are said to be of the future; clocks differ by less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +101,9 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
             *context.source.discover().unreadable_lines,
             *rejection_notes(pipeline.rejected, pipeline.rows.total()),
             *waiting_notes(state.count_waiting(ledger.run_id), unsettled, context.settings.properties_wait),
+            *bare_notes(pipeline.bare),
             *left_out_notes(pipeline.left_out),
-            *(source_notes(context.settings, context.source.discover(), pipeline.met) if options.only is None else []),
+            *(read_source_notes(context, windows, pipeline.met) if options.only is None else []),
             *standing_notes(pipeline.standing),
             *slowness_notes(report.slowed, report.lowest, context.settings.concurrency),
         ]
@@ -115,6 +132,13 @@ def read_newest(source: SegmentSource, windows: Mapping[Stream, Window]) -> dict
         if moment is None:
             source.require_times(stream)
     return newest
+
+
+def read_source_notes(context: JobContext, streams: Iterable[Stream], met: MetNames) -> list[str]:
+    """Return what a run says once about the source, one line each: rows and columns that are left out, names that match nothing."""
+    layout = context.source.discover()
+    later = {stream: context.source.count_from(stream, context.state.now() + _FUTURE) for stream in streams}
+    return [*future_notes(later, _FUTURE), *source_notes(context.settings, layout, met)]
 
 
 @contextmanager

@@ -16,10 +16,10 @@ import orjson
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
 from rehook_sync.jobs.context import JobContext, load_heavy
-from rehook_sync.jobs.names import MetNames, source_notes
+from rehook_sync.jobs.names import MetNames
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes, waiting_notes
-from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, read_newest, record_end, run_status
+from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, read_newest, read_source_notes, record_end, run_status
 from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -200,7 +200,7 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
         *context.source.discover().unreadable_lines,
         *rejection_notes(rejected, summary.rows_read),
         *waiting_notes(state.count_waiting(run_id), unsettled, context.settings.properties_wait),
-        *source_notes(context.settings, context.source.discover(), MetNames()),
+        *read_source_notes(context, bounds.windows, MetNames()),
     ]
     return RunResult(summary, watermarks, rejected, error, (), unsettled, notes)
 

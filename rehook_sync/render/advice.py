@@ -109,8 +109,8 @@ def _advise_failed(row: Mapping[str, object], shell: Shell) -> Advice:
 
 def _advise_waiting(_row: Mapping[str, object], shell: Shell) -> Advice:
     return Advice(
-        "each run looks again and sends it once its properties are loaded; "
-        "to send it with what the table of tracks has, set REHOOK_SYNC_MISSING_PROPERTIES=send, then",
+        "each run looks again and sends it once its properties are loaded; if they never come, or under another id, "
+        "send it with what the table of tracks has: set REHOOK_SYNC_MISSING_PROPERTIES=send, then",
         (("", shell("run")),),
     )
 

@@ -18,6 +18,7 @@ from rehook_sync.database.fetch import fetch, keep, opened
 from rehook_sync.database.queries import Identifier
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.models import Shard, SourceRow, Stream, Window
+from rehook_sync.times import LAST_MOMENT
 from rehook_sync.warehouse.catalog import Catalog, Events
 from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
 from rehook_sync.warehouse.names import tables_of
@@ -102,6 +103,13 @@ class SegmentSource:
         with opened(self._database) as connection:
             value = connection.execute(statement, self._sql.bounds(window)).scalar()
         return usable_time(value)
+
+    def count_from(self, stream: Stream, moment: datetime) -> int:
+        """Return how many calls arrived at this time or later, as far as a thousand."""
+        window = Window(moment, LAST_MOMENT)
+        statement = self._sql.calls(stream, None, "count_from", window=window)
+        with opened(self._database) as connection:
+            return int(connection.execute(statement, self._sql.bounds(window)).scalar_one())
 
     def require_times(self, stream: Stream) -> None:
         """Raise SourceError when a table has rows, but none with a usable time of arrival."""

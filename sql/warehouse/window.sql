@@ -23,6 +23,10 @@ SELECT * FROM temp.rehook_sync__calls ORDER BY rowid;
 -- does: tells whether there is a call with a usable time of arrival, and whether there is a call at all
 SELECT EXISTS (SELECT 1 FROM calls WHERE rehook_sync__received_at IS NOT NULL), EXISTS (SELECT 1 FROM calls);
 
+-- name: count_from
+-- does: counts the calls from a time on, a thousand at most
+SELECT COUNT(*) FROM (SELECT 1 FROM calls WHERE rehook_sync__received_at >= :low LIMIT 1000) AS later;
+
 -- name: read_newest
 -- does: gives the newest time of arrival in a window
 -- words: in_window

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import accounting
 import pytest
 from accounting import ALL, Bench, ago, read_rows
-from warehouse import add_rows, identify, track
+from warehouse import add_rows, event, identify, track
 
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
 from rehook_sync.errors import StateVersionError
@@ -93,7 +93,7 @@ def test_nothing_works_before_the_tables_exist(bench: Bench) -> None:
 @pytest.mark.parametrize(("anonymous", "noted"), [(2, False), (3, True)])
 def test_a_note_when_more_than_a_fifth_is_dropped_for_an_anonymous_id(bench: Bench, anonymous: int, noted: bool) -> None:
     rows = [track(f"t{each}", f"u{each}", "Visited", ago(hours=4), anonymous_id="a" if each < anonymous else None) for each in range(10)]
-    bench.fill(tracks=rows)
+    bench.fill(tracks=rows, visited=[event(f"t{each}") for each in range(10)])
     result = bench.run(ALL)
     assert result.rejected == {Reason.ANONYMOUS_ID_PRESENT: anonymous}
     assert ["REHOOK_SYNC_ANONYMOUS_CALLS" in note for note in result.notes] == [True] * noted
@@ -101,6 +101,6 @@ def test_a_note_when_more_than_a_fifth_is_dropped_for_an_anonymous_id(bench: Ben
 
 def test_anonymous_ids_are_let_through_with_a_user_id_when_told(bench: Bench) -> None:
     rows = [track(f"t{each}", user, "Visited", ago(hours=4), anonymous_id="a") for each, user in enumerate(["ada", None, " "])]
-    bench.fill(tracks=rows)
+    bench.fill(tracks=rows, visited=[event(f"t{each}") for each in range(3)])
     result = bench.run(ALL, anonymous_calls="allow_with_user_id")
     assert (result.summary.sent, result.rejected, result.notes) == (1, {Reason.MISSING_USER_ID: 2}, [])

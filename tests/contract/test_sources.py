@@ -1,0 +1,75 @@
+"""Each awkward source of `sources` in each warehouse there is: what arrives, what is said, and that the books agree."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import pytest
+from accounting import ALL, Bench
+from sources import SOURCES, Step
+from warehouse import WAREHOUSES, add_rows, make_warehouse, run_sql
+
+from rehook_sync.errors import RehookSyncError
+from rehook_sync.jobs.results import RunOptions
+from rehook_sync.render.console import run_exit_code
+from rehook_sync.render.run import run_document
+from rehook_sync.runtime import Interrupt
+from rehook_sync.sandbox.server import Sandbox
+
+
+@pytest.fixture(params=WAREHOUSES)
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, Bench]]:
+    """Each kind of warehouse, with the sync-state tables in it."""
+    url = str(request.getfixturevalue(WAREHOUSES[request.param].fixture))
+    with Sandbox() as sandbox:
+        bench = Bench(url, None, sandbox)
+        with bench.sync() as sync:
+            sync.init()
+        yield request.param, bench
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_awkward_source_is_synced_whole_or_says_why_not(place: tuple[str, Bench], name: str) -> None:
+    kind, bench = place
+    built = SOURCES[name](WAREHOUSES[kind])
+    known: set[str] = set()
+    for number, step in enumerate(built.steps):
+        bench.options |= step.settings
+        bench.audit.cursor = str(bench.options.get("cursor_column", "received_at"))
+        known |= change(bench, step, known)
+        seen = len(bench.bodies())
+        code, said = run(bench)
+        assert sorted(map(shown, bench.bodies()[seen:])) == sorted(json.dumps(each) for each in step.sent), f"run {number + 1}"
+        assert (code, len(said)) == (step.code, len(step.says)), said
+        assert [part for part, line in zip(step.says, said, strict=True) if part not in line] == [], said
+    assert {key: status for key, status in bench.statuses().items() if status != "sent"} == dict(built.unsent)
+
+
+def change(bench: Bench, step: Step, known: set[str]) -> set[str]:
+    """Change the warehouse; give the tables made."""
+    run_sql(bench.warehouse_url, *step.sql)
+    added = {name: rows for name, rows in step.tables.items() if name in known or name.startswith("base_")}
+    for name, rows in added.items():
+        add_rows(bench.warehouse_url, name, rows)
+    made = {name: rows for name, rows in step.tables.items() if name not in added}
+    make_warehouse(bench.warehouse_url, made, types=step.types)
+    return set(made)
+
+
+def run(bench: Bench) -> tuple[int, Sequence[str]]:
+    """Run once and audit: the exit code, and the notes or the error as `--json` has them."""
+    interrupt = Interrupt()
+    try:
+        with bench.sync() as sync:
+            result = sync.run(RunOptions(since=ALL if not bench.read_state("sync_watermarks") else None), interrupt)
+    except RehookSyncError as error:
+        assert bench.bodies() == [], "nothing is sent before a refusal"
+        return error.exit_code, [str(error)]
+    bench.check()
+    document = run_document(result)
+    lines = [str(result.error)] if result.error else [str(note) for note in document["notes"]]  # type: ignore[attr-defined]
+    return run_exit_code(result, interrupt), lines
+
+
+def shown(body: str) -> str:
+    found = json.loads(body)
+    return json.dumps([found.get("event_name", found["source_id"]), found["metadata"]])
