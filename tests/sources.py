@@ -56,17 +56,17 @@ def source(build: Builder) -> Builder:
     return build
 
 
-def order(message_id: str, /, hours: float = 3, **columns: object) -> Row:
+def order(message_id: str, hours: float = 3, /, **columns: object) -> Row:
     """A call "Order Completed" of ann, in tracks."""
     return track(message_id, "ann", "Order Completed", ago(hours=hours), **columns)
 
 
-def own(message_id: str, slug: str, /, hours: float = 3, **properties: object) -> Row:
+def own(message_id: str, slug: str, hours: float = 3, /, **properties: object) -> Row:
     """A row of an event table with all the columns that Segment writes."""
     return {**track(message_id, "ann", slug, ago(hours=hours)), "context_ip": "::1", "uuid_ts": ago(hours=1), **properties}
 
 
-def person(message_id: str, /, user: str = "ann", hours: float = 4, **traits: object) -> Row:
+def person(message_id: str, user: str = "ann", hours: float = 4, /, **traits: object) -> Row:
     """An Identify call."""
     return identify(message_id, user, ago(hours=hours), **traits)
 
@@ -89,7 +89,8 @@ def as_the_book_says(_: Warehouse) -> Source:
 def by_rudderstack(_: Warehouse) -> Source:
     marks = {"channel": "web", "record_id": "r1", "context_request_ip": "::1", "rudder_event": "x"}
     calls = [track("t1", "ann", "Order", ago(hours=3), **marks), track("t2", "ann", "Users", ago(hours=2), **marks)]
-    tables = {"identifies": [person("i1", plan="pro", **marks)], "tracks": calls, "users": [{"id": "ann", "plan": "pro", **marks}]}
+    users: list[Row] = [{"id": "ann", "plan": "pro", **marks}]
+    tables = {"identifies": [person("i1", plan="pro", **marks)], "tracks": calls, "users": users}
     events = {"_order": [own("t1", "order", total=5, **marks)], "_users": [own("t2", "users", seats=3, **marks)]}
     sent: list[Sent] = [("ann", {"plan": "pro"}), ("Order", {"total": 5}), ("Users", {"seats": 3})]
     return Source([Step({**tables, **events}, sent=sent, says=[f"{LOADERS} (RudderStack's: tracks has 'context_request_ip'"])])
@@ -128,7 +129,7 @@ def with_columns_of_loaders(_: Warehouse) -> Source:
         "tracks": [order("t1", **marks(3))],
         "order_completed": [event("t1", n=5, **marks(3))],
     }
-    again = {"identifies": [person("i2", hours=1, plan="pro", **marks(1))]}
+    again = {"identifies": [person("i2", "ann", 1, plan="pro", **marks(1))]}
     said = [
         f"{LOADERS}: _fivetran_synced, _airbyte_raw_id, _dlt_load_id, _sdc_batched_at, _loaded_at of identifies, tracks, order_completed;"
     ]
@@ -162,7 +163,7 @@ def with_names_cut_by_the_warehouse(kind: Warehouse) -> Source:
 def with_ids_that_come_again(_: Warehouse) -> Source:
     first = {"identifies": [person("i1", plan="pro")] * 2, "tracks": [order("t1")] * 2, "order_completed": [event("t1", n=5)] * 2}
     again = {
-        "identifies": [person("i1", hours=1, plan="pro")],
+        "identifies": [person("i1", "ann", 1, plan="pro")],
         "tracks": [order("t1", 1)],
         "order_completed": [event("t1", ago(hours=1), n=6)],
     }
@@ -251,7 +252,7 @@ for each_kind, each_unit in (("bigint", 1), ("bigint", 1000), ("text", 1000), ("
 
 @source
 def with_rows_of_the_future(_: Warehouse) -> Source:
-    calls = [order("t1"), order("t2", hours=-24 * 400)]
+    calls = [order("t1"), order("t2", -24 * 400)]
     tables = {"identifies": [], "tracks": calls, "order_completed": [event("t1", n=1), event("t2", n=2)]}
     later = {"tracks": [order("t3", 1)], "order_completed": [event("t3", n=3)]}
     said = ["rows dated more than 1h in the future are not read before their time has come: 1 of tracks"]
@@ -343,7 +344,7 @@ def with_a_column_of_another_type_than_before(_: Warehouse) -> Source:
     first = {"identifies": [person("i1", seats=7)], "tracks": [order("t1")], "order_completed": [event("t1", n=7)]}
     changed = [f"ALTER TABLE {name} DROP COLUMN {column}" for name, column in (("identifies", "seats"), ("order_completed", "n"))]
     changed += [f"ALTER TABLE {name} ADD COLUMN {column} text" for name, column in (("identifies", "seats"), ("order_completed", "n"))]
-    then = {"identifies": [person("i2", hours=1, seats="7+")], "tracks": [order("t2", 1)], "order_completed": [event("t2", n="many")]}
+    then = {"identifies": [person("i2", "ann", 1, seats="7+")], "tracks": [order("t2", 1)], "order_completed": [event("t2", n="many")]}
     return Source(
         [
             Step(first, sent=[("ann", {"seats": 7}), ("Order Completed", {"n": 7})]),
@@ -371,7 +372,7 @@ def with_tables_replaced_by_views(_: Warehouse) -> Source:
 def with_columns_and_tables_that_go(_: Warehouse) -> Source:
     first = {"identifies": [person("i1", plan="pro", seats=3)], "tracks": [order("t1")], "order_completed": [event("t1", n=1, coupon="X")]}
     gone = ["ALTER TABLE identifies DROP COLUMN seats", "ALTER TABLE order_completed DROP COLUMN coupon"]
-    then = {"identifies": [person("i2", hours=1, plan="max")], "tracks": [order("t2", 1)], "order_completed": [event("t2", n=2)]}
+    then = {"identifies": [person("i2", "ann", 1, plan="max")], "tracks": [order("t2", 1)], "order_completed": [event("t2", n=2)]}
     last = Step({"tracks": [order("t3", 1)]}, sql=["DROP TABLE order_completed"], says=[LATE])
     return Source(
         [
