@@ -199,10 +199,8 @@ class Writer:
     def _open(self, *, for_one: bool = False) -> Connection:
         """Open a connection. `for_one`: each statement is a transaction, and SQLAlchemy's BEGIN does not reach the database."""
         connection = self._database.open()
-        if self._database.dialect == "postgresql":
-            for_one = for_one and postgresql.can_send_together(self._database.engine)
-            if for_one:
-                connection.execution_options(isolation_level="AUTOCOMMIT", together=True)
+        if for_one and self._database.dialect == "postgresql":
+            for_one = postgresql.let_statements_commit(connection)
         connection.detach()  # others must not get what is set below
         with connection.begin():  # nothing here is written to the file, so no lock is needed
             for each in self._preparing:

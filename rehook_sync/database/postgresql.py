@@ -1,7 +1,8 @@
 """Connections to PostgreSQL: what the code relies on, whatever server, database, role, URL and environment have for defaults.
 
 A warehouse's session is set when it begins. For the sync-state, all is set anew in each transaction: behind a pooler the next
-transaction has another session, and ours goes to somebody else.
+transaction has another session, and ours goes to somebody else. Where the session is provably ours, the many short transactions of
+a run find it set once, and their statements are prepared, since planning one takes as long as carrying it out.
 """
 
 import json
@@ -11,7 +12,17 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect, ExecutionContext
 
-__all__ = ["CONNECTING", "READING", "SESSION", "WRITING", "can_send_together", "limit_connecting", "prepare_reader", "prepare_writer"]
+__all__ = [
+    "CONNECTING",
+    "KEPT",
+    "READING",
+    "SESSION",
+    "WRITING",
+    "let_statements_commit",
+    "limit_connecting",
+    "prepare_reader",
+    "prepare_writer",
+]
 
 SESSION: Mapping[str, str] = {
     "TimeZone": "UTC",
@@ -37,6 +48,14 @@ WRITING: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "15s",
 }
 """Setting -> value while something is written: what is committed is on the disk, and nobody waits long for a writer that stopped."""
+KEPT: Mapping[str, str] = {
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+"""Setting -> value beside WRITING where the session is ours: it may write, and plans a statement once."""
 CONNECTING: Mapping[str, Mapping[str, Any]] = {
     "psycopg": {"client_encoding": "utf8", "prepare_threshold": None},
     "psycopg2": {"client_encoding": "utf8"},
@@ -45,14 +64,16 @@ CONNECTING: Mapping[str, Mapping[str, Any]] = {
 
 _MAY_WRITE = "SET TRANSACTION READ WRITE"
 _SET = (
-    "SELECT set_config(wanted.key, wanted.value, true) FROM json_each_text(CAST(%s AS json)) AS wanted"
+    "SELECT set_config(wanted.key, wanted.value, %s) FROM json_each_text(CAST(%s AS json)) AS wanted"
     " WHERE NOT (wanted.key = 'synchronous_commit' AND current_setting(wanted.key) = 'remote_apply')"
     " AND NOT (wanted.key = 'transaction_timeout' AND current_setting('server_version_num') < '170000')"
 )
-"""For one transaction. What is stricter than ours stays; what a server does not know yet is left out."""
+"""For one transaction, if true is bound first. What is stricter than ours stays; what a server does not know yet is left out."""
 
 _CONNECT_TIMEOUT_S = 10
+_WHO = "SELECT pg_backend_pid()"
 _SET_SESSION = "SELECT set_config(wanted.key, wanted.value, false) FROM json_each_text(CAST(%s AS json)) AS wanted"
+_WRITING_OPTION = "rehook_sync_writing"
 
 
 def limit_connecting(engine: Engine) -> None:
@@ -81,30 +102,48 @@ def prepare_writer(engine: Engine, schema: str) -> None:
     # Bound as a value: the dialect's quoting would also double percent signs, which only a statement undoes.
     path = {"search_path": '"{}"'.format(schema.replace('"', '""'))}
     reading, writing = json.dumps({**READING, **path}), json.dumps({**WRITING, **path})
+    engine.update_execution_options(**{_WRITING_OPTION: {**WRITING, **path}})
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        if connection.get_execution_options().get("together"):
+        if connection.info.get("for_one"):
             return
         if connection.info.get("write"):
             connection.exec_driver_sql(_MAY_WRITE)
-        connection.exec_driver_sql(_SET, (writing if connection.info.get("write") else reading,), {"stream_results": False})
+        connection.exec_driver_sql(_SET, (True, writing if connection.info.get("write") else reading), {"stream_results": False})
 
     @event.listens_for(engine, "do_execute")
     def executing(cursor: DBAPICursor, statement: str, values: Any, context: ExecutionContext) -> bool:  # noqa: ANN401 - as SQLAlchemy has it
         """Send the settings together with a statement that is a whole transaction: one round trip, one transaction."""
-        if not context.execution_options.get("together"):
+        if not context.execution_options.get("settings_along"):
             return False
         session: Any = cursor.connection
         with session.pipeline():
-            session.execute(_SET, (writing,))
+            session.execute(_SET, (True, writing))
             cursor.execute(statement, values)
         return True
 
 
-def can_send_together(engine: Engine) -> bool:
-    """Tell whether the driver can send several statements as one transaction in one round trip."""
-    return engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg"
+def let_statements_commit(connection: Connection) -> bool:
+    """Let each statement of a new connection be a transaction that has all settings. Tells whether the driver can do that.
+
+    Where the server's process is the one that answered when we connected, the session is ours: a pooler in between makes up
+    the number that it gives. Else the settings go along with each statement.
+    """
+    if connection.dialect.driver != "psycopg":
+        return False
+    connection.execution_options(isolation_level="AUTOCOMMIT")
+    session: Any = connection.connection.driver_connection
+    connection.detach()  # others must not get what is set below
+    with connection.begin():
+        is_ours = session.info.backend_pid == connection.exec_driver_sql(_WHO).scalar_one()
+        if is_ours:
+            kept = json.dumps({**connection.get_execution_options()[_WRITING_OPTION], **KEPT})
+            connection.exec_driver_sql(_SET, (False, kept))
+            session.prepare_threshold = 0
+    if not is_ours:
+        connection.execution_options(settings_along=True)
+    return True
 
 
 def _has_default(dialect: Dialect, option: bytes) -> bool:

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from rehook_sync.delivery.lanes import InFlight, Lane
+from rehook_sync.delivery.limits import MarkLimit
 from rehook_sync.errors import DatabaseError
 from rehook_sync.models import Batch, Call, Claim, Customer, Outcome, Status, Stream
 from rehook_sync.times import FIRST_MOMENT
@@ -58,6 +59,7 @@ class Posting:
     Shape:  final: outcomes that are final for this run.  undone: some of them, taken back.  lanes: one per settled operation.
             landed: stream of each marked call that is no longer in flight.  unmarked: how many such calls had no mark.
             marks: the calls to mark.  posts: how many postings are joined here.
+    Units:  asked_at: monotonic time at which the first mark was asked for.
     """
 
     batch: Batch = field(default_factory=Batch)
@@ -68,6 +70,7 @@ class Posting:
     unmarked: int = 0
     marks: list[Turn] = field(default_factory=list)
     posts: int = 1
+    asked_at: float = math.inf
 
     def join(self, later: "Posting") -> None:
         """Add all that a later posting holds."""
@@ -84,6 +87,7 @@ class Posting:
         self.marks += later.marks
         self.unmarked += later.unmarked
         self.posts += later.posts
+        self.asked_at = min(self.asked_at, later.asked_at)
 
 
 class Outbox:
@@ -161,17 +165,17 @@ class Outbox:
 class BatchWriter:
     """Marks calls before they are sent and records their outcomes; the only writer of one delivery.
 
-    Shape:  outbox: what the next commit writes.  in_flight: number of requests in flight, kept by the sender.
+    Shape:  outbox: what the next commit writes.  limit: how many calls may be marked.
             sendable: calls that are durably marked or need no mark, oldest first; a None ends a worker.
     Units:  renew_s: seconds without a write after which the lease is renewed.
     """
 
-    def __init__(self, recorder: Recorder, concurrency: int, rate_limit: float | None, renew_s: float) -> None:
+    def __init__(self, recorder: Recorder, limit: MarkLimit, renew_s: float) -> None:
         """Start with nothing to write."""
         self._recorder = recorder
-        self._concurrency = concurrency
-        self._ahead = concurrency if rate_limit is None else min(concurrency, math.ceil(rate_limit))
+        self._most_open = _OPEN_PER_PLACE * limit.places
         self._renew_s = renew_s
+        self._in_flight = 0
         self._to_mark: list[Turn] = []
         self._unmarked: list[Turn] = []
         self._open = 0
@@ -184,8 +188,8 @@ class BatchWriter:
         self._dropping = False
         self._closing = False
         self.outbox = Outbox(self._wake)
+        self.limit = limit
         self.sendable: asyncio.PriorityQueue[tuple[datetime, int, InFlight | None]] = asyncio.PriorityQueue()
-        self.in_flight = 0
 
     def submit(self, flight: InFlight) -> None:
         """Make a call sendable, oldest first: once it is durably marked, or without a mark if it needs none."""
@@ -197,6 +201,17 @@ class BatchWriter:
         else:
             heapq.heappush(self._unmarked, turn)
             self._release()
+
+    def depart(self) -> None:
+        """Note that a request leaves: the next call may be marked."""
+        self._in_flight += 1
+        if self._to_mark:
+            self._wake()
+
+    def arrive(self, took_s: float) -> None:
+        """Note that a request is in flight no more, and how long it was."""
+        self._in_flight -= 1
+        self.limit.answered(took_s)
 
     def drop(self) -> list[InFlight]:
         """Make nothing sendable any more. Marks being written are taken back; calls still waiting are dropped and returned."""
@@ -255,6 +270,8 @@ class BatchWriter:
         posting = self.outbox.take()
         self._marked.subtract(posting.landed)  # the same commit records these and marks new ones
         posting.marks = self._take_marks()
+        if posting.marks:
+            posting.asked_at = time.monotonic()
         posting.batch.outcomes += [Outcome(flight.call, Status.SENDING, attempts=flight.total_attempts) for _, _, flight in posting.marks]
         if posting.batch:
             self._pending += 1
@@ -265,6 +282,8 @@ class BatchWriter:
     def _learn(self, posting: Posting, others: Collection[_Key]) -> list[InFlight]:
         """Make newly marked calls sendable; return those that somebody else sends."""
         self._pending -= posting.posts
+        if posting.marks:
+            self.limit.committed(time.monotonic() - posting.asked_at, len(posting.marks))
         not_ours = []
         for turn in posting.marks:
             flight = turn[2]
@@ -285,18 +304,18 @@ class BatchWriter:
 
     def _release(self) -> None:
         """Make calls without a mark sendable, while not too many of them are unrecorded."""
-        while self._unmarked and self._open < _OPEN_PER_PLACE * self._concurrency:
+        while self._unmarked and self._open < self._most_open:
             self.sendable.put_nowait(heapq.heappop(self._unmarked))
             self._open += 1
 
     def _take_marks(self) -> list[Turn]:
-        """Take the calls that may be marked now. Of each stream at most twice `concurrency` are marked at any moment.
+        """Take the calls that may be marked now.
 
         After a crash, marked events may be in doubt, while customers are only upserted again. So each stream has a limit of
         its own, which keeps users roughly in time order.
         """
         taken: list[Turn] = []
-        most = min(2 * self._concurrency, self.in_flight + 2 * self._ahead)
+        most = self.limit.most(self._in_flight)
         while self._to_mark and self._marked[self._to_mark[0][2].operation.stream] < most:
             turn = heapq.heappop(self._to_mark)
             self._marked[turn[2].operation.stream] += 1

@@ -1,12 +1,19 @@
-"""When the next request may be sent, how many at once, and when the API counts as down. Times are passed in."""
+"""When the next request may be sent, how many at once, how many are marked, and when the API counts as down. Times are passed in."""
 
-__all__ = ["AdaptiveConcurrency", "CircuitBreaker", "RateLimiter"]
+import math
+
+__all__ = ["AdaptiveConcurrency", "CircuitBreaker", "MarkLimit", "RateLimiter", "marks_ahead"]
 
 _CALM_S = 1.0
 _SMOOTHING = 0.05
 _DRIFT = 1.0005
 _SLOWER = 4.0
 _SLOW_S = 0.5
+_ASSUMED_COMMIT_S = 0.005
+_ASSUMED_ANSWER_S = 0.1
+_COMMIT_SMOOTHING = 1 / 512
+_ANSWER_SMOOTHING = 1 / 128
+_ROOM = 1.25
 
 
 class RateLimiter:
@@ -78,6 +85,49 @@ class AdaptiveConcurrency:
         self._allowed = max(self._allowed / 2, 1.0)
         self.slowed += 1
         self.lowest = min(self.lowest, self.allowed)
+
+
+def marks_ahead(rate: float, commit_s: float, most: int) -> int:
+    """Return how many calls to mark beyond those in flight, at least 1 and up to `most`.
+
+    As many leave while a mark is committed, and a quarter more, since not every commit takes as long. With fewer, requests would
+    wait for commits; more would only be in doubt after a crash.
+    Units:  rate: requests per second.  commit_s: seconds from the wish to mark a call until it may leave.
+    """
+    return max(1, min(most, math.ceil(_ROOM * rate * commit_s)))
+
+
+class MarkLimit:
+    """How many calls may be marked at once: those that may be in flight, and `marks_ahead`.
+
+    Shape:  places: requests that may be in flight now.
+    Durations are moving means, of commits over the calls marked by them, and assumed until they are measured.
+    """
+
+    def __init__(self, places: int, rate_limit: float | None) -> None:
+        """Start with assumed durations. rate_limit: requests per second."""
+        self.places = places
+        self._rate_limit = rate_limit
+        self._commit_s = _ASSUMED_COMMIT_S
+        self._answer_s = _ASSUMED_ANSWER_S
+
+    def answered(self, took_s: float) -> None:
+        """Note how long a request was in flight."""
+        self._answer_s += (took_s - self._answer_s) * _ANSWER_SMOOTHING
+
+    def committed(self, took_s: float, marks: int) -> None:
+        """Note how long it took until so many marked calls could leave."""
+        self._commit_s += (took_s - self._commit_s) * min(1.0, marks * _COMMIT_SMOOTHING)
+
+    def most(self, in_flight: int) -> int:
+        """Return how many calls may be marked while so many requests are in flight.
+
+        Where a rate limit leaves places empty, calls are not marked for them.
+        """
+        rate = self.places / max(self._answer_s, self._commit_s / 1000)
+        if self._rate_limit is None:
+            return self.places + marks_ahead(rate, self._commit_s, self.places)
+        return min(in_flight, self.places) + marks_ahead(min(rate, self._rate_limit), self._commit_s, self.places)
 
 
 class CircuitBreaker:

@@ -2,7 +2,7 @@
 
 One request at a time per user, users in parallel. Before it is sent, an event is durably marked `sending`, and so is an
 Identify call whose customer or previous outcome is known. Marks and outcomes are written in grouped commits while other
-requests are in flight. At most twice `concurrency` events are marked at any moment, and as many Identify calls.
+requests are in flight. How many are marked at most, `MarkLimit` says: of events, and as many Identify calls.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from rehook_sync.delivery.batch_writer import BatchWriter, Posting, Recorder
 from rehook_sync.delivery.dispatcher import Dispatcher
 from rehook_sync.delivery.lanes import InFlight
-from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, RateLimiter
+from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, MarkLimit, RateLimiter
 from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, RetryPolicy, backoff_s, decide, stop_reason
 from rehook_sync.errors import LeaseLostError, RehookSyncError, StoppedError
 from rehook_sync.models import Answer, Chunk, Effect, Outcome, Reason, Status
@@ -135,7 +135,7 @@ class Sender:
         self._progressed = asyncio.Event()
         self._stopped = asyncio.Event()
         self._probing = asyncio.Lock()
-        self._writer = BatchWriter(recorder, config.concurrency, config.rate_limit, config.renew_s)
+        self._writer = BatchWriter(recorder, MarkLimit(config.concurrency, config.rate_limit), config.renew_s)
         self._dispatcher = Dispatcher(self._writer, config.queue_rows, self._progressed.set, skip_unchanged=config.skip_unchanged)
         self._greeted = False
         self._closing = False
@@ -228,12 +228,13 @@ class Sender:
             if self._stopped.is_set():
                 self._dispatcher.unmark(flight)
                 continue
-            self._writer.in_flight += 1
+            self._writer.depart()
             self._report.requests += 1
             asked_at = time.monotonic()
             answer = await self._client.send(flight.operation)
-            self._adapt(answer, asked_at, time.monotonic())
-            self._writer.in_flight -= 1
+            now = time.monotonic()
+            self._writer.arrive(now - asked_at)
+            self._adapt(answer, asked_at, now)
             flight.attempts += 1
             flight.uncertain = flight.uncertain or answer.effect is Effect.UNKNOWN
             decision = self._decide(flight, answer)
@@ -253,6 +254,7 @@ class Sender:
             adaptive.answered(now, now - asked_at)
         if adaptive.allowed != before:
             self._limiter.share = adaptive.allowed / adaptive.most
+            self._writer.limit.places = adaptive.allowed
             self._may_work.set()
 
     def _decide(self, flight: InFlight, answer: Answer) -> Decision:

@@ -74,14 +74,16 @@ WITH held AS (
     WHERE name = :name AND owner = :owner AND fence = :fence
     RETURNING fence
 ), updated AS (
-    UPDATE sync_state AS s
-    SET status = r ->> 2, reason = r ->> 3, detail = r ->> 4, http_status = CAST(r ->> 5 AS integer), attempts = CAST(r ->> 6 AS integer),
-        sent_as = r ->> 7, settled_at = CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+    -- Not UPDATE: a plan made while the table is small may read an index that is slow when it is large. Here none is chosen.
+    INSERT INTO sync_state AS s (stream, message_id, status, reason, detail, http_status, attempts, sent_as, run_id, first_seen_at, settled_at)
+    SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, r ->> 4, CAST(r ->> 5 AS integer), CAST(r ->> 6 AS integer), r ->> 7, :run_id, now(),
+        CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
     FROM held, jsonb_array_elements(CAST(:updates AS jsonb)) AS r
-    WHERE s.stream = r ->> 0 AND s.message_id = r ->> 1
-        -- Not IN: the planner would read the index of unsettled calls, which is full of dead marks.
-        AND CASE s.status WHEN 'failed' THEN true WHEN 'sending' THEN true ELSE false END
-    RETURNING 1
+    ON CONFLICT (stream, message_id) DO UPDATE
+        SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
+            attempts = excluded.attempts, sent_as = excluded.sent_as, settled_at = excluded.settled_at
+        WHERE s.status IN ('failed', 'sending')
+    RETURNING first_seen_at = now() AS is_new
 ), inserted AS (
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
         payload_hash, sent_as, run_id, first_seen_at, settled_at)
@@ -118,7 +120,7 @@ WITH held AS (
             accepted_code = coalesce(excluded.accepted_code, sync_customers.accepted_code)
 )
 SELECT CASE
-    WHEN CAST(:strict AS boolean) AND (SELECT count(*) FROM updated) + (SELECT count(*) FROM marked)
+    WHEN CAST(:strict AS boolean) AND (SELECT count(*) FROM updated WHERE NOT is_new) + (SELECT count(*) FROM marked)
         <> jsonb_array_length(CAST(:updates AS jsonb)) + jsonb_array_length(CAST(:marks AS jsonb))
     -- Casting a text that is no number is the only way to fail here.
     THEN CAST('an update or a mark did not take, fence ' || held.fence AS bigint)

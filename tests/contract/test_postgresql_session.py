@@ -94,9 +94,19 @@ def test_every_commit_is_on_the_disk_whatever_the_database_says(postgres_url: st
             )
             assert ledger.write(marked) == frozenset()
             assert unflushed(postgres_url) == 0, "a mark, in one round trip"
-        assert (ledger._writer._connection is None) == (read_only == "off"), "one trip suffices unless it is read only by default"
+        assert ledger._writer._connection is None, "one trip suffices"
         ledger.write(Batch(restores=[call("m-0")], outcomes=[Outcome(call("m-9"), Status.SENDING)]))
         assert unflushed(postgres_url) == 0, "a mark, step by step"
+
+
+def test_in_a_session_of_ours_a_batch_is_planned_once(postgres_url: str) -> None:
+    with hostile_role(postgres_url, plan_cache_mode="force_custom_plan") as url, opened_ledger(url) as ledger:
+        for number in range(3):
+            ledger.write(Batch(outcomes=[Outcome(call(f"m-{number}"), Status.SENDING)]))
+        session = ledger._writer._for_one
+        assert session is not None
+        plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE 'WITH held%%'"
+        assert session.exec_driver_sql(plans).all() == [(3, 0)]
 
 
 @pytest.mark.parametrize("restores", [[], [call("m-0")]], ids=["one trip", "step by step"])

@@ -175,6 +175,24 @@ def test_call_is_durably_marked_before_its_request_leaves_and_never_too_many_are
     assert max(marked for _, marked in seen) <= 2 * CONFIG.concurrency
 
 
+def test_while_the_api_is_slow_few_calls_are_marked_that_have_not_left(bench: Bench) -> None:
+    marked: list[int] = []
+    api = Api()
+    full = asyncio.Event()
+
+    async def wait(_label: str) -> None:
+        if api.at_once == 40 and not full.is_set():
+            marked.append(sum(status == "sending" for status in bench.statuses().values()))
+            full.set()
+        await full.wait()
+
+    api.before = wait
+    rows = [track(f"e{n}", f"user-{n}", when=at(n)) for n in range(120)]
+    bench.deliver(api, [operations(rows)], replace(CONFIG, concurrency=40))
+    assert len(marked) == 1
+    assert 40 <= marked[0] <= 50
+
+
 def test_known_customers_take_no_places_of_events_and_stay_roughly_in_time_order(bench: Bench) -> None:
     marked: Counter[str] = Counter()
     sent: list[str] = []
@@ -474,6 +492,23 @@ def test_rate_limit_is_kept(bench: Bench) -> None:
     bench.deliver(api, [operations([track(f"e{n}", f"user-{n}", when=at(n)) for n in range(12)])], replace(CONFIG, rate_limit=50.0))
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert sum(gaps) >= 0.9 * 11 / 50
+
+
+def test_a_rate_limit_leaves_room_for_all_that_a_slow_api_keeps_in_flight(bench: Bench) -> None:
+    """Nothing is answered before all places are taken: calls are marked when others leave, not when they are answered."""
+    api = Api()
+    full = asyncio.Event()
+
+    async def wait(_label: str) -> None:
+        if api.at_once == 12:
+            full.set()
+        await full.wait()
+
+    api.before = wait
+    rows = [track(f"e{n}", f"user-{n}", when=at(n)) for n in range(20)]
+    report = bench.deliver(api, [operations(rows)], replace(CONFIG, concurrency=12, rate_limit=150.0))
+    assert report.counts == Counter({Status.SENT: 20})
+    assert api.most_at_once == 12
 
 
 def test_an_api_that_asks_for_fewer_requests_gets_fewer_and_then_more_again(bench: Bench) -> None:

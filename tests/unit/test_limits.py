@@ -2,7 +2,7 @@
 
 import pytest
 
-from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, RateLimiter
+from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, MarkLimit, RateLimiter, marks_ahead
 
 
 def test_requests_are_spaced_to_the_rate() -> None:
@@ -112,3 +112,56 @@ def test_a_share_of_the_rate_spaces_requests_further() -> None:
     pace = RateLimiter(10.0)
     pace.share = 0.5
     assert [pace.reserve(0.0) for _ in range(3)] == pytest.approx([0.0, 0.2, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("rate", "commit_s", "most", "ahead"),
+    [
+        (3200.0, 0.002, 64, 8),
+        (640.0, 0.002, 64, 2),
+        (3200.0, 0.02, 64, 64),
+        (8000.0, 0.02, 64, 64),
+        (0.01, 0.002, 64, 1),
+        (40.0, 10.0, 4, 4),
+        (1000.0, 0.0, 4, 1),
+    ],
+)
+def test_as_many_are_marked_ahead_as_leave_during_a_commit(rate: float, commit_s: float, most: int, ahead: int) -> None:
+    assert marks_ahead(rate, commit_s, most) == ahead
+
+
+def measured(places: int, rate_limit: float | None, *, answer_s: float, commit_s: float) -> MarkLimit:
+    """A limit that has seen many answers and commits."""
+    limit = MarkLimit(places, rate_limit)
+    for _ in range(2000):
+        limit.answered(answer_s)
+        limit.committed(commit_s, 10)
+    return limit
+
+
+@pytest.mark.parametrize(("answer_s", "most"), [(0.0, 128), (0.002, 128), (0.005, 96), (0.02, 72), (0.1, 66), (10.0, 65)])
+def test_a_slow_api_needs_few_marks_ahead_and_a_quick_one_all(answer_s: float, most: int) -> None:
+    limit = measured(64, None, answer_s=answer_s, commit_s=0.002)
+    assert {limit.most(in_flight) for in_flight in (0, 64)} == {most}
+
+
+def test_before_anything_is_measured_a_sixteenth_is_marked_ahead() -> None:
+    assert [MarkLimit(places, None).most(0) for places in (1, 4, 64, 256)] == [2, 5, 68, 272]
+
+
+def test_calls_are_not_marked_for_places_that_a_rate_limit_leaves_empty() -> None:
+    limit = measured(64, 10.0, answer_s=0.1, commit_s=0.002)
+    assert [limit.most(in_flight) for in_flight in (0, 1, 5)] == [1, 2, 6]
+
+
+def test_one_slow_answer_or_commit_changes_little() -> None:
+    limit = measured(64, None, answer_s=0.02, commit_s=0.002)
+    limit.answered(0.2)
+    limit.committed(0.05, 6)
+    assert limit.most(64) in range(72, 76)
+
+
+def test_fewer_places_need_fewer_marks() -> None:
+    limit = measured(64, None, answer_s=0.02, commit_s=0.002)
+    limit.places = 8
+    assert limit.most(8) == 9
