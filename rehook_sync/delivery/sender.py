@@ -16,10 +16,11 @@ from operator import attrgetter
 from random import Random
 from typing import TYPE_CHECKING
 
-from rehook_sync.delivery.batch_writer import BatchWriter, Posting, Recorder
+from rehook_sync.delivery.batch_writer import BatchWriter, Recorder
 from rehook_sync.delivery.dispatcher import Dispatcher
 from rehook_sync.delivery.lanes import InFlight
 from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, MarkLimit, RateLimiter
+from rehook_sync.delivery.outbox import Posting
 from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, RetryPolicy, backoff_s, decide, stop_reason
 from rehook_sync.errors import LeaseLostError, RehookSyncError, StoppedError
 from rehook_sync.models import Answer, Chunk, Effect, Outcome, Reason, Status

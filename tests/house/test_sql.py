@@ -20,7 +20,7 @@ SPOKEN = re.compile(r"\s*(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\
 EXCEPTIONS = {
     "database/sqlite.py": re.compile(r"PRAGMA \w+( = \w+)?|BEGIN( IMMEDIATE)?"),  # how a connection works, not what it asks
     "database/postgresql.py": re.compile(
-        r"SELECT set_config\(wanted\.key, wanted\.value, (true|false)\) FROM json_each_text\(.*"
+        r"SELECT set_config\(wanted\.key, wanted\.value, (%s|false)\) FROM json_each_text\(.*|SELECT pg_backend_pid\(\)"
     ),  # the same
     "database/fetch.py": re.compile(r"PRAGMA (temp\.)?\w+( = \w+)?"),  # the same
     "state/migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
