@@ -429,16 +429,21 @@ def _run(screen: "Screen", settings: "Settings", options: "RunOptions", workers:
     from rehook_sync.render.run import run_document, run_view
 
     with interruptible() as interrupt:
-        with watched(screen, interrupt) as listen:
-            if workers > 1:
-                from rehook_sync.workers import run_in_processes
+        try:
+            with watched(screen, interrupt) as listen:
+                if workers > 1:
+                    from rehook_sync.workers import run_in_processes
 
-                result = run_in_processes(settings, options, workers, interrupt, listen)
-            else:
-                from rehook_sync.sync import Sync
+                    result = run_in_processes(settings, options, workers, interrupt, listen)
+                else:
+                    from rehook_sync.sync import Sync
 
-                with Sync(settings) as sync:
-                    result = sync.run(options, interrupt, listen)
+                    with Sync(settings) as sync:
+                        result = sync.run(options, interrupt, listen)
+        except RehookSyncError:
+            if interrupt.signal is None:
+                raise
+            return 128 + interrupt.signal  # it was stopped while it waited, before it began
         screen.result(run_document(result), *run_view(result))
         if result.error is not None:
             screen.complain(result.error)

@@ -13,7 +13,9 @@ RehookSyncError
 └── OperationalError          look at the machine, then run again               (exit 1)
     ├── DatabaseError         a statement failed: connection lost, disk full, locked
     │   ├── ConflictError     another writer was there first; read again and decide anew
-    │   └── LockedError       somebody else kept what was to be written locked for too long
+    │   ├── LockedError       somebody else kept what was to be read or written locked for too long
+    │   ├── TransientError    the server ended a statement or a connection; the same again may succeed
+    │   └── AlteredError      a table of the warehouse was altered while it was read; read it again
     ├── LeaseLostError        another run took over; this one may record nothing
     ├── RunUnfinishedError    some shards of a run have not ended; deliver them again
     └── InternalError         a bug of ours
@@ -23,6 +25,7 @@ Airflow pickles errors, so all survive pickling.
 """
 
 __all__ = [
+    "AlteredError",
     "ApiDownError",
     "ConfigurationError",
     "ConflictError",
@@ -39,6 +42,7 @@ __all__ = [
     "SourceError",
     "StateVersionError",
     "StoppedError",
+    "TransientError",
     "UsageError",
 ]
 
@@ -114,6 +118,14 @@ class ConflictError(DatabaseError):
 
 class LockedError(DatabaseError):
     """A lock of somebody else's was waited for, and did not go."""
+
+
+class TransientError(DatabaseError):
+    """A statement or a connection was ended by the server or the network, for no fault of the statement."""
+
+
+class AlteredError(DatabaseError):
+    """A table of the warehouse was altered while it was read."""
 
 
 class LeaseLostError(OperationalError):

@@ -177,7 +177,7 @@ class SourceRow:
             problem: why the row cannot be used (NULL id, text where a time belongs), else None; holds no values.
             unloaded: where the properties of a track were looked for and are not (yet), else None; holds no values.
             recorded_id: the message id under which earlier versions recorded it, if that is another.
-    Units:  received_at, occurred_at: aware UTC; occurred_at falls back to received_at.
+    Units:  size: bytes that its fields take, about.  received_at, occurred_at: aware UTC; occurred_at falls back to received_at.
     A row with a NULL id gets a message id made from its content, so that it can be recorded.
     """
 
@@ -193,6 +193,7 @@ class SourceRow:
     problem: str | None = None
     unloaded: str | None = None
     recorded_id: str | None = None
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,16 @@ from rehook_sync.state.person import Person, Traces
 from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.layout import SourceLayout
+from rehook_sync.warehouse.reader import Patience
 from rehook_sync.warehouse.segment import SegmentSource
 
 if TYPE_CHECKING:
     import httpx
 
 __all__ = ["Sync"]
+
+_LOCKED_S = 15.0
+"""How long a command that only looks waits for others' locks."""
 
 
 class Sync:
@@ -50,11 +54,12 @@ class Sync:
         state_url = (settings.state_url or settings.warehouse_url).get_secret_value()
         setting = "REHOOK_SYNC_STATE_URL" if settings.state_url else "REHOOK_SYNC_WAREHOUSE_URL"
         self._is_one_database = same_database(warehouse_url, state_url)
-        self._warehouse = open_database(warehouse_url, "REHOOK_SYNC_WAREHOUSE_URL", read_only=True)
+        self._warehouse = open_database(warehouse_url, "REHOOK_SYNC_WAREHOUSE_URL", read_only=True, busy_s=1)
         self._state_database = open_database(
             state_url, setting, read_only=read_only, may_create=not self._is_one_database, search_path=settings.state_schema_name
         )
         self._source = SegmentSource(self._warehouse, source_config(settings))
+        self._source.reader.patience = Patience(min(_LOCKED_S, settings.patience.total_seconds()))
 
     def __enter__(self) -> Self:
         """Return this object; the end of the block closes it."""
@@ -114,19 +119,19 @@ class Sync:
         Raises: ConfigurationError and LeaseHeldError, before anything is sent. What stops a run later is in the result.
         """
         require_access(self.settings)
-        return run_whole(self._context(), options, interrupt, listen or _ignore)
+        return run_whole(self._context(interrupt), options, interrupt, listen or _ignore)
 
-    def start(self, options: RunOptions, shards: int) -> StartedRun:
+    def start(self, options: RunOptions, shards: int, interrupt: Interrupt | None = None) -> StartedRun:
         """Begin a run in at most `shards` shards, which several processes may then deliver. The run keeps the lease.
 
         Raises: ConfigurationError and LeaseHeldError, before the run has begun.
         """
         require_access(self.settings)
-        return start_shards(self._context(), options, shards)
+        return start_shards(self._context(interrupt), options, shards)
 
     def deliver_shard(self, run_id: str, shard: int, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> ShardResult:
         """Deliver one shard of a run that `start` began. What stops it later is in the result; see `shards.deliver_shard`."""
-        return deliver_shard(self._context(), run_id, shard, interrupt, listen or _ignore)
+        return deliver_shard(self._context(interrupt), run_id, shard, interrupt, listen or _ignore)
 
     def finish(self, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
         """End a run in shards; see `shards.finish_shards`."""
@@ -141,7 +146,7 @@ class Sync:
         if dry_run:
             require_doubtful(state, ids)
             return state.count_doubtful(ids)
-        with leased(self._context(discover=False), "accept") as (ledger, _):
+        with leased(self._context(), "accept") as (ledger, _):
             return accept_doubtful(state, ledger, ids).sent
 
     def read_doubtful(self, ids: Sequence[str]) -> tuple[str, ...]:
@@ -163,7 +168,7 @@ class Sync:
         before = now - min(older_than, now - FIRST_MOMENT)
         if dry_run:
             return state.count_prunable(before)
-        with leased(self._context(discover=False), "prune") as (ledger, _):
+        with leased(self._context(), "prune") as (ledger, _):
             return prune(state, ledger, before, interrupt, listen or (lambda _pruned: None))
 
     def forget(self, user_id: str, interrupt: Interrupt, *, give_up: bool, dry_run: bool) -> Traces:
@@ -178,7 +183,7 @@ class Sync:
         if not traces or dry_run:
             check_forgettable(user_id, traces, give_up=give_up)
             return traces
-        with leased(self._context(discover=False), "forget") as (ledger, _):
+        with leased(self._context(), "forget") as (ledger, _):
             return forget(person, state, ledger, interrupt, give_up=give_up)
 
     def audit(self, options: RunOptions) -> AuditReport:
@@ -221,11 +226,12 @@ class Sync:
         require_version(self._state_database, self.settings.state_schema_name, writes=not self._read_only)
         return State(self._state_database)
 
-    def _context(self, *, discover: bool = True) -> JobContext:
-        """Return the job context once the sync-state tables, and with `discover` the source, are checked."""
+    def _context(self, interrupt: Interrupt | None = None) -> JobContext:
+        """Return the job context once the sync-state tables are checked. `interrupt`: of a run, which is patient with others' locks."""
         state = self._state()
-        if discover:
-            self.discover()
+        if interrupt is not None:
+            locked_s = self.settings.patience.total_seconds()
+            self._source.reader.patience = Patience(locked_s, is_over=lambda: interrupt.requested)
         return JobContext(self.settings, self._source, self._state_database, state, self._transport, self._is_one_database)
 
 

@@ -39,7 +39,7 @@ def run_in_processes(
     context.set_forkserver_preload(_LOADED)
     forkserver.ensure_running()  # loads while this process starts the run
     with Sync(settings) as sync:
-        started = sync.start(options, workers)
+        started = sync.start(options, workers, interrupt)
         listen(Progress(started.run_id, started.rows))
         team = _Team(context, settings, started.run_id, started.shards)
         error = team.watch(started.rows, interrupt, listen)

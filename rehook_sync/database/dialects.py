@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-__all__ = ["LONGEST_NAMES", "MOST_COLUMNS", "WITH_ARGUMENT", "WORDS"]
+__all__ = ["LONGEST_NAMES", "MOST_COLUMNS", "SLICE_ROWS", "WITH_ARGUMENT", "WORDS"]
 
 # Segment's own form is read by SQLite itself: a function in Python keeps the threads that send waiting, a microsecond for each time.
 # The function gets bytes: given text that is no UTF-8, SQLite would end the statement.
@@ -49,6 +49,7 @@ _SQLITE = {
     "in_window": "{} BETWEEN :low AND :last",
     "in_window_or_null": "COALESCE({}, :low) BETWEEN :low AND :last",
     "by_index": "INDEXED BY {}",
+    "place": "CAST(COALESCE({}, '') AS BLOB)",
     "moment": _SQLITE_UTC,
     "key_text": "CASE TYPEOF({}) WHEN 'real' THEN rehook_sync__text({}) ELSE CAST({} AS TEXT) END",
 }
@@ -63,6 +64,7 @@ _POSTGRESQL = {
     "in_window": "{} >= :low AND {} < :high",
     "in_window_or_null": "(({} >= :low AND {} < :high) OR {} IS NULL)",
     "by_index": "",
+    "place": "COALESCE({}, '') COLLATE \"C\"",
     "key_text": _POSTGRESQL_KEY,
     "moment": _POSTGRESQL_MOMENT,
 }
@@ -71,13 +73,14 @@ _OTHER = {
     "text_type": "VARCHAR",
     "in_window": _POSTGRESQL["in_window"],
     "in_window_or_null": _POSTGRESQL["in_window_or_null"],
+    "place": "COALESCE(CAST({} AS VARCHAR), '')",
 }
 """For other warehouses, which are only read: words that only the sync-state tables need are missing."""
 
 WORDS: Mapping[str, Mapping[str, str]] = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL, "any": _OTHER}
 """Dialect -> word -> its SQL, with `{}` in the place of the argument."""
 
-WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "key_text"})
+WITH_ARGUMENT = frozenset({"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "key_text", "place"})
 """Words written as `{word: argument}`; all others as `{word}`."""
 
 LONGEST_NAMES: Mapping[str, int] = {"postgresql": 63}
@@ -85,3 +88,6 @@ LONGEST_NAMES: Mapping[str, int] = {"postgresql": 63}
 
 MOST_COLUMNS: Mapping[str, int] = {"sqlite": 2000, "postgresql": 1664}
 """Dialect -> columns of a result at most; others allow more than a table will have."""
+
+SLICE_ROWS: Mapping[str, int] = {"sqlite": 50_000}
+"""Dialect -> rows of a read at most, 20,000 for all others. In SQLite each read looks at the whole window, and holds up few."""

@@ -15,9 +15,9 @@ from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from rehook_sync.database import postgresql, sqlite
-from rehook_sync.errors import ConflictError, DatabaseError, LockedError, RehookSyncError, SettingsError, SourceError
+from rehook_sync.errors import ConflictError, DatabaseError, LockedError, RehookSyncError, SettingsError, SourceError, TransientError
 
-__all__ = ["Database", "one_line", "open_database", "same_database", "utc_text"]
+__all__ = ["Database", "may_pass", "one_line", "open_database", "same_database", "utc_text"]
 
 _PASSWORD = re.compile(r"://[^@\s]*@")
 _DATA_ERRORS = ("22", "23")
@@ -25,6 +25,9 @@ _DATA_ERRORS = ("22", "23")
 _REFUSED = ("22", "23", "25", "40")
 """The same of statements that changed nothing: an error of their own, a constraint, or what a transaction may do by default."""
 _LOCKED = "55P03"
+_TRANSIENT = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300")
+"""SQLSTATEs of a server that ended a statement or a session for causes of its own: a restart, an administrator, a timeout,
+a standby whose recovery needed the rows, a deadlock."""
 _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
 
@@ -96,7 +99,7 @@ class Database:
             connection = self.engine.connect()
         except SQLAlchemyError as error:
             if self._worked:
-                raise DatabaseError(f"the database of {self.setting} is lost: {one_line(error)}") from error
+                raise TransientError(f"the database of {self.setting} is lost: {one_line(error)}") from error
             message = f"cannot connect to the database of {self.setting}: {one_line(error)}; check host, name, user and password"
             raise SourceError(message) from error
         self._worked = True
@@ -118,9 +121,8 @@ class Database:
         except IntegrityError as error:
             raise ConflictError(f"the database of {self.setting} refused a conflicting row: {one_line(error)}") from error
         except SQLAlchemyError as error:
-            kind = LockedError if sqlstate(error) == _LOCKED or sqlite.is_busy(error) else DatabaseError
             room = "; make room on its disk, or set TMPDIR to another if that of temporary files is full" if sqlite.is_full(error) else ""
-            raise kind(f"the database of {self.setting} failed: {one_line(error)}{room}") from error
+            raise _kind(error)(f"the database of {self.setting} failed: {one_line(error)}{room}") from error
 
     def let_readers_in(self) -> None:
         """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other."""
@@ -211,10 +213,19 @@ class Writer:
         return connection
 
 
-def open_database(url: str, setting: str, *, read_only: bool = False, may_create: bool = False, search_path: str | None = None) -> Database:
+def open_database(
+    url: str,
+    setting: str,
+    *,
+    read_only: bool = False,
+    may_create: bool = False,
+    search_path: str | None = None,
+    busy_s: float = sqlite.BUSY_TIMEOUT_S,
+) -> Database:
     """Return the database of a SQLAlchemy URL; connects at first use.
 
     Shape:  search_path: schema of unqualified table names (PostgreSQL only); it need not exist yet.
+    Units:  busy_s: seconds that a statement waits while others lock the file (SQLite only).
     Raises: SettingsError for a URL that cannot be read, a driver that is not installed, or, unless `may_create`,
             a SQLite file that does not exist.
     """
@@ -228,7 +239,7 @@ def open_database(url: str, setting: str, *, read_only: bool = False, may_create
         # Writes rely on locks. A stricter level, perhaps the server's default, fails a transaction that waited for one.
         options["isolation_level"] = "READ COMMITTED"
     elif parsed.get_backend_name() == "sqlite":
-        options["connect_args"] = {"timeout": sqlite.BUSY_TIMEOUT_S, "check_same_thread": False}
+        options["connect_args"] = {"timeout": busy_s, "check_same_thread": False}
     try:
         engine = create_engine(parsed, **options)
     except (NoSuchModuleError, ImportError) as error:
@@ -278,6 +289,18 @@ def sqlstate(error: BaseException) -> str:
     """Return the five characters by which PostgreSQL names a kind of error, empty for others."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
+
+
+def may_pass(error: SQLAlchemyError) -> bool:
+    """Tell whether an error lies in what others do at the moment, so that the same statement may succeed later."""
+    return _kind(error) is not DatabaseError
+
+
+def _kind(error: SQLAlchemyError) -> type[DatabaseError]:
+    if sqlstate(error) == _LOCKED or sqlite.is_busy(error):
+        return LockedError
+    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return TransientError if is_lost or sqlstate(error).startswith(_TRANSIENT) else DatabaseError
 
 
 def _parsed(url: str, setting: str) -> URL:

@@ -1,8 +1,7 @@
-"""Reading rows from a warehouse: in pages, tolerant of values Python cannot hold, and without holding up writers."""
+"""Reading rows from a warehouse: in pages of a bounded size, and tolerant of values Python cannot hold."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import chain, islice
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, TextClause
@@ -12,9 +11,12 @@ from rehook_sync.database.engine import Database
 from rehook_sync.times import iso_interval
 from rehook_sync.values import BrokenText, InfiniteTime, exact_json
 
-__all__ = ["DriverText", "fetch", "keep", "lenient_loader", "opened", "text_loader", "text_or_bytes"]
+__all__ = ["DriverText", "Page", "Pages", "fetch", "lenient_loader", "opened", "text_loader", "text_or_bytes"]
 
-_FETCH_ROWS = 500
+Page = Sequence[Sequence[Any]]
+_FIRST_PAGE = 50
+_PAGE_ROWS = 200
+_PAGE_BYTES = 8 << 20
 _POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz")
 _RANGES = ("int4", "int8", "num", "date", "ts", "tstz")
 _POSTGRESQL_TEXTS = ("inet", "cidr", *(f"{each}range" for each in _RANGES), *(f"{each}multirange" for each in _RANGES))
@@ -31,6 +33,10 @@ class DriverText(str):
         """Return the repr of the object."""
         return repr(self.load())
 
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Put the text alone aside: a call has its name by then."""
+        return str, (str(self),)
+
 
 @contextmanager
 def opened(database: Database) -> Iterator[Connection]:
@@ -42,30 +48,27 @@ def opened(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-def keep(connection: Connection, statement: TextClause, values: Mapping[str, object]) -> None:
-    """Execute a statement that creates a temporary table on a SQLite connection; closing the connection drops it.
+class Pages:
+    """How many rows are fetched at a time: as many as take a few megabytes, by the largest row met so far."""
 
-    While a statement reads the file, its write-ahead log cannot be reset: during a long delivery it would outgrow the
-    file many times over. A temporary table is not in the file.
-    """
-    connection.detach()
-    connection.exec_driver_sql("PRAGMA query_only = OFF")
-    connection.execute(statement, values)
-    connection.commit()
-    connection.exec_driver_sql("PRAGMA query_only = ON")
-    connection.exec_driver_sql("PRAGMA temp.cache_size = 16")  # pages; each is read once
-    connection.exec_driver_sql("PRAGMA shrink_memory")
-    connection.rollback()
+    def __init__(self) -> None:
+        """Begin with a small page."""
+        self.rows = _FIRST_PAGE
+        self._largest = 1
+
+    def heed(self, largest: int) -> None:
+        """Adapt to a page whose largest row takes so many bytes."""
+        self._largest = max(self._largest, largest)
+        self.rows = max(1, min(_PAGE_BYTES // self._largest, self.rows * 2, _PAGE_ROWS))
 
 
-def fetch(
-    connection: Connection, statement: TextClause, values: Mapping[str, object], *, streamed: bool = False
-) -> Iterator[Sequence[Any]]:
-    """Yield rows, fetched in pages. `streamed`: the database keeps the rest until it is asked for."""
+def fetch(connection: Connection, statement: TextClause, values: Mapping[str, object], pages: Pages | None = None) -> Iterator[Page]:
+    """Yield pages of rows; the database keeps the rest until it is asked for."""
     yielded = 0
+    pages = pages or Pages()
     try:
-        for page in _partitions(connection, statement, values, streamed):
-            yield from page
+        for page in _pages(connection, statement, values, pages):
+            yield page
             yielded += len(page)
     except OperationalError as error:
         if connection.dialect.name != "sqlite" or "decode" not in str(error.orig):
@@ -74,8 +77,10 @@ def fetch(
         # A text in SQLite may be no UTF-8. The same snapshot gives the same rows in the same order, so go on after those yielded.
         driver.text_factory = text_or_bytes
         try:
-            again = chain.from_iterable(_partitions(connection, statement, values, streamed))
-            yield from islice(again, yielded, None)
+            for page in _pages(connection, statement, values, pages):
+                if len(page) > yielded:
+                    yield page[yielded:]
+                yielded = max(0, yielded - len(page))
         finally:
             driver.text_factory = str
 
@@ -135,10 +140,25 @@ def text_loader(loader: Callable[..., Any], form: Callable[[str], str]) -> type:
     return TextLoader
 
 
-def _partitions(connection: Connection, statement: TextClause, values: Mapping[str, object], streamed: bool) -> Iterator[Sequence[Any]]:
-    # The size is given here: for textual statements SQLAlchemy ignores the option `yield_per` and would read all rows at once.
-    with connection.execute(statement, values, execution_options={"stream_results": streamed}) as result:
-        yield from result.partitions(_FETCH_ROWS)
+def _pages(connection: Connection, statement: TextClause, values: Mapping[str, object], pages: Pages) -> Iterator[Page]:
+    with connection.execute(statement, values, execution_options={"stream_results": True}) as result:
+        cursor = result.cursor
+        try:
+            while page := result.fetchmany(pages.rows):
+                yield page
+        finally:
+            _close(cursor, connection)
+
+
+def _close(cursor: Any, connection: Connection) -> None:  # noqa: ANN401 - the driver's
+    """Close a cursor, also of a connection that is lost: SQLAlchemy leaves such a one open, and psycopg warns of it."""
+    error = connection.dialect.loaded_dbapi.Error
+    try:
+        cursor.close()
+    except error:
+        connection.invalidate()
+        with suppress(error):
+            cursor.close()
 
 
 def _add_loaders(connection: Connection) -> None:

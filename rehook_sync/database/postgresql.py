@@ -7,14 +7,16 @@ a run find it set once, and their statements are prepared, since planning one ta
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect, ExecutionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect, ExceptionContext, ExecutionContext
 
 __all__ = [
     "CONNECTING",
     "KEPT",
+    "LOCK_TIMEOUT",
     "READING",
     "SESSION",
     "WRITING",
@@ -34,6 +36,8 @@ SESSION: Mapping[str, str] = {
     "standard_conforming_strings": "on",
 }
 """Setting -> value of every session with a warehouse, since drivers read values in these forms alone. All others stay as they are."""
+LOCK_TIMEOUT = "1s"
+"""How long a read of a warehouse waits for a lock before it lets those behind it through, and asks again."""
 READING: Mapping[str, str] = {
     **{name: SESSION[name] for name in ("TimeZone", "DateStyle")},
     "lock_timeout": "15s",
@@ -87,7 +91,7 @@ def limit_connecting(engine: Engine) -> None:
 
 def prepare_reader(engine: Engine) -> None:
     """Set the SESSION on each new connection. Nothing that the user set in the URL or the environment is replaced by an option of ours."""
-    wanted = json.dumps(dict(SESSION))
+    wanted = json.dumps({**SESSION, "lock_timeout": LOCK_TIMEOUT})
 
     @event.listens_for(engine, "connect")
     def connected(connection: DBAPIConnection, _record: object) -> None:
@@ -95,6 +99,16 @@ def prepare_reader(engine: Engine) -> None:
         cursor.execute(_SET_SESSION, (wanted,))
         cursor.close()
         connection.commit()
+
+    @event.listens_for(engine, "handle_error")
+    def failed(failure: ExceptionContext) -> None:
+        """Close the cursor of a lost connection, which SQLAlchemy leaves open and psycopg then warns of."""
+        cursor: Any = failure.execution_context and failure.execution_context.cursor
+        if failure.is_disconnect and cursor:
+            with suppress(Exception):
+                cursor.connection.close()
+            with suppress(Exception):
+                cursor.close()
 
 
 def prepare_writer(engine: Engine, schema: str) -> None:

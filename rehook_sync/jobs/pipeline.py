@@ -7,14 +7,12 @@ goes to whoever took it first, and a referrer's Identify call goes before the re
 import heapq
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
-from rehook_sync.errors import DatabaseError
 from rehook_sync.jobs.names import MetNames
 from rehook_sync.models import (
     ELSEWHERE,
@@ -136,8 +134,7 @@ class Pipeline:
             self.met.all_read = self._reads_all(windows)
         finally:
             for each in iterators:
-                with suppress(DatabaseError):  # a connection that died while nobody read from it
-                    each.close()
+                each.close()
 
     @property
     def recorded(self) -> int:
@@ -158,11 +155,10 @@ class Pipeline:
 
     def _read_again(self, stream: Stream, selection: Selection) -> Generator[SourceRow, None, None]:
         for page in self._state.read_again(stream, selection):
-            rows = {row.message_id: row for row in self._source.read_ids(stream, [call.message_id for call in page])}
-            for call in page:
-                row = rows.get(call.message_id)
-                if row is not None and (self._config.shard is None or self._config.shard.holds(row.user_id)):
-                    self._previous[stream, call.message_id] = call.previous
+            previous = {call.message_id: call.previous for call in page}
+            for row in self._source.read_ids(stream, previous):
+                if self._config.shard is None or self._config.shard.holds(row.user_id):
+                    self._previous[stream, row.message_id] = previous[row.message_id]
                     yield row
 
     def _fresh(self, rows: Iterable[SourceRow]) -> list[SourceRow]:

@@ -17,6 +17,7 @@ _Result = TypeVar("_Result")
 
 def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     """Return what a run would do, with at most `samples` request bodies."""
+    context.source.discover()
     windows = {} if options.only else context.windows(options)
     read_newest(context.source, windows)
     ledger = context.ledger("plan")

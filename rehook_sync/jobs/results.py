@@ -34,6 +34,7 @@ __all__ = [
     "left_out_notes",
     "read_options",
     "read_since",
+    "reading_notes",
     "rejection_notes",
     "slowness_notes",
     "standing_notes",
@@ -280,6 +281,21 @@ def standing_notes(standing: int) -> list[str]:
         return []
     calls = "1 rejected call was" if standing == 1 else f"{standing:,} rejected calls were"
     return [f"{calls} judged again and stay rejected for the same reason, by the run and at the time of the first decision"]
+
+
+def reading_notes(locked: int, locked_s: float, repeated: Mapping[str, int]) -> list[str]:
+    """Return notes for the user on reads of the warehouse that others held up or ended, one line each.
+
+    Shape:  locked: reads that waited for a lock, for `locked_s` in all.  repeated: what ended a read -> how often it was begun again.
+    """
+    notes = (
+        [f"waited {locked_s:.0f} s for others' locks on the warehouse, in {locked} {'read' if locked == 1 else 'reads'}"] if locked else []
+    )
+    times = sum(repeated.values())
+    if times:
+        causes = listed(list(repeated), 2, " causes")
+        notes.append(f"began {'a read' if times == 1 else f'{times} reads'} of the warehouse again, since it was cut off: {causes}")
+    return notes
 
 
 def slowness_notes(slowed: int, lowest: int, most: int) -> list[str]:

@@ -6,11 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice
 from threading import Thread
 
 from rehook_sync.delivery.sender import DeliveryReport, deliver
-from rehook_sync.errors import RehookSyncError
+from rehook_sync.errors import DatabaseError, RehookSyncError
 from rehook_sync.jobs.context import JobContext, load_heavy
 from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.names import MetNames, source_notes
@@ -22,12 +23,13 @@ from rehook_sync.jobs.results import (
     bare_notes,
     future_notes,
     left_out_notes,
+    reading_notes,
     rejection_notes,
     slowness_notes,
     standing_notes,
     waiting_notes,
 )
-from rehook_sync.models import Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
+from rehook_sync.models import Batch, Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -71,6 +73,9 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
     """
     state = context.state
     with leased(context, _verb(options)) as (ledger, recovered):
+        reader = context.source.reader
+        reader.waiting = partial(ledger.write, Batch())  # renews the lease
+        context.source.discover()  # under the lease: a second run must not wait for the warehouse
         windows = {} if options.only else context.windows(options)
         options = _begin(context, ledger, options)
         ledger.reopens = options.only.status if options.only else Status.FAILED
@@ -86,10 +91,12 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
             newest = read_newest(context.source, windows)
             if not loading.ident and any(moment > (watermarks[stream] or moment) for stream, moment in newest.items() if moment):
                 loading.start()
+            reader.waiting = bool  # from here on, delivery renews the lease
             work = Work(ledger, pipeline, pipeline.read_chunks(windows, options.streams), windows)
             report = deliver_work(context, work, interrupt, listen)
         except RehookSyncError as error:
-            report.error = error
+            report.interrupted = interrupt.requested
+            report.error = None if report.interrupted else error
         unsettled = state.count_unsettled()
         counts = {each.value: report.counts[each] for each in Status if each is not Status.SENDING}
         status = run_status(report.error, unsettled, interrupted=report.interrupted)
@@ -97,16 +104,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         summary = RunSummary(ledger.run_id, status, sum(counts.values()), requests=report.requests, error=message, **counts)
         complete = pipeline.complete and report.error is None and not report.interrupted
         watermarks = record_end(state, ledger, summary, RunBounds(windows, newest), pipeline.rows, complete=complete)
-        notes = [
-            *context.source.discover().unreadable_lines,
-            *rejection_notes(pipeline.rejected, pipeline.rows.total()),
-            *waiting_notes(state.count_waiting(ledger.run_id), unsettled, context.settings.properties_wait),
-            *bare_notes(pipeline.bare),
-            *left_out_notes(pipeline.left_out),
-            *(read_source_notes(context, windows, pipeline.met) if options.only is None else []),
-            *standing_notes(pipeline.standing),
-            *slowness_notes(report.slowed, report.lowest, context.settings.concurrency),
-        ]
+        notes = _notes(context, None if options.only else windows, pipeline, report, summary, unsettled)
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
 
 
@@ -125,6 +123,29 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> RunOptio
     return options
 
 
+def _notes(
+    context: JobContext,
+    streams: Iterable[Stream] | None,
+    pipeline: Pipeline,
+    report: DeliveryReport,
+    summary: RunSummary,
+    unsettled: Mapping[Status, int],
+) -> list[str]:
+    """Return what a run says of itself, one line each. `streams`: those of a run over a window; None: of another run."""
+    reader, settings = context.source.reader, context.settings
+    return [
+        *context.source.discover().unreadable_lines,
+        *rejection_notes(pipeline.rejected, pipeline.rows.total()),
+        *waiting_notes(context.state.count_waiting(summary.run_id), unsettled, settings.properties_wait),
+        *bare_notes(pipeline.bare),
+        *left_out_notes(pipeline.left_out),
+        *([] if streams is None else read_source_notes(context, streams, pipeline.met)),
+        *standing_notes(pipeline.standing),
+        *slowness_notes(report.slowed, report.lowest, settings.concurrency),
+        *reading_notes(reader.locked, reader.locked_s, reader.repeated),
+    ]
+
+
 def read_newest(source: SegmentSource, windows: Mapping[Stream, Window]) -> dict[Stream, datetime | None]:
     """Return the newest time in each window, None without one. Raises SourceError for a table that has rows, but no time in any."""
     newest = {stream: source.newest(stream, window) for stream, window in windows.items()}
@@ -137,7 +158,10 @@ def read_newest(source: SegmentSource, windows: Mapping[Stream, Window]) -> dict
 def read_source_notes(context: JobContext, streams: Iterable[Stream], met: MetNames) -> list[str]:
     """Return what a run says once about the source, one line each: rows and columns that are left out, names that match nothing."""
     layout = context.source.discover()
-    later = {stream: context.source.count_from(stream, context.state.now() + _FUTURE) for stream in streams}
+    try:
+        later = {stream: context.source.count_from(stream, context.state.now() + _FUTURE) for stream in streams}
+    except DatabaseError as error:  # no reason to fail what is done
+        return [f"rows of the future were not counted: {error}", *source_notes(context.settings, layout, met)]
     return [*future_notes(later, _FUTURE), *source_notes(context.settings, layout, met)]
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from threading import Thread
 
 import orjson
@@ -20,7 +21,7 @@ from rehook_sync.jobs.names import MetNames
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes, waiting_notes
 from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, read_newest, read_source_notes, record_end, run_status
-from rehook_sync.models import RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
+from rehook_sync.models import Batch, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.shards import Shards
@@ -102,6 +103,8 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
     try:
         with ledger.transaction() as connection:
             recovered = state.recover(connection, ledger.run_id, hold=context.holds)
+        source.reader.waiting = partial(ledger.write, Batch())  # renews the lease
+        source.discover()
         windows = context.windows(options)
         bounds = RunBounds(windows, read_newest(source, windows))
         tiles = [tile for stream, window in windows.items() for tile in source.read_user_tiles(stream, window, context.known_in)]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 import orjson
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 from rehook_sync import __version__
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
+from rehook_sync.database.spool import Spool
 from rehook_sync.models import (
     Facts,
     PreviousOutcome,
@@ -106,20 +108,21 @@ class State:
     def read_again(self, stream: Stream, selection: Selection) -> Iterator[list[DueCall]]:
         """Yield pages of the selected failed, waiting or rejected calls of a stream, in time order.
 
-        Pages come from one snapshot, so no call comes twice.
+        All are read before the first is yielded, so no call comes twice, and no transaction stays open.
         """
         name = {Status.REJECTED: "read_rejected", Status.WAITING: "read_waiting"}.get(selection.status, "read_failed")
         values = {"stream": stream, "reason": selection.reason, "ids": None if selection.ids is None else _ids(selection.ids)}
-        with self.database.connect() as connection:
-            rows = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[name], values)
-            for page in rows.partitions(_PAGE):
-                yield [
-                    DueCall(
-                        row.message_id,
-                        PreviousOutcome(row.reason, row.detail, row.http_status, row.attempts, row.run_id, Status(row.status)),
+        with Spool() as spool:
+            with self.database.connect() as connection:
+                rows = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[name], values)
+                for page in rows.partitions(_PAGE):
+                    spool.put_each(
+                        (row.message_id, row.reason, row.detail, row.http_status, row.attempts, row.run_id, Status(row.status))
+                        for row in page
                     )
-                    for row in page
-                ]
+            due = spool.each()
+            while page := list(islice(due, _PAGE)):
+                yield [DueCall(row[0], PreviousOutcome(*row[1:])) for row in page]
 
     def count_doubtful(self, ids: Iterable[str] | None) -> int:
         """Return how many calls are in doubt, of these message or user ids; None: of all."""

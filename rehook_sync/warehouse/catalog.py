@@ -1,5 +1,6 @@
 """What a warehouse holds: tables, columns and their types, and what this user may not read of it. By SELECT and cursor metadata alone."""
 
+import json
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,14 +11,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from rehook_sync.database.dialects import LONGEST_NAMES, MOST_COLUMNS
-from rehook_sync.database.engine import one_line
+from rehook_sync.database.engine import may_pass, one_line
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
 from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
 from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, needs_slugs
 from rehook_sync.warehouse.names import event_table_names, find_name, listed, similar, tables_of, view_names
 
-__all__ = ["Catalog", "Events"]
+__all__ = ["Catalog", "Events", "altered"]
 
 _POSTGRESQL_KINDS = {
     **dict.fromkeys((25, 1043), Kind.TEXT),
@@ -165,7 +166,7 @@ class Catalog:
         try:
             event = self._connection.execute(statement).scalar()
         except DBAPIError as error:  # a view may fail at its rows only
-            if error.connection_invalidated:
+            if may_pass(error):
                 raise
             self._connection.rollback()
             return False
@@ -193,7 +194,7 @@ class Catalog:
                 self._broken[name] = str(error)
                 continue
             except DBAPIError as error:
-                if error.connection_invalidated:
+                if may_pass(error):
                     raise
                 self._connection.rollback()
                 self._broken[name] = f"table {name!r} cannot be read: {one_line(error)}"
@@ -282,7 +283,7 @@ class Catalog:
                 if missing is not None:
                     self._lacks[str(name)] = _Lack(missing, columns or (), denied or (), owner, reader)
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if may_pass(error):
                 raise
             self._connection.rollback()
             problem = f"the tables of the warehouse cannot be listed: {one_line(error)}"
@@ -302,6 +303,22 @@ class Catalog:
         statement = self._queries["list_schemas"].text(self._connection.dialect)
         values = {"table": table} if "table" in statement.compile().params else {}
         return {str(schema): bool(holds_it) for schema, holds_it in self._connection.execute(statement, values)}
+
+
+def altered(connection: Connection, dialect: str, tables: Sequence[Table]) -> list[str]:
+    """Return the names of tables that have other columns by now, or are gone."""
+    queries = load_queries("warehouse", dialect)
+    found: dict[str, set[str]] = {}
+    if "list_columns" in queries and tables:
+        names = [table.name for table in tables]
+        values = {"schema": tables[0].schema, "tables": json.dumps(names) if dialect == "sqlite" else names}
+        for name, column in connection.execute(queries["list_columns"].text(connection.dialect), values):
+            found.setdefault(str(name), set()).add(str(column))
+    else:
+        for table in tables:
+            with connection.execute(queries["probe_table"].text(connection.dialect, table=table.path)) as result:
+                found[table.name] = {column[0] for column in result.cursor.description}
+    return [table.name for table in tables if found.get(table.name) != set(table.columns.values())]
 
 
 def _keys(names: Iterable[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from rehook_sync.database.spool import pack, unpack
 from rehook_sync.models import SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT, to_time
 from rehook_sync.values import exact_json, key_flaw, to_text
@@ -17,6 +18,7 @@ __all__ = [
     "array_members",
     "build_rows",
     "least_text",
+    "pack_row",
     "read_fields",
     "read_message_id",
     "sortable",
@@ -25,12 +27,16 @@ __all__ = [
     "to_boolean",
     "to_moment",
     "trimmed",
+    "unpack_row",
     "usable_time",
 ]
 
 NAMELESS = "null-id:"
 """Begins the message id of a call without a usable id; a hash of its content follows."""
 _SHOWN = 100
+_TICK = timedelta.resolution
+_TOO_DEEP = 250
+"""More levels than JSON may have here, and fewer than Python can follow."""
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ARRAY = re.compile(r"(?:\[[-0-9:\[\]]+=)?\{.*\}", re.DOTALL)
@@ -50,6 +56,7 @@ class RowPlan:
             naming: the same for the values that name a call without an id: as they were when such names were first made.
             json: the field whose JSON object holds further fields.
             unsent: fields that count for the message id of a call without one, and are not sent.
+            Columns behind the fields are not the call's.
     """
 
     stream: Stream
@@ -66,6 +73,11 @@ class RowPlan:
     folds_user: bool = False
     unsent: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> slice:
+        """Return where the fields are."""
+        return slice(self.first_field, self.first_field + len(self.fields))
+
 
 def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[SourceRow]:
     """Yield one source row for each tuple."""
@@ -77,6 +89,26 @@ def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[Source
 def time_order(row: SourceRow) -> tuple[datetime, str]:
     """Return the sort key of a call: time, then message id; calls without a time come first."""
     return row.occurred_at or FIRST_MOMENT, row.message_id
+
+
+def pack_row(row: SourceRow) -> tuple[int, bytes, bytes]:
+    """Return a row as a spool keeps it, with a key that sorts as `time_order` does."""
+    moment = row.occurred_at
+    at = 0 if moment is None else (moment - FIRST_MOMENT) // _TICK
+    values = row.message_id, row.user_id, row.anonymous_id, row.event, row.event_slug, row.received_at, moment
+    more = row.problem, row.unloaded, row.recorded_id
+    try:
+        packed = pack((*values, row.fields, *more))
+    except (TypeError, RecursionError):
+        packed = pack((*values, {name: _packable(value) for name, value in row.fields.items()}, *more))
+    return at, row.message_id.encode("utf-8", "surrogatepass"), packed
+
+
+def unpack_row(stream: Stream, packed: bytes) -> SourceRow:
+    """Return the row of a stream that `pack_row` packed."""
+    row = SourceRow(stream, *unpack(packed))
+    row.size = len(packed)
+    return row
 
 
 def read_message_id(value: object) -> tuple[str | None, str | None]:
@@ -166,13 +198,27 @@ def array_members(value: object) -> object:
     return lists[0][0]
 
 
+def _packable(value: object) -> object:
+    """Return a value that can be pickled: bytes for a driver's view of them, and something too deep for what is too deep."""
+    try:
+        pack((value,))
+    except TypeError:
+        return bytes(value) if isinstance(value, memoryview) else value
+    except RecursionError:
+        deep: object = []
+        for _ in range(_TOO_DEEP):
+            deep = [deep]
+        return deep
+    return value
+
+
 def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
     problem = None
     received, occurred = usable_time(row[0]), usable_time(row[1])
     if occurred is None or received is None:
         problem = _time_problem(plan, row, received)
         occurred = occurred or received
-    fields = read_fields(plan.fields, row[plan.first_field :], plan.convert)
+    fields = read_fields(plan.fields, row[plan.columns], plan.convert)
     for column in plan.unsent:
         fields.pop(column, None)
     if plan.json is not None and plan.json in fields:
@@ -258,7 +304,7 @@ def _decoded(value: object, encoded: int) -> object:
 
 def _name(plan: RowPlan, row: Sequence[Any]) -> str:
     """Return the message id of a call without one. What the same row was called before, it is called for ever."""
-    fields = read_fields(plan.fields, row[plan.first_field :], plan.naming)
+    fields = read_fields(plan.fields, row[plan.columns], plan.naming)
     if plan.json is not None and plan.json in fields:
         fields, _ = _with_members(plan.json, fields, encoded=1)
     texts, _ = _as_text([None if at is None else row[at] for at in plan.texts])

@@ -1,43 +1,35 @@
 """Reading a Segment source: its layout, the calls of a window, properties from event tables.
 
-Nothing is written to the warehouse; in SQLite, the calls of a window go through a temporary table.
+Nothing is written to the warehouse. Each read is a short transaction: what it gives is put aside before it is used.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, TextClause
 from sqlalchemy.exc import ProgrammingError
 
 from rehook_sync.database.dialects import LONGEST_NAMES
 from rehook_sync.database.engine import Database
-from rehook_sync.database.fetch import fetch, keep, opened
+from rehook_sync.database.fetch import fetch
 from rehook_sync.database.queries import Identifier
-from rehook_sync.errors import DatabaseError, SourceError
+from rehook_sync.database.spool import Spool
+from rehook_sync.errors import AlteredError, DatabaseError, LockedError, SourceError, TransientError
 from rehook_sync.models import Shard, SourceRow, Stream, Window
 from rehook_sync.times import LAST_MOMENT
-from rehook_sync.warehouse.catalog import Catalog, Events
+from rehook_sync.warehouse.catalog import Catalog, Events, altered
 from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
-from rehook_sync.warehouse.names import tables_of
-from rehook_sync.warehouse.rows import (
-    NAMELESS,
-    RowPlan,
-    build_rows,
-    read_fields,
-    read_message_id,
-    spellings,
-    time_order,
-    trimmed,
-    usable_time,
-)
-from rehook_sync.warehouse.statements import CallStatements, known_values
+from rehook_sync.warehouse.properties import EventProperties
+from rehook_sync.warehouse.reader import Reader
+from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, trimmed, unpack_row, usable_time
+from rehook_sync.warehouse.slices import Place, Shelf
+from rehook_sync.warehouse.statements import CallStatements, cut, known_values
 
 __all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
 
-_IDS_PER_STATEMENT = 500
 _TILES = 128
 _ONE_TEXT = {Kind.PADDED: Kind.TEXT, Kind.DECIMAL: Kind.NUMBER}
 """Kinds whose ids have one text form with those of another kind."""
@@ -61,16 +53,19 @@ class JudgedGroup(NamedTuple):
 
 
 class SegmentSource:
-    """One Segment source in one warehouse. Its layout is read once."""
+    """One Segment source in one warehouse. Its layout is read once, and again when a table turns out to be altered.
+
+    Shape:  reader: its reads, and how patient they are.
+    """
 
     def __init__(self, database: Database, config: SourceConfig) -> None:
         """Prepare; nothing is read."""
         self._database = database
         self._config = config
         self._layout: SourceLayout | None = None
-        self._events: Mapping[str, Table] = {}
-        self._holders: dict[str, list[Table]] = {}
+        self._properties: EventProperties | None = None
         self._longest_name = LONGEST_NAMES.get(database.dialect)
+        self.reader = Reader(database, config.schema)
 
     def discover(self) -> SourceLayout:
         """Return the layout, read at the first call.
@@ -78,44 +73,34 @@ class SegmentSource:
         Raises: SourceError when it is not a Segment source; the message names the setting to change.
         """
         if self._layout is None:
-            try:
-                self._layout = self._discover()
-            except DatabaseError as error:
-                if isinstance(error.__cause__, ProgrammingError):
-                    raise SourceError(str(error)) from error
-                raise
-            self._events, self._holders = self._layout.event_tables, {}
+            self._layout = self._look()
         return self._layout
 
-    @cached_property
+    @property
     def _sql(self) -> CallStatements:
         return CallStatements(self._database, self.discover())
 
     def read_event_names(self) -> set[str]:
         """Return the names of all events, as calls have them. Scans tracks."""
         tracks = self.discover().tracks
-        with opened(self._database) as connection:
-            return self._catalog(connection).read_event_names(tracks, ["event_text", "event"])
+        return self.reader.read(lambda connection: self._catalog(connection).read_event_names(tracks, ["event_text", "event"]))
 
     def newest(self, stream: Stream, window: Window) -> datetime | None:
         """Return the newest time of arrival in a window, known calls included; None when there is none."""
         statement = self._sql.calls(stream, None, "read_newest", window=window)
-        with opened(self._database) as connection:
-            value = connection.execute(statement, self._sql.bounds(window)).scalar()
-        return usable_time(value)
+        return usable_time(self._read_rows(statement, self._sql.bounds(window))[0][0])
 
     def count_from(self, stream: Stream, moment: datetime) -> int:
         """Return how many calls arrived at this time or later, as far as a thousand."""
         window = Window(moment, LAST_MOMENT)
         statement = self._sql.calls(stream, None, "count_from", window=window)
-        with opened(self._database) as connection:
-            return int(connection.execute(statement, self._sql.bounds(window)).scalar_one())
+        ((calls,),) = self._read_rows(statement, self._sql.bounds(window))
+        return int(calls)
 
     def require_times(self, stream: Stream) -> None:
         """Raise SourceError when a table has rows, but none with a usable time of arrival."""
         statement = self._sql.calls(stream, None, "find_time")
-        with opened(self._database) as connection:
-            has_time, has_rows = connection.execute(statement).one()
+        ((has_time, has_rows),) = self._read_rows(statement, {})
         if has_rows and not has_time:
             layout = self.discover()
             name, column = layout.table(stream).name, layout.cursor
@@ -127,9 +112,8 @@ class SegmentSource:
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
         """Return the users of a window in tiles of about as many calls: the first user id and the calls of each."""
         statement = self._sql.calls(stream, known, "read_user_tiles", window=window, user=self._sql.user_column("calls"))
-        with opened(self._database) as connection:
-            values = self._sql.bounds(window) | known_values(stream, known) | {"tiles": _TILES}
-            return [(row[0], int(row[1])) for row in connection.execute(statement, values).all()]
+        values = self._sql.bounds(window) | known_values(stream, known) | {"tiles": _TILES}
+        return [(row[0], int(row[1])) for row in self._read_rows(statement, values)]
 
     def can_split_users(self) -> bool:
         """Tell whether user ids have one text form in both tables, so that a range of ids holds the same users in both."""
@@ -139,107 +123,181 @@ class SegmentSource:
     def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
         """Return how many calls `read_window` yields, each id once."""
         statement = self._sql.calls(stream, known, "count_calls", window=window)
-        with opened(self._database) as connection:
-            return int(connection.execute(statement, self._sql.bounds(window) | known_values(stream, known)).scalar_one())
+        ((calls,),) = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known))
+        return int(calls)
 
     def read_window(self, stream: Stream, window: Window, known: Identifier | None, shard: Shard | None = None) -> Iterator[SourceRow]:
         """Yield the calls of a window, and those whose cursor is no time, in `time_order`; an id may come twice.
 
         Shape:  known: sync_state, if it is in this database; leaves out calls recorded in the same window or without a time.
                 shard: the users whose calls are read; None: all.
-        A connection is open until the iterator ends or is closed. Only calls with a problem may be out of order.
+        All are read before the first is yielded. Only calls with a problem may be out of order.
         """
-        plan, columns = self._plan(stream)
-        statement = self._sql.calls(stream, known, "read_calls", shard, window=window, columns=columns)
-        with opened(self._database) as connection:
-            values = self._sql.bounds(window) | known_values(stream, known, shard)
-            if self._database.dialect == "sqlite":
-                keep(connection, statement, values)
-                statement, values = self._sql.text(["read_kept_calls"], {}), {}
-            yield from build_rows(plan, fetch(connection, statement, values, streamed=True))
+        with Spool() as spool:
+            for part in ("read_slice", "read_timeless_slice"):
+                place: Place | None = self._sql.first_place(window, spool.count)
+                while place is not None:
+                    place = self._read(partial(self._read_slice, (stream, window, known, shard), part, Shelf(spool), place))
+            yield from map(partial(unpack_row, stream), spool.in_order())
 
-    def read_ids(self, stream: Stream, ids: Sequence[str]) -> list[SourceRow]:
-        """Return the calls with these message ids, of any time, one per id found, in `time_order`."""
-        plan, columns = self._plan(stream)
-        key = self._sql.key("calls", self.discover().table(stream))
-        by_id = self._sql.calls(stream, None, "read_calls_by_id", columns=columns, key=key)
-        nameless = self._sql.calls(stream, None, "read_nameless_calls", columns=columns)
+    def _read_slice(
+        self, calls: tuple[Stream, Window, Identifier | None, Shard | None], part: str, shelf: Shelf, place: Place, connection: Connection
+    ) -> Place | None:
+        """Put the calls from a place of a window on aside; return where the next slice begins, None at the end."""
+        stream, window, known, shard = calls
+        plan, columns = self._sql.row_plan(stream)
+        rest = replace(window, low=usable_time(place.at) or window.low)
+        statement = self._sql.calls(stream, known, part, shard, window=rest, columns=columns)
+        values = self._sql.bounds(rest) | known_values(stream, known, shard) | {"low": place.at}
+        next_place = shelf.put_slice(connection, statement, values, plan, place)
+        self._require_same([self.discover().table(stream)], connection)
+        return next_place
+
+    def read_ids(self, stream: Stream, ids: Iterable[str]) -> Iterator[SourceRow]:
+        """Yield the calls with these message ids, of any time, one per id found, in `time_order`."""
         padded = self.discover().table(stream).kinds["id"] is Kind.PADDED
-        asked = {str(trimmed(each)) if padded else each: each for each in ids}
-        wanted = set(asked)
-        found: dict[str, SourceRow] = {}
-        with opened(self._database) as connection:
-            for page in _cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
-                for row in build_rows(plan, fetch(connection, by_id, {"ids": self._sql.ids(page)})):
-                    found.setdefault(row.message_id, row)
+        wanted = {str(trimmed(each)) if padded else each: each for each in ids}
+        with Spool() as spool:
+            for page in cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
+                self._read(partial(self._read_by_id, stream, page, wanted, spool, spool.count))
             if any(each.startswith(NAMELESS) for each in wanted):
-                for row in build_rows(plan, fetch(connection, nameless, {}, streamed=True)):
-                    found.setdefault(row.message_id, row)
-        rows = [row for row in found.values() if row.message_id in wanted]
-        for row in rows:
-            row.message_id = asked[row.message_id]
-        return sorted(rows, key=time_order)
+                self._read(partial(self._read_by_id, stream, None, wanted, spool, spool.count))
+            for row in map(partial(unpack_row, stream), spool.in_order()):
+                message_id = wanted.pop(row.message_id, None)
+                if message_id is not None:
+                    row.message_id = message_id
+                    yield row
+
+    def _read_by_id(
+        self, stream: Stream, page: Sequence[str] | None, wanted: Container[str], spool: Spool, count: int, connection: Connection
+    ) -> None:
+        """Put the wanted calls aside: those with the ids of a page, or, without a page, those that have no id."""
+        spool.cut(count)
+        plan, columns = self._sql.row_plan(stream)
+        table = self.discover().table(stream)
+        if page is None:
+            statement = self._sql.calls(stream, None, "read_nameless_calls", columns=columns)
+        else:
+            statement = self._sql.calls(stream, None, "read_calls_by_id", columns=columns, key=self._sql.key("calls", table))
+        Shelf(spool).put_all(connection, statement, {"ids": self._sql.ids(page or ())}, plan, wanted)
+        self._require_same([table], connection)
 
     def read_due(self, stream: Stream, window: Window, known: Identifier | None) -> Iterator[tuple[object, datetime | None, str | None]]:
         """Yield each id of a window once: id, oldest time of arrival, event.
 
         Shape:  known: sync_state, if it is in this database; leaves out every call that is recorded.
                 id: None stands for all calls without one.  time: None if unusable.  event: None for identifies.
+        All are read before the first is yielded.
         """
         statement = self._sql.due(stream, window, known, "read_due")
-        with opened(self._database) as connection:
-            values = self._sql.bounds(window) | known_values(stream, known)
-            for message_id, received_at, event in fetch(connection, statement, values, streamed=True):
+        values = self._sql.bounds(window) | known_values(stream, known)
+        with Spool() as spool:
+
+            def read(connection: Connection) -> None:
+                spool.cut(0)
+                for page in fetch(connection, statement, values):
+                    spool.put_each(map(tuple, page))
+
+            self._read(read)
+            for message_id, received_at, event in spool.each():
                 yield message_id, usable_time(received_at), None if event is None else str(event)
 
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
         """Return how many ids of a window are in sync_state, by day, event and status. `known`: sync_state, in this database."""
         statement = self._sql.due(stream, window, None, "count_judged", recorded=known)
-        with opened(self._database) as connection:
-            rows = connection.execute(statement, self._sql.bounds(window) | known_values(stream, known)).all()
+        rows = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known))
         return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
     def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str | bytes]) -> Iterator[SourceRow]:
         """Yield the calls of a window without an id or with one of these unusable ids; a call may come twice."""
-        plan, columns = self._plan(stream)
+        plan, columns = self._sql.row_plan(stream)
         statement = self._sql.calls(stream, None, "read_unusable_ids", window=window, columns=columns)
-        with opened(self._database) as connection:
-            values = self._sql.bounds(window) | {"ids": self._sql.unusable_ids(ids)}
-            yield from build_rows(plan, fetch(connection, statement, values, streamed=True))
+        values = self._sql.bounds(window) | {"ids": self._sql.unusable_ids(ids)}
+        with Spool() as spool:
+
+            def read(connection: Connection) -> None:
+                spool.cut(0)
+                Shelf(spool).put_all(connection, statement, values, plan)
+
+            self._read(read)
+            yield from map(partial(unpack_row, stream), spool.in_order())
 
     def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
         """Return at most `rows` newest calls of a user, in `time_order`. Without an index on user ids it scans the table."""
-        plan, columns = self._plan(stream)
+        plan, columns = self._sql.row_plan(stream)
         statement = self._sql.calls(stream, None, "read_calls_of_user", columns=columns, user=self._sql.user_column("calls"))
         found: dict[str, SourceRow] = {}
-        with opened(self._database) as connection:
-            for each in sorted(spellings(user_id)) if plan.folds_user else [user_id]:
-                values = {"user_id": each, "rows": rows}
-                found.update((row.message_id, row) for row in build_rows(plan, fetch(connection, statement, values)))
+        for each in sorted(spellings(user_id)) if plan.folds_user else [user_id]:
+            values = {"user_id": each, "rows": rows}
+            found.update((row.message_id, row) for row in build_rows(plan, self._read_rows(statement, values)))
         return sorted(found.values(), key=time_order)[-rows:]
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
         """Add the properties of each track from its event table, in place; a call that is not there gets `unloaded`."""
         if self.discover().track_properties != "event_tables":
             return
-        try:
-            self._fill(rows)
-        except DatabaseError:
-            if not self._events_changed():
+        self._properties = self._properties or EventProperties(self.reader, self.discover, self._probe_events, self._longest_name)
+        while True:
+            try:
+                self.reader.read(partial(self._require_same, self._properties.fill(rows, self._sql)))
+                return
+            except (LockedError, TransientError):
                 raise
-            self._fill(rows)
+            except DatabaseError:
+                if not self._properties.look_again():
+                    raise
 
-    def _discover(self) -> SourceLayout:
+    def _probe_events(self, wanted: Container[str]) -> Mapping[str, Table]:
+        """Return tables that events in use are called like; those that cannot be read are `unreadable` from now on."""
+        layout = self.discover()
+        found, lost = self.reader.read(lambda connection: self._catalog(connection).probe_in_use(wanted, layout.cursor))
+        self._layout = replace(layout, unreadable={**layout.unreadable, **lost})
+        return found
+
+    def _read_rows(self, statement: TextClause, values: Mapping[str, object]) -> list[Sequence[Any]]:
+        """Return the few rows of a statement."""
+        return self.reader.read(lambda connection: [row for page in fetch(connection, statement, values) for row in page])
+
+    def _read(self, read: Callable[[Connection], _T]) -> _T:
+        """Return what `read` returns; call it again with the layout there is when a table was altered meanwhile."""
+        while True:
+            try:
+                return self.reader.read(read)
+            except DatabaseError as error:
+                self._look_again(error)
+
+    def _require_same(self, tables: Sequence[Table], connection: Connection) -> None:
+        """Raise AlteredError when a table has other columns than the layout says: what was read may lack some."""
+        if names := altered(connection, self._database.dialect, tables):
+            raise AlteredError(f"table {names[0]!r} was altered while it was read; run again")
+
+    def _look_again(self, error: DatabaseError) -> None:
+        """Read the layout again after an error. Raises the error unless the layout has changed and the same can be read."""
+        if isinstance(error, LockedError | TransientError):
+            raise error
+        before, found = self.discover(), self._look()
+        if replace(found, unreadable=before.unreadable) == before or found.track_properties != before.track_properties:
+            raise error
+        self._layout = replace(found, unreadable={**before.unreadable, **found.unreadable})
+
+    def _look(self) -> SourceLayout:
+        try:
+            return self.reader.read(self._discover)
+        except DatabaseError as error:
+            if isinstance(error.__cause__, ProgrammingError):
+                raise SourceError(str(error)) from error
+            raise
+
+    def _discover(self, connection: Connection) -> SourceLayout:
         config = self._config
         typed = self._database.dialect == "postgresql"
-        with opened(self._database) as connection:
-            catalog = self._catalog(connection)
-            identifies = catalog.require(config.identifies_table, "IDENTIFIES_TABLE")
-            tracks = catalog.require(config.tracks_table, "TRACKS_TABLE")
-            cursor = check_columns(tracks, "TRACKS_TABLE", config, typed=typed)
-            if check_columns(identifies, "IDENTIFIES_TABLE", config, typed=typed) != cursor:
-                raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in identifies and tracks; use views")
-            events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else Events({}, {})
+        catalog = self._catalog(connection)
+        identifies = catalog.require(config.identifies_table, "IDENTIFIES_TABLE")
+        tracks = catalog.require(config.tracks_table, "TRACKS_TABLE")
+        cursor = check_columns(tracks, "TRACKS_TABLE", config, typed=typed)
+        if check_columns(identifies, "IDENTIFIES_TABLE", config, typed=typed) != cursor:
+            raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in identifies and tracks; use views")
+        events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else Events({}, {})
         layout = build_layout(config, cursor, (identifies, tracks), events.tables, named_like_events=events.named_like_events, typed=typed)
         unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
         return replace(layout, warnings=(*layout.warnings, *catalog.warnings), unreadable=unreadable, event_views=tuple(events.views))
@@ -249,102 +307,3 @@ class SegmentSource:
         needs_list = config.track_properties in {"auto", "event_tables"}
         expected = () if needs_list else (config.identifies_table, config.tracks_table)
         return Catalog(connection, self._database.dialect, config.schema, expected)
-
-    def _events_changed(self) -> bool:
-        """Read the event tables again; tell whether a table or column was added or dropped, or may no longer be read."""
-        before, self._holders = self._events, {}
-        self._events = self._probe_events(before)
-        return self._events != before
-
-    def _probe_events(self, wanted: Container[str]) -> Mapping[str, Table]:
-        """Return tables that events in use are called like; those that cannot be read are `unreadable` from now on."""
-        layout = self.discover()
-        with opened(self._database) as connection:
-            found, lost = self._catalog(connection).probe_in_use(wanted, layout.cursor)
-        self._layout = replace(layout, unreadable={**layout.unreadable, **lost})
-        return found
-
-    def _tables_of(self, slug: str) -> list[Table]:
-        """Return the tables that may hold the properties of an event; looked for once."""
-        if slug not in self._holders:
-            if views := tables_of(slug, self.discover().event_views, self._longest_name):
-                self._events = {**self._events, **self._probe_events(views)}
-            self._holders[slug] = [self._events[name] for name in tables_of(slug, self._events, self._longest_name)]
-        return self._holders[slug]
-
-    def _fill(self, rows: Sequence[SourceRow]) -> None:
-        calls: dict[str, list[SourceRow]] = {}
-        layout = self.discover()
-        is_named = layout.tracks.has("event")
-        for row in rows:
-            if not is_named:
-                row.unloaded = "the table of tracks has no column 'event', which names the event table"
-            elif row.event_slug:  # an event whose slug is empty has no table
-                calls.setdefault(row.event_slug, []).append(row)
-        tables = {slug: found for slug in calls if (found := self._tables_of(slug))}
-        for slug in calls.keys() - tables.keys():
-            hidden = tables_of(slug, layout.unreadable, self._longest_name)
-            for call in calls[slug]:
-                call.unloaded = f"table {hidden[0]!r} cannot be read" if hidden else f"there is no table {slug!r} yet"
-        if not tables:
-            return
-        with opened(self._database) as connection:
-            for slug, candidates in tables.items():
-                for page in _cut(calls[slug]):
-                    self._fill_from(connection, candidates, page)
-
-    def _fill_from(self, connection: Connection, candidates: Sequence[Table], rows: Sequence[SourceRow]) -> None:
-        """Take each call's properties from the one table that has its id; two that have it are a problem of the call."""
-        found: dict[str, tuple[Table, dict[str, object]]] = {}
-        problems: dict[str, str] = {}
-        for table in candidates:
-            for message_id, fields in self._look_up(connection, table, rows).items():
-                if message_id in found:
-                    problems[message_id] = f"its id is in two event tables, {found[message_id][0].name} and {table.name}"
-                found[message_id] = table, fields
-        names = " or ".join(repr(table.name) for table in candidates)
-        for call in rows:
-            if call.message_id in problems:
-                call.problem = call.problem or problems[call.message_id]
-            elif call.message_id in found:
-                call.fields.update(found[call.message_id][1])
-                call.unloaded = None
-            else:
-                call.unloaded = f"its id is not in table {names} yet"
-
-    def _look_up(self, connection: Connection, table: Table, rows: Sequence[SourceRow]) -> dict[str, dict[str, object]]:
-        """Return message id -> properties. Look near the calls' own times first, which bounds the scan, then anywhere for the rest."""
-        layout = self.discover()
-        names = layout.event_columns(table)
-        convert = self._sql.converters(table, names)
-        missing = {row.message_id for row in rows if not row.message_id.startswith(NAMELESS)}
-        found: dict[str, dict[str, object]] = {}
-        one_is_uuid = Kind.UUID in {table.kinds["id"], layout.tracks.kinds["id"]}
-        identifiers: dict[str, Identifier] = {
-            "table": table.path,
-            "id": table.columns["id"],
-            "key": self._sql.key("found", table),
-            "columns": self._sql.named("found", (table.columns[name] for name in ("id", *names))),
-            "cursor": self._sql.named("found", [table.columns.get(layout.cursor, "")]),
-        }
-        for bounds in (self._sql.near(table, rows), {}):
-            if bounds is None or not missing:
-                continue
-            statement = self._sql.text(self._sql.properties(table, near=bool(bounds)), identifiers)
-            asked = {spelling: each for each in missing for spelling in (spellings(each) if one_is_uuid else (each,))}
-            for row in fetch(connection, statement, {"ids": self._sql.ids(sorted(asked)), **bounds}):
-                text, _ = read_message_id(trimmed(row[0]) if table.kinds["id"] is Kind.PADDED else row[0])
-                message_id = asked.get(text or "")
-                if message_id is not None:
-                    found[message_id] = read_fields(names, row[1:], convert) | found.get(message_id, {})
-            missing -= found.keys()
-        return found
-
-    def _plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
-        """Return the positions of a call's columns, and the columns to select."""
-        return self._sql.row_plan(stream)
-
-
-def _cut(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(items), _IDS_PER_STATEMENT):
-        yield items[start : start + _IDS_PER_STATEMENT]

@@ -4,21 +4,27 @@ A name from the settings or the data gets into SQL only if a table or column has
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import TextClause
 
+from rehook_sync.database.dialects import SLICE_ROWS
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.models import Shard, SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
 from rehook_sync.warehouse.rows import RowPlan, array_members, least_text, sortable, to_boolean, to_moment, trimmed
+from rehook_sync.warehouse.slices import Place
 
-__all__ = ["CallStatements", "known_values"]
+__all__ = ["CallStatements", "cut", "known_values"]
+
+_T = TypeVar("_T")
+_IDS_PER_STATEMENT = 500
+_SLICE_ROWS = 20_000
 
 _MARGIN = timedelta(days=1)
 _TICK = timedelta.resolution
@@ -82,8 +88,6 @@ class CallStatements:
         ]
         if self._dialect == "sqlite" or layout.has_text(stream, layout.cursor):
             fragments.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
-            if self._dialect == "sqlite" and what == "read_calls":
-                fragments.insert(0, "keep_calls")
         return self.text(fragments, common | identifiers)
 
     def properties(self, table: Table, *, near: bool) -> list[str]:
@@ -195,6 +199,11 @@ class CallStatements:
         beginning = "-infinity" if dialect == "postgresql" else FIRST_MOMENT
         return {"low": window.low or beginning, "high": window.high, **near}
 
+    def first_place(self, window: Window, count: int) -> Place:
+        """Return where the first slice of a window begins. `count`: values in the spool before it."""
+        first = b"" if self._dialect == "sqlite" else ""
+        return Place(self.bounds(window)["low"], first, SLICE_ROWS.get(self._dialect, _SLICE_ROWS), count)
+
     def near(self, table: Table, rows: Sequence[SourceRow]) -> dict[str, object] | None:
         """Return bounds at least a day around the rows' times of arrival, None when the event table or the rows have no such times."""
         cursor = self._layout.cursor
@@ -209,6 +218,12 @@ class CallStatements:
             return {"low": (low - _MARGIN).date().isoformat(), "high": (high + 2 * _MARGIN).date().isoformat()}
         except OverflowError:
             return None
+
+
+def cut(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Yield ids, or calls with ids, in portions that one statement can take."""
+    for start in range(0, len(items), _IDS_PER_STATEMENT):
+        yield items[start : start + _IDS_PER_STATEMENT]
 
 
 def known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:

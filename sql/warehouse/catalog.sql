@@ -97,6 +97,20 @@ ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA :"schema" GRANT SELECT ON T
 -- identifiers: table
 SELECT * FROM :"table" WHERE 1 = 0;
 
+-- name: list_columns
+-- does: lists the columns of some tables
+-- dialect: sqlite
+SELECT m.name AS table_name, p.name AS column_name
+FROM sqlite_master AS m JOIN pragma_table_xinfo(m.name) AS p
+WHERE m.name IN (SELECT wanted.value FROM json_each(:tables) AS wanted) AND COALESCE(:schema, 'main') = 'main' AND p.hidden <> 1;
+
+-- name: list_columns
+-- does: lists the columns of some tables
+-- dialect: postgresql
+SELECT c.relname AS table_name, a.attname AS column_name
+FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = COALESCE(CAST(:schema AS text), current_schema()) AND c.relname = ANY(:tables) AND a.attnum > 0 AND NOT a.attisdropped;
+
 -- name: read_declared_types
 -- does: lists the declared type of each column
 -- dialect: sqlite

@@ -1,6 +1,6 @@
 -- The beginning of a statement over calls: which rows are read, and their times.
--- A statement is joined from fragments in this order: `keep_calls` if the rows are kept (SQLite only); `whole_table` or `near_window`
--- where the cursor may be text; `timed`, or what it is called for other types; one of known.sql; `all_users` or `some_users`; and what to do with the calls.
+-- A statement is joined from fragments in this order: `whole_table` or `near_window` where the cursor may be text; `timed`, or what it is
+-- called for other types; one of known.sql; `all_users` or `some_users`; and what to do with the calls.
 -- Computed columns are called rehook_sync__*: no column that Segment makes has two underscores in a row.
 
 -- name: whole_table

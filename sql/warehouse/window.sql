@@ -1,23 +1,24 @@
--- Reading the calls of a window, oldest first.
+-- Reading the calls of a window, in slices.
 
--- name: keep_calls
--- does: begins a statement whose rows are kept, in order, in a temporary table
--- dialect: sqlite
-CREATE TEMP TABLE rehook_sync__calls AS
-
--- name: read_calls
--- does: reads the calls of a window and those without a usable time, oldest first
+-- name: read_slice
+-- does: reads so many calls of a window, by time of arrival and id from a place on, and the place of each
 -- identifiers: columns
--- words: in_window_or_null, bytes_order
-SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
+-- words: in_window, place
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns", {place: rehook_sync__id} AS rehook_sync__place
 FROM calls
-WHERE {in_window_or_null: rehook_sync__received_at}
-ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at), rehook_sync__id {bytes_order};
+WHERE {in_window: rehook_sync__received_at} AND (rehook_sync__received_at > :low OR {place: rehook_sync__id} >= :place)
+ORDER BY rehook_sync__received_at, {place: rehook_sync__id}
+LIMIT :rows;
 
--- name: read_kept_calls
--- does: reads the kept calls, in order
--- dialect: sqlite
-SELECT * FROM temp.rehook_sync__calls ORDER BY rowid;
+-- name: read_timeless_slice
+-- does: reads so many calls without a usable time of arrival, by id from a place on, and the place of each
+-- identifiers: columns
+-- words: place
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns", {place: rehook_sync__id} AS rehook_sync__place
+FROM calls
+WHERE rehook_sync__received_at IS NULL AND {place: rehook_sync__id} >= :place
+ORDER BY {place: rehook_sync__id}
+LIMIT :rows;
 
 -- name: find_time
 -- does: tells whether there is a call with a usable time of arrival, and whether there is a call at all

@@ -1,0 +1,115 @@
+"""Reads of a warehouse: each a short transaction, begun again when a lock, the server or the network keeps it from its end."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from rehook_sync.database.engine import Database
+from rehook_sync.database.fetch import opened
+from rehook_sync.database.queries import load_queries
+from rehook_sync.errors import DatabaseError, LockedError, TransientError
+
+__all__ = ["Patience", "Reader", "pause_s"]
+
+_T = TypeVar("_T")
+_MOST_REPEATS = 8
+_LONGEST_PAUSE_S = 5.0
+_STEP_S = 0.1
+"""How often somebody who waits looks whether a stop was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a read that cannot go on is tried again.
+
+    Shape:  sleep, clock: as in `time`.  is_over: tells whether a stop was asked for, which ends each wait.
+    Units:  locked_s: seconds that one read waits for locks of others, in all.
+    """
+
+    locked_s: float = 15.0
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    is_over: Callable[[], bool] = bool  # which returns False
+
+
+class Reader:
+    """Reads of one warehouse.
+
+    Shape:  locked: reads that waited for a lock.  locked_s: how long, in all.  repeated: what ended a read -> how often it was begun again.
+            waiting: called before each further attempt.
+    """
+
+    def __init__(self, database: Database, schema: str | None) -> None:
+        """Prepare; nothing is read. `schema`: of the source, to tell whose locks are in the way."""
+        self.patience = Patience()
+        self.locked = 0
+        self.locked_s = 0.0
+        self.repeated: Counter[str] = Counter()
+        self.waiting: Callable[[], object] = bool  # which does nothing
+        self._database = database
+        self._schema = schema
+
+    def read(self, read: Callable[[Connection], _T]) -> _T:
+        """Return what `read` returns, which may be called several times, each time with a transaction of its own.
+
+        Raises: LockedError, which names who holds the lock, and TransientError when patience is at its end.
+        """
+        began = self.patience.clock()
+        locked = repeats = 0
+        while True:
+            try:
+                with opened(self._database) as connection:
+                    found = read(connection)
+            except LockedError as error:
+                locked += 1
+                waited_s = self.patience.clock() - began
+                if self.patience.is_over() or waited_s >= self.patience.locked_s:
+                    raise LockedError(f"the warehouse is locked, for {waited_s:.0f} s at least: {self._blame(error)}") from error
+            except TransientError as error:
+                repeats += 1
+                if self.patience.is_over() or repeats > _MOST_REPEATS:
+                    raise
+                self.repeated[str(error)] += 1
+            else:
+                if locked:
+                    self.locked += 1
+                    self.locked_s += self.patience.clock() - began
+                return found
+            self._pause(pause_s(locked + repeats))
+            self.waiting()
+
+    def _pause(self, seconds: float) -> None:
+        until = self.patience.clock() + seconds
+        while not self.patience.is_over() and (left := until - self.patience.clock()) > 0:
+            self.patience.sleep(min(left, _STEP_S))
+
+    def _blame(self, error: LockedError) -> str:
+        """Return who keeps readers out of which table, as far as the database can tell; else the error itself."""
+        queries = load_queries("warehouse", self._database.dialect)
+        if "list_locks" not in queries:
+            return str(error)
+        try:
+            with self._database.connect() as connection:
+                statement = queries["list_locks"].text(connection.dialect)
+                found = connection.execute(statement, {"schema": self._schema}).all()
+        except DatabaseError:
+            found = []
+        return "; ".join(_describe(*row) for row in found[:3]) or str(error)
+
+
+def pause_s(attempt: int) -> float:
+    """Return how many seconds to wait after an attempt; the first is 1."""
+    return min(0.125 * 2.0**attempt, _LONGEST_PAUSE_S)
+
+
+def _describe(table: str, pid: int | None, user: str | None, application: str | None, blockers: str | None) -> str:
+    who = f"process {pid}" if pid else "a prepared transaction"
+    named = ", ".join(filter(None, (user and f"user {user}", application)))
+    who += f" ({named})" if named else ""
+    if blockers:
+        return f"{who} wants to change table {table!r} and waits for process {blockers}"
+    return f"table {table!r} is locked by {who}"
