@@ -127,6 +127,13 @@ def audit_stream(
             tally.counts[group.day, group.event][group.status] += group.calls
             if group.recorded_within:
                 tally.matched[group.recorded_day, group.recorded_event] += group.calls
+
+    def look_up(ids: Iterable[str]) -> Mapping[str, Judged]:
+        judged = state.read_judged(stream, ids := list(ids))
+        earlier = source.discover().table(stream).earlier_ids(set(ids) - judged.keys())
+        under_earlier = state.read_judged(stream, earlier) if earlier else {}
+        return judged | {earlier[message_id]: found for message_id, found in under_earlier.items()}
+
     unusable: list[str | bytes] = []
     has_unusable = False
     due = iter(source.read_due(stream, window, known_in))
@@ -140,11 +147,11 @@ def audit_stream(
             has_unusable = True
             if isinstance(value, str | bytes):
                 unusable.append(value)
-        tally.add(calls, lambda ids: state.read_judged(stream, ids))
+        tally.add(calls, look_up)
     if has_unusable:
         # Such a call is recorded under a hash of its content, which needs all of its columns.
         found = {row.message_id: (row.message_id, row.received_at, row.event) for row in source.read_unusable(stream, window, unusable)}
-        tally.add(list(found.values()), lambda ids: state.read_judged(stream, ids))
+        tally.add(list(found.values()), look_up)
     return tally.result()
 
 

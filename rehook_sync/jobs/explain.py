@@ -26,6 +26,9 @@ def read_explanation(state: State, source: SegmentSource | None, key: str, lookb
     if source is None:
         return found
     try:
+        earlier = {each for stream in Stream for each in source.discover().table(stream).earlier_ids([key])} if not rows else set()
+        if recorded := next((each for each in earlier if state.explain(each)[0]), None):
+            return read_explanation(state, source, recorded, lookback)
         for row, judged in _read_warehouse(state, source, key):
             if not judged:
                 coverage = state.read_coverage(row.stream)

@@ -119,6 +119,7 @@ class Catalog:
         statement = self._queries["probe_table"].text(self._connection.dialect, table=self._path(name))
         with self._connection.execute(statement) as result:
             described: dict[str, Any] = {column[0]: column[1] for column in result.cursor.description}
+            widths = {column[0]: column[2] for column in result.cursor.description}
         names = list(described)
         _refuse_columns(name, names, MOST_COLUMNS.get(self._dialect))
         keys = _keys(names)
@@ -134,6 +135,7 @@ class Catalog:
             name=name,
             columns={keys[each]: each for each in names},
             kinds={keys[each]: kinds.get(each, Kind.OTHER) for each in names},
+            id_width=next((widths[each] for each, kind in kinds.items() if keys[each] == "id" and kind is Kind.PADDED), None),
         )
 
     def find_events(self, config: SourceConfig, tracks: Table, cursor: str) -> Events:

@@ -1,6 +1,6 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -75,17 +75,24 @@ class Table:
     """One table of the warehouse.
 
     Shape:  columns: name as Segment writes it -> name in the warehouse.  kinds: name as Segment writes it -> Kind.
+            id_width: characters of an id of type char(n), blanks at its end included; None for other types.
     """
 
     schema: str | None
     name: str
     columns: Mapping[str, str]
     kinds: Mapping[str, Kind]
+    id_width: int | None = None
 
     @property
     def path(self) -> tuple[str, ...]:
         """Return schema and name, or the name alone."""
         return (self.name,) if self.schema is None else (self.schema, self.name)
+
+    def earlier_ids(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the ids under which earlier versions recorded calls with these ids -> these ids, where they are others."""
+        width = self.id_width or 0
+        return {each.ljust(width): each for each in ids if len(each) < width}
 
     def has(self, column: str) -> bool:
         """Tell whether the table has a column, named as Segment writes it."""

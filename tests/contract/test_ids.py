@@ -151,6 +151,14 @@ def test_a_call_that_was_recorded_with_its_padding_is_not_sent_again(postgres_be
     postgres_bench.run(ALL, check=False)
     postgres_bench.change_state("UPDATE {sync_state} SET message_id = 'm1        '")
     assert postgres_bench.run(ALL, check=False).summary.rows_read == 0
+    with postgres_bench.sync() as sync:
+        assert [(each.count("sent"), each.count("missing"), each.lines[0].gone) for each in sync.audit(RunOptions(since=ALL)).streams] == [
+            (1, 0, 0),
+            (1, 0, 0),
+        ]
+        found = sync.explain("m1")
+    assert [(row["message_id"], row["status"]) for row in found.rows] == [("m1        ", "sent")] * 2
+    assert (found.unjudged, found.detached) == ([], [])
     postgres_bench.change_state("UPDATE {sync_state} SET status = 'failed', reason = 'server_error'")
     again = postgres_bench.run(ALL, check=False)
     assert (again.summary.rows_read, {row["message_id"] for row in postgres_bench.read_state("sync_state")}) == (2, {"m1        "})
