@@ -407,7 +407,7 @@ class ShardStatus(StrEnum):
 class ShardResult:
     """How one shard ended.
 
-    Shape:  rows: stream -> rows judged.  error: what stopped it.  left_out: NaN and infinities that were not sent, by column.
+    Shape:  rows: stream -> rows judged.  error: what stopped it.  findings: of all attempts, as JSON text.
     """
 
     run_id: str
@@ -416,7 +416,7 @@ class ShardResult:
     rows: Mapping[Stream, int]
     requests: int
     error: RehookSyncError | None = None
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    findings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

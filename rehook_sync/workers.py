@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import cast
 
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.jobs.results import Progress, RunOptions, RunResult, left_out_notes, slowness_notes
+from rehook_sync.jobs.results import Progress, RunOptions, RunResult
 from rehook_sync.models import ShardResult, ShardStatus, Status
 from rehook_sync.runtime import SIGNALS, Interrupt
 from rehook_sync.settings import Settings
@@ -44,9 +44,7 @@ def run_in_processes(
         team = _Team(context, settings, started.run_id, started.shards)
         error = team.watch(started.rows, interrupt, listen)
         result = sync.finish(started.run_id, error, interrupted=interrupt.requested)
-        left_out = left_out_notes(team.left_out)
-        notes = [*result.notes, *left_out, *slowness_notes(team.progress.slowed, team.progress.lowest, settings.concurrency)]
-        return replace(result, recovered=started.recovered, notes=notes)
+        return replace(result, recovered=started.recovered)
 
 
 class _Team:
@@ -55,7 +53,6 @@ class _Team:
     def __init__(self, context: ForkServerContext, settings: Settings, run_id: str, shards: tuple[int, ...]) -> None:
         self._run_id = run_id
         self.progress = Progress(run_id, 0)
-        self.left_out: Counter[str] = Counter()
         self._progress: dict[Connection, Progress] = {}
         self._members: dict[Connection, BaseProcess] = {}
         for shard in shards:
@@ -82,7 +79,6 @@ class _Team:
                     self._progress[cast(Connection, member)] = said
                 elif said is not None:
                     error = error or said.error
-                    self.left_out.update(said.left_out)
             self.progress = self._sum(rows_total)
             listen(self.progress)
         return error

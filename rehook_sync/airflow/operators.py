@@ -196,8 +196,6 @@ class RehookDeliverShardOperator(RehookOperator):
 
     def execute(self, context: Context) -> dict[str, object]:
         """Deliver the shard and return counts. Raises what stopped it."""
-        from rehook_sync.jobs.results import left_out_notes
-
         del context
         order = ShardOrder.read(self.shard)
         with self.opened() as sync:
@@ -206,8 +204,6 @@ class RehookDeliverShardOperator(RehookOperator):
                 raise done.error
         rows = sum(done.rows.values())
         self.log.info("shard %s: %s, %s rows, %s requests", order.shard, done.status, rows, done.requests)
-        for note in left_out_notes(done.left_out):
-            self.log.warning("shard %s: %s", order.shard, note)
         if done.status != "done":
             raise AirflowException(f"shard {order.shard} was interrupted; what was in flight is settled, the rest is not sent")
         return {"rows": rows, "requests": done.requests}

@@ -1,7 +1,9 @@
-"""What the names in the settings match: loaders' columns that are left out, and names that match nothing in the source. Pure."""
+"""What rows tell of the source: names in the settings that match nothing, loaders' columns, what was left out. Pure."""
 
 import difflib
+import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +13,7 @@ from rehook_sync.settings import RESERVED_TRAITS, Settings
 from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
 from rehook_sync.warehouse.names import listed, similar
 
-__all__ = ["MetNames", "NamesCheck", "check_names", "source_notes"]
+__all__ = ["Findings", "MetNames", "NamesCheck", "check_names", "read_findings", "source_notes", "write_findings"]
 
 _MOST_MET = 10_000
 _SHOWN_TABLES = 4
@@ -40,6 +42,54 @@ class MetNames:
                 fields.update(row.fields)
             if row.event is not None and len(self.events) < _MOST_MET:
                 self.events.add(row.event)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a run has to say of its rows and requests in the end.
+
+    Shape:  left_out: NaN and infinities that were not sent, by column.  bare: sent without what their event tables do not have, by event.
+            slowed: how often fewer requests at once were allowed.  lowest: fewest ever allowed.
+    """
+
+    left_out: Counter[str] = field(default_factory=Counter)
+    bare: Counter[str] = field(default_factory=Counter)
+    met: MetNames = field(default_factory=MetNames)
+    slowed: int = 0
+    lowest: int = 0
+
+
+def write_findings(found: Findings, earlier: str | None, settings: Settings) -> str:
+    """Return as JSON the findings of an attempt at a shard and of those before it; of names met, those like names in the settings."""
+    before = read_findings([earlier])
+    named = {*settings.exclude, *settings.trait_names, *settings.property_names, *settings.conversion_events}
+    events, *fields = (
+        sorted({close for name in named for close in _close(name, met)} | (named & met))
+        for met in (found.met.events | before.met.events, *(found.met.fields[each] | before.met.fields[each] for each in Stream))
+    )
+    document = {
+        "left_out": found.left_out + before.left_out,
+        "bare": found.bare + before.bare,
+        "events": events,
+        "fields": {stream.value: names for stream, names in zip(Stream, fields, strict=True)},
+        "slowed": found.slowed + before.slowed,
+        "lowest": min(found.lowest, before.lowest) if earlier else found.lowest,
+    }
+    return json.dumps(document)
+
+
+def read_findings(texts: Iterable[str | None]) -> Findings:
+    """Return the findings of shards, added up."""
+    total = Findings()
+    for document in (json.loads(text) for text in texts if text):
+        total.left_out.update(document["left_out"])
+        total.bare.update(document["bare"])
+        total.met.events.update(document["events"])
+        for stream in Stream:
+            total.met.fields[stream].update(document["fields"].get(stream.value, ()))
+        total.slowed += document["slowed"]
+        total.lowest += document["lowest"]
+    return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,18 @@ import orjson
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
 from rehook_sync.jobs.context import JobContext, load_heavy
-from rehook_sync.jobs.names import MetNames
+from rehook_sync.jobs.names import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, rejection_notes, waiting_notes
+from rehook_sync.jobs.results import (
+    RunOptions,
+    RunResult,
+    StartedRun,
+    bare_notes,
+    left_out_notes,
+    rejection_notes,
+    slowness_notes,
+    waiting_notes,
+)
 from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, read_newest, read_source_notes, record_end, run_status
 from rehook_sync.models import Batch, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.runtime import Interrupt
@@ -155,7 +164,9 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
             report.error = error
         status = ShardStatus.DONE if pipeline.complete else ShardStatus.INTERRUPTED
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
-        result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error, pipeline.left_out)
+        said = Findings(pipeline.left_out, pipeline.bare, pipeline.met, report.slowed, report.lowest)
+        findings = write_findings(said, found.findings, context.settings)
+        result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error, findings)
         with ledger.transaction() as connection:
             records.finish(connection, result)
     finally:
@@ -199,11 +210,15 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
         ledger.release()
     else:
         ledger.let_go()
+    found = read_findings(each.findings for each in shards)
     notes = [
         *context.source.discover().unreadable_lines,
         *rejection_notes(rejected, summary.rows_read),
         *waiting_notes(state.count_waiting(run_id), unsettled, context.settings.properties_wait),
-        *read_source_notes(context, bounds.windows, MetNames()),
+        *bare_notes(found.bare),
+        *left_out_notes(found.left_out),
+        *read_source_notes(context, bounds.windows, found.met),
+        *slowness_notes(found.slowed, found.lowest, context.settings.concurrency),
     ]
     return RunResult(summary, watermarks, rejected, error, (), unsettled, notes)
 

@@ -17,13 +17,14 @@ __all__ = ["ShardRecord", "Shards"]
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """A recorded shard of a run, with the requests and rows of all its attempts."""
+    """A recorded shard of a run, with the requests, rows and findings of all its attempts. Shape:  findings: JSON text."""
 
     shard: Shard
     status: ShardStatus
     requests: int
     rows: Counter[Stream]
     error: str | None
+    findings: str | None
 
 
 class Shards:
@@ -52,6 +53,7 @@ class Shards:
                 row.requests,
                 Counter({Stream.IDENTIFIES: row.rows_identifies, Stream.TRACKS: row.rows_tracks}),
                 row.error,
+                row.findings,
             )
             for row in rows
         ]
@@ -66,4 +68,4 @@ class Shards:
         values = {"run_id": result.run_id, "shard": result.shard, "status": result.status, "requests": result.requests}
         rows = {f"rows_{stream}": result.rows.get(stream, 0) for stream in Stream}
         error = str(result.error) if result.error else None
-        connection.execute(self._sql["finish_shard"], {**values, **rows, "error": error})
+        connection.execute(self._sql["finish_shard"], {**values, **rows, "error": error, "findings": result.findings})

@@ -8,7 +8,7 @@ SELECT :run_id, CAST(r.value ->> 'shard' AS integer), r.value ->> 'low_user', r.
 
 -- name: read_shards
 -- does: gives the shards of a run in order
-SELECT shard, low_user, high_user, plan, status, requests, rows_identifies, rows_tracks, error FROM sync_shards
+SELECT shard, low_user, high_user, plan, status, requests, rows_identifies, rows_tracks, error, findings FROM sync_shards
 WHERE run_id = :run_id ORDER BY shard;
 
 -- name: begin_shard
@@ -19,6 +19,6 @@ UPDATE sync_shards SET status = 'running', error = NULL, finished_at = NULL WHER
 -- does: records how an attempt at a shard ended; requests and rows of all attempts add up
 -- words: clock
 UPDATE sync_shards
-SET status = :status, error = :error, finished_at = {clock}, requests = requests + :requests,
+SET status = :status, error = :error, findings = :findings, finished_at = {clock}, requests = requests + :requests,
     rows_identifies = rows_identifies + :rows_identifies, rows_tracks = rows_tracks + :rows_tracks
 WHERE run_id = :run_id AND shard = :shard;

@@ -1,5 +1,6 @@
 """A run in parts: what several processes may do of one run, and what none of them may."""
 
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +8,7 @@ import accounting
 import pytest
 from acceptance.conftest import wait_until
 from accounting import ALL, Bench, ago
-from warehouse import Row, add_rows, identify, track
+from warehouse import Row, add_rows, event, identify, track
 
 from rehook_sync.errors import ApiDownError, LeaseHeldError, LeaseLostError, RunUnfinishedError, UsageError
 from rehook_sync.jobs.results import RunOptions, RunResult
@@ -60,6 +61,18 @@ def test_parts_together_do_what_one_run_does(bench: Bench) -> None:
     bench.check(ordered=False)
     assert set(result.watermarks.values()) == {ago(hours=2)}
     assert bench.run().summary.rows_read == 0
+
+
+def test_parts_together_say_what_one_run_says(bench: Bench) -> None:
+    people = [identify(f"i{n}", f"u{n:02}", ago(hours=3), traits={"e_mail": "x"}, score=math.inf if n % 3 else 1.5) for n in range(13)]
+    calls = [track(f"t{n}", f"u{n:02}", "Visited" if n % 2 else "Paid", ago(hours=2)) for n in range(13)]
+    bench.fill(people, calls, paid=[event(f"t{n}", total=n) for n in range(0, 10, 2)])
+    bench.options |= {"missing_properties": "send", "exclude": ["mail"], "conversion_events": ["visited"], "anonymous_calls": "drop"}
+    expected = bench.plan(ALL).notes
+    assert len(expected) == 4
+    run_id, shards = start(bench, 3)
+    deliver(bench, run_id, *shards)
+    assert finish(bench, run_id).notes == expected
 
 
 def test_a_run_with_nothing_to_do_has_no_parts_and_moves_the_watermark(bench: Bench) -> None:
