@@ -18,7 +18,7 @@ PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-airflow browser screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-airflow browser pooler screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -26,7 +26,8 @@ help:
 	@echo "make test    install the test tools and run linters, type checker and all tests"
 	@echo "make docs    write the results of its queries into docs/analysts.md"
 	@echo "make growth  measure how much room the sync-state tables take, before and after pruning (minutes; GROWTH_ARGS: --calls N)"
-	@echo "make browser install Debian's Chromium for the tests of the report, where apt-get and root are there; make test does it"
+	@echo "make browser, make pooler"
+	@echo "             install Debian's Chromium and pgbouncer for the tests that need them, where apt-get and root are there; make test does it"
 	@echo "make screenshots  keep the screenshots of the report as they are now"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
 	@echo "make test-airflow, make nightly-airflow"
@@ -47,7 +48,7 @@ check: $(VENV)/.installed-test
 check-tests:
 	@$(RUN) -m pytest -q -n 2 tests/unit tests/house --ignore tests/house/test_distribution.py --ignore tests/house/test_dictionary.py
 
-test: lint $(VENV)/.installed-dbt browser
+test: lint $(VENV)/.installed-dbt browser pooler
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 	@$(MAKE) test-airflow
 
@@ -64,19 +65,24 @@ docs: $(VENV)/.installed-test
 growth: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/growth.py $(GROWTH_ARGS)
 
-# Without a browser the tests that need one are skipped and say so.
+# Without them the tests that need a browser or a pooler are skipped and say so.
 browser:
-	@for each in chromium chromium-browser google-chrome; do command -v $$each >/dev/null && exit 0; done; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing chromium for the tests of the report ..."; \
-		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } \
-			> $(VENV)/chromium.log 2>&1 || echo "chromium could not be installed (see $(VENV)/chromium.log)"; \
-	else echo "there is no chromium here; tests that need a browser will be skipped"; fi
+	@for each in chromium chromium-browser google-chrome; do command -v $$each >/dev/null && exit 0; done; $(call install,chromium)
+
+pooler:
+	@command -v pgbouncer >/dev/null && exit 0; $(call install,pgbouncer)
+
+# Debian would also start a server that it installs; the tests start their own.
+install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	echo "installing $(1) for its tests ..."; \
+	{ apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1); } \
+		> $(VENV)/$(1).log 2>&1 || echo "$(1) could not be installed (see $(VENV)/$(1).log)"; \
+	else echo "there is no $(1) here; tests that need it will be skipped"; fi
 
 screenshots: $(VENV)/.installed-test browser
 	@PYTHONPATH=tests:. $(RUN) tests/screenshots.py
 
-nightly: $(VENV)/.installed-test
+nightly: $(VENV)/.installed-test pooler
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
 
 bench: $(VENV)/.installed-bench $(VENV)/peers/.installed-dlt $(VENV)/peers/.installed-drt
