@@ -30,7 +30,7 @@ __all__ = ["AiohttpTransport"]
 
 _KEEPALIVE_S = 4.0  # many servers close after 5 s; ours close first, so that no request meets a closing connection
 _TARGETS_KEPT = 256
-_FIRST_REST_S, _LONGEST_REST_S = 0.001, 0.064
+_FIRST_REST_S, _LONGEST_REST_S = 0.004, 0.064
 """How long a connection rests between two requests to a server that was seen to close without a word."""
 _LISTEN_S = 0.02
 _LISTEN_TIMES = 2

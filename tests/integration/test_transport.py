@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import gc
+import random
 import resource
 import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -516,6 +518,85 @@ def test_connection_with_more_than_was_asked_for_is_not_used_again(unasked: byte
             assert (len(server.requests), server.connections) == (2, 2)
 
     run(scenario())
+
+
+async def send_all(client: Rehook, number: int, at_once: int) -> dict[str, Answer]:
+    """Send so many operations, some at a time; gives the answer to each message id."""
+    left = iter([f"m-{each}" for each in range(number)])
+    answers: dict[str, Answer] = {}
+
+    async def work() -> None:
+        for message_id in left:
+            answers[message_id] = await client.send(operation(message_id))
+
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    return answers
+
+
+def read_keys(server: FaultyServer) -> Counter[str | None]:
+    return Counter(each.header("Idempotency-Key") for each in server.requests)
+
+
+def test_server_that_closes_a_tenth_of_its_connections_leaves_few_in_doubt() -> None:
+    chance = random.Random(1)
+    closes = 0
+
+    async def behave(connection: Connection) -> None:
+        nonlocal closes
+        while await connection.read_request():
+            await connection.answer()
+            if chance.random() < 0.1:
+                await asyncio.sleep(chance.choice((0.0, 0.0005, 0.002)))
+                closes += 1
+                return
+
+    server = FaultyServer(behave)
+
+    async def scenario() -> dict[str, Answer]:
+        async with client_of(server, AiohttpTransport(16, LONG_S)) as client:
+            return await send_all(client, 2000, 16)
+
+    with serving_elsewhere(server):
+        answers = run(scenario())
+    keys = read_keys(server)
+    assert max(keys.values()) == 1, "no event is sent twice"
+    assert all(keys[idempotency_key(Stream.TRACKS, each)] for each, answer in answers.items() if answer.effect is ACCEPTED)
+    doubts = [each for each, answer in answers.items() if answer.effect is UNKNOWN]
+    assert {answer.effect for answer in answers.values()} <= {ACCEPTED, UNKNOWN}
+    assert closes > 100
+    assert len(doubts) <= closes / 20
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_answers_nobody_asked_for_reject_nothing_that_was_received(seed: int) -> None:
+    """A refusal comes 0.5 to 10 ms after a good answer, while the connection rests or has its next request."""
+    chance = random.Random(seed)
+    unasked = 0
+
+    async def behave(connection: Connection) -> None:
+        nonlocal unasked
+        while await connection.read_request():
+            await connection.answer()
+            if chance.random() < 0.1:
+                await asyncio.sleep(chance.uniform(0.0005, 0.01))
+                unasked += 1
+                with contextlib.suppress(ConnectionError):
+                    await connection.answer(400, b'{"message":"nobody asked"}')
+
+    server = FaultyServer(behave)
+
+    async def scenario() -> dict[str, Answer]:
+        async with client_of(server, AiohttpTransport(16, LONG_S)) as client:
+            return await send_all(client, 1500, 16)
+
+    with serving_elsewhere(server):
+        answers = run(scenario())
+    keys = read_keys(server)
+    received = {each for each in answers if keys[idempotency_key(Stream.TRACKS, each)]}
+    assert unasked > 50
+    assert max(keys.values()) == 1
+    assert not [each for each, answer in answers.items() if answer.effect is ACCEPTED and each not in received]
+    assert not [each for each, answer in answers.items() if answer.effect is REFUSED]
 
 
 def test_overloaded_server_that_answers_before_reading_is_understood() -> None:
