@@ -320,7 +320,7 @@ def _described(error: Exception) -> str:
         case TimeoutError():
             text = "timed out"
         case aiohttp.ClientHttpProxyError(status=407):
-            text = "it answered 407: it wants a user and a password that it knows"
+            text = "it answered 407: it wants a name and a password that it knows"
         case aiohttp.ClientHttpProxyError():
             text = f"it answered {error.status}"
         case aiohttp.ClientConnectorError():

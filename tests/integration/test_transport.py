@@ -914,7 +914,7 @@ def test_loopback_is_never_reached_through_a_proxy(host: str, monkeypatch: pytes
         (
             tunnels_to(0, b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
             httpx.ProxyError,
-            "it answered 407: it wants a user and a password that it knows",
+            "it answered 407: it wants a name and a password that it knows",
         ),
         (tunnels_to(0, b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), httpx.ProxyError, "it answered 502"),
         (closes_after_request, httpx.ConnectError, "the server closed the connection without an answer"),
