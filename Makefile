@@ -84,6 +84,7 @@ screenshots: $(VENV)/.installed-test browser
 
 nightly: $(VENV)/.installed-test pooler
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
+	@PYTHONPATH=tests:. $(RUN) tests/latecomers.py
 
 bench: $(VENV)/.installed-bench $(VENV)/peers/.installed-dlt $(VENV)/peers/.installed-drt
 	@PYTHONPATH=tests $(RUN) -m bench --peers $(VENV)/peers $(BENCH_ARGS)

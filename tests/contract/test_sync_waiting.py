@@ -1,13 +1,12 @@
 """Events whose properties are not loaded yet wait, hold nobody back, and go out once and whole. Each run is audited."""
 
-import random
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
 import accounting
 import pytest
 from accounting import ALL, Bench, ago, open_bench
+from latecomers import arrive_late
 from warehouse import Row, add_rows, event, identify, make_warehouse, run_sql, track
 
 from rehook_sync.jobs.results import RunOptions
@@ -192,30 +191,6 @@ def test_a_stopped_run_leaves_a_waiting_event_waiting(one_database: Bench) -> No
 
 
 def test_tables_loaded_in_any_order_while_runs_go_on(bench: Bench) -> None:
-    rng = random.Random(7)
-    names = [f"Event {n}" for n in range(13)]
-    calls = [track(f"t{n}", f"u{n % 17}", rng.choice(names), ago(hours=20, seconds=-n)) for n in range(211)]
-    bench.fill(tracks=calls[:50])
-    bench.options["missing_properties"] = "wait"
-    waiting = {str(call["id"]): call for call in calls}
-    for turn in range(12):
-        loaded = [call for call in waiting.values() if turn == 11 or rng.random() < 0.2]
-        by_table: dict[str, list[Row]] = {}
-        for call in loaded:
-            by_table.setdefault(str(call["event"]), []).append(event(call["id"], number=int(str(call["id"])[1:])))
-            del waiting[str(call["id"])]
-        for table, rows in by_table.items():
-            load(bench.warehouse_url, table, rows)
-        if turn and turn < 9:
-            add_rows(bench.warehouse_url, "tracks", calls[turn * 20 + 30 : turn * 20 + 50 + (turn == 8)])
-        bench.run(ALL if turn == 0 else None)
-    assert Counter(bench.statuses().values()) == {"sent": 211}
-    assert Counter(metadata["number"] for metadata in bench.metadata()) == Counter(range(211))
-
-
-def load(url: str, table: str, rows: list[Row]) -> None:
-    """Load rows into a table that may not be there yet."""
-    try:
-        add_rows(url, table, rows)
-    except Exception:  # noqa: BLE001 - each driver has its own error for a table that is not there
-        make_warehouse(url, {table: rows})
+    found = arrive_late(bench, calls=211, tables=13, turns=3, latest=5)
+    assert max(found.waited) > 50
+    assert found.is_whole, found
