@@ -24,36 +24,30 @@ from rehook_sync.sandbox.store import Behaviour
 from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
 
-ROOT = Path(__file__).resolve().parents[2]
+from .forks import ROOT, Done, shared_forks
+
+__all__ = ["ROOT", "SECRET", "STATUSES", "Done", "Program", "Shop", "make_shop", "stop", "wait_until", "write_settings"]
 SECRET = "s3cret-of-the-tests"
+AT_START = ("PYTHON", "LANG", "LC_", "TZ")
+"""How variables begin that an interpreter reads once, when it starts."""
 STATUSES = ("sent", "unchanged", "merged", "rejected", "failed", "waiting", "in_doubt")
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a process ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The one JSON object that stdout must hold."""
-        found = json.loads(self.out)
-        assert isinstance(found, dict)
-        return found
 
 
 @dataclass
 class Program:
-    """Runs `python -m rehook_sync` in a folder."""
+    """Runs `python -m rehook_sync` in a folder: called, as a fork of a process that has imported everything; started, from nothing."""
 
     folder: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __call__(self, *arguments: str, **environ: str) -> Done:
         """Run to the end."""
+        if any(name.startswith(AT_START) for name in environ):
+            return self.run_from_nothing(*arguments, **environ)
+        return shared_forks().start(self.folder, environ, *arguments).wait()
+
+    def run_from_nothing(self, *arguments: str, **environ: str) -> Done:
+        """Run to the end with all that an interpreter does at its start."""
         process = self.start(*arguments, **environ)
         out, err = process.communicate(timeout=60)
         return Done(process.returncode, out, err)
@@ -183,6 +177,15 @@ def heeding_interrupts() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def end_of_forks(heeding_interrupts: None) -> Iterator[None]:
+    """End the process that forks, if a test has begun one; it heeds signals as those that it forks do."""
+    yield
+    if shared_forks.cache_info().currsize:
+        shared_forks().close()
+        shared_forks.cache_clear()
 
 
 @pytest.fixture

@@ -1,27 +1,18 @@
 """Processes that can be killed at any moment, a Rehook that tells what reaches it, and a warehouse whose end is known.
 
-`Forks` starts the command line by forking a process that has imported everything: to the kernel each is a process of
-its own, without the second that imports take. `World` adds rows, runs, kills, and compares both sides in the end.
+`World` adds rows, runs, kills, and compares both sides in the end.
 """
 
-import gc
-import json
-import os
 import random
-import resource
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
 import pytest
@@ -32,7 +23,8 @@ from warehouse import Row, add_rows, identify, make_warehouse, run_sql, track
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Behaviour, FakeRehook, Incoming, Received
 
-from .conftest import ROOT, Done, wait_until, write_settings
+from .conftest import wait_until, write_settings
+from .forks import Done, Forked, Forks, shared_forks
 
 __all__ = [
     "Forked",
@@ -52,135 +44,10 @@ _PAST = "2020-01-01T00:00:00.000000Z"
 _BEGINNING = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
 
 
-class Forked:
-    """One process of the command line."""
-
-    def __init__(self, forks: "Forks", pid: int, outputs: tuple[Path, Path]) -> None:
-        self.pid = pid
-        self.code: int | None = None
-        self._forks = forks
-        self._outputs = outputs
-
-    def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal unless the process is gone; safe from another thread."""
-        if self.code is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        """End it as `kill -9` does."""
-        self.send_signal(signal.SIGKILL)
-
-    def poll(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
-        if self.code is None:
-            self.code = self._forks.ask({"wait": self.pid})["code"]
-        return self.code
-
-    def wait(self, timeout_s: float = 60.0) -> Done:
-        """Wait for its end."""
-        wait_until(lambda: self.poll() is not None, timeout_s)
-        out, err = (path.read_text(encoding="utf-8") for path in self._outputs)
-        assert self.code is not None
-        return Done(self.code, out, err)
-
-
-class Forks:
-    """Starts processes of the command line in next to no time: `with Forks() as forks: forks.start(folder, {}, "run")`."""
-
-    def __init__(self) -> None:
-        environ = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
-            "OPENBLAS_NUM_THREADS": "1",
-            "LANG": "C.UTF-8",
-        }
-        command = [sys.executable, "-m", "acceptance.harness"]
-        self._server = subprocess.Popen(command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._started = 0
-        self._talking = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.communicate(timeout=30)
-
-    def ask(self, question: Mapping[str, object]) -> dict[str, Any]:
-        """Ask the server of forks."""
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        with self._talking:
-            self._server.stdin.write(json.dumps(question) + "\n")
-            self._server.stdin.flush()
-            answer = json.loads(self._server.stdout.readline())
-        assert isinstance(answer, dict)
-        return answer
-
-    def start(self, folder: Path, environ: Mapping[str, str], *arguments: str, file_bytes: int | None = None) -> Forked:
-        """Start a command in a folder. file_bytes: no file may grow beyond, as on a full disk."""
-        self._started += 1
-        out, err = (folder / f"process-{self._started}.{name}" for name in ("out", "err"))
-        for path in (out, err):
-            path.touch()  # a process may be killed before it opens them
-        clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **environ}
-        order = {
-            "arguments": arguments,
-            "environ": clean,
-            "folder": str(folder),
-            "out": str(out),
-            "err": str(err),
-            "file_bytes": file_bytes,
-        }
-        return Forked(self, self.ask(order)["pid"], (out, err))
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
+@pytest.fixture(scope="session")
+def forks() -> Forks:
     """Where processes come from."""
-    with Forks() as running:
-        yield running
-
-
-def serve_forks() -> bool:
-    """Fork for each order on stdin, in the parent until the end of stdin; returns True in a child, ready to be the command."""
-
-    for dialect in ("sqlite", "postgresql"):
-        create_engine(f"{dialect}://")
-    gc.freeze()
-    assert len(list(Path("/proc/self/task").iterdir())) == 1, "a process with threads cannot be forked safely"
-    while line := sys.stdin.readline():
-        order = json.loads(line)
-        if "wait" in order:
-            found, status = os.waitpid(order["wait"], os.WNOHANG)
-            answer = {"code": os.waitstatus_to_exitcode(status) if found else None}
-        else:
-            pid = os.fork()
-            if pid == 0:
-                _become(order)
-                return True
-            answer = {"pid": pid}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-    return False
-
-
-def _become(order: Mapping[str, Any]) -> None:
-    """Give this process the folder, environment and files of a command."""
-    os.chdir(order["folder"])
-    os.environ.clear()
-    os.environ.update(order["environ"])
-    for descriptor, path, flags in (
-        (0, os.devnull, os.O_RDONLY),
-        (1, order["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-        (2, order["err"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-    ):
-        opened = os.open(path, flags, 0o600)
-        os.dup2(opened, descriptor)
-        os.close(opened)
-    if order["file_bytes"] is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes"], order["file_bytes"]))
-    sys.argv = ["__main__.py", *order["arguments"]]
+    return shared_forks()
 
 
 class Watched(FakeRehook):
@@ -499,9 +366,3 @@ def is_sqlite(url: str) -> bool:
 def state_table(url: str, name: str) -> str:
     """A sync-state table as SQL names it."""
     return name if is_sqlite(url) else f"rehook_sync.{name}"
-
-
-if __name__ == "__main__" and serve_forks():
-    from rehook_sync.__main__ import main
-
-    main()
