@@ -18,7 +18,7 @@ PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-airflow browser pooler screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-ready test-here test-airflow test-airflow-aside browser pooler screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -48,9 +48,18 @@ check: $(VENV)/.installed-test
 check-tests:
 	@$(RUN) -m pytest -q -n 2 tests/unit tests/house --ignore tests/house/test_distribution.py --ignore tests/house/test_dictionary.py
 
-test: lint $(VENV)/.installed-dbt browser pooler
+# Airflow's part takes its turns while others wait. What it says is printed in one piece, after the progress of the rest.
+test:
+	@$(MAKE) -j3 test-ready
+	@$(MAKE) -j2 test-here test-airflow-aside; code=$$?; cat $(VENV)/airflow.log; exit $$code
+
+test-ready: lint $(VENV)/.installed-dbt browser pooler
+
+test-here:
 	@$(RUN) -m pytest $(PYTEST_ARGS)
-	@$(MAKE) test-airflow
+
+test-airflow-aside:
+	@$(MAKE) test-airflow > $(VENV)/airflow.log 2>&1
 
 # Airflow and its providers warn of each other; what they warn of is not ours to mend.
 test-airflow: $(AIRFLOW_VENV)/.installed
@@ -66,10 +75,10 @@ growth: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/growth.py $(GROWTH_ARGS)
 
 # Without them the tests that need a browser or a pooler are skipped and say so.
-browser:
+browser: $(VENV)/.created
 	@for each in chromium chromium-browser google-chrome; do command -v $$each >/dev/null && exit 0; done; $(call install,chromium)
 
-pooler:
+pooler: browser  # apt-get does one thing at a time
 	@command -v pgbouncer >/dev/null && exit 0; $(call install,pgbouncer)
 
 # Debian would also start a server that it installs; the tests start their own.
@@ -89,14 +98,13 @@ nightly: $(VENV)/.installed-test pooler
 bench: $(VENV)/.installed-bench $(VENV)/peers/.installed-dlt $(VENV)/peers/.installed-drt
 	@PYTHONPATH=tests $(RUN) -m bench --peers $(VENV)/peers $(BENCH_ARGS)
 
-lint: $(VENV)/.installed-test
-	@$(MAKE) -j2 -O lint-style lint-types
+lint: lint-style lint-types
 
-lint-style:
+lint-style: $(VENV)/.installed-test
 	@$(RUN) -m ruff check --quiet .
 	@$(RUN) -m ruff format --check --quiet . || { echo "not formatted; run: $(RUN) -m ruff format ."; exit 1; }
 
-lint-types:
+lint-types: $(VENV)/.installed-test
 	@$(RUN) -m mypy --no-error-summary
 
 # pip-audit calls it a success when it could look nothing up, unless it is strict; then its last words are a traceback.
