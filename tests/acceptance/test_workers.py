@@ -2,12 +2,15 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from warehouse import run_sql
+
+from rehook_sync.sandbox.store import Received
 
 from . import harness
 from .conftest import wait_until
@@ -50,6 +53,24 @@ def workers_of(process: Forked) -> list[int]:
     return [worker for server in servers for worker in descendants(server)]
 
 
+@contextmanager
+def held_in_the_middle(world: World) -> Iterator[None]:
+    """Let nothing be answered from the 21st request on until the block has ended, so that no worker can be done before."""
+    ended = threading.Event()
+
+    def hold(_received: Received) -> None:
+        if len(world.store.log) > 20:
+            ended.wait(10)
+
+    world.store.on_arrival = hold
+    try:
+        wait_until(lambda: len(world.store.log) > 20)
+        yield
+    finally:
+        ended.set()
+        world.store.ignore_all()
+
+
 def test_several_processes_deliver_one_run(world: World) -> None:
     done = start(world).wait()
     assert done.code == 0, done
@@ -65,8 +86,8 @@ def test_several_processes_deliver_one_run(world: World) -> None:
 
 def test_a_signal_to_the_first_process_settles_what_is_in_flight_in_all(world: World) -> None:
     process = start(world)
-    wait_until(lambda: len(world.store.log) > 20)
-    process.send_signal(signal.SIGTERM)
+    with held_in_the_middle(world):
+        process.send_signal(signal.SIGTERM)
     done = process.wait()
     assert (done.code, done.json["status"]) == (143, "interrupted")
     assert world.count("status IN ('sending', 'in_doubt', 'failed')") == 0
@@ -75,8 +96,8 @@ def test_a_signal_to_the_first_process_settles_what_is_in_flight_in_all(world: W
 
 def test_a_killed_worker_is_named_and_the_next_run_does_its_part(world: World) -> None:
     process = start(world)
-    wait_until(lambda: len(world.store.log) > 20)
-    os.kill(workers_of(process)[0], signal.SIGKILL)
+    with held_in_the_middle(world):
+        os.kill(workers_of(process)[0], signal.SIGKILL)
     done = process.wait()
     assert done.code == 1, done
     assert "is not finished: nothing is known of the end of part" in done.err
@@ -92,10 +113,10 @@ def test_workers_end_by_themselves_when_the_first_process_is_killed(world: World
         workers[:] = workers_of(process)
         return len(workers) == WORKERS
 
-    wait_until(all_at_work)
-    wait_until(lambda: len(world.store.log) > 20)
-    process.kill()
-    process.wait()
+    with held_in_the_middle(world):
+        wait_until(all_at_work)
+        process.kill()
+        process.wait()
     wait_until(lambda: not any(Path("/proc", str(each)).exists() for each in workers))
     assert world.count("status = 'sending'") == 0
     world.bury()
