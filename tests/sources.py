@@ -278,6 +278,17 @@ def with_json_of_all_sorts(_: Warehouse) -> Source:
 
 
 @source
+def with_json_that_is_empty_beside_event_tables(_: Warehouse) -> Source:
+    calls = [order(f"t{n}", properties=text) for n, text in ((1, None), (2, '{"a": 2}'), (3, "{}"))]
+    calls.append(track("t4", "ann", "Paid", ago(hours=2), properties=None))
+    tables = {"identifies": [], "tracks": calls, "order_completed": [own("t1", "order_completed", n=1), own("t2", "order_completed", n=2)]}
+    shop: dict[str, list[Row]] = {"paid": [{"id": "t4", "received_at": ago(hours=2), "secret": 1}]}
+    then = {"order_completed": [own("t3", "order_completed", n=3)]}
+    first = Step({**tables, **shop}, sent=[("Order Completed", {"n": 1}), ("Order Completed", {"a": 2}), ("Paid", {})], says=[LATE])
+    return Source([first, Step(then, sent=[("Order Completed", {"n": 3})])])
+
+
+@source
 def with_two_tables_that_hold_the_id(_: Warehouse) -> Source:
     calls = [track(f"t{n}", "ann", "Order", ago(hours=3)) for n in (1, 2)]
     tables = {"identifies": [], "tracks": calls, "order": [event("t1", n=1), event("t2", n=2)], "_order": [event("t2", n=2)]}

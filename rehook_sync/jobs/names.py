@@ -105,12 +105,22 @@ def check_names(settings: Settings, layout: SourceLayout, events: Collection[str
     met = MetNames(events=set(events or ()), all_read=events is not None)
     exclusion = Exclusion(settings.exclude)
     excluded = {column for stream in Stream for column in _sent_columns(layout, stream) if exclusion.holds(column)}
-    return NamesCheck(sorted(excluded), _name_notes(settings, layout, met))
+    return NamesCheck(sorted(excluded), [*_guarded_notes(layout), *_name_notes(settings, layout, met)])
 
 
 def source_notes(settings: Settings, layout: SourceLayout, met: MetNames) -> list[str]:
     """Return what a run or a plan says once about the columns and names of the source, one line each."""
-    return [*_loader_notes(layout), *_name_notes(settings, layout, met)]
+    return [*_guarded_notes(layout), *_loader_notes(layout), *_name_notes(settings, layout, met)]
+
+
+def _guarded_notes(layout: SourceLayout) -> list[str]:
+    if not layout.guarded:
+        return []
+    tables = listed([repr(each) for each in layout.guarded])
+    return [
+        f"row-level security is active for this user on {tables}: rows that a policy hides are not seen, so they are neither sent nor "
+        "missed; give this user a policy that shows all rows, or BYPASSRLS"
+    ]
 
 
 def _loader_notes(layout: SourceLayout) -> list[str]:

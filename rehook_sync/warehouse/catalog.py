@@ -15,37 +15,12 @@ from rehook_sync.database.engine import may_pass, one_line
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
 from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
+from rehook_sync.warehouse.kinds import POSTGRESQL_KINDS, sqlite_kind
 from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, needs_slugs
 from rehook_sync.warehouse.names import event_table_names, find_name, listed, similar, tables_of, view_names
 
 __all__ = ["Catalog", "Events", "altered"]
 
-_POSTGRESQL_KINDS = {
-    **dict.fromkeys((25, 1043), Kind.TEXT),
-    **dict.fromkeys((1042, 1014), Kind.PADDED),
-    2950: Kind.UUID,
-    **dict.fromkeys((1082, 1114, 1184), Kind.TIME),
-    **dict.fromkeys((20, 21, 23), Kind.NUMBER),
-    **dict.fromkeys((700, 701, 1700), Kind.DECIMAL),
-    **dict.fromkeys((114, 3802), Kind.JSON),
-    16: Kind.BOOLEAN,
-}
-"""By type oid; the oids are the same in every PostgreSQL and in Redshift."""
-_SQLITE_KINDS = {
-    "BOOL": Kind.BOOLEAN,
-    "TIMESTAMP": Kind.TIME,
-    "DATETIME": Kind.TIME,
-    "JSON": Kind.JSON,
-    "BLOB": Kind.UNTYPED,
-    "CHAR": Kind.TEXT,
-    "TEXT": Kind.TEXT,
-    "INT": Kind.NUMBER,
-    "NUMERIC": Kind.NUMBER,
-    "REAL": Kind.DECIMAL,
-    "FLOA": Kind.DECIMAL,
-    "DOUB": Kind.DECIMAL,
-}
-"""By a text within the declared type; the first that is found decides."""
 _OWN_PREFIX = "rehook_sync__"
 """Begins the names of the columns that our statements compute."""
 _ROOM_FOR_OWN = 10
@@ -97,6 +72,7 @@ class Catalog:
         self._lacks: dict[str, _Lack] = {}
         self._broken: dict[str, str] = {}
         self._views: set[str] = set()
+        self.guarded: set[str] = set()
         self.warnings: list[str] = []
         self.schema, self.tables = self._list_tables(schema, expected)
 
@@ -125,7 +101,7 @@ class Catalog:
         keys = _keys(names)
         if self._dialect == "sqlite":
             statement = self._queries["read_declared_types"].text(self._connection.dialect)
-            kinds = {str(each): _sqlite_kind(str(declared)) for each, declared in self._connection.execute(statement, {"table": name})}
+            kinds = {str(each): sqlite_kind(str(declared)) for each, declared in self._connection.execute(statement, {"table": name})}
         elif self._dialect == "postgresql":
             kinds = {each: self._postgresql_kind(oid) for each, oid in described.items()}
         else:
@@ -157,6 +133,10 @@ class Catalog:
         named = named or any(name in tables or name in unreadable for name in in_use)
         return Events(tables, unreadable, named, [name for name in views if name in self._views])
 
+    def find_possible(self, config: SourceConfig) -> Events:
+        """Return the names of tables and views that may be events', looked at once an event turns out to be called so."""
+        return Events({}, {}, views=[*event_table_names(self.tables, config.not_events), *view_names(self.tables, config.not_events)])
+
     def _named_like(self, slug: str, names: Collection[str]) -> list[str]:
         return tables_of(slug, names, LONGEST_NAMES.get(self._dialect))
 
@@ -175,7 +155,7 @@ class Catalog:
         return isinstance(event, str) and bool(self._named_like(event, [table.name]))
 
     def _postgresql_kind(self, oid: int) -> Kind:
-        kind = _POSTGRESQL_KINDS.get(oid, Kind.OTHER)
+        kind = POSTGRESQL_KINDS.get(oid, Kind.OTHER)
         return Kind.ARRAY if kind is Kind.OTHER and oid in self._array_types else kind
 
     @cached_property
@@ -278,11 +258,12 @@ class Catalog:
         statement = self._queries["list_tables"].text(self._connection.dialect)
         found: dict[str, list[str]] = {}
         try:
-            for holder, name, is_view, missing, columns, denied, owner, reader in self._connection.execute(statement, {"schema": schema}):
+            for holder, name, is_view, is_guarded, missing, *lack in self._connection.execute(statement, {"schema": schema}):
                 found.setdefault(str(holder), []).append(str(name))
-                if is_view:
-                    self._views.add(str(name))
+                self._views.update([str(name)] if is_view else [])
+                self.guarded.update([str(name)] if is_guarded else [])
                 if missing is not None:
+                    columns, denied, owner, reader = lack
                     self._lacks[str(name)] = _Lack(missing, columns or (), denied or (), owner, reader)
         except DBAPIError as error:
             if may_pass(error):
@@ -342,10 +323,3 @@ def _refuse_columns(table: str, columns: Sequence[str], most: int | None) -> Non
     if most is not None and len(columns) > most - _ROOM_FOR_OWN:
         message = f"table {table!r} has {len(columns)} columns, and at most {most - _ROOM_FOR_OWN} can be read from this database"
         raise SourceError(f"{message}: read a view with fewer")
-
-
-def _sqlite_kind(declared: str) -> Kind:
-    declared = declared.upper()
-    if not declared:
-        return Kind.UNTYPED
-    return next((kind for name, kind in _SQLITE_KINDS.items() if name in declared), Kind.OTHER)

@@ -111,7 +111,8 @@ class SourceLayout:
             unsent: stream -> columns of its table left out as a loader's.
             rudderstack: the column that shows that RudderStack loaded tracks, None if nothing does.
             unreadable: table that may be an event's and cannot be read -> why, and what to do; several may share one line.
-            event_views: names of views that are looked at once an event turns out to be called so.
+            event_views: names of views that are looked at once an event turns out to be called so; with JSON, those of tables, too.
+            guarded: tables of which row-level security may hide rows from this user.
             typed: whether the type of a column says what it holds.
     """
 
@@ -131,6 +132,7 @@ class SourceLayout:
     warnings: tuple[str, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     event_views: tuple[str, ...] = ()
+    guarded: tuple[str, ...] = ()
     typed: bool = False
 
     def has_text(self, stream: Stream, *times: str) -> bool:

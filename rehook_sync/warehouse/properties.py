@@ -43,17 +43,24 @@ class EventProperties:
     def fill(self, rows: Sequence[SourceRow], sql: CallStatements) -> list[Table]:
         """Add the properties of each track from its event table, in place; a call that is not there gets `unloaded`.
 
+        Beside a JSON column, only calls without properties in it are looked for, and only in tables that loaders made.
         Returns the tables that were read.
         """
         calls: dict[str, list[SourceRow]] = {}
         layout = self._layout()
         is_named = layout.tracks.has("event")
+        beside_json = layout.track_properties == "json"
         for row in rows:
+            if beside_json and (row.fields or not is_named):
+                continue
             if not is_named:
                 row.unloaded = "the table of tracks has no column 'event', which names the event table"
             elif row.event_slug:  # an event whose slug is empty has no table
                 calls.setdefault(row.event_slug, []).append(row)
         tables = {slug: found for slug in calls if (found := self._tables_of(slug))}
+        if beside_json:  # such a table has the columns of calls, unlike one of the shop that happens to be called so
+            tables = {slug: own for slug, found in tables.items() if (own := [table for table in found if table.has("event")])}
+            calls = {slug: calls[slug] for slug in tables}
         layout = self._layout()  # names what has just turned out to be unreadable, too
         for slug in calls.keys() - tables.keys():
             hidden = tables_of(slug, layout.unreadable, self._longest_name)

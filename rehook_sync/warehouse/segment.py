@@ -20,7 +20,7 @@ from rehook_sync.database.spool import Spool
 from rehook_sync.errors import AlteredError, DatabaseError, LockedError, SourceError, TransientError
 from rehook_sync.models import Shard, SourceRow, Stream, Window
 from rehook_sync.times import LAST_MOMENT
-from rehook_sync.warehouse.catalog import Catalog, Events, altered
+from rehook_sync.warehouse.catalog import Catalog, altered
 from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
 from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
@@ -234,7 +234,7 @@ class SegmentSource:
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> None:
         """Add the properties of each track from its event table, in place; a call that is not there gets `unloaded`."""
-        if self.discover().track_properties != "event_tables":
+        if self.discover().track_properties != "event_tables" and not self.discover().event_views:
             return
         self._properties = self._properties or EventProperties(self.reader, self.discover, self._probe_events, self._longest_name)
         while True:
@@ -297,10 +297,14 @@ class SegmentSource:
         cursor = check_columns(tracks, "TRACKS_TABLE", config, typed=typed)
         if check_columns(identifies, "IDENTIFIES_TABLE", config, typed=typed) != cursor:
             raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in identifies and tracks; use views")
-        events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else Events({}, {})
+        events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else catalog.find_possible(config)
         layout = build_layout(config, cursor, (identifies, tracks), events.tables, named_like_events=events.named_like_events, typed=typed)
         unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
-        return replace(layout, warnings=(*layout.warnings, *catalog.warnings), unreadable=unreadable, event_views=tuple(events.views))
+        looks = layout.track_properties == "event_tables" or (layout.track_properties == "json" and config.track_properties == "auto")
+        views = tuple(events.views) if looks else ()
+        guarded = tuple(sorted(catalog.guarded & {identifies.name, tracks.name, *events.tables}))
+        warnings = (*layout.warnings, *catalog.warnings)
+        return replace(layout, warnings=warnings, unreadable=unreadable, event_views=views, guarded=guarded)
 
     def _catalog(self, connection: Connection) -> Catalog:
         config = self._config

@@ -4,7 +4,7 @@
 -- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: sqlite
 SELECT 'main' AS table_schema, m.name AS table_name, m.type = 'view' AS is_view,
-    NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
+    0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
 FROM sqlite_master AS m
 WHERE m.type IN ('table', 'view') AND COALESCE(LOWER(:schema), 'main') = 'main'
 ORDER BY 2;
@@ -13,7 +13,8 @@ ORDER BY 2;
 -- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: postgresql
 -- information_schema would hide what this user may not read.
-SELECT found.nspname AS table_schema, found.relname AS table_name, found.relkind IN ('v', 'm') AS is_view, found.missing,
+SELECT found.nspname AS table_schema, found.relname AS table_name, found.relkind IN ('v', 'm') AS is_view,
+    row_security_active(found.oid) AS is_guarded, found.missing,
     CASE WHEN found.missing IS NOT NULL THEN (
         SELECT array_agg(CAST(a.attname AS text)) FROM pg_attribute AS a WHERE a.attrelid = found.oid AND a.attnum > 0 AND NOT a.attisdropped
     ) END AS columns,
@@ -40,7 +41,7 @@ ORDER BY found.relname;
 -- name: list_tables
 -- does: lists the tables and views of the Segment source, whatever the case of its schema; what may not be read is hidden
 SELECT table_schema, table_name, table_type LIKE '%VIEW%' AS is_view,
-    NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
+    0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
 FROM information_schema.tables
 WHERE LOWER(table_schema) = LOWER(COALESCE(:schema, current_schema()))
 ORDER BY 2;

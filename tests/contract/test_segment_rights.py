@@ -215,6 +215,20 @@ def test_check_fails_and_a_run_says_what_it_leaves_waiting(hidden: Bench, shop: 
     assert (result.summary.sent, result.notes, hidden.metadata()[-1]) == (1, [], {"total": 5})
 
 
+def test_rows_that_a_policy_may_hide_are_told_of(hidden: Bench, shop: str) -> None:
+    grant(shop, hidden.warehouse_url, "SELECT ON ALL TABLES IN SCHEMA shop")
+    run_sql(shop, "ALTER TABLE shop.tracks ENABLE ROW LEVEL SECURITY", "CREATE POLICY half ON shop.tracks USING (id = 't1')")
+    plan, result = hidden.plan(ALL), hidden.run(ALL, check=False)
+    with hidden.sync() as sync:
+        warnings = list(sync.check_names().warnings)
+    assert (plan.notes, result.notes) == (warnings, warnings)
+    assert warnings == [
+        "row-level security is active for this user on 'tracks': rows that a policy hides are not seen, so they are neither sent nor "
+        "missed; give this user a policy that shows all rows, or BYPASSRLS"
+    ]
+    assert hidden.statuses() == {"m": "sent", "t1": "sent"}
+
+
 def test_a_run_in_shards_says_it_too(hidden: Bench) -> None:
     with hidden.sync() as sync:
         started = sync.start(RunOptions(ALL), 2)
