@@ -29,6 +29,7 @@ __all__ = [
     "Effect",
     "Facts",
     "MissingProperties",
+    "Moment",
     "OnAmbiguousEvent",
     "Operation",
     "Outcome",
@@ -44,6 +45,8 @@ __all__ = [
     "Status",
     "Stream",
     "TrackProperties",
+    "Trait",
+    "Traits",
     "Trigger",
     "Window",
     "user_order",
@@ -55,6 +58,14 @@ ELSEWHERE = "elsewhere"
 REMOVED = "[…]"
 """Replaces what may not be kept of a text."""
 _NONE: Mapping[str, str] = MappingProxyType({})
+
+
+Moment = tuple[datetime, str]
+"""The place of a call among all of its user: its time and its message id."""
+Trait = tuple[str, Moment | None]
+"""What a customer has of one trait: the hash of its value, and the newest call that carried it, None when unknown."""
+Traits = Mapping[str, Trait]
+"""What a customer has: metadata key -> trait."""
 
 
 class _Word(StrEnum):
@@ -84,7 +95,7 @@ class Status(_Word):
 
 
 class Reason(_Word):
-    """Why a call is rejected, failed, waiting or in doubt."""
+    """Why a call is rejected, failed, waiting or in doubt, or why it was not sent though it says something else."""
 
     MISSING_USER_ID = "missing_user_id"
     ANONYMOUS_ID_PRESENT = "anonymous_id_present"
@@ -99,6 +110,7 @@ class Reason(_Word):
     NETWORK_ERROR = "network_error"
     BLOCKED_BY_EARLIER = "blocked_by_earlier"
     PROPERTIES_NOT_LOADED = "properties_not_loaded"
+    SUPERSEDED = "superseded"
     TIMEOUT = "timeout"
     CONNECTION_LOST = "connection_lost"
     CRASHED_IN_FLIGHT = "crashed_in_flight"
@@ -307,12 +319,12 @@ class Chunk:
 class Customer:
     """What was last sent to one customer: a row of `sync_customers`.
 
-    Shape:  trait_hashes: metadata key -> hash; None means unknown: the next Identify call is sent.
+    Shape:  traits: None means unknown: the next Identify call is sent.
             code: the referral code that Rehook accepted with it.
     """
 
     user_id: str
-    trait_hashes: Mapping[str, str] | None
+    traits: Traits | None
     message_id: str | None = None
     sent: bool = False
     code: str | None = None

@@ -19,7 +19,7 @@ from rehook_sync.delivery.lanes import InFlight
 from rehook_sync.delivery.limits import MarkLimit
 from rehook_sync.delivery.outbox import Outbox, Posting, Turn
 from rehook_sync.errors import DatabaseError
-from rehook_sync.models import Batch, Outcome, Status, Stream
+from rehook_sync.models import Batch, Outcome, Status, Stream, Traits
 from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["BatchWriter", "Recorder"]
@@ -43,8 +43,8 @@ class Recorder(Protocol):
         Returns the calls whose mark did not take: somebody else sends them or has sent them.
         """
 
-    def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
-        """Return what these customers last got: user id -> trait hashes."""
+    def read_customers(self, user_ids: Iterable[str]) -> Mapping[str, Traits]:
+        """Return user id -> what the customer has, without users of whom that is unknown."""
 
 
 class BatchWriter:

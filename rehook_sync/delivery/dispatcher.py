@@ -7,8 +7,8 @@ from rehook_sync.delivery.batch_writer import BatchWriter
 from rehook_sync.delivery.lanes import InFlight, Lane, OpenClaims
 from rehook_sync.delivery.outcomes import Decision, Next, build_outcome, spread_outcome
 from rehook_sync.errors import ApiDownError, RehookSyncError, StoppedError
-from rehook_sync.models import ELSEWHERE, Answer, Chunk, Customer, Operation, Outcome, Reason, Status, Stream
-from rehook_sync.rules.bodies import is_unchanged
+from rehook_sync.models import ELSEWHERE, Answer, Chunk, Customer, Operation, Outcome, Reason, Status, Stream, Traits
+from rehook_sync.rules.traits import after_doubt, after_sending, after_skipping, find_news, is_superseded
 
 __all__ = ["Dispatcher"]
 
@@ -54,8 +54,8 @@ class Dispatcher:
             del self._lanes[user_id]
         return {operation.user_id for operation in operations} - self._lanes.keys()
 
-    def open_lanes(self, user_ids: Iterable[str], known: Mapping[str, Mapping[str, str] | None]) -> None:
-        """Make a lane for each user. `known`: user id -> trait hashes of what the customer last got."""
+    def open_lanes(self, user_ids: Iterable[str], known: Mapping[str, Traits]) -> None:
+        """Make a lane for each user. `known`: user id -> what the customer has."""
         for user_id in user_ids:
             self._lanes[user_id] = Lane(user_id, known=known.get(user_id), blocked=user_id in self._blocked_users)
 
@@ -77,13 +77,15 @@ class Dispatcher:
         """Start the next operation of a lane that is not busy; settle those before it that need no request."""
         while lane.operations and not lane.busy and not self._stopped:
             operation = lane.operations[0]
+            news = find_news(operation, lane.known) if self._skip_unchanged and operation.stream is Stream.IDENTIFIES else operation
             if lane.blocked or operation.waits_for in self._unfreed:
                 self._settle(InFlight(operation, lane), Status.FAILED, Reason.BLOCKED_BY_EARLIER)
-            elif self._skip_unchanged and operation.stream is Stream.IDENTIFIES and is_unchanged(operation, lane.known):
-                self._settle(InFlight(operation, lane), Status.UNCHANGED)
+            elif news is None:
+                reason = Reason.SUPERSEDED if is_superseded(operation, lane.known) else None
+                self._settle(InFlight(operation, lane), Status.UNCHANGED, reason)
             elif not self._waits(operation, lane):
                 lane.busy = True
-                self._writer.submit(InFlight(operation, lane))
+                self._writer.submit(InFlight(news, lane))
 
     def _waits(self, operation: Operation, lane: Lane) -> bool:
         """Tell whether another user's call is about to free the code wanted here; if so, wait for it.
@@ -164,12 +166,15 @@ class Dispatcher:
         if operation.stream is not Stream.IDENTIFIES:
             return
         if status is Status.SENT:
-            lane.known = {**lane.known, **operation.trait_hashes} if lane.known else operation.trait_hashes
+            lane.known = after_sending(operation, lane.known)
             code = None if operation.claim is None else operation.claim.code
             self._outbox.upsert(Customer(lane.user_id, lane.known, flight.call.message_id, sent=True, code=code))
+        elif status is Status.UNCHANGED and (known := after_skipping(operation, lane.known)) is not None:
+            lane.known = known
+            self._outbox.upsert(Customer(lane.user_id, known))
         elif flight.uncertain:
-            lane.known = None
-            self._outbox.upsert(Customer(lane.user_id, None))
+            lane.known = after_doubt(operation, lane.known)
+            self._outbox.upsert(Customer(lane.user_id, lane.known))
 
     def _take_apart(self, flight: InFlight) -> None:
         """Send the calls of a refused merged request one by one: only those at fault are rejected."""

@@ -1,10 +1,9 @@
 """One lane per user: the operations queued in order, and the one in flight."""
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from rehook_sync.models import Call, Claim, Operation, Outcome, Status, Stream
+from rehook_sync.models import Call, Claim, Operation, Outcome, Status, Stream, Traits
 
 __all__ = ["InFlight", "Lane", "OpenClaims"]
 
@@ -13,13 +12,13 @@ __all__ = ["InFlight", "Lane", "OpenClaims"]
 class Lane:
     """The operations of one user, oldest first. While `busy`, the first is in flight or waits.
 
-    Shape:  known: trait hashes the customer certainly has, None when unknown.  unrecorded: settled operations not committed yet.
+    Shape:  known: what the customer has, None when unknown.  unrecorded: settled operations not committed yet.
             blocked: an earlier operation failed.
     """
 
     user_id: str
     operations: deque[Operation] = field(default_factory=deque)
-    known: Mapping[str, str] | None = None
+    known: Traits | None = None
     busy: bool = False
     blocked: bool = False
     unrecorded: int = 0
@@ -55,7 +54,7 @@ class InFlight:
     def needs_mark(self) -> bool:
         """Tell whether a crash between sending and recording would leave the sync-state wrong.
 
-        An event may have paid out, known trait hashes may be outdated, a previous outcome may no longer hold. An unknown
+        An event may have paid out, what is known of the customer may be outdated, a previous outcome may no longer hold. An unknown
         customer is just sent again.
         """
         return self.call.stream is Stream.TRACKS or self.lane.known is not None or self.call.previous is not None

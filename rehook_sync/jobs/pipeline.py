@@ -19,6 +19,7 @@ from rehook_sync.models import (
     Call,
     Chunk,
     Claim,
+    Moment,
     Outcome,
     PreviousOutcome,
     Reason,
@@ -27,9 +28,11 @@ from rehook_sync.models import (
     SourceRow,
     Status,
     Stream,
+    Traits,
     Window,
 )
 from rehook_sync.rules.bodies import Names, build_operations, shape
+from rehook_sync.rules.traits import CODE
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT
@@ -61,6 +64,9 @@ class ClaimDesk(Protocol):
         judge: takes user id -> code of all concerned, and code -> user id of codes about to be freed; returns a result and
         the claims that hold. It may be called again.
         """
+
+    def read_customers(self, user_ids: Iterable[str]) -> Mapping[str, Traits]:
+        """Return user id -> what the customer has, without users of whom that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +256,7 @@ class Pipeline:
         self._freed = {code: message_id for code, message_id in self._freed.items() if (Stream.IDENTIFIES, message_id) in self._pending}
 
         def decide(codes: dict[str, str], leaving: dict[str, str]) -> tuple[Judgement, Iterable[Claim]]:
-            book = CodeBook({code: user_id for user_id, code in codes.items()}, codes, self._freed)
+            book = CodeBook({code: user_id for user_id, code in codes.items()}, codes, self._freed, self._read_since(claiming, codes))
             judgement = judge(frame, self._config.policy, book)
             for message_id, claim in judgement.claims.items():
                 # Rehook still has this code for another user; the call that frees it is not in flight here.
@@ -263,6 +269,16 @@ class Pipeline:
         judgement = self._desk.claim(list(claiming["user_id"].unique()), list(claiming["referral_code"].unique()), decide)
         self._freed = dict(judgement.book.freed)
         return judgement
+
+
+    def _read_since(self, claiming: "pd.DataFrame", codes: Mapping[str, str]) -> dict[str, Moment]:
+        """Return, for users who are about to take a code, which call brought the one they have."""
+        if not self._config.merge:
+            return {}
+        pairs = zip(claiming["user_id"], claiming["referral_code"], strict=True)
+        changing = {user_id for user_id, code in pairs if codes.get(user_id) != code}
+        known = self._desk.read_customers(changing) if changing else {}
+        return {user_id: at for user_id, traits in known.items() if CODE in traits and (at := traits[CODE][1]) is not None}
 
 
 def _new_claims(codes: Mapping[str, str], judgement: Judgement) -> list[Claim]:

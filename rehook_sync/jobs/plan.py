@@ -1,14 +1,15 @@
 """What a run would do: the same rows, rules and bodies, with nothing sent and nothing written."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from rehook_sync.jobs.context import JobContext
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Plan, RunOptions, bare_notes, left_out_notes, rejection_notes, standing_notes, waiting_notes
 from rehook_sync.jobs.run import read_newest, read_source_notes
-from rehook_sync.models import Claim, Operation, Stream
-from rehook_sync.rules.bodies import is_unchanged
+from rehook_sync.models import Claim, Operation, Stream, Traits
+from rehook_sync.rules.traits import after_sending, after_skipping, find_news
+from rehook_sync.state.ledger import Ledger
 
 __all__ = ["PlannedClaims", "plan_run"]
 
@@ -21,9 +22,9 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     windows = {} if options.only else context.windows(options)
     read_newest(context.source, windows)
     ledger = context.ledger("plan")
-    pipeline = Pipeline(context.source, context.state, PlannedClaims(ledger.read_codes), context.pipeline_config("plan", options))
+    pipeline = Pipeline(context.source, context.state, PlannedClaims(ledger), context.pipeline_config("plan", options))
     plan = Plan(windows)
-    known: dict[str, Mapping[str, str] | None] = {}
+    known: dict[str, Traits | None] = {}
     for chunk in pipeline.read_chunks(windows, options.streams):
         users = {operation.user_id for operation in chunk.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
         known.update(dict.fromkeys(users) | ledger.read_customers(users))
@@ -45,9 +46,10 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
 class PlannedClaims:
     """A claim desk for a plan: keeps claims in memory and writes nothing."""
 
-    def __init__(self, read_codes: Callable[[Iterable[str], Iterable[str]], dict[str, str]]) -> None:
-        """Look codes up with `read_codes`: user ids and codes to user id -> code."""
-        self._read_codes = read_codes
+    def __init__(self, ledger: Ledger) -> None:
+        """Look customers and codes up in a ledger, which need not hold the lease."""
+        self.read_customers = ledger.read_customers
+        self._read_codes = ledger.read_codes
         self._planned: dict[str, str] = {}
         self._owners: dict[str, str] = {}
 
@@ -72,17 +74,19 @@ class PlannedClaims:
 
 
 def _plan_operation(
-    plan: Plan, operation: Operation, known: dict[str, Mapping[str, str] | None], *, sample: bool, changes_only: bool
+    plan: Plan, operation: Operation, known: dict[str, Traits | None], *, sample: bool, changes_only: bool
 ) -> None:
+    user_id = operation.user_id
     plan.retried += sum(call.previous is not None for call in operation.calls)
+    news: Operation | None = operation
     if operation.stream is Stream.TRACKS:
         plan.actions["events"] += 1
-    elif changes_only and is_unchanged(operation, known.get(operation.user_id)):
+    elif changes_only and (news := find_news(operation, known.get(user_id))) is None:
+        known[user_id] = after_skipping(operation, known.get(user_id)) or known.get(user_id)
         plan.actions["unchanged"] += len(operation.calls)
-        return
     else:
-        known[operation.user_id] = {**(known.get(operation.user_id) or {}), **operation.trait_hashes}
+        known[user_id] = after_sending(news or operation, known.get(user_id))
         plan.actions["customer upserts"] += 1
         plan.actions["merged"] += len(operation.calls) - 1
-    if sample:
-        plan.samples.append(operation.body.decode())
+    if sample and news is not None:
+        plan.samples.append(news.body.decode())

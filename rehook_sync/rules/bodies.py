@@ -4,8 +4,9 @@ Source: bodies observed from Segment's connector. Key order: `source_id, metadat
 `event_name, source_id, metadata`; no times, message ids or anonymous ids.
 """
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ import orjson
 from rehook_sync.models import Call, Claim, Operation, PreviousOutcome, SourceRow, Stream
 from rehook_sync.rules.names import Exclusion
 from rehook_sync.values import (
-    earlier_hashes,
     key_flaw,
     payload_hash,
     to_json,
@@ -28,7 +28,7 @@ from rehook_sync.values import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "Names", "build_operations", "is_unchanged", "shape"]
+__all__ = ["COLUMNS", "Names", "build_operations", "shape", "without_traits"]
 
 COLUMNS = (
     "row",
@@ -205,15 +205,13 @@ def build_operations(
     ]
 
 
-def is_unchanged(operation: Operation, known: Mapping[str, str] | None) -> bool:
-    """Tell whether a customer already has every trait of an Identify request. `known`: the customer's trait hashes, None if unknown."""
-    if known is None:
-        return False
-    changed = [key for key, value in operation.trait_hashes.items() if known.get(key) != value]
-    if not changed or not known.keys() >= set(changed):
-        return not changed
-    metadata = orjson.loads(operation.body)["metadata"]
-    return all(known[key] in earlier_hashes(operation.user_id, key, metadata[key]) for key in changed)
+def without_traits(operation: Operation, left_out: Collection[str]) -> Operation:
+    """Return an Identify request without some of its traits; numbers stay as they are written."""
+    body = json.loads(operation.body, parse_int=orjson.Fragment, parse_float=orjson.Fragment)
+    metadata = {key: value for key, value in body["metadata"].items() if key not in left_out}
+    code = None if "referral_code" in left_out else body.get("referral_code")
+    hashes = {key: value for key, value in operation.trait_hashes.items() if key not in left_out}
+    return operation._replace(body=_customer_body(operation.user_id, metadata, code), trait_hashes=hashes)
 
 
 _Metadata = Mapping[str, object]

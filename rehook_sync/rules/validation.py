@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rehook_sync.models import OWNED_BY, AnonymousCalls, Claim, MissingProperties, Reason, Stream
+from rehook_sync.models import OWNED_BY, AnonymousCalls, Claim, MissingProperties, Moment, Reason, Stream
+from rehook_sync.rules.traits import moment_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +31,14 @@ class CodeBook:
 
     Shape:  owners: code -> user id.  codes: user id -> code.
             freed: code without an owner -> message id of the Identify call that gave it up.
+            since: user id -> the call that brought the user's code, where known; older calls take no code any more.
     It needs only the codes and users of the frame to judge.
     """
 
     owners: Mapping[str, str] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict)
     freed: Mapping[str, str] = field(default_factory=dict)
+    since: Mapping[str, Moment] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +123,15 @@ def _take_codes(rows: "pd.DataFrame", book: CodeBook) -> _CodeClaims:
     calls = list(zip(rows.index.tolist(), *columns, strict=True))
     if all(book.codes.get(user_id) == code for _, _, user_id, code, _ in calls):
         return _CodeClaims(book)
+    late = _find_late(rows, book.since) if book.since else frozenset[str]()
     owners, codes, freed = dict(book.owners), dict(book.codes), dict(book.freed)
-    claimed = _CodeClaims(CodeBook(owners, codes, freed))
+    claimed = _CodeClaims(CodeBook(owners, codes, freed, book.since))
     given_up_by: set[tuple[str, str]] = set()
     for index, message_id, user_id, code, problem in calls:
         owner = owners.get(code)
         if owner is not None and owner != user_id:
             claimed.owner_of_row[index] = owner
-        elif problem is None and codes.get(user_id) != code:
+        elif problem is None and codes.get(user_id) != code and message_id not in late:
             replaced = codes.get(user_id)
             claimed.claims[message_id] = Claim(code, user_id, replaced)
             given_up_in = freed.pop(code, None)
@@ -139,3 +143,10 @@ def _take_codes(rows: "pd.DataFrame", book: CodeBook) -> _CodeClaims:
                 given_up_by.add((user_id, message_id))
             owners[code], codes[user_id] = user_id, code
     return claimed
+
+
+def _find_late(rows: "pd.DataFrame", since: Mapping[str, Moment]) -> frozenset[str]:
+    """Return the calls that are older than the one that brought the code their user has."""
+    columns = (rows[name].tolist() for name in ("user_id", "message_id", "occurred_at", "received_at"))
+    calls = zip(*columns, strict=True)
+    return frozenset(call[0] for user_id, *call in calls if user_id in since and moment_of(*call) < since[user_id])

@@ -5,15 +5,20 @@ The caller opens the connection; for writing, one that holds the lease.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
+from rehook_sync.database.engine import utc_text
 from rehook_sync.database.queries import Statements
-from rehook_sync.models import Claim, Customer
+from rehook_sync.models import Claim, Customer, Moment, Trait, Traits
 from rehook_sync.values import storable_json
 
-__all__ = ["Customers", "customer_rows"]
+__all__ = ["Customers", "customer_rows", "parse_traits", "write_traits"]
+
+_UNSURE = "unsure"
 
 
 class Customers:
@@ -23,10 +28,10 @@ class Customers:
         """Take the statements of `sql/state`."""
         self._sql = sql
 
-    def read_hashes(self, connection: Connection, user_ids: Sequence[str]) -> dict[str, Mapping[str, str] | None]:
-        """Return user id -> hashes of the traits last sent, without users whose hashes are unknown."""
+    def read_traits(self, connection: Connection, user_ids: Sequence[str]) -> dict[str, Traits]:
+        """Return user id -> what the customer has, without users of whom that is unknown."""
         rows = connection.execute(self._sql["read_customers"], {"ids": storable_json(user_ids)}).all()
-        return {row.source_id: orjson.loads(row.trait_hashes) for row in rows if row.trait_hashes is not None}
+        return {row.source_id: parse_traits(row.trait_hashes) for row in rows if row.trait_hashes is not None}
 
     def read_codes(self, connection: Connection, user_ids: Sequence[str], codes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return who owns these codes and which codes these users own.
@@ -60,6 +65,31 @@ class Customers:
                 connection.execute(self._sql["give_code_back"], {"user_id": claim.user_id, "code": claim.replaces})
 
 
+def parse_traits(text: str) -> Traits:
+    """Return what `write_traits` wrote, and what earlier versions did: only key -> hash.
+
+    After a crash, "unsure" stands before it: the calls still hold, the values are unknown.
+    """
+    document: Any = orjson.loads(text)
+    is_unsure = False
+    while isinstance(document, list) and document[:1] == [_UNSURE]:
+        document, is_unsure = document[1], True
+    groups = document if isinstance(document, list) else [(None, "", document)]
+    found: dict[str, Trait] = {}
+    for time, message_id, hashes in groups:
+        at = None if time is None else (datetime.fromisoformat(time), message_id)
+        found.update((key, ("" if is_unsure else value, at)) for key, value in hashes.items())
+    return found
+
+
+def write_traits(traits: Traits) -> str:
+    """Return as JSON, for each call that a customer has traits of: its time, its message id, and key -> hash."""
+    groups: dict[Moment | None, dict[str, str]] = {}
+    for key, (value, at) in traits.items():
+        groups.setdefault(at, {})[key] = value
+    return storable_json([(None, "", hashes) if at is None else (utc_text(at[0]), at[1], hashes) for at, hashes in groups.items()])
+
+
 def customer_rows(customers: Iterable[Customer]) -> str:
     """Return the newest record of each customer, with the newest accepted code, as JSON for `write_batch`."""
     newest: dict[str, Customer] = {}
@@ -71,8 +101,8 @@ def customer_rows(customers: Iterable[Customer]) -> str:
 
 
 def _customer_row(customer: Customer) -> Sequence[object]:
-    hashes = None if customer.trait_hashes is None else storable_json(dict(customer.trait_hashes))
-    return customer.user_id, hashes, customer.message_id, customer.sent, customer.code
+    traits = None if customer.traits is None else write_traits(customer.traits)
+    return customer.user_id, traits, customer.message_id, customer.sent, customer.code
 
 
 def _newest_codes(claims: Iterable[Claim]) -> dict[str, str]:

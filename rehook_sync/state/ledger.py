@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from rehook_sync.database.engine import Database, utc_text
 from rehook_sync.database.queries import Statements
 from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError, LockedError
-from rehook_sync.models import Batch, Call, Claim, Customer, Outcome, Status, Stream
+from rehook_sync.models import Batch, Call, Claim, Customer, Outcome, Status, Stream, Traits
 from rehook_sync.state.customers import Customers, customer_rows
 from rehook_sync.values import storable_json, storable_text
 
@@ -227,10 +227,10 @@ class Ledger:
         if earlier:
             connection.execute(self._sql["restore_previous"], {"rows": storable_json(earlier)})
 
-    def read_customers(self, user_ids: Iterable[str]) -> dict[str, Mapping[str, str] | None]:
-        """Return user id -> hashes of the traits last sent, without users whose hashes are unknown."""
+    def read_customers(self, user_ids: Iterable[str]) -> dict[str, Traits]:
+        """Return user id -> what the customer has, without users of whom that is unknown."""
         with self._database.connect() as connection:
-            return self._customers.read_hashes(connection, list(user_ids))
+            return self._customers.read_traits(connection, list(user_ids))
 
     def read_codes(self, user_ids: Iterable[str], codes: Iterable[str]) -> dict[str, str]:
         """Return user id -> code, for these users and for the owners of these codes."""

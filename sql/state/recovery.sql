@@ -15,9 +15,9 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND use
     AND (CAST(:high_user AS text) IS NULL OR user_id {bytes_order} < CAST(:high_user AS text));
 
 -- name: forget_marked_customers
--- does: clears the hashes of customers whose Identify call was in flight when a run died
+-- does: notes that nobody knows what customers have whose Identify call was in flight when a run died
 -- words: by_index, bytes_order
-UPDATE sync_customers SET trait_hashes = NULL
+UPDATE sync_customers SET trait_hashes = '["unsure",' || trait_hashes || ']'
 WHERE source_id IN (
     SELECT user_id FROM sync_state {by_index: sync_state_unsettled}
     WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'identifies' AND user_id {bytes_order} >= :low_user

@@ -260,7 +260,7 @@ def test_a_usual_batch_is_one_trip_to_the_database(database: Database, ledger: L
     event.listen(database.engine, "before_cursor_execute", lambda _connection, _cursor, statement, *_: said.append(statement))
     batch = Batch(
         outcomes=[Outcome(first, Status.SENT, attempts=1), Outcome(second, Status.SENDING)],
-        customers=[Customer("user-1", {"a": "1"}, "m-0")],
+        customers=[Customer("user-1", {"a": ("1", (NOW, "m"))}, "m-0")],
     )
     assert ledger.write(batch) == frozenset()
     assert len(said) == 1
@@ -358,8 +358,10 @@ def test_calls_in_doubt_are_accepted_or_released_by_message_or_user_id(database:
 
 
 def test_customers_keep_what_they_last_got(ledger: Ledger) -> None:
-    ledger.write(Batch(customers=[Customer("u", {"a": "1"}, "m1", sent=True), Customer("u", {"a": "2"}, "m2", sent=True)]))
-    assert ledger.read_customers(["u", "v"]) == {"u": {"a": "2"}}
+    later = NOW + timedelta(microseconds=1)
+    traits = {"a": ("2", (later, "m2")), "b": ("1", (NOW, "m1")), "c": ("3", (later, "m2")), "d": ("4", None)}
+    ledger.write(Batch(customers=[Customer("u", {"a": ("1", (NOW, "m1"))}, "m1", sent=True), Customer("u", traits, "m2", sent=True)]))
+    assert ledger.read_customers(["u", "v"]) == {"u": traits}
     ledger.write(Batch(customers=[Customer("u", None)]))
     assert ledger.read_customers(["u"]) == {}
 
@@ -477,7 +479,7 @@ def test_dead_run_leaves_counts_that_add_up(database: Database, state: State, le
                 Outcome(call("b"), Status.SENDING),
                 Outcome(call("c", Stream.IDENTIFIES), Status.SENDING),
             ],
-            customers=[Customer("user-1", {"a": "1"}, "m", sent=True)],
+            customers=[Customer("user-1", {"a": ("1", (NOW, "m"))}, "m", sent=True)],
         )
     )
     expire(database)
@@ -487,7 +489,7 @@ def test_dead_run_leaves_counts_that_add_up(database: Database, state: State, le
         [dead] = state.recover(connection, "run-2", hold=hold)
     assert [row["status"] for row in rows(database, "b")] == [status]
     assert [row["status"] for row in rows(database, "c")] == ["failed"]
-    assert successor.read_customers(["user-1"]) == {}
+    assert successor.read_customers(["user-1"]) == {"user-1": {"a": ("", (NOW, "m"))}}, "the value is unknown, the call is not"
     assert (dead.status, dead.rows_read, dead.sent) == (RunStatus.CRASHED, 3, 1)
     assert dead.in_doubt + dead.failed == 2
     [run] = state.read_runs(5)

@@ -90,7 +90,7 @@ def test_every_commit_is_on_the_disk_whatever_the_database_says(postgres_url: st
     with hostile_role(postgres_url, default_transaction_read_only=read_only) as url, opened_ledger(url) as ledger:
         for number in range(5):
             marked = Batch(
-                outcomes=[Outcome(call(f"m-{number}"), Status.SENDING)], customers=[Customer(UNICODE, {"a": "1"}, "m", sent=True)]
+                outcomes=[Outcome(call(f"m-{number}"), Status.SENDING)], customers=[Customer(UNICODE, {"a": ("1", None)}, "m", sent=True)]
             )
             assert ledger.write(marked) == frozenset()
             assert unflushed(postgres_url) == 0, "a mark, in one round trip"

@@ -325,7 +325,7 @@ def test_every_identify_is_sent_when_asked_for(bench: Bench) -> None:
 def test_unchanged_is_judged_against_what_surely_arrived(bench: Bench) -> None:
     api = Api({"x": [400]})
     rows = [identify("x", "u", plan="b"), track("e", "u", when=at(1)), identify("y", "u", at(2), plan="b")]
-    bench.ledger.write(Batch(customers=[Customer("u", {"plan": "old"}, "m", sent=True)]))
+    bench.ledger.write(Batch(customers=[Customer("u", {"plan": ("old", None)}, "m", sent=True)]))
     bench.deliver(api, [operations(rows)])
     assert api.received == ["x", "e", "y"]
 
@@ -334,7 +334,7 @@ def test_identify_with_unknown_outcome_makes_the_customer_unknown(bench: Bench) 
     bench.deliver(Api(), [operations([identify("i0", "u")])])
     bench.deliver(Api({"i1": [httpx.ReadTimeout("")] * 3}), [operations([identify("i1", "u", at(1))])])
     assert bench.statuses()["i1"] == "failed"
-    assert bench.ledger.read_customers(["u"]) == {}
+    assert {value for value, _ in bench.ledger.read_customers(["u"])["u"].values()} <= {""}
 
 
 def test_refused_claim_is_released(bench: Bench) -> None:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from rehook_sync.models import Reason, Stream
 
-__all__ = ["Copy", "Key", "Options", "Reach", "Row", "Span", "blank", "fold", "judge", "plain_reason"]
+__all__ = ["CODE", "Copy", "Customer", "Key", "Options", "Order", "Reach", "Row", "Span", "blank", "fold", "judge", "plain_reason"]
 
 Key = tuple[str, str]
+Order = tuple[datetime, int, str]
 Options = Mapping[str, object]
+CODE = "referral_code"
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
@@ -50,7 +52,7 @@ class Row:
         return self.occurred_at or self.copies[0].received_at or BEGINNING
 
     @property
-    def order(self) -> tuple[datetime, int, str]:
+    def order(self) -> Order:
         """Its place among all rows: identify before track at the same instant."""
         return self.when, int(self.stream is Stream.TRACKS), self.message_id or ""
 
@@ -131,16 +133,18 @@ def plain_reason(row: Row, options: Options) -> tuple[Reason | None, bool]:
     return (Reason.INVALID_ROW if row.has_problem else None), False
 
 
-def judge(rows: Iterable[Row], options: Options, codes: dict[str, str]) -> dict[Key, Reason | None]:
-    """Judge rows in time order; `codes`: user id -> code he owns before, and after."""
+def judge(rows: Iterable[Row], options: Options, codes: dict[str, str], since: dict[str, Order]) -> dict[Key, Reason | None]:
+    """Judge rows in time order; `codes`: user id -> code he owns before, and after; `since`: user id -> the newest call that carried it."""
     verdicts: dict[Key, Reason | None] = {}
     for row in sorted(rows, key=lambda each: each.order):
         reason, certain = plain_reason(row, options)
         claims = row.stream is Stream.IDENTIFIES and row.code is not None and not certain
         if claims and any(code == row.code and user_id != row.user_id for user_id, code in codes.items()):
             reason = Reason.REFERRAL_CODE_TAKEN
-        if claims and reason is None:
+        if claims and reason is None and row.order >= since.get(str(row.user_id), row.order):
             codes[str(row.user_id)] = str(row.code)
+            if options["customer_updates"] == "changed":
+                since[str(row.user_id)] = row.order
         verdicts[row.key] = reason
     return verdicts
 
@@ -153,3 +157,30 @@ def fold(rows: Iterable[Row]) -> tuple[dict[str, str], str | None]:
         metadata.update(row.fields)
         code = row.code or code
     return metadata, code
+
+
+@dataclass
+class Customer:
+    """What a customer has: of each trait the value, and the call that brought it.
+
+    Shape:  rows: the calls that were settled.  code: the referral code.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    code: str | None = None
+
+    def stale(self, row: Row) -> set[str]:
+        """Tell which traits of a call newer ones have carried."""
+        return {trait for trait in row.fields if self.orders.get(trait, row.order) > row.order}
+
+    def settle(self, row: Row, *, newest_wins: bool) -> None:
+        """Take a call, and of its traits those that no newer one has carried, or all of them."""
+        stale = self.stale(row) if newest_wins else set()
+        for trait, value in row.fields.items():
+            if trait not in stale:
+                self.metadata[trait], self.orders[trait] = value, row.order
+        if CODE not in stale:
+            self.code = row.code or self.code
+        self.rows.append(row)

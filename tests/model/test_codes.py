@@ -13,7 +13,7 @@ from rehook_sync.models import Stream
 from rehook_sync.rules.watermark import Beginning
 
 from .receiver import Trouble
-from .reference import Row, judge
+from .reference import Order, Row, judge
 from .world import MINUTE, Circumstances, World
 
 IS_NIGHTLY = settings.get_current_profile_name() == "nightly"
@@ -81,11 +81,12 @@ def play(history: list[tuple[list[tuple[str, str | None, str, bool, int]], Circu
 def test_without_trouble_the_first_by_time_owns_a_code(history: list, chosen: dict[str, object]) -> None:  # type: ignore[type-arg]
     world = play(history, chosen)
     codes: dict[str, str] = {}
+    since: dict[str, Order] = {}
     number = 0
     for batch, _ in history:
         rows = list(world.rows.values())[number : number + len(batch)]
         number += len(batch)
-        judge(rows, world.options, codes)
+        judge(rows, world.options, codes, since)
     assert world.receiver.store.owners == {code: user_id for user_id, code in codes.items()}
 
 

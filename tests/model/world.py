@@ -23,7 +23,7 @@ from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
 
 from .receiver import Arrival, Killed, Receiver, Switch, Trouble
-from .reference import Copy, Key, Reach, Row, Span, fold, judge, plain_reason
+from .reference import CODE, Copy, Customer, Key, Order, Reach, Row, Span, fold, judge, plain_reason
 
 __all__ = ["DEFAULTS", "MINUTE", "Books", "Circumstances", "Outcome", "World"]
 
@@ -117,8 +117,9 @@ class World:
         self._left: set[Key] = set()
         self._carried_out: dict[Key, int] = defaultdict(int)
         self._believed: set[Key] = set()
-        self._settled: dict[str, list[Row]] = defaultdict(list)
+        self._customers: dict[str, Customer] = defaultdict(Customer)
         self._codes: dict[str, str] = {}
+        self._since: dict[str, Order] = {}
         self._unsure: dict[str, set[str]] = defaultdict(set)
         with self.sync() as sync:
             sync.init()
@@ -301,7 +302,8 @@ class World:
             self._expect_held(act)
             self.expire_lease()
         self._license_repeats(request)
-        self._codes = {user_id: code for user_id, rows in self._settled.items() if (code := fold(rows)[1]) is not None}
+        self._codes = self._read_codes()
+        self._since = {user_id: each.orders[CODE] for user_id, each in self._customers.items() if self._newest_wins and CODE in each.orders}
         outcome = self._act(act, around)
         self.books = self.read_books()
         assert not self._complaints, self._complaints
@@ -399,6 +401,10 @@ class World:
 
     def _says_what_the_rows_say(self, arrival: Arrival) -> bool:
         metadata, code = fold(arrival.rows)
+        if arrival.stream is Stream.IDENTIFIES and self._newest_wins:
+            newest = {trait: row for row in arrival.rows for trait in row.fields}
+            stale = {trait for trait, row in newest.items() if trait in self._customers[arrival.user_id].stale(row)}
+            metadata, code = _without(metadata, stale), None if CODE in stale else code
         expected: dict[str, object] = {"source_id": arrival.user_id, "metadata": metadata}
         if arrival.stream is Stream.TRACKS:
             expected["event_name"] = arrival.rows[-1].event_name if arrival.rows else None
@@ -447,8 +453,16 @@ class World:
         if outcome.error is None and not outcome.died:
             self._check_runs()
             if not self._codes_are_unsure and around.fail_at is None:
-                codes = {user_id: code for user_id, rows in self._settled.items() if (code := fold(rows)[1]) is not None}
+                codes = self._read_codes()
                 assert self.books.codes == codes, f"the books of codes say {self.books.codes}, the calls {codes}"
+
+    @property
+    def _newest_wins(self) -> bool:
+        return self.options["customer_updates"] == "changed"
+
+    def _read_codes(self) -> dict[str, str]:
+        """The codes that customers have by the calls that were settled."""
+        return {user_id: each.code for user_id, each in self._customers.items() if each.code is not None}
 
     @property
     def _codes_are_unsure(self) -> bool:
@@ -505,7 +519,8 @@ class World:
         requests = [arrival for arrival in self.receiver.arrivals if call in arrival.rows]
         outcomes = [arrival.outcome for arrival in requests]
         reason, status = row["reason"], row["status"]
-        assert (reason is not None) == (status in {"rejected", "failed", "waiting", "in_doubt"}), row
+        explained = status in {"rejected", "failed", "waiting", "in_doubt"}
+        assert (reason is not None) == explained or (status, reason) == ("unchanged", Reason.SUPERSEDED), row
         assert (row["settled_at"] is not None) == (status in SETTLED), row
         assert (row["sent_as"] is not None) == (status == "merged" and row["user_id"] is not None), row
         if request in ("accept", "prune") or (old is not None and old["status"] == "sending" and row["run_id"] == old["run_id"]):
@@ -555,24 +570,25 @@ class World:
             if row.stream is Stream.TRACKS or row.user_id is None:
                 continue
             touched = {*row.fields, *(["code"] if row.code else [])}
-            if status in {"sent", "merged", "unchanged"} and row not in self._settled[row.user_id]:
-                self._settled[row.user_id].append(row)
-                self._unsure[row.user_id] -= touched
+            customer = self._customers[row.user_id]
+            if status in {"sent", "merged", "unchanged"} and row not in customer.rows:
+                stale = customer.stale(row) if self._newest_wins else set()
+                customer.settle(row, newest_wins=self._newest_wins)
+                self._unsure[row.user_id] -= touched - stale - ({"code"} if CODE in stale else set())
             elif status == "rejected" and self._carried_out[key]:
                 self._unsure[row.user_id] |= touched
 
     def _check_customers(self) -> None:
-        """A customer without anything unsettled has what his settled Identify calls say, in the order they were settled."""
+        """A customer without anything unsettled has what his settled Identify calls say, each trait by the newest."""
         open_users = {self.rows[key].user_id for key, row in self.books.state.items() if row["status"] in {"failed", "sending"}}
         open_users |= {self.rows[key].user_id for key, times in self._carried_out.items() if times and key not in self.books.state}
-        for user_id, rows in self._settled.items():
-            if user_id in open_users or not rows:
+        for user_id, expected in self._customers.items():
+            if user_id in open_users or not expected.rows:
                 continue
-            metadata, code = fold(rows)
             customer, unsure = self.receiver.store.customers[user_id], self._unsure[user_id]
-            assert _without(customer.metadata, unsure) == _without(metadata, unsure), f"{user_id} has other traits than were sent"
+            assert _without(customer.metadata, unsure) == _without(expected.metadata, unsure), f"{user_id} has other traits than were sent"
             if "code" not in unsure:
-                assert customer.referral_code == code, f"{user_id} has another code than was sent"
+                assert customer.referral_code == expected.code, f"{user_id} has another code than was sent"
 
     def _check_result(self, result: RunResult, request: RunOptions, around: Circumstances, before: Books) -> None:
         summary = result.summary
@@ -619,7 +635,7 @@ class World:
                 assert len(judged - still) >= min(request.limit, len(must - still))
         if self._codes_are_unsure:
             return
-        verdicts = judge((self.rows[key] for key in judged), self.options, self._codes)
+        verdicts = judge((self.rows[key] for key in judged), self.options, self._codes, dict(self._since))
         for key in judged:
             row = self.books.state[key]
             found = row["reason"] if row["status"] in {"rejected", "waiting"} else None

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import NOON
 
-from rehook_sync.models import AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream
-from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, is_unchanged, shape
+from rehook_sync.models import AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream, Traits
+from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, shape
+from rehook_sync.rules.traits import after_sending, find_news
 from rehook_sync.rules.validation import CodeBook, Policy, judge
 from rehook_sync.values import BrokenText, InfiniteTime, payload_hash, value_hash
 
@@ -196,20 +197,20 @@ def test_what_the_state_holds_of_earlier_versions_is_not_sent_again() -> None:
         "plan": "pro",
         "half": 0.5,
     }
-    known = {
-        "seats": "f4177a2796c7dcb4",
-        "zero": "7c77a08de500c483",
-        "seen": "531f2ed67c459700",
-        "plan": "c8909adeaa0d8b8b",
-        "half": "9dc20b0f158046e0",
+    known: Traits = {
+        "seats": ("f4177a2796c7dcb4", None),
+        "zero": ("7c77a08de500c483", None),
+        "seen": ("531f2ed67c459700", None),
+        "plan": ("c8909adeaa0d8b8b", None),
+        "half": ("9dc20b0f158046e0", None),
     }
     [operation] = operations([replace(an_identify(), fields=fields)])
-    assert is_unchanged(operation, known)
+    assert find_news(operation, known) is None
     for name, other in {"seats": 21.0, "zero": 1.0, "seen": NOON, "plan": "free", "half": 1.0}.items():
         [operation] = operations([replace(an_identify(), fields={**fields, name: other})])
-        assert not is_unchanged(operation, known)
+        assert find_news(operation, known) == operation
     [operation] = operations([replace(an_identify(), fields={**fields, "more": 1})])
-    assert not is_unchanged(operation, known)
+    assert find_news(operation, known) == operation
 
 
 def test_what_can_be_sent_of_a_broken_row_is_still_judged() -> None:
@@ -306,18 +307,18 @@ def test_a_call_that_waits_starts_a_new_request() -> None:
 
 def test_unchanged_means_every_trait_is_known_to_be_there() -> None:
     [operation] = operations([an_identify(a=1, b=2)])
-    hashes = dict(operation.trait_hashes)
-    assert is_unchanged(operation, hashes)
-    assert is_unchanged(operation, {**hashes, "c": "more"})
-    assert not is_unchanged(operation, {"a": hashes["a"]})
-    assert not is_unchanged(operation, {**hashes, "b": hashes["a"]})
-    assert not is_unchanged(operation, None)
+    known = after_sending(operation, None)
+    assert find_news(operation, known) is None
+    assert find_news(operation, {**known, "c": ("more", None)}) is None
+    assert find_news(operation, {"a": known["a"]}) == operation
+    assert find_news(operation, {**known, "b": known["a"]}) == operation
+    assert find_news(operation, None) == operation
 
 
 def test_no_traits_at_all_are_unchanged_only_for_a_known_customer() -> None:
     [operation] = operations([an_identify()])
-    assert is_unchanged(operation, {})
-    assert not is_unchanged(operation, None)
+    assert find_news(operation, {}) is None
+    assert find_news(operation, None) == operation
 
 
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "x", "ä"])

@@ -1,0 +1,96 @@
+"""What customers have of each trait, and what an Identify request still brings. Pure.
+
+A call can be found after newer ones were sent. Then it brings only the traits that no newer call carried, so that in the end
+each trait has the value of the newest call that carried it, whatever the order in which calls were found.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+import orjson
+
+from rehook_sync.models import Moment, Operation, Trait, Traits
+from rehook_sync.rules.bodies import without_traits
+from rehook_sync.times import FIRST_MOMENT
+from rehook_sync.values import earlier_hashes
+
+__all__ = ["CODE", "after_doubt", "after_sending", "after_skipping", "find_news", "is_superseded", "moment_of"]
+
+CODE = "referral_code"
+"""The trait that takes a referral code."""
+_UNKNOWN = ""
+"""Stands for the hash of a value that is not known. No hash is like it."""
+
+
+def moment_of(message_id: str, occurred_at: datetime | None, received_at: datetime | None) -> Moment:
+    """Return the place of a call among all of its user, which is also its place among all rows that are read."""
+    return occurred_at or received_at or FIRST_MOMENT, message_id
+
+
+def find_news(operation: Operation, known: Traits | None) -> Operation | None:
+    """Return what is sent of an Identify request: without the traits that newer calls carried; None if nothing is new.
+
+    known: what the customer has; None when unknown.
+    """
+    if known is None:
+        return operation
+    own = _traits_of(operation)
+    stale = _find_stale(own, known)
+    changed = [key for key, (value, _) in own.items() if key not in stale and (key not in known or known[key][0] != value)]
+    if not changed or _had_earlier_form(operation, changed, known):
+        return None
+    return without_traits(operation, stale) if stale else operation
+
+
+def is_superseded(operation: Operation, known: Traits | None) -> bool:
+    """Tell whether an Identify request that holds nothing new would change a trait that a newer call has set."""
+    own = _traits_of(operation)
+    return known is not None and any(known[key][0] != own[key][0] for key in _find_stale(own, known))
+
+
+def after_sending(operation: Operation, known: Traits | None) -> Traits:
+    """Return what a customer has once Rehook accepted a request."""
+    return {**known, **_traits_of(operation)} if known else _traits_of(operation)
+
+
+def after_skipping(operation: Operation, known: Traits | None) -> Traits | None:
+    """Return what a customer has once a request was skipped: the same values, some carried by a newer call. None for no change."""
+    if known is None:
+        return None
+    own = _traits_of(operation)
+    newer = {key: (known[key][0], at) for key, (_, at) in own.items() if key in known and _is_older(known[key][1], at)}
+    return {**known, **newer} if newer else None
+
+
+def after_doubt(operation: Operation, known: Traits | None) -> Traits | None:
+    """Return what a customer is known to have when nobody knows whether a request arrived: of its traits, no value."""
+    return known and {key: (_UNKNOWN if key in operation.trait_hashes else value, at) for key, (value, at) in known.items()}
+
+
+def _traits_of(operation: Operation) -> dict[str, Trait]:
+    """Return the traits of an Identify request, each with the newest of its calls that carried it."""
+    if not operation.parts:
+        call = operation.call
+        at = moment_of(call.message_id, call.occurred_at, call.received_at)
+        return {key: (value, at) for key, value in operation.trait_hashes.items()}
+    found: dict[str, Trait] = {}
+    for part in operation.parts:
+        found.update(_traits_of(part))
+    return {key: found[key] for key in operation.trait_hashes}
+
+
+def _find_stale(own: Traits, known: Traits) -> Collection[str]:
+    return {key for key, (_, at) in own.items() if key in known and _is_older(at, known[key][1])}
+
+
+def _is_older(left: Moment | None, right: Moment | None) -> bool:
+    """Tell whether one call is older than another. Earlier versions kept no moments: what they recorded is older than any call."""
+    return right is not None and (left is None or left < right)
+
+
+def _had_earlier_form(operation: Operation, changed: Collection[str], known: Traits) -> bool:
+    """Tell whether the customer has all these traits as earlier versions wrote them."""
+    if not known.keys() >= set(changed):
+        return False
+    metadata = orjson.loads(operation.body)["metadata"]
+    return all(known[key][0] in earlier_hashes(operation.user_id, key, metadata[key]) for key in changed)
