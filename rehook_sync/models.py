@@ -45,7 +45,6 @@ __all__ = [
     "Status",
     "Stream",
     "TrackProperties",
-    "Trait",
     "Traits",
     "Trigger",
     "Window",
@@ -62,10 +61,8 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 Moment = tuple[datetime, str]
 """The place of a call among all of its user: its time and its message id."""
-Trait = tuple[str, Moment | None]
-"""What a customer has of one trait: the hash of its value, and the newest call that carried it, None when unknown."""
-Traits = Mapping[str, Trait]
-"""What a customer has: metadata key -> trait."""
+Traits = Mapping[str, tuple[str, Moment | None]]
+"""What a customer has: metadata key -> hash of the value, and the newest call that carried it, None when unknown."""
 
 
 class _Word(StrEnum):
@@ -95,7 +92,7 @@ class Status(_Word):
 
 
 class Reason(_Word):
-    """Why a call is rejected, failed, waiting or in doubt, or why it was not sent though it says something else."""
+    """Why a call is rejected, failed, waiting or in doubt, or was not sent although it says something else."""
 
     MISSING_USER_ID = "missing_user_id"
     ANONYMOUS_ID_PRESENT = "anonymous_id_present"

@@ -168,8 +168,10 @@ class Settings(BaseSettings):
         "drop", "`drop`: rejects each row with an anonymous_id; `allow_with_user_id`: only rows without user_id", "allow_with_user_id"
     )
     customer_updates: CustomerUpdates = _setting(
-        "changed", "`changed`: merges neighbouring Identify calls of a user, skips unchanged ones, never goes back to an older value; `every`: one request per call",
-        "every"
+        "changed",
+        "`changed`: merges neighbouring Identify calls of a user, skips unchanged ones, never goes back to an older value; "
+        "`every`: one request per call",
+        "every",
     )
     trait_names: _Renames = _setting({}, "trait column -> metadata key, over Segment's reserved traits", {"plan_type": "planType"})
     property_names: _Renames = _setting({}, "property column -> metadata key", {"order_id": "orderId"})

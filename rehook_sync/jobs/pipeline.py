@@ -270,7 +270,6 @@ class Pipeline:
         self._freed = dict(judgement.book.freed)
         return judgement
 
-
     def _read_since(self, claiming: "pd.DataFrame", codes: Mapping[str, str]) -> dict[str, Moment]:
         """Return, for users who are about to take a code, which call brought the one they have."""
         if not self._config.merge:

@@ -73,9 +73,7 @@ class PlannedClaims:
         return result
 
 
-def _plan_operation(
-    plan: Plan, operation: Operation, known: dict[str, Traits | None], *, sample: bool, changes_only: bool
-) -> None:
+def _plan_operation(plan: Plan, operation: Operation, known: dict[str, Traits | None], *, sample: bool, changes_only: bool) -> None:
     user_id = operation.user_id
     plan.retried += sum(call.previous is not None for call in operation.calls)
     news: Operation | None = operation

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import orjson
 
-from rehook_sync.models import Moment, Operation, Trait, Traits
+from rehook_sync.models import Moment, Operation, Traits
 from rehook_sync.rules.bodies import without_traits
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.values import earlier_hashes
@@ -67,13 +67,13 @@ def after_doubt(operation: Operation, known: Traits | None) -> Traits | None:
     return known and {key: (_UNKNOWN if key in operation.trait_hashes else value, at) for key, (value, at) in known.items()}
 
 
-def _traits_of(operation: Operation) -> dict[str, Trait]:
+def _traits_of(operation: Operation) -> dict[str, tuple[str, Moment | None]]:
     """Return the traits of an Identify request, each with the newest of its calls that carried it."""
     if not operation.parts:
         call = operation.call
         at = moment_of(call.message_id, call.occurred_at, call.received_at)
         return {key: (value, at) for key, value in operation.trait_hashes.items()}
-    found: dict[str, Trait] = {}
+    found: dict[str, tuple[str, Moment | None]] = {}
     for part in operation.parts:
         found.update(_traits_of(part))
     return {key: found[key] for key in operation.trait_hashes}

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from rehook_sync.database.engine import utc_text
 from rehook_sync.database.queries import Statements
-from rehook_sync.models import Claim, Customer, Moment, Trait, Traits
+from rehook_sync.models import Claim, Customer, Moment, Traits
 from rehook_sync.values import storable_json
 
 __all__ = ["Customers", "customer_rows", "parse_traits", "write_traits"]
@@ -75,7 +75,7 @@ def parse_traits(text: str) -> Traits:
     while isinstance(document, list) and document[:1] == [_UNSURE]:
         document, is_unsure = document[1], True
     groups = document if isinstance(document, list) else [(None, "", document)]
-    found: dict[str, Trait] = {}
+    found: dict[str, tuple[str, Moment | None]] = {}
     for time, message_id, hashes in groups:
         at = None if time is None else (datetime.fromisoformat(time), message_id)
         found.update((key, ("" if is_unsure else value, at)) for key, value in hashes.items())

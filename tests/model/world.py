@@ -400,7 +400,8 @@ class World:
         )
 
     def _says_what_the_rows_say(self, arrival: Arrival) -> bool:
-        metadata, code = fold(arrival.rows)
+        folded, code = fold(arrival.rows)
+        metadata: Mapping[str, object] = folded
         if arrival.stream is Stream.IDENTIFIES and self._newest_wins:
             newest = {trait: row for row in arrival.rows for trait in row.fields}
             stale = {trait for trait, row in newest.items() if trait in self._customers[arrival.user_id].stale(row)}
