@@ -60,9 +60,8 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 Moment = tuple[datetime, str]
-"""The place of a call among all of its user: its time and its message id."""
 Traits = Mapping[str, tuple[str, Moment | None]]
-"""What a customer has: metadata key -> hash of the value, and the newest call that carried it, None when unknown."""
+"""What a customer has: key -> hash of the value, and time and message id of the newest call that carried it, None when unknown."""
 
 
 class _Word(StrEnum):
