@@ -5,24 +5,29 @@ then once in peace, and holds both sides against each other. The seed gives the 
 """
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from acceptance.harness import Forked, Forks, World, database_lock, is_sqlite, kill_at, kill_ever_later, make_old_calls, make_world
 from accounting import idempotency_key
-from warehouse import run_sql
+from hostile import hostile_role, pooled
+from rude_proxy import RudeProxy
+from warehouse import Row, add_rows, run_sql
 
 CALLS = 150
 ATTEMPTS = 12
+MANY_CALLS = 4000
+LEASE_S = 15
 SLEEPS_S = (0.05, 0.6)
 QUICK = {"REHOOK_SYNC_TIMEOUT": "1", "REHOOK_SYNC_MAX_ATTEMPTS": "3"}
 EVENT = "/events/invoke"
@@ -57,54 +62,128 @@ class Tally:
     in_doubt: int = 0
     bound: int = 0
     runs: int = 0
+    crashed: int = 0
+    closes: int = 0
+    doubts_of_closes: int = 0
 
     def line(self) -> str:
         """One line of the table."""
         kills = f"{self.kills.total()} ({', '.join(f'{number} in `{verb}`' for verb, number in sorted(self.kills.items()))})"
-        figures = (self.runs, kills, self.faults.total(), self.rows, self.lost, self.twice, self.in_doubt, self.bound)
+        per_kill = f"{self.crashed / max(1, self.kills['run'] + self.faults['slept past its lease']):.1f}"
+        per_close = f"{self.doubts_of_closes} of {self.closes}"
+        figures = (self.runs, kills, self.faults.total(), self.rows, self.lost, self.twice, self.in_doubt, self.bound, per_kill, per_close)
         return f"| {self.database} | {' | '.join(str(each) for each in figures)} |"
 
     @property
     def is_clean(self) -> bool:
         """Tell whether the promise held."""
-        return not self.lost and not self.twice and self.in_doubt <= self.bound
+        few = self.doubts_of_closes <= self.closes / 20
+        return not self.lost and not self.twice and self.in_doubt <= self.bound and few
+
+
+@dataclass(frozen=True)
+class Place:
+    """What lets a run find its database: as it is, with hostile defaults, behind a pooler."""
+
+    name: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class Siege:
     """Delivers to one Rehook from one warehouse under fire."""
 
-    def __init__(self, world: World, tally: Tally) -> None:
+    def __init__(self, world: World, tally: Tally, places: Sequence[Place]) -> None:
         self.world = world
         self.tally = tally
-        self._attacks: tuple[tuple[Callable[[], Forked], int], ...] = (
+        self.places = places
+        self.environ: Mapping[str, str] = {}
+        self._attacks: tuple[tuple[Callable[[], Forked], float], ...] = (
             (self.kill_by_the_clock, 6),
             (self.kill_at_a_request, 12),
             (self.terminate, 1),
             (self.terminate_twice, 1),
             (self.pause, 1),
+            (self.sleep_past_the_lease, 0.3),
             (self.lock, 1),
             (self.cut_off if not is_sqlite(world.url) else self.fill_the_disk, 1),
             (self.take_rehook_away, 1),
         )
 
     def episode(self) -> None:
-        """Let calls arrive and deliver them, first under fire and then in peace."""
+        """Let calls arrive and deliver them, first under fire and then in peace; those of some users arrive late."""
         world, rng = self.world, self.world.rng
-        world.add(CALLS)
+        late = self.add(CALLS)
         quiet = world.sandbox.faults.armed
-        for fault in rng.sample(AMBIGUOUS, 2):
-            world.sandbox.faults.add(**{**fault, "path": rng.choice((EVENT, "/customers"))}, probability=0.03, seed=rng.randrange(10**6))
-        for fault in rng.sample(HARMLESS, 1):
-            world.sandbox.faults.add(**fault, probability=0.05, seed=rng.randrange(10**6))
-        attacks, weights = zip(*self._attacks, strict=True)
-        for _ in range(ATTEMPTS):
-            process = rng.choices(attacks, weights)[0]()
-            world.store.ignore_all()
-            if self.has_ended(process):
-                break
+        with ExitStack() as opened:
+            rude = self.prepare(opened)
+            for fault in () if rude else rng.sample(AMBIGUOUS, 2):
+                path = rng.choice((EVENT, "/customers"))
+                world.sandbox.faults.add(**{**fault, "path": path}, probability=0.03, seed=rng.randrange(10**6))
+            for fault in () if rude else rng.sample(HARMLESS, 1):
+                world.sandbox.faults.add(**fault, probability=0.05, seed=rng.randrange(10**6))
+            attacks, weights = zip(*self._attacks, strict=True)
+            for _ in range(ATTEMPTS):
+                process = rng.choices(attacks, weights)[0]()
+                late()
+                ended = self.has_ended(process)
+                world.store.ignore_all()
+                if ended:
+                    break
+            if rude:
+                self.tally.faults[f"{rude.kind} after an answer"] += rude.done
+                world.doubtful += rude.done
+        self.environ = {}
         self.disarm(quiet)
         self.tally.runs += 1
         world.run_to_the_end(REHOOK_SYNC_TIMEOUT="5")
+
+    def add(self, calls: int) -> Callable[[], None]:
+        """Let calls arrive. Returns what lets those of some users arrive, which may be called again."""
+        world, rng = self.world, self.world.rng
+        found = dict(zip(("identifies", "tracks"), world.people.batch(calls), strict=True))
+        users = {row["user_id"] for rows in found.values() for row in rows}
+        late = {user for user in sorted(map(str, users)) if rng.random() < 0.2}
+        waiting: dict[str, list[Row]] = {name: [row for row in rows if row["user_id"] in late] for name, rows in found.items()}
+        for name, rows in found.items():
+            add_rows(world.url, name, [row for row in rows if row["user_id"] not in late])
+        world.rows += calls
+
+        def arrive() -> None:
+            for name in list(waiting):
+                rows = waiting.pop(name)
+                add_rows(world.url, name, rows)
+                self.tally.faults["loaded late"] += bool(rows)
+
+        return arrive
+
+    def prepare(self, opened: ExitStack) -> RudeProxy | None:
+        """Choose where the runs of an episode find their database and Rehook."""
+        world, rng = self.world, self.world.rng
+        place = rng.choice(self.places)
+        environ = place.environ
+        if place.name:
+            self.tally.faults[place.name] += 1
+        rude = None
+        if rng.random() < 0.3:
+            kind = rng.choice(("close", "unasked"))
+            rude = opened.enter_context(RudeProxy(int(world.sandbox.url.rpartition(":")[2]), kind, rng.randrange(10**6)).serving())
+            environ = {**environ, "REHOOK_SYNC_API_URL": rude.url}
+        self.environ = environ
+        return rude
+
+    def meet_closes(self) -> None:
+        """Deliver many calls at once to a Rehook that closes a tenth of its connections, and count what that leaves in doubt."""
+        world = self.world
+        self.add(MANY_CALLS)()
+        before = world.count("reason = 'connection_lost'")
+        with RudeProxy(int(world.sandbox.url.rpartition(":")[2]), "close", 1).serving() as rude:
+            done = world("run", "--json", REHOOK_SYNC_API_URL=rude.url, REHOOK_SYNC_CONCURRENCY="32")
+        assert done.code in {0, 3}, done
+        self.tally.runs += 1
+        self.tally.closes += rude.done
+        world.doubtful += rude.done
+        self.tally.doubts_of_closes += world.count("reason = 'connection_lost'") - before
+        world.check()
 
     def has_ended(self, process: Forked) -> bool:
         """Account for the end of a process; tells whether its run got to the end."""
@@ -116,7 +195,7 @@ class Siege:
         if done.code in {1, 143, -signal.SIGKILL, -signal.SIGINT, -signal.SIGTERM}:
             self.world.bury()
         if done.code == 1:
-            assert "error: the database of" in done.err, done.err
+            assert "error: the database of" in done.err or "lease" in done.err, done.err
             assert "Traceback" not in done.err, done.err
         return done.code in {0, 3}
 
@@ -134,7 +213,7 @@ class Siege:
 
     def start(self) -> Forked:
         """Start a run that does not wait long."""
-        return self.world.start("run", **QUICK)
+        return self.world.start("run", **QUICK, **self.environ)
 
     def sleep(self) -> None:
         """Wait for a moment drawn by chance."""
@@ -147,7 +226,7 @@ class Siege:
         return process
 
     def kill_at_a_request(self) -> Forked:
-        return kill_at(self.world, self.world.rng.randrange(1, 25), answered=self.world.rng.random() < 0.5, **QUICK)
+        return kill_at(self.world, self.world.rng.randrange(1, 25), answered=self.world.rng.random() < 0.5, **QUICK, **self.environ)
 
     def terminate(self) -> Forked:
         process = self.start()
@@ -171,6 +250,22 @@ class Siege:
         self.tally.faults["paused"] += 1
         return process
 
+    def sleep_past_the_lease(self) -> Forked:
+        """Stop a run, let its lease run out, let another run take over, and wake it up."""
+        process = self.world.start("run", **QUICK, **self.environ, REHOOK_SYNC_LEASE_TTL=f"{LEASE_S}s")
+        self.sleep()
+        process.send_signal(signal.SIGSTOP)
+        if process.poll() is not None:
+            return process
+        time.sleep(LEASE_S + 0.5)
+        self.world.kills += 1  # to its successor it is as good as dead
+        other = self.world("run", **QUICK, **self.environ)
+        assert other.code in {0, 1, 3, 4, 5}, other
+        self.tally.runs += 1
+        process.send_signal(signal.SIGCONT)
+        self.tally.faults["slept past its lease"] += 1
+        return process
+
     def lock(self) -> Forked:
         process = self.start()
         self.sleep()
@@ -191,7 +286,7 @@ class Siege:
     def fill_the_disk(self) -> Forked:
         run_sql(self.world.url, "PRAGMA wal_checkpoint(TRUNCATE)")
         self.tally.faults["disk full"] += 1
-        return self.world.forks.start(self.world.folder, {}, "run", file_bytes=32_768 + self.world.rng.randrange(400_000))
+        return self.world.forks.start(self.world.folder, dict(self.environ), "run", file_bytes=32_768 + self.world.rng.randrange(400_000))
 
     def take_rehook_away(self) -> Forked:
         process = self.start()
@@ -209,12 +304,13 @@ def besiege(forks: Forks, folder: Path, url: str, database: str, seed: int, minu
     """Run episodes on one database until the time is over; gives what happened."""
     tally = Tally(database)
     until = time.monotonic() + minutes * 60
-    with make_world(forks, folder, url, seed) as world:
+    with make_world(forks, folder, url, seed) as world, ExitStack() as opened:
         kill_ever_later(world, "init")
         tally.kills["init"] = world.kills
-        siege = Siege(world, tally)
+        siege = Siege(world, tally, [Place(), *(() if is_sqlite(url) else other_places(opened, url))])
         while time.monotonic() < until:
             siege.episode()
+        siege.meet_closes()
         count_rows(world, tally)
         before = world.kills
         make_old_calls(world, 20_000)
@@ -222,6 +318,13 @@ def besiege(forks: Forks, folder: Path, url: str, database: str, seed: int, minu
         tally.kills["prune"] = world.kills - before
         assert world("run", "--json").json["rows_read"] == 0
     return tally
+
+
+def other_places(opened: ExitStack, url: str) -> Iterator[Place]:
+    """The same PostgreSQL database as a role with hostile defaults, and through a pooler if there is one."""
+    yield Place("hostile defaults", {"REHOOK_SYNC_WAREHOUSE_URL": opened.enter_context(hostile_role(url, search_path=None))})
+    if shutil.which("pgbouncer"):
+        yield Place("a pooler", {"REHOOK_SYNC_WAREHOUSE_URL": opened.enter_context(pooled(url, "transaction"))})
 
 
 def count_rows(world: World, tally: Tally) -> None:
@@ -234,6 +337,7 @@ def count_rows(world: World, tally: Tally) -> None:
     tally.lost = len(ids - status.keys()) + sum(not arrived[key] for message_id, key in keys.items() if status[message_id] == "sent")
     tally.twice = sum(number - 1 for number in arrived.values())
     tally.in_doubt = sum(each == "in_doubt" for each in status.values())
+    tally.crashed = world.count("reason = 'crashed_in_flight'")
     tally.bound = 2 * world.concurrency * world.kills + world.doubtful
 
 
@@ -265,7 +369,19 @@ def main() -> int:
             besiege(forks, sqlite, f"sqlite:///{sqlite / 'warehouse.db'}", "SQLite", asked.seed, half),
             besiege(forks, Path(folder, "postgresql"), postgres_url, "PostgreSQL", asked.seed, half),
         ]
-    head = ("database", "runs", "kills", "faults injected", "rows", "lost", "events received twice", "in doubt", "bound")
+    head = (
+        "database",
+        "runs",
+        "kills",
+        "faults injected",
+        "rows",
+        "lost",
+        "events received twice",
+        "in doubt",
+        "bound",
+        "per kill of a run",
+        "per close",
+    )
     kinds = sorted({kind for each in tallies for kind in each.faults})
     lines = [
         f"`make nightly`, {asked.minutes:g} minutes, seed {asked.seed}:",

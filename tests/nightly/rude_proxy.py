@@ -1,0 +1,80 @@
+"""A server in front of another that behaves badly after some good answers: it closes the connection, or says what nobody asked."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+__all__ = ["RudeProxy"]
+
+_UNASKED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 11\r\n\r\nnot for you"
+
+
+class RudeProxy:
+    """Passes requests on to a port and answers back.
+
+    Shape:  kind: `close` or `unasked`, what follows a tenth of the answers, some milliseconds later.  done: how often it did.
+    """
+
+    def __init__(self, port: int, kind: str, seed: int) -> None:
+        self.kind = kind
+        self.done = 0
+        self.url = ""
+        self._port = port
+        self._chance = random.Random(seed)
+        self._loop = asyncio.new_event_loop()
+
+    @contextmanager
+    def serving(self) -> Iterator["RudeProxy"]:
+        """Serve in a thread of its own."""
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        thread = threading.Thread(target=self._loop.run_forever)
+        thread.start()
+        try:
+            yield self
+        finally:
+            asyncio.run_coroutine_threadsafe(self._end(server), self._loop).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join()
+            self._loop.close()
+
+    async def _end(self, server: asyncio.Server) -> None:
+        server.close()
+        own = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in own:
+            task.cancel()
+        await asyncio.gather(*own, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream: asyncio.StreamWriter | None = None
+        with suppress(OSError, asyncio.IncompleteReadError):
+            answers, upstream = await asyncio.open_connection("127.0.0.1", self._port)
+            while True:
+                upstream.write(await _read_message(reader))
+                writer.write(await _read_message(answers))
+                await writer.drain()
+                if self._chance.random() < 0.1 and await self._misbehave(writer):
+                    break
+        for each in (writer, upstream):
+            if each is not None:
+                each.close()
+
+    async def _misbehave(self, writer: asyncio.StreamWriter) -> bool:
+        """Tell whether the connection is over."""
+        if self.kind == "close":
+            await asyncio.sleep(self._chance.choice((0.0, 0.0005, 0.002)))
+        else:
+            await asyncio.sleep(self._chance.uniform(0.0005, 0.01))
+            writer.write(_UNASKED)
+            await writer.drain()
+        self.done += 1
+        return self.kind == "close"
+
+
+async def _read_message(reader: asyncio.StreamReader) -> bytes:
+    """Read a request or an answer to its end."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    _, found, length = head.lower().partition(b"content-length:")
+    return head + await reader.readexactly(int(length.partition(b"\r")[0]) if found else 0)
