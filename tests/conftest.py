@@ -38,6 +38,12 @@ else:
     settings.load_profile("untimed")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process of tests more than there are processors, since some tests wait for what only time brings about."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_collection_finish() -> None:
     """Spare the collector what stays to the end: looking through modules and tests again and again took a fourteenth of the time."""
     gc.freeze()

@@ -82,6 +82,33 @@ def test_without_arguments_it_shows_help_and_counts_as_wrong_usage(program: Prog
     assert "Commands:" in done.out
 
 
+FROM_NOTHING = [
+    ("init",),
+    ("check",),
+    ("plan",),
+    ("run", "--dry-run"),
+    ("retry", "--dry-run"),
+    ("revalidate", "--dry-run"),
+    ("resolve", "--accept", "nothing", "--dry-run"),
+    ("audit", "--since", "1d"),
+    ("prune", "--older-than", "30d", "--dry-run"),
+    ("forget", "nobody", "--dry-run"),
+    ("status", "--json"),
+    ("explain", "nobody"),
+    ("report", "--since", "1d"),
+    ("nonsense",),
+]
+"""One form of each command that ends by itself."""
+
+
+@pytest.mark.parametrize("arguments", FROM_NOTHING, ids=" ".join)
+def test_a_fork_of_the_tests_is_what_a_process_from_nothing_is(delivered: Shop, arguments: tuple[str, ...]) -> None:
+    """So a module that a command forgets to import is missed, although the process that forks has it."""
+    forked, begun = delivered(*arguments), delivered.program.run_from_nothing(*arguments)
+    assert (forked.code, forked.out.count("\n")) == (begun.code, begun.out.count("\n"))
+    assert re.sub(r"\d+", "0", forked.err) == re.sub(r"\d+", "0", begun.err)
+
+
 def test_version(program: Program) -> None:
     done = program("--version")
     assert (done.code, done.out, done.err) == (0, f"rehook-sync {__version__}\n", "")
