@@ -23,6 +23,7 @@ from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings
 from rehook_sync.state.migrations import Upgrade, require_version, upgrade
 from rehook_sync.state.person import Person, Traces
+from rehook_sync.state.rights import read_durability
 from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.layout import SourceLayout
@@ -104,6 +105,10 @@ class Sync:
         Raises: StateVersionError when they are missing, of another version, or not readable and writable for this user.
         """
         return require_version(self._state_database, self.settings.state_schema_name, writes=True)
+
+    def read_durability(self) -> list[str]:
+        """Return what may make the sync-state's server forget what it has committed, one line each."""
+        return read_durability(self._state_database)
 
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""

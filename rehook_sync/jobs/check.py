@@ -25,6 +25,9 @@ class Checkable(Protocol):
     def read_version(self) -> int:
         """Return the version of the sync-state tables. Raises StateVersionError when they are missing or of another version."""
 
+    def read_durability(self) -> list[str]:
+        """Return what may make the sync-state's server forget what it has committed."""
+
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
 
@@ -33,13 +36,15 @@ class Checkable(Protocol):
 class CheckResult:
     """What `check` found. An item that was not looked at has neither a finding nor an error.
 
-    Shape:  errors: settings, warehouse, state or rehook -> what is wrong with it.
+    Shape:  warnings: what may make the sync-state's server forget what it has committed.
+            errors: settings, warehouse, state or rehook -> what is wrong with it.
     """
 
     settings: Mapping[str, str] | None = None
     layout: SourceLayout | None = None
     names: NamesCheck | None = None
     version: int | None = None
+    warnings: list[str] = field(default_factory=list)
     answer: Answer | None = None
     errors: dict[str, RehookSyncError] = field(default_factory=dict)
 
@@ -72,6 +77,7 @@ def check_each(job: Checkable, found: CheckResult) -> None:
 
     def look_at_state() -> None:
         found.version = job.read_version()
+        found.warnings = job.read_durability()
 
     def look_at_rehook() -> None:
         found.answer = job.check_credentials()

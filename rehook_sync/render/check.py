@@ -23,7 +23,7 @@ def check_document(found: CheckResult) -> dict[str, object]:
     details: dict[str, dict[str, object]] = {
         "settings": {"values": found.settings},
         "warehouse": {"layout": None if found.layout is None else _layout_document(found.layout, found.names)},
-        "state": {"version": found.version},
+        "state": {"version": found.version, "warnings": found.warnings},
         "rehook": {"http_status": None if found.answer is None else found.answer.http_status},
     }
     items = {
@@ -44,7 +44,7 @@ def check_view(found: CheckResult) -> Iterator[RenderableType]:
     details: dict[str, list[str]] = {
         "settings": [],
         "warehouse": [] if found.layout is None else _layout_lines(found.layout, found.names),
-        "state": [f"sync-state tables, version {found.version}"],
+        "state": [f"sync-state tables, version {found.version}", *(f"warning: {each}" for each in found.warnings)],
         "rehook": ["the credentials are good"],
     }
     items = Grid.grid(padding=(0, 2))

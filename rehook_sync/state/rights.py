@@ -6,9 +6,10 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
 from rehook_sync.errors import SettingsError, StateVersionError
 
-__all__ = ["Rights", "require_folder"]
+__all__ = ["Rights", "read_durability", "require_folder"]
 
 _STATE_URL = "REHOOK_SYNC_STATE_URL"
+_FORGETS = "the sync-state may lack what was sent last, and it would be sent again"
 
 
 class Rights:
@@ -68,6 +69,22 @@ class Rights:
     def _refusal(self, what: str, owner: str, *grants: str) -> str:
         told = "; ".join(str(self._queries.fill(each, schema=self._schema, writer=self._found.writer)) for each in grants)
         return f"user {self._found.writer!r} of {self._setting} {what}; let {owner} run: {told}"
+
+
+def read_durability(database: Database) -> list[str]:
+    """Return what may make the server of the sync-state forget a mark that it has committed, one line each."""
+    if database.dialect != "postgresql":
+        return []
+    with database.connect() as connection:
+        found = connection.execute(Statements("state", database.engine.dialect)["read_durability"]).one()
+    off = [name for name, is_on in (("fsync", found.syncs), ("full_page_writes", found.writes_pages)) if not is_on]
+    notes = (
+        [f"{' and '.join(off)} of the server {'are' if len(off) > 1 else 'is'} off: when its machine crashes, {_FORGETS}"] if off else []
+    )
+    if found.replicas and not found.waits:
+        follow = "1 replica follows" if found.replicas == 1 else f"{found.replicas} replicas follow"
+        notes.append(f"{follow} the server and it waits for none (synchronous_standby_names is empty): after a failover, {_FORGETS}")
+    return notes
 
 
 def require_folder(database: Database) -> None:

