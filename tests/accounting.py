@@ -259,24 +259,24 @@ def ago(**span: float) -> datetime:
 
 
 @contextmanager
-def open_bench(place: str, request: pytest.FixtureRequest, **options: object) -> Iterator[Bench]:
-    """A bench with empty databases; `place` is one of `PLACES`."""
+def open_bench(place: str, request: pytest.FixtureRequest, prepared: str = "postgres_url", **options: object) -> Iterator[Bench]:
+    """A bench with empty databases. Shape:  place: one of `PLACES`.  prepared: the fixture for the sync-state in PostgreSQL."""
     warehouse, _, state = place.partition("-")
-    urls = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}
+    urls = {"sqlite": "sqlite_url", "postgresql": prepared if state == "same" else "postgres_url"}
     warehouse_url = str(request.getfixturevalue(urls[warehouse]))
     state_url = None
     if state == "sqlite":
         state_url = f"sqlite:///{request.getfixturevalue('tmp_path') / 'state.db'}"
     elif state == "postgresql":
-        state_url = str(request.getfixturevalue("postgres_url"))
+        state_url = str(request.getfixturevalue(prepared))
     with Sandbox() as sandbox:
         yield Bench(warehouse_url, state_url, sandbox, dict(options))
 
 
 @pytest.fixture(params=PLACES)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    """A bench in each of the places; a test module takes it as `bench = accounting.bench`."""
-    with open_bench(request.param, request) as opened:
+    """A bench in each of the places, with sync-state tables in PostgreSQL; a test module takes it as `bench = accounting.bench`."""
+    with open_bench(request.param, request, "postgres_url_with_state") as opened:
         yield opened
 
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -71,12 +71,12 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(server: str) -> Iterator[str]:
-    """A fresh, empty database of a PostgreSQL server; gone in the end."""
+def fresh_database(server: str, template: str = "template1") -> Iterator[str]:
+    """A fresh database of a PostgreSQL server, a copy of its template; gone in the end."""
     name = f"test_{uuid.uuid4().hex}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} STRATEGY file_copy"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
@@ -89,6 +89,25 @@ def fresh_database(server: str) -> Iterator[str]:
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """A fresh, empty PostgreSQL database."""
     with fresh_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_with_state(postgres_server: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with the sync-state tables and nothing else."""
+    from rehook_sync.database.engine import open_database
+    from rehook_sync.state.migrations import upgrade
+
+    with fresh_database(postgres_server) as url:
+        with closing(open_database(url, "STATE_URL", search_path="rehook_sync")) as database:
+            upgrade(database, "rehook_sync")
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def postgres_url_with_state(postgres_server: str, database_with_state: str) -> Iterator[str]:
+    """A fresh PostgreSQL database with empty sync-state tables: a copy takes a quarter of the time of `init`."""
+    with fresh_database(postgres_server, database_with_state) as url:
         yield url
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import accounting
 import pytest
-from accounting import ALL, Bench, ago, read_rows
+from accounting import ALL, PLACES, Bench, ago, open_bench, read_rows
 from warehouse import add_rows, event, identify, track
 
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
@@ -82,12 +82,14 @@ def test_a_plan_needs_no_credentials(bench: Bench) -> None:
     assert bench.plan(ALL, api_key=None, api_secret=None).rows == 1
 
 
-def test_nothing_works_before_the_tables_exist(bench: Bench) -> None:
-    build_shop(bench.warehouse_url, users=50, now=datetime.now(UTC))
-    for call in (bench.plan, bench.run):
-        with pytest.raises(StateVersionError, match="init"):
-            call(ALL)
-    assert bench.sandbox.store.log == []
+@pytest.mark.parametrize("place", PLACES)
+def test_nothing_works_before_the_tables_exist(place: str, request: pytest.FixtureRequest) -> None:
+    with open_bench(place, request) as bench:
+        build_shop(bench.warehouse_url, users=50, now=datetime.now(UTC))
+        for call in (bench.plan, bench.run):
+            with pytest.raises(StateVersionError, match="init"):
+                call(ALL)
+        assert bench.sandbox.store.log == []
 
 
 @pytest.mark.parametrize(("anonymous", "noted"), [(2, False), (3, True)])
