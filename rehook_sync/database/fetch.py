@@ -14,9 +14,9 @@ from rehook_sync.values import BrokenText, InfiniteTime, exact_json
 __all__ = ["DriverText", "Page", "Pages", "fetch", "lenient_loader", "opened", "text_loader", "text_or_bytes"]
 
 Page = Sequence[Sequence[Any]]
-_FIRST_PAGE = 50
+_FIRST_PAGE = 20
 _PAGE_ROWS = 200
-_PAGE_BYTES = 8 << 20
+_PAGE_BYTES = 4 << 20
 _POSTGRESQL_TIMES = ("date", "time", "timetz", "timestamp", "timestamptz")
 _RANGES = ("int4", "int8", "num", "date", "ts", "tstz")
 _POSTGRESQL_TEXTS = ("inet", "cidr", *(f"{each}range" for each in _RANGES), *(f"{each}multirange" for each in _RANGES))

@@ -12,11 +12,15 @@ from rehook_sync.rules.traits import after_doubt, after_sending, after_skipping,
 
 __all__ = ["Dispatcher"]
 
+_MOST_BYTES = 32 << 20
+"""Of the requests in the queue: with large rows, reading pauses long before there are many."""
+
 
 class Dispatcher:
     """The lanes of one delivery, between the feed and the batch writer. Runs in the event loop and never blocks.
 
-    Shape:  queued: operations in lanes, those in flight included.  has_room: called when there is room for more of them.
+    Shape:  queued: operations in lanes, those in flight included; queued_bytes: of their requests.
+            has_room: called when there is room for more of them.
     """
 
     def __init__(self, writer: BatchWriter, most_queued: int, has_room: Callable[[], None], *, skip_unchanged: bool) -> None:
@@ -35,11 +39,12 @@ class Dispatcher:
         self._failed_in_a_row: list[Outcome] = []
         self._stopped = False
         self.queued = 0
+        self.queued_bytes = 0
 
     @property
     def is_full(self) -> bool:
         """Tell whether reading should pause."""
-        return self.queued > self._most_queued
+        return self.queued > self._most_queued or self.queued_bytes > _MOST_BYTES
 
     # From chunks into lanes.
 
@@ -68,6 +73,7 @@ class Dispatcher:
             lane = self._lanes[operation.user_id]
             lane.operations.append(operation)
             self.queued += 1
+            self.queued_bytes += _size(operation)
             if operation.claim is not None:
                 self._waiting_for.update((call.message_id, []) for call in operation.calls)
             if not lane.busy:
@@ -148,7 +154,7 @@ class Dispatcher:
 
     def _take_off(self, lane: Lane) -> None:
         """Remove the current operation from its lane, and let reading go on once there is room for more."""
-        lane.operations.popleft()
+        self.queued_bytes -= _size(lane.operations.popleft())
         lane.busy = False
         self.queued -= 1
         if not self.is_full:
@@ -179,7 +185,8 @@ class Dispatcher:
     def _take_apart(self, flight: InFlight) -> None:
         """Send the calls of a refused merged request one by one: only those at fault are rejected."""
         lane = flight.lane
-        lane.operations.popleft()
+        self.queued_bytes -= _size(lane.operations.popleft())
+        self.queued_bytes += sum(map(_size, flight.operation.parts))
         lane.operations.extendleft(reversed(flight.operation.parts))
         self._claims.split(flight.operation)
         self.queued += len(flight.operation.parts) - 1
@@ -223,3 +230,8 @@ class Dispatcher:
     def give_up_claims(self) -> None:
         """Release the codes of all calls that Rehook has not accepted."""
         self._outbox.release(self._claims.give_up())
+
+
+def _size(operation: Operation) -> int:
+    """Return the bytes of an operation's requests, also of those it may be taken apart into."""
+    return len(operation.body) + sum(len(part.body) for part in operation.parts)

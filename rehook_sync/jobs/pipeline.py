@@ -6,7 +6,7 @@ goes to whoever took it first, and a referrer's Identify call goes before the re
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -46,6 +46,9 @@ __all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
 _Result = TypeVar("_Result")
 _FIRST_ROWS = 250
 """Rows of the first chunk: few, so that sending begins early."""
+_CHUNKS_AHEAD = 4
+_PORTION_BYTES = 8 << 20
+"""Of the fields of a chunk, beyond its last row; what becomes of them takes a few times as much."""
 _RANK = {stream: rank for rank, stream in enumerate(Stream)}
 Key = tuple[Stream, str]
 
@@ -124,23 +127,41 @@ class Pipeline:
         merged = heapq.merge(*iterators, key=_order)
         try:
             left = self._config.limit
-            taken = min(_FIRST_ROWS, self._config.chunk_rows)
-            while rows := list(islice(merged, taken)):
-                taken = self._config.chunk_rows
-                fresh = self._fresh(rows)
-                self.seen += len(rows)
-                self._source.fill_properties([row for row in fresh if row.stream is Stream.TRACKS])
+            for rows in self._read_portions(merged):
+                fresh = rows
                 if left is not None:
-                    fresh, left = self._first(fresh, left)
+                    fresh, left = self._first(rows, left)
                 if fresh:
                     yield self._judge(fresh)
                 if left is not None and left < 0:
                     return
+                for row in rows:
+                    row.fields = {}  # its request is made; the next rows need the room
             self.complete = True
             self.met.all_read = self._reads_all(windows)
         finally:
             for each in iterators:
                 each.close()
+
+    def _read_portions(self, rows: Iterator[SourceRow]) -> Iterator[list[SourceRow]]:
+        """Yield the rows to judge, as many at a time as a chunk may have.
+
+        Properties are read for several chunks at once: each event table is then asked less often.
+        """
+        most = ahead = min(_FIRST_ROWS, self._config.chunk_rows)
+        while read := list(_first_bytes(islice(rows, ahead))):
+            self.seen += len(read)
+            portion: list[SourceRow] = []
+            size = 0
+            for row in self._source.fill_properties(self._fresh(read)):
+                portion.append(row)
+                size += row.size
+                if len(portion) == most or size > _PORTION_BYTES:
+                    yield portion
+                    portion, size = [], 0
+            if portion:
+                yield portion
+            most, ahead = self._config.chunk_rows, _CHUNKS_AHEAD * self._config.chunk_rows
 
     @property
     def recorded(self) -> int:
@@ -278,6 +299,16 @@ class Pipeline:
         changing = {user_id for user_id, code in pairs if codes.get(user_id) != code}
         known = self._desk.read_customers(changing) if changing else {}
         return {user_id: at for user_id, traits in known.items() if CODE in traits and (at := traits[CODE][1]) is not None}
+
+
+def _first_bytes(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
+    """Yield the first rows, as many as fit into a portion, and at least one."""
+    size = 0
+    for row in rows:
+        yield row
+        size += row.size
+        if size > _PORTION_BYTES:
+            return
 
 
 def _new_claims(codes: Mapping[str, str], judgement: Judgement) -> list[Claim]:

@@ -1,19 +1,21 @@
 """The properties of tracks, from the table of each event."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, TextClause
 
-from rehook_sync.database.fetch import fetch
+from rehook_sync.database.fetch import Pages, fetch
 from rehook_sync.database.queries import Identifier
-from rehook_sync.models import SourceRow
+from rehook_sync.database.spool import Spool
+from rehook_sync.models import SourceRow, Stream
 from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
 from rehook_sync.warehouse.names import tables_of
 from rehook_sync.warehouse.reader import Reader
-from rehook_sync.warehouse.rows import NAMELESS, read_fields, read_message_id, spellings, trimmed
-from rehook_sync.warehouse.statements import CallStatements, cut
+from rehook_sync.warehouse.rows import NAMELESS, pack_fields, read_fields, read_message_id, spellings, trimmed
+from rehook_sync.warehouse.statements import CallStatements
 
 __all__ = ["EventProperties"]
 
@@ -40,36 +42,37 @@ class EventProperties:
         self._events = layout().event_tables
         self._holders: dict[str, list[Table]] = {}
 
-    def fill(self, rows: Sequence[SourceRow], sql: CallStatements) -> list[Table]:
-        """Add the properties of each track from its event table, in place; a call that is not there gets `unloaded`.
+    def read(self, rows: Sequence[SourceRow], sql: CallStatements, spool: Spool) -> tuple[list[Table], set[int]]:
+        """Put aside the properties that the event tables have for these tracks, and note in each track what keeps it from having any.
 
         Beside a JSON column, only calls without properties in it are looked for, and only in tables that loaders made.
-        Returns the tables that were read.
+        Shape:  spool: gets places in `rows` and properties; more than one of a place are of one call.
+        Returns the tables that were read, and the places of tracks that more than one of them has.
         """
-        calls: dict[str, list[SourceRow]] = {}
+        calls: dict[str, dict[str, int]] = {}
         layout = self._layout()
         is_named = layout.tracks.has("event")
         beside_json = layout.track_properties == "json"
-        for row in rows:
-            if beside_json and (row.fields or not is_named):
+        for place, row in enumerate(rows):
+            if row.stream is not Stream.TRACKS or (beside_json and (row.fields or not is_named)):
                 continue
             if not is_named:
                 row.unloaded = "the table of tracks has no column 'event', which names the event table"
             elif row.event_slug:  # an event whose slug is empty has no table
-                calls.setdefault(row.event_slug, []).append(row)
-        tables = {slug: found for slug in calls if (found := self._tables_of(slug))}
+                calls.setdefault(row.event_slug, {})[row.message_id] = place
+        tables = {slug: self._tables_of(slug) for slug in calls}
         if beside_json:  # such a table has the columns of calls, unlike one of the shop that happens to be called so
             tables = {slug: own for slug, found in tables.items() if (own := [table for table in found if table.has("event")])}
-            calls = {slug: calls[slug] for slug in tables}
-        layout = self._layout()  # names what has just turned out to be unreadable, too
-        for slug in calls.keys() - tables.keys():
-            hidden = tables_of(slug, layout.unreadable, self._longest_name)
-            for call in calls[slug]:
-                call.unloaded = f"table {hidden[0]!r} cannot be read" if hidden else f"there is no table {slug!r} yet"
+        contested: set[int] = set()
         for slug, candidates in tables.items():
-            for page in cut(calls[slug]):
-                self._fill_from(candidates, page, sql)
-        return [table for found in tables.values() for table in found]
+            places = calls[slug]
+            if candidates:
+                contested |= self._read_event(candidates, places, rows, sql, spool)
+                continue
+            hidden = tables_of(slug, self._layout().unreadable, self._longest_name)
+            for place in places.values():
+                rows[place].unloaded = f"table {hidden[0]!r} cannot be read" if hidden else f"there is no table {slug!r} yet"
+        return [table for found in tables.values() for table in found], contested
 
     def _tables_of(self, slug: str) -> list[Table]:
         """Return the tables that may hold the properties of an event; looked for once."""
@@ -85,33 +88,34 @@ class EventProperties:
         self._events = self._probe(before)
         return self._events != before
 
-    def _fill_from(self, candidates: Sequence[Table], rows: Sequence[SourceRow], sql: CallStatements) -> None:
-        """Take each call's properties from the one table that has its id; two that have it are a problem of the call."""
-        found: dict[str, tuple[Table, dict[str, object]]] = {}
-        problems: dict[str, str] = {}
-        for table in candidates:
-            for message_id, fields in self._look_up(table, rows, sql).items():
-                if message_id in found:
-                    problems[message_id] = f"its id is in two event tables, {found[message_id][0].name} and {table.name}"
-                found[message_id] = table, fields
-        names = " or ".join(repr(table.name) for table in candidates)
-        for call in rows:
-            if call.message_id in problems:
-                call.problem = call.problem or problems[call.message_id]
-            elif call.message_id in found:
-                call.fields.update(found[call.message_id][1])
-                call.unloaded = None
-            else:
-                call.unloaded = f"its id is not in table {names} yet"
+    def _read_event(
+        self, candidates: Sequence[Table], places: Mapping[str, int], rows: Sequence[SourceRow], sql: CallStatements, spool: Spool
+    ) -> set[int]:
+        """Take each call's properties from the one table that has its id; two that have it are a problem of the call.
 
-    def _look_up(self, table: Table, rows: Sequence[SourceRow], sql: CallStatements) -> dict[str, dict[str, object]]:
-        """Return message id -> properties. Look near the calls' own times first, which bounds the scan, then anywhere for the rest."""
+        Returns the places of such calls.
+        """
+        holders: dict[int, Table] = {}
+        contested: set[int] = set()
+        for table in candidates:
+            for place in self._look_up(table, places, rows, sql, spool):
+                if place in holders:
+                    row = rows[place]
+                    contested.add(place)
+                    row.problem = row.problem or f"its id is in two event tables, {holders[place].name} and {table.name}"
+                holders[place] = table
+        names = " or ".join(repr(table.name) for table in candidates)
+        for place in places.values():
+            rows[place].unloaded = None if place in holders else f"its id is not in table {names} yet"
+        return contested
+
+    def _look_up(self, table: Table, places: Mapping[str, int], rows: Sequence[SourceRow], sql: CallStatements, spool: Spool) -> set[int]:
+        """Put aside what a table has for some calls: message id -> place. Returns the places of those it has.
+
+        It looks near the calls' own times first, which bounds the scan, then anywhere for the rest.
+        """
         layout = self._layout()
         names = layout.event_columns(table)
-        convert = sql.converters(table, names)
-        missing = {row.message_id for row in rows if not row.message_id.startswith(NAMELESS)}
-        found: dict[str, dict[str, object]] = {}
-        one_is_uuid = Kind.UUID in {table.kinds["id"], layout.tracks.kinds["id"]}
         identifiers: dict[str, Identifier] = {
             "table": table.path,
             "id": table.columns["id"],
@@ -119,20 +123,47 @@ class EventProperties:
             "columns": sql.named("found", (table.columns[name] for name in ("id", *names))),
             "cursor": sql.named("found", [table.columns.get(layout.cursor, "")]),
         }
-        for bounds in (sql.near(table, rows), {}):
-            if bounds is None or not missing:
-                continue
-            statement = sql.text(sql.properties(table, near=bool(bounds)), identifiers)
-            asked = {spelling: each for each in missing for spelling in (spellings(each) if one_is_uuid else (each,))}
-            values = {"ids": sql.ids(sorted(asked)), **bounds}
-            for row in self._reader.read(partial(_read_rows, statement, values)):
-                text, _ = read_message_id(trimmed(row[0]) if table.kinds["id"] is Kind.PADDED else row[0])
-                message_id = asked.get(text or "")
-                if message_id is not None:
-                    found[message_id] = read_fields(names, row[1:], convert) | found.get(message_id, {})
-            missing -= found.keys()
+        one_is_uuid = Kind.UUID in {table.kinds["id"], layout.tracks.kinds["id"]}
+        found: set[int] = set()
+        for page in sql.cut([each for each in places if not each.startswith(NAMELESS)]):
+            missing = set(page)
+            for bounds in (sql.near(table, [rows[places[each]] for each in page]), {}):
+                if bounds is None or not missing:
+                    continue
+                statement = sql.text(sql.properties(table, near=bool(bounds)), identifiers)
+                asked = {spelling: places[each] for each in missing for spelling in (spellings(each) if one_is_uuid else (each,))}
+                values = {"ids": sql.ids(sorted(asked)), **bounds}
+                shelf = _Shelf(table, names, sql.converters(table, names), asked, spool)
+                here = self._reader.read(partial(shelf.put, statement, values, spool.count))
+                found |= here
+                missing = {each for each in missing if places[each] not in here}
         return found
 
 
-def _read_rows(statement: TextClause, values: Mapping[str, object], connection: Connection) -> list[Sequence[Any]]:
-    return [row for page in fetch(connection, statement, values) for row in page]
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """Properties of one table put aside. Shape:  names: of its columns behind the id.  asked: id -> place of the call."""
+
+    table: Table
+    names: Sequence[str]
+    convert: Mapping[str, Callable[[Any], object]]
+    asked: Mapping[str, int]
+    spool: Spool
+
+    def put(self, statement: TextClause, values: Mapping[str, object], count: int, connection: Connection) -> set[int]:
+        """Put the properties aside, after the first `count` values of the spool; return the places of their calls."""
+        self.spool.cut(count)
+        found: set[int] = set()
+        pages = Pages()
+        padded = self.table.kinds["id"] is Kind.PADDED
+        for page in fetch(connection, statement, values, pages):
+            packed = []
+            for row in page:
+                text, _ = read_message_id(trimmed(row[0]) if padded else row[0])
+                place = self.asked.get(text or "")
+                if place is not None:
+                    found.add(place)
+                    packed.append((place, b"", pack_fields(place, read_fields(self.names, row[1:], self.convert))))
+            self.spool.put(packed)
+            pages.heed(max((len(content) for _, _, content in packed), default=0))
+        return found

@@ -18,6 +18,7 @@ __all__ = [
     "array_members",
     "build_rows",
     "least_text",
+    "pack_fields",
     "pack_row",
     "read_fields",
     "read_message_id",
@@ -102,6 +103,14 @@ def pack_row(row: SourceRow) -> tuple[int, bytes, bytes]:
     except (TypeError, RecursionError):
         packed = pack((*values, {name: _packable(value) for name, value in row.fields.items()}, *more))
     return at, row.message_id.encode("utf-8", "surrogatepass"), packed
+
+
+def pack_fields(place: int, fields: Mapping[str, object]) -> bytes:
+    """Return the fields of the call in a place as a spool keeps them."""
+    try:
+        return pack((place, fields))
+    except (TypeError, RecursionError):
+        return pack((place, {name: _packable(value) for name, value in fields.items()}))
 
 
 def unpack_row(stream: Stream, packed: bytes) -> SourceRow:

@@ -16,7 +16,7 @@ from rehook_sync.database.dialects import LONGEST_NAMES
 from rehook_sync.database.engine import Database
 from rehook_sync.database.fetch import fetch
 from rehook_sync.database.queries import Identifier
-from rehook_sync.database.spool import Spool
+from rehook_sync.database.spool import Spool, unpack
 from rehook_sync.errors import AlteredError, DatabaseError, LockedError, SourceError, TransientError
 from rehook_sync.models import Shard, SourceRow, Stream, Window
 from rehook_sync.times import LAST_MOMENT
@@ -26,11 +26,12 @@ from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, trimmed, unpack_row, usable_time
 from rehook_sync.warehouse.slices import Place, Shelf
-from rehook_sync.warehouse.statements import CallStatements, cut, known_values
+from rehook_sync.warehouse.statements import CallStatements, known_values
 
 __all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
 
 _TILES = 128
+_NOTHING: tuple[int, Mapping[str, object], int] = (-1, {}, 0)
 _ONE_TEXT = {Kind.PADDED: Kind.TEXT, Kind.DECIMAL: Kind.NUMBER}
 """Kinds whose ids have one text form with those of another kind."""
 _T = TypeVar("_T")
@@ -158,7 +159,7 @@ class SegmentSource:
         padded = self.discover().table(stream).kinds["id"] is Kind.PADDED
         wanted = {str(trimmed(each)) if padded else each: each for each in ids}
         with Spool() as spool:
-            for page in cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
+            for page in self._sql.cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
                 self._read(partial(self._read_by_id, stream, page, wanted, spool, spool.count))
             if any(each.startswith(NAMELESS) for each in wanted):
                 self._read(partial(self._read_by_id, stream, None, wanted, spool, spool.count))
@@ -232,15 +233,34 @@ class SegmentSource:
             found.update((row.message_id, row) for row in build_rows(plan, self._read_rows(statement, values)))
         return sorted(found.values(), key=time_order)[-rows:]
 
-    def fill_properties(self, rows: Sequence[SourceRow]) -> None:
-        """Add the properties of each track from its event table, in place; a call that is not there gets `unloaded`."""
+    def fill_properties(self, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:
+        """Yield the rows, each track with the properties that its event table has, or `unloaded` if there are none."""
         if self.discover().track_properties != "event_tables" and not self.discover().event_views:
+            yield from rows
             return
+        with Spool() as spool:
+            contested = self._read_properties(rows, spool)
+            found = ((*unpack(content), len(content)) for content in spool.in_order())
+            place, fields, size = next(found, _NOTHING)
+            for at, row in enumerate(rows):
+                properties: dict[str, object] = {}
+                while place == at:
+                    properties = {**fields, **properties}
+                    row.size += size
+                    place, fields, size = next(found, _NOTHING)
+                if at not in contested:
+                    row.fields.update(properties)
+                yield row
+
+    def _read_properties(self, rows: Sequence[SourceRow], spool: Spool) -> set[int]:
+        """Put the properties aside, all by one layout. Returns the places of rows that more than one table has."""
         self._properties = self._properties or EventProperties(self.reader, self.discover, self._probe_events, self._longest_name)
         while True:
+            spool.cut(0)
             try:
-                self.reader.read(partial(self._require_same, self._properties.fill(rows, self._sql)))
-                return
+                tables, contested = self._properties.read(rows, self._sql, spool)
+                self.reader.read(partial(self._require_same, tables))
+                return contested
             except (LockedError, TransientError):
                 raise
             except DatabaseError:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import TextClause
 
@@ -20,10 +20,10 @@ from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
 from rehook_sync.warehouse.rows import RowPlan, array_members, least_text, sortable, to_boolean, to_moment, trimmed
 from rehook_sync.warehouse.slices import Place
 
-__all__ = ["CallStatements", "cut", "known_values"]
+__all__ = ["CallStatements", "known_values"]
 
-_T = TypeVar("_T")
-_IDS_PER_STATEMENT = 500
+_LISTED_IDS = 20_000
+_BOUND_IDS = 500
 _SLICE_ROWS = 20_000
 
 _MARGIN = timedelta(days=1)
@@ -148,6 +148,12 @@ class CallStatements:
         """Return message ids as the value of a list in the dialect."""
         return json.dumps(ids) if self._dialect == "sqlite" else list(ids)
 
+    def cut(self, ids: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Yield ids in portions that one statement can take: a list is one value, or in other warehouses one for each id."""
+        most = _LISTED_IDS if self._dialect in {"sqlite", "postgresql"} else _BOUND_IDS
+        for start in range(0, len(ids), most):
+            yield ids[start : start + most]
+
     def unusable_ids(self, ids: Sequence[str | bytes]) -> object:
         """Return ids that cannot be kept as the value of a list in the dialect; only SQLite has texts that are bytes to the driver."""
         if self._dialect != "sqlite":
@@ -218,12 +224,6 @@ class CallStatements:
             return {"low": (low - _MARGIN).date().isoformat(), "high": (high + 2 * _MARGIN).date().isoformat()}
         except OverflowError:
             return None
-
-
-def cut(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """Yield ids, or calls with ids, in portions that one statement can take."""
-    for start in range(0, len(items), _IDS_PER_STATEMENT):
-        yield items[start : start + _IDS_PER_STATEMENT]
 
 
 def known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:

@@ -108,7 +108,8 @@ def test_nothing_is_open_in_the_warehouse_when_all_is_read(bench: Bench) -> None
         seen.extend(
             run_sql(
                 bench.warehouse_url,
-                "SELECT state FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()",
+                "SELECT state, query FROM pg_stat_activity WHERE "
+                "state = 'idle in transaction' AND query !~ 'pg_(locks|stat)' AND datname = current_database()",
             )
         )
 
@@ -238,3 +239,16 @@ def test_a_stop_ends_a_run_that_waits_for_a_lock(bench: Bench) -> None:
             sync.run(RunOptions(since=ALL), interrupt)
         thread.join()
         assert (sync.read_status(1).lease or {"owner": "nobody ever"})["owner"] is None, "the lease is free"
+
+
+def test_properties_take_one_statement_for_each_table_and_some_chunks(bench: Bench) -> None:
+    names = [f"Happened {n}" for n in range(20)]
+    calls = [track(f"t{n:03}", f"u{n % 9}", names[n % 20], ago(hours=9) + timedelta(seconds=n)) for n in range(300)]
+    tables = {f"happened_{n}": [event(f"t{each:03}", ago(hours=9), total=each) for each in range(n, 300, 20)] for n in range(20)}
+    bench.fill([], calls, **tables)
+    asked: list[str] = []
+    with bench.sync(chunk_rows=50) as sync:
+        sqlalchemy_event.listen(sync._warehouse.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+        assert sync.plan(RunOptions(since=ALL)).actions["events"] == 300
+    read = [each for each in asked if "rehook_sync__id FROM" in each and "happened" in each]
+    assert len(read) == 20 * 3, "the first 50 rows, 200 rows, the rest: not six chunks"

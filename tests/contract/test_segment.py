@@ -449,7 +449,7 @@ def test_ids_that_are_numbers_are_text_everywhere(database_url: str, open_source
     assert [(row.message_id, row.user_id, row.anonymous_id) for row in found] == [("40", "7", "8"), ("42", "7", "8")]
     assert list(source.read_ids(Stream.IDENTIFIES, ["42", "nobody"])) == found[1:]
     (call,) = source.read_window(Stream.TRACKS, ALL, None)
-    source.fill_properties([call])
+    list(source.fill_properties([call]))
     assert call.fields == {"total": 5}
 
 

@@ -25,7 +25,7 @@ def discovered(source: SegmentSource) -> tuple[SourceLayout, list[str]]:
 
 def properties_of(source: SegmentSource) -> dict[str, Mapping[str, object]]:
     rows = list(source.read_window(Stream.TRACKS, Window(None, NOON.replace(year=2027)), None))
-    source.fill_properties(rows)
+    list(source.fill_properties(rows))
     assert [row.unloaded for row in rows] == [None] * len(rows)
     return {row.message_id: row.fields for row in rows}
 

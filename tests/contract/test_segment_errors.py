@@ -170,12 +170,12 @@ def test_a_failing_database_is_no_reason_to_send_events_without_properties(datab
     source = open_source(database_url)
     rows = list(source.read_window(Stream.TRACKS, Window(None, NOON.replace(year=2027)), None))
     with pytest.raises(DatabaseError):
-        source.fill_properties(rows)
+        list(source.fill_properties(rows))
 
 
 def tracks_of(source: SegmentSource) -> dict[str, tuple[Mapping[str, object], str | None]]:
     rows = list(source.read_window(Stream.TRACKS, Window(None, NOON.replace(year=2027)), None))
-    source.fill_properties(rows)
+    list(source.fill_properties(rows))
     return {row.message_id: (row.fields, row.unloaded) for row in rows}
 
 
@@ -282,7 +282,7 @@ def test_plain_sql_serves_other_warehouses(postgres_url: str, open_other: OpenSo
     assert [row.message_id for row in source.read_window(Stream.IDENTIFIES, window, None)] == ["m0", "m1", "m2"]
     assert (source.count(Stream.IDENTIFIES, window, None), source.newest(Stream.IDENTIFIES, window)) == (3, warehouse.at(2))
     (call,) = source.read_ids(Stream.TRACKS, ["t", "gone"])
-    source.fill_properties([call])
+    list(source.fill_properties([call]))
     assert call.fields == {"total": 5}
     assert "WAREHOUSE_SCHEMA" in refusal(open_other(postgres_url, schema="shpo"))
 

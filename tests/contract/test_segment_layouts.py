@@ -19,7 +19,7 @@ ODD = 'off": 50% :now; DROP TABLE tracks; --'
 
 def tracks_of(source: SegmentSource) -> dict[str, SourceRow]:
     rows = list(source.read_window(Stream.TRACKS, ALL, None))
-    source.fill_properties(rows)
+    list(source.fill_properties(rows))
     return {row.message_id: row for row in rows}
 
 
@@ -295,7 +295,7 @@ def test_the_table_that_holds_the_id_is_taken_and_never_one_of_two(database_url:
     source = open_source(database_url)
     assert fields_of(source) == {"t1": {"total": 1}, "t2": {"total": 2}, "both": {}}
     rows = tracks_of(source)
-    source.fill_properties(list(rows.values()))
+    list(source.fill_properties(list(rows.values())))
     assert rows["both"].problem == "its id is in two event tables, order and _order"
 
 

@@ -69,7 +69,7 @@ def test_an_event_table_without_select_is_seen_and_its_events_wait(shop: str, ne
     assert told(reader, "order_completed") in line
     assert f'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" IN SCHEMA "shop" GRANT SELECT ON TABLES TO "{name_in(reader)}"' in line
     rows = list(source.read_window(Stream.TRACKS, WINDOW, None))
-    source.fill_properties(rows)
+    list(source.fill_properties(rows))
     assert {row.message_id: (row.fields, row.unloaded) for row in rows} == {
         "t1": ({}, "table 'order_completed' cannot be read"),
         "t2": ({"n": 1}, None),
@@ -184,7 +184,7 @@ def test_a_right_that_is_lost_on_the_way_makes_events_wait(shop: str, new_role: 
     source = open_source(reader, schema="shop")
     rows = list(source.read_window(Stream.TRACKS, WINDOW, None))
     run_sql(shop, f"REVOKE SELECT ON shop.order_completed FROM {name_in(reader)}")
-    source.fill_properties(rows)
+    list(source.fill_properties(rows))
     assert [row.unloaded for row in rows] == ["table 'order_completed' cannot be read", None]
     assert list(source.discover().unreadable) == ["order_completed"]
 
