@@ -22,6 +22,7 @@ from rehook_sync.models import RunStatus
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 
+ENDING = threading.Lock()
 ROWS = 64
 """More than are queued and fetched before the first request has been answered, and no multiple of a chunk."""
 
@@ -127,8 +128,11 @@ def test_a_session_that_may_not_idle_in_a_transaction_finishes(bench: Bench) -> 
 
 
 def end_sessions(url: str) -> None:
-    """What an administrator does to the sessions of readers."""
-    run_sql(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+    """What an administrator does to the sessions of readers; one at a time, or they would end each other's."""
+    with ENDING:
+        run_sql(
+            url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 def test_sessions_that_are_ended_between_reads_are_replaced(bench: Bench) -> None:
