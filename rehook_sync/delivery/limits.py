@@ -14,6 +14,7 @@ _ASSUMED_ANSWER_S = 0.1
 _COMMIT_SMOOTHING = 1 / 512
 _ANSWER_SMOOTHING = 1 / 128
 _ROOM = 1.25
+_OUTLIER = 4.0
 
 
 class RateLimiter:
@@ -116,7 +117,8 @@ class MarkLimit:
         self._answer_s += (took_s - self._answer_s) * _ANSWER_SMOOTHING
 
     def committed(self, took_s: float, marks: int) -> None:
-        """Note how long it took until so many marked calls could leave."""
+        """Note how long it took until so many marked calls could leave. A single slow commit, as the first one is, says little."""
+        took_s = min(took_s, _OUTLIER * self._commit_s)
         self._commit_s += (took_s - self._commit_s) * min(1.0, marks * _COMMIT_SMOOTHING)
 
     def most(self, in_flight: int) -> int:

@@ -273,20 +273,21 @@ class World:
             before = newest.get(user_id, 0)
             again = each.path == "/customers" and seq > last_event.get(user_id, 0)
             same = each.path == "/customers" and seq == before
-            assert seq > before or again or same, f"{seq} came after {before}: {self.story(user_id)}"
+            assert seq > before or again or same, f"{seq} came after {before}: {self.story(user_id, each)}"
             newest[user_id] = max(before, seq)
             if each.path != "/customers":
                 last_event[user_id] = seq
 
-    def story(self, user_id: str) -> str:
-        """The last requests of a user and what is recorded of them, for a test that failed at a moment nobody can repeat."""
+    def story(self, user_id: str, wrong: Received) -> str:
+        """The requests of a user up to a wrong one and some more, and what is recorded of them: nobody can repeat that moment."""
+        log = [each for each in self.store.log if each.source_id == user_id]
+        place = log.index(wrong)
         requests = [
             f"{each.at:.3f} {each.path} {each.status} accepted={each.accepted} {each.fault} {each.body.decode()[:120]}"
-            for each in self.store.log
-            if each.source_id == user_id
+            for each in log[max(0, place - 30) : place + 10]
         ]
-        rows = [str(row) for row in self.read_state() if row["user_id"] == user_id]
-        return "\n".join([*requests[-40:], *rows[-40:], *map(str, self.read_state("sync_runs")[-10:])])
+        rows = sorted((row for row in self.read_state() if row["user_id"] == user_id), key=lambda row: str(row["occurred_at"]))
+        return "\n".join([*requests, *map(str, rows), *map(str, self.read_state("sync_runs")[-10:])])
 
 
 @contextmanager

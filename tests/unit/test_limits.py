@@ -161,6 +161,15 @@ def test_one_slow_answer_or_commit_changes_little() -> None:
     assert limit.most(64) in range(72, 76)
 
 
+def test_the_first_commit_which_opens_a_connection_says_little() -> None:
+    limit = MarkLimit(64, None)
+    limit.committed(0.5, 68)
+    assert limit.most(64) <= 64 + 64 // 10
+    for _ in range(20):
+        limit.committed(0.5, 68)
+    assert limit.most(64) == 128
+
+
 def test_fewer_places_need_fewer_marks() -> None:
     limit = measured(64, None, answer_s=0.02, commit_s=0.002)
     limit.places = 8
