@@ -4,8 +4,10 @@ Each function builds one for a kind of warehouse, as steps: what happens to the 
 A source that is met in the wild becomes a function here; `tests/contract/test_sources.py` runs all of them in each warehouse.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from accounting import ago
@@ -26,7 +28,7 @@ class Step:
     Shape:  tables: name -> rows; a table that is there gets them, another is created.  types: as `make_warehouse` takes them.
             sql: statements before that.  sent: user id or event name, and metadata, of all that arrives, in any order.
             code: exit code.  says: a part of each note, in order; of the error, if the run is refused or stopped.
-            settings: from here on, by their field names.
+            settings: from here on, by their field names.  gone: message ids that left the warehouse.
     """
 
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Step:
     code: int = 0
     says: Sequence[str] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    gone: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -345,6 +348,100 @@ def made_by_hand_beside_a_shop(_: Warehouse) -> Source:
     calls = [order("t1", total=5, channel="store", record_id="r7"), order("t2", 2, total=None, coupon="X")]
     sent: list[Sent] = [("Order Completed", {"total": 5, "channel": "store", "record_id": "r7"}), ("Order Completed", {"coupon": "X"})]
     return Source([Step({"identifies": [], "tracks": calls, **shop}, sent=sent)])
+
+
+@source
+def with_properties_of_the_same_name_in_other_case(_: Warehouse) -> Source:
+    spare = {"Total": 1, "ToTaL ": 2}
+    tables = {"identifies": [], "tracks": [order("t1")], "order_completed": [event("t1", **spare)]}
+    return Source([Step(tables, sent=[("Order Completed", spare)])])
+
+
+@source
+def with_json_that_is_hard_to_hold(_: Warehouse) -> Source:
+    deep = "[" * 150 + "]" * 150
+    odd = ['{"": 1, "a b": {"": {}}}', f'{{"a": {deep}}}', '{"a": 1, "a": 2}']
+    odd = ['{"": 1, "a b": {"": {}}}', f'{{"a": {deep}}}', '{"a": 1, "a": 2}']
+    texts = [*odd, '{"n": 1e400, "m": 1E-9}', '{"a": "\\u0000"}', " \ufeff{} "]
+    calls = [order(f"t{n}", properties=text) for n, text in enumerate(texts)]
+    sent: list[Sent] = [
+        ("Order Completed", {"": 1, "a b": {"": {}}}),
+        ("Order Completed", {"a": json.loads(deep)}),
+        ("Order Completed", {"a": 2}),
+        ("Order Completed", {"a": "\0"}),
+    ]
+    tables = {"identifies": [], "tracks": calls}
+    return Source(
+        [Step(tables, {"tracks": {"properties": "text"}}, sent=sent)],
+        unsent={"t3": "rejected:refused_by_rehook", "t5": "rejected:invalid_row"},
+    )
+
+
+@source
+def with_names_of_any_length(_: Warehouse) -> Source:
+    long = "x" * 3000
+    calls = [track("t1", "ann", long, ago(hours=3)), track("t2", "ann", "Order", ago(hours=2), event="tracks")]
+    tables = {"identifies": [], "tracks": calls, "other": [event("t9", n=1)]}
+    return Source([Step(tables, says=[LATE])], unsent={"t1": WAITS, "t2": WAITS})
+
+
+@source
+def with_times_at_the_ends_of_the_calendar(_: Warehouse) -> Source:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    calls = [order("t1", timestamp=first), order("t2", timestamp=last), order("t3", received_at=first)]
+    tables = {"identifies": [], "tracks": calls, "order_completed": [event(f"t{n}", when=None, n=n) for n in (1, 2, 3)]}
+    return Source([Step(tables, sent=[("Order Completed", {"n": n}) for n in (1, 2, 3)])])
+
+
+@source
+def without_users_or_names(_: Warehouse) -> Source:
+    calls = [
+        order("t1", user_id=" "),
+        order("t2", user_id=None),
+        order("t3", event=None, event_text=None),
+        order("t4", event="x", event_text=" "),
+        order("t5", anonymous_id=""),
+    ]
+    tables = {"identifies": [], "tracks": calls, "order_completed": [event("t5", n=5)]}
+    rejected = {"t1": "missing_user_id", "t2": "missing_user_id", "t3": "missing_event_name", "t4": "missing_event_name"}
+    return Source(
+        [Step(tables, sent=[("Order Completed", {"n": 5})])],
+        unsent={key: f"rejected:{reason}" for key, reason in rejected.items()},
+    )
+
+
+@source
+def with_an_event_table_without_ids(_: Warehouse) -> Source:
+    rows: list[Row] = [{"id": None, "received_at": ago(hours=3), "n": 1}] * 3
+    return Source([Step({"identifies": [], "tracks": [order("t1")], "order_completed": rows}, says=[LATE])], unsent={"t1": WAITS})
+
+
+@source
+def with_an_id_that_names_two_calls(_: Warehouse) -> Source:
+    calls = [order("t1"), track("t1", "bob", "Paid", ago(hours=2))]
+    tables = {"identifies": [person("t1", plan="pro")], "tracks": calls, "order_completed": [event("t1", n=1)], "paid": [event("t1", n=2)]}
+    return Source([Step(tables, sent=[("ann", {"plan": "pro"}), ("Order Completed", {"n": 1})])])
+
+
+@source
+def with_a_call_that_changes_its_event(_: Warehouse) -> Source:
+    tables = {"identifies": [], "tracks": [order("t1")], "paid": [event("t1", n=2)]}
+    renamed = ["UPDATE tracks SET event = 'paid', event_text = 'Paid'"]
+    return Source([Step(tables, says=[LATE]), Step(sql=renamed, sent=[("Paid", {"n": 2})])])
+
+
+@source
+def with_a_waiting_call_that_is_deleted(_: Warehouse) -> Source:
+    tables = {"identifies": [], "tracks": [order("t1"), order("t2", 2)], "order_completed": [event("t2", n=2)]}
+    gone = Step(sql=["DELETE FROM tracks WHERE id = 't1'"], says=["1 call to be taken up again is no longer in the warehouse"], gone=["t1"])
+    return Source([Step(tables, sent=[("Order Completed", {"n": 2})], says=[LATE]), gone], unsent={"t1": WAITS})
+
+
+@source
+def with_all_columns_of_another_type(_: Warehouse) -> Source:
+    types = {"tracks": {"event": "integer", "event_text": "integer", "user_id": "boolean"}}
+    calls: list[Row] = [{**order("t1"), "event": 7, "event_text": 7, "user_id": True}]
+    return Source([Step({"identifies": [], "tracks": calls, "7": [event("t1", n=1)]}, types, sent=[("7", {"n": 1})])])
 
 
 # What changes between runs

@@ -49,6 +49,7 @@ class Findings:
     """What a run has to say of its rows and requests in the end.
 
     Shape:  left_out: NaN and infinities that were not sent, by column.  bare: sent without what their event tables do not have, by event.
+            gone: recorded calls to be taken up again that are no longer in the warehouse.
             slowed: how often fewer requests at once were allowed.  lowest: fewest ever allowed.
     """
 
@@ -57,6 +58,7 @@ class Findings:
     met: MetNames = field(default_factory=MetNames)
     slowed: int = 0
     lowest: int = 0
+    gone: int = 0
 
 
 def write_findings(found: Findings, earlier: str | None, settings: Settings) -> str:
@@ -72,6 +74,7 @@ def write_findings(found: Findings, earlier: str | None, settings: Settings) -> 
         "bare": found.bare + before.bare,
         "events": events,
         "fields": {stream.value: names for stream, names in zip(Stream, fields, strict=True)},
+        "gone": max(found.gone, before.gone),
         "slowed": found.slowed + before.slowed,
         "lowest": min(found.lowest, before.lowest) if earlier else found.lowest,
     }
@@ -87,6 +90,7 @@ def read_findings(texts: Iterable[str | None]) -> Findings:
         total.met.events.update(document["events"])
         for stream in Stream:
             total.met.fields[stream].update(document["fields"].get(stream.value, ()))
+        total.gone += document["gone"]
         total.slowed += document["slowed"]
         total.lowest += document["lowest"]
     return total

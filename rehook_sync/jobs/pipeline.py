@@ -96,6 +96,7 @@ class Pipeline:
 
     Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.  waiting: by event.
             bare: sent without what their event tables do not have, by event.
+            gone: recorded calls to be taken up again that are no longer in the warehouse.
             left_out: NaN and infinities that were not sent, by column.  met: the names in the rows judged.
             standing: rejections that were judged again and stay as they were; not among the rows.
             complete: all windows were read to their end.
@@ -115,6 +116,7 @@ class Pipeline:
         self.rejected: Counter[Reason] = Counter()
         self.waiting: Counter[str] = Counter()
         self.bare: Counter[str] = Counter()
+        self.gone = 0
         self.left_out: Counter[str] = Counter()
         self.standing = 0
         self.complete = False
@@ -183,10 +185,14 @@ class Pipeline:
     def _read_again(self, stream: Stream, selection: Selection) -> Generator[SourceRow, None, None]:
         for page in self._state.read_again(stream, selection):
             previous = {call.message_id: call.previous for call in page}
+            missing = set(previous)
             for row in self._source.read_ids(stream, previous):
+                missing.discard(row.message_id)
                 if self._config.shard is None or self._config.shard.holds(row.user_id):
                     self._previous[stream, row.message_id] = previous[row.message_id]
                     yield row
+            # Nobody knows whose they are, so the first shard counts them.
+            self.gone += len(missing) if self._config.shard is None or self._config.shard.number == 0 else 0
 
     def _fresh(self, rows: Iterable[SourceRow]) -> list[SourceRow]:
         """Leave out duplicates, rows pending in this run, and rows judged before unless they are selected.

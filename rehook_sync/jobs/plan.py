@@ -5,7 +5,16 @@ from typing import TypeVar
 
 from rehook_sync.jobs.context import JobContext
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import Plan, RunOptions, bare_notes, left_out_notes, rejection_notes, standing_notes, waiting_notes
+from rehook_sync.jobs.results import (
+    Plan,
+    RunOptions,
+    bare_notes,
+    gone_notes,
+    left_out_notes,
+    rejection_notes,
+    standing_notes,
+    waiting_notes,
+)
 from rehook_sync.jobs.run import read_newest, read_source_notes
 from rehook_sync.models import Claim, Operation, Stream, Traits
 from rehook_sync.rules.traits import after_sending, after_skipping, find_news
@@ -35,7 +44,12 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.actions["waiting"] = pipeline.waiting.total()
     plan.rows = pipeline.rows.total()
     plan.notes.extend(context.source.discover().unreadable_lines)
-    plan.notes.extend(rejection_notes(pipeline.rejected, plan.rows) + bare_notes(pipeline.bare) + left_out_notes(pipeline.left_out))
+    plan.notes.extend(
+        rejection_notes(pipeline.rejected, plan.rows)
+        + bare_notes(pipeline.bare)
+        + gone_notes(pipeline.gone)
+        + left_out_notes(pipeline.left_out)
+    )
     plan.notes.extend(standing_notes(pipeline.standing))
     plan.notes.extend(waiting_notes(pipeline.waiting, {}, context.settings.properties_wait))
     if options.only is None:

@@ -31,6 +31,7 @@ __all__ = [
     "Unjudged",
     "bare_notes",
     "future_notes",
+    "gone_notes",
     "left_out_notes",
     "read_options",
     "read_since",
@@ -264,6 +265,16 @@ def left_out_notes(left_out: Mapping[str, int]) -> list[str]:
         return []
     named = listed([f"{column} ({number})" for column, number in Counter(left_out).most_common()], _NAMED, " columns")
     return [f"values that are NaN or infinite were left out, as NULL is: {sum(left_out.values())}, in {named}"]
+
+
+def gone_notes(gone: int) -> list[str]:
+    """Return a note for the user on recorded calls that cannot be taken up again, one line each."""
+    if not gone:
+        return []
+    calls = "1 call to be taken up again is" if gone == 1 else f"{gone:,} calls to be taken up again are"
+    return [
+        f"{calls} no longer in the warehouse, so not sent: see v1_attention and v1_waiting; `forget USER_ID --give-up` settles a user's"
+    ]
 
 
 def future_notes(later: Mapping[Stream, int], margin: timedelta) -> list[str]:

@@ -24,6 +24,7 @@ from rehook_sync.jobs.results import (
     RunResult,
     StartedRun,
     bare_notes,
+    gone_notes,
     left_out_notes,
     rejection_notes,
     slowness_notes,
@@ -164,7 +165,7 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
             report.error = error
         status = ShardStatus.DONE if pipeline.complete else ShardStatus.INTERRUPTED
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
-        said = Findings(pipeline.left_out, pipeline.bare, pipeline.met, report.slowed, report.lowest)
+        said = Findings(pipeline.left_out, pipeline.bare, pipeline.met, report.slowed, report.lowest, pipeline.gone)
         findings = write_findings(said, found.findings, context.settings)
         result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error, findings)
         with ledger.transaction() as connection:
@@ -216,6 +217,7 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
         *rejection_notes(rejected, summary.rows_read),
         *waiting_notes(state.count_waiting(run_id), unsettled, context.settings.properties_wait),
         *bare_notes(found.bare),
+        *gone_notes(found.gone),
         *left_out_notes(found.left_out),
         *read_source_notes(context, bounds.windows, found.met),
         *slowness_notes(found.slowed, found.lowest, context.settings.concurrency),

@@ -55,16 +55,25 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
             yield line(f"{earlier:,} {status.replace('_', ' ')} from earlier runs", style="yellow")
     for note in result.notes:
         yield line("note: ", note, style="yellow")
-    if result.error is None and (advice := _advice(summary)):
+    if result.error is None and (advice := _advice(result)):
         yield line("next: ", advice, style="bold")
 
 
-def _advice(summary: RunSummary) -> str:
+_NEXT = {
+    Status.FAILED: "the next run retries what failed",
+    Status.WAITING: "what waits goes out once its properties are loaded",
+    Status.IN_DOUBT: "`resolve` settles what is in doubt",
+}
+
+
+def _advice(result: RunResult) -> str:
+    summary = result.summary
     if summary.status is RunStatus.INTERRUPTED:
         return "run again to go on; requests in flight were settled, nothing is sent twice"
     if summary.status is not RunStatus.ATTENTION:
         return ""
-    return "`explain ID` tells the story of one user or call; the next run retries what failed, `resolve` settles what is in doubt"
+    parts = ["`explain ID` tells the story of one user or call", *(text for status, text in _NEXT.items() if result.unsettled.get(status))]
+    return "; ".join(parts)
 
 
 def _counts_text(summary: RunSummary) -> str:

@@ -11,6 +11,7 @@ from warehouse import Row, add_rows, event, identify, make_warehouse, run_sql, t
 
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Reason, RunStatus, Selection, Status
+from rehook_sync.render.run import run_view
 from rehook_sync.runtime import Interrupt
 
 bench = accounting.bench
@@ -133,6 +134,8 @@ def test_it_needs_attention_once_it_has_waited_too_long(bench: Bench) -> None:
     (row,) = bench.read_state("v1_attention")
     assert (row["message_id"], row["status"], row["reason"]) == ("t1", "waiting", "properties_not_loaded")
     assert "PROPERTIES_WAIT" in old.notes[1]
+    advice = "next: `explain ID` tells the story of one user or call; what waits goes out once its properties are loaded"
+    assert str(list(run_view(old))[-1]) == advice
     assert bench.run().summary.status is RunStatus.SUCCEEDED, "the newest run says how long"
 
 

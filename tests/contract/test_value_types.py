@@ -190,6 +190,18 @@ def as_array(members: list[str | None]) -> str:
     return "{" + ",".join(quoted) + "}"
 
 
+def as_given(value: object) -> object:
+    """What goes out is what was stored."""
+    return value
+
+
+def moment_texts(values: list[datetime]) -> list[str]:
+    """The times of an array."""
+    return [moment_text(each) for each in values]
+
+
+SMALL = st.integers(-(2**31), 2**31 - 1).filter(bool)
+SPANS = st.tuples(SMALL, SMALL).filter(lambda pair: pair[0] < pair[1])
 MOODS = st.lists(st.sampled_from(["happy", "so 'so", 'sad, "very"', "null", "back\\slash", None]), max_size=4)
 COLUMNS: dict[str, tuple[str, st.SearchStrategy[Any], Any, Any]] = {
     "a": ("bigint", st.integers(-(2**63), 2**63 - 1), str, lambda value: value),
@@ -205,6 +217,13 @@ COLUMNS: dict[str, tuple[str, st.SearchStrategy[Any], Any, Any]] = {
     "k": ("uuid", st.uuids(), lambda value: str(value).upper(), str),
     "l": ("inet", st.ip_addresses().filter(lambda each: each.version == 4 or int(each) >> 48), str, str),
     "m": ("char(30)", TEXTS.map(lambda text: text.rstrip(" ")), str, lambda value: value),
+    "n": ("integer[]", st.lists(st.none() | SMALL, max_size=4), lambda value: as_array([each and str(each) for each in value]), as_given),
+    "o": ("amount", NUMBERS.map(lambda value: round(value / 1000, 2)), str, as_given),
+    "p": ("int4range", SPANS, lambda value: "[{},{})".format(*value), lambda value: "[{},{})".format(*value)),
+    "q": ("int4multirange", SPANS, lambda value: "{{[{},{})}}".format(*value), lambda value: "{{[{},{})}}".format(*value)),
+    "r": ("pair", st.tuples(SMALL, st.text("abc", min_size=1)), "({0[0]},{0[1]})".format, "({0[0]},{0[1]})".format),
+    "s": ("jsonb", st.dictionaries(TEXTS, SMALL | st.booleans() | st.lists(TEXTS)), json.dumps, as_given),
+    "t": ("timestamptz[]", st.lists(STAMPS, max_size=3), lambda value: as_array([each.isoformat() for each in value]), moment_texts),
 }
 """Column -> type, values, and functions that give what PostgreSQL reads and what goes out."""
 
