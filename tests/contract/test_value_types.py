@@ -218,11 +218,11 @@ COLUMNS: dict[str, tuple[str, st.SearchStrategy[Any], Any, Any]] = {
     "l": ("inet", st.ip_addresses().filter(lambda each: each.version == 4 or int(each) >> 48), str, str),
     "m": ("char(30)", TEXTS.map(lambda text: text.rstrip(" ")), str, lambda value: value),
     "n": ("integer[]", st.lists(st.none() | SMALL, max_size=4), lambda value: as_array([each and str(each) for each in value]), as_given),
-    "o": ("amount", NUMBERS.map(lambda value: round(value / 1000, 2)), str, as_given),
+    "o": ("amount", st.decimals(-(10**15), 10**15, places=2), str, as_given),
     "p": ("int4range", SPANS, lambda value: "[{},{})".format(*value), lambda value: "[{},{})".format(*value)),
     "q": ("int4multirange", SPANS, lambda value: "{{[{},{})}}".format(*value), lambda value: "{{[{},{})}}".format(*value)),
     "r": ("pair", st.tuples(SMALL, st.text("abc", min_size=1)), "({0[0]},{0[1]})".format, "({0[0]},{0[1]})".format),
-    "s": ("jsonb", st.dictionaries(TEXTS, SMALL | st.booleans() | st.lists(TEXTS)), json.dumps, as_given),
+    "s": ("jsonb", st.dictionaries(TEXTS, SMALL | st.booleans() | st.lists(TEXTS, max_size=2), max_size=3), json.dumps, as_given),
     "t": ("timestamptz[]", st.lists(STAMPS, max_size=3), lambda value: as_array([each.isoformat() for each in value]), moment_texts),
 }
 """Column -> type, values, and functions that give what PostgreSQL reads and what goes out."""
