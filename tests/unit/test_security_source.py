@@ -156,7 +156,7 @@ def test_every_threat_on_the_page_has_a_defence_and_tests_that_exist() -> None:
     assert table
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[1].splitlines()]
     assert len(rows) > 10
-    files = [ROOT / "tests/acceptance/test_security.py", ROOT / "tests/integration/test_transport.py"]
+    files = [ROOT / "tests/acceptance/test_security.py", ROOT / "tests/integration/test_transport.py", ROOT / "tests/unit/test_spool.py"]
     files += ROOT.glob("tests/unit/test_security_*.py")
     tests = {name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)}
     for threat, defence, proof in rows:
