@@ -184,7 +184,9 @@ class Settings(BaseSettings):
     timeout: _Float = _setting(10.0, "seconds to wait for one answer", 10, gt=0, le=600)
     max_attempts: _Integer = _setting(5, "most attempts for one request within a run", 5, ge=1)
     api_down_after: _Integer = _setting(20, "failed requests in a row, over all users, that mean the API is down", 20, ge=1)
-    patience: _Duration = _setting("5m", "longest wait asked for by the API, or for others' locks on the warehouse, that a run waits out, else it stops", "5m", ge=timedelta(0))
+    patience: _Duration = _setting(
+        "5m", "longest wait, for the API or others' locks, that a run waits out, else it stops", "5m", ge=timedelta(0)
+    )
     lease_ttl: _Duration = _setting("60s", "how long the lease of a silent run lasts", "60s", ge=timedelta(seconds=15))
     chunk_rows: _Integer = _setting(2000, "rows judged at once", 2000, ge=1, le=100_000)
 
