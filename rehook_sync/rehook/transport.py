@@ -70,6 +70,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
         self._rest_s = 0.0
+        self._speaks_unasked = False
         self._usual_s = 0.0
         self._targets: dict[str, _Target] = {}
         self._idle: dict[object, list[_PooledConnection]] = {}
@@ -135,7 +136,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def _take_warm(self, target: "_Target", now: float) -> "_PooledConnection | None":
         """Return an idle connection that can be used without a wait."""
-        if target.idle and self._busy < self._concurrency and not self._rest_s:
+        if target.idle and self._busy < self._concurrency and not self._rest_s and not self._speaks_unasked:
             pooled = target.idle[-1]
             if now - pooled.used_at < _KEEPALIVE_S and pooled.connection.is_quiet:
                 self._busy += 1
@@ -156,8 +157,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     if rested_s < self._rest_s:
                         await asyncio.sleep(self._rest_s - rested_s)
                     pooled.asked_at = self._loop.time()
-                    if pooled.asked_at - pooled.used_at < _KEEPALIVE_S and await pooled.connection.look():
+                    if pooled.asked_at - pooled.used_at < _KEEPALIVE_S and await pooled.connection.look() and not self._speaks_unasked:
                         return pooled
+                    self._heed(pooled)
                     pooled.opened.close()
                 return await self._open_line(connector, target)
             except BaseException:
@@ -183,6 +185,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             return connection.has_surplus
         return await connection.listen(_LISTEN_S + _LISTEN_TIMES * self._usual_s)
 
+    def _heed(self, pooled: "_PooledConnection") -> None:
+        """Use no connection twice once one has said what nobody asked: only on a fresh one an answer is surely the request's."""
+        self._speaks_unasked = self._speaks_unasked or pooled.connection.has_surplus
+
     def _rest_longer(self, pooled: "_PooledConnection") -> None:
         """Let connections rest before they are used again, so that their end is seen: this server closes them without a word.
 
@@ -194,7 +200,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _put_back(self, pooled: "_PooledConnection") -> None:
         """Keep a connection for reuse if its exchange is complete and clean, else close it."""
         self._deadlines.forget(pooled.connection)
-        if pooled.connection.complete and pooled.connection.is_clean and not self._closed:
+        self._heed(pooled)
+        if pooled.connection.complete and pooled.connection.is_clean and not self._closed and not self._speaks_unasked:
             pooled.used_at = now = self._loop.time()
             if pooled.connection.status < 300:
                 self._usual_s += (now - pooled.asked_at - self._usual_s) * (_SMOOTHING if self._usual_s else 1.0)

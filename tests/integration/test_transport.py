@@ -520,6 +520,16 @@ def test_connection_with_more_than_was_asked_for_is_not_used_again(unasked: byte
     run(scenario())
 
 
+def test_server_that_spoke_unasked_gets_a_fresh_connection_for_each_request() -> None:
+    async def scenario() -> None:
+        async with FaultyServer(speaks_unasked(WHOLE)) as server, client_of(server) as client:
+            for number in range(5):
+                assert (await client.send(operation(f"m-{number}"))).effect is ACCEPTED
+            assert (len(server.requests), server.connections) == (5, 5)
+
+    run(scenario())
+
+
 async def send_all(client: Rehook, number: int, at_once: int) -> dict[str, Answer]:
     """Send so many operations, some at a time; gives the answer to each message id."""
     left = iter([f"m-{each}" for each in range(number)])
