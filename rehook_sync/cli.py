@@ -2,8 +2,6 @@
 
 # ruff: noqa: PLC0415 - so that --help and --version answer at once
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -11,6 +9,19 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from rehook_sync import __version__
+from rehook_sync.arguments import (
+    Config,
+    DryRun,
+    Json,
+    OneReason,
+    OneStream,
+    Since,
+    Until,
+    read_id,
+    read_reason,
+    read_settings,
+    read_window,
+)
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import Reason, Stream
 
@@ -32,25 +43,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")]
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="Settings file; without it, rehook_sync.toml in the working directory if there is one.", show_default=False
-    ),
-]
-Since = Annotated[
-    str | None,
-    typer.Option(
-        metavar="T", help="From this time on: ISO-8601 (naive is UTC), a date, an age (36h, 7d), or 'beginning'.", show_default=False
-    ),
-]
-Until = Annotated[str | None, typer.Option(metavar="T", help="Up to this time, itself excluded; without it, now.", show_default=False)]
-OneStream = Annotated[Stream | None, typer.Option("--stream", help="Only this stream.", show_default=False)]
-
-OneReason = Annotated[str | None, typer.Option("--reason", metavar="R", help="Only rows with this reason.", show_default=False)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; send and write nothing.")]
-
 
 def _show_version(value: bool) -> None:
     if value:
@@ -67,16 +59,24 @@ def program(
 
 
 @app.command()
-def init(config: Config = None, as_json: Json = False) -> None:
+def init(
+    rotated_key: Annotated[bool, typer.Option("--rotated-key", help="The API key changed; Rehook's project did not.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Create or upgrade the sync-state tables; safe to repeat."""
     from rehook_sync.sync import Sync
 
     screen = _screen(as_json=as_json)
-    with Sync(_settings(config)) as sync:
+    with Sync(read_settings(config)) as sync:
         done = sync.init()
+        if rotated_key:
+            sync.rotate_key()
     now = f"the sync-state tables have version {done.version}"
     text = f"applied {', '.join(done.applied)}; {now}" if done.applied else f"up to date: {now}"
-    screen.result({"version": done.version, "applied": done.applied}, text)
+    told = ["they know the API key of the settings"] if rotated_key else []
+    document = {"version": done.version, "applied": done.applied}
+    screen.result(document | ({"rotated_key": True} if rotated_key else {}), text, *told)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def check(config: Config = None, as_json: Json = False) -> None:
 
     screen = _screen(as_json=as_json)
     try:
-        found = Sync.check(_settings(config))
+        found = Sync.check(read_settings(config))
     except RehookSyncError as error:
         found = CheckResult(errors={"settings": error})
     screen.result(check_document(found), *check_view(found))
@@ -105,7 +105,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what a run would do; sends nothing, writes nothing."""
-    _plan(_screen(as_json=as_json), _settings(config), _options(since, until, stream), sample)
+    _plan(_screen(as_json=as_json), read_settings(config), read_window(since, until, stream), sample)
 
 
 @app.command()
@@ -115,13 +115,21 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     stream: OneStream = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Judge so many rows at most.", show_default=False)] = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Do it in so many processes, each with a part of the users.")] = 1,
+    abandon: Annotated[bool, typer.Option("--abandon", help="Give up the periods that are not done; sends nothing.")] = False,
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Deliver what is new, what came late and what failed before."""
-    screen, settings, options = _screen(as_json=as_json), _settings(config), _options(since, until, stream, limit)
-    if dry_run:
+    """Deliver what is new, what came late and what failed before.
+
+    A period asked for with --since stays open until it is done.
+    """
+    screen, settings, options = _screen(as_json=as_json), read_settings(config), read_window(since, until, stream, limit)
+    if abandon:
+        if since or until or limit or workers > 1:
+            raise UsageError("--abandon gives up what is open and reads nothing: only --stream and --dry-run go with it")
+        _abandon(screen, settings, options, dry_run=dry_run)
+    elif dry_run:
         _plan(screen, settings, options, 0)
     else:
         raise typer.Exit(_run(screen, settings, options, workers))
@@ -132,11 +140,11 @@ def retry(
     reason: OneReason = None, stream: OneStream = None, dry_run: DryRun = False, config: Config = None, as_json: Json = False
 ) -> None:
     """Send again what failed, and nothing new."""
-    from rehook_sync.models import FAILED_REASONS, Reason, Selection, Status
+    from rehook_sync.models import FAILED_REASONS, Selection, Status
 
-    chosen = _reason(reason, (*FAILED_REASONS, Reason.PROPERTIES_NOT_LOADED))
+    chosen = read_reason(reason, (*FAILED_REASONS, Reason.PROPERTIES_NOT_LOADED))
     selection = Selection(Status.WAITING if chosen is Reason.PROPERTIES_NOT_LOADED else Status.FAILED, chosen)
-    _again(_screen(as_json=as_json), _settings(config), selection, stream, dry_run=dry_run)
+    _again(_screen(as_json=as_json), read_settings(config), selection, stream, dry_run=dry_run)
 
 
 @app.command()
@@ -149,8 +157,8 @@ def revalidate(
     """
     from rehook_sync.models import REJECTED_REASONS, Selection, Status
 
-    selection = Selection(Status.REJECTED, _reason(reason, REJECTED_REASONS))
-    _again(_screen(as_json=as_json), _settings(config), selection, stream, dry_run=dry_run)
+    selection = Selection(Status.REJECTED, read_reason(reason, REJECTED_REASONS))
+    _again(_screen(as_json=as_json), read_settings(config), selection, stream, dry_run=dry_run)
 
 
 @app.command()
@@ -174,7 +182,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise UsageError("give either --resend (they did not arrive) or --accept (they did); `explain ID` shows what is known")
     if everything == bool(ids):
         raise UsageError("say which calls: either message ids or user ids, or --all for all that are in doubt")
-    screen, settings, meant = _screen(as_json=as_json), _settings(config), tuple(ids) if ids else None
+    screen, settings, meant = _screen(as_json=as_json), read_settings(config), tuple(ids) if ids else None
     if everything and not dry_run:
         _ask_for_all(screen, settings, resend=resend)
     if resend and not dry_run:
@@ -198,7 +206,7 @@ def audit(
     from rehook_sync.render.audit import audit_document, audit_view
     from rehook_sync.sync import Sync
 
-    screen, settings, options = _screen(as_json=as_json), _settings(config), _options(since, until, stream)
+    screen, settings, options = _screen(as_json=as_json), read_settings(config), read_window(since, until, stream)
     with Sync(settings, read_only=True) as sync:
         report = sync.audit(options)
     screen.result(audit_document(report), *audit_view(report))
@@ -217,7 +225,7 @@ def prune(
     from rehook_sync.sync import Sync
     from rehook_sync.times import parse_age
 
-    screen, settings, age = _screen(as_json=as_json), _settings(config), parse_age("--older-than", older_than)
+    screen, settings, age = _screen(as_json=as_json), read_settings(config), parse_age("--older-than", older_than)
     with interruptible() as interrupt, Sync(settings, read_only=dry_run) as sync:
         count = sync.prune(age, interrupt, dry_run=dry_run)
     text = f"{'would prune' if dry_run else 'pruned'} the detail of {count:,} settled rows"
@@ -241,7 +249,7 @@ def forget(
     from rehook_sync.render.forget import forget_document, forget_view
     from rehook_sync.sync import Sync
 
-    screen, settings, user_id = _screen(as_json=as_json), _settings(config), _id(user_id, "USER_ID")
+    screen, settings, user_id = _screen(as_json=as_json), read_settings(config), read_id(user_id, "USER_ID")
     with interruptible() as interrupt, Sync(settings, read_only=dry_run) as sync:
         traces = sync.forget(user_id, interrupt, give_up=give_up, dry_run=dry_run)
     document = forget_document(user_id, traces, give_up=give_up, dry_run=dry_run, interrupted=interrupt.requested)
@@ -260,7 +268,7 @@ def status(
     from rehook_sync.sync import Sync
 
     screen = _screen(as_json=as_json)
-    with Sync(_settings(config), read_only=True) as sync:
+    with Sync(read_settings(config), read_only=True) as sync:
         report = sync.read_status(runs)
     screen.result(status_document(report), *status_view(report, screen.width))
 
@@ -277,8 +285,8 @@ def explain(
     from rehook_sync.render.explain import explanation_document, explanation_view
     from rehook_sync.sync import Sync
 
-    screen, key, shell = _screen(as_json=as_json), _id(key, "ID"), Shell(None if config is None else str(config))
-    with Sync(_settings(config), read_only=True) as sync:
+    screen, key, shell = _screen(as_json=as_json), read_id(key, "ID"), Shell(None if config is None else str(config))
+    with Sync(read_settings(config), read_only=True) as sync:
         explanation = sync.explain(key, warehouse=not state_only)
     screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
 
@@ -301,7 +309,7 @@ def report(
     begins = read_since(since, datetime.now(UTC), marks="--")
     if as_json and out == "-":
         raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
-    with Sync(_settings(config), read_only=True) as sync:
+    with Sync(read_settings(config), read_only=True) as sync:
         figures = build_figures(sync.read_report(begins), shell)
     screen.result(*publish(figures, shell, out or (None if as_json else DEFAULT_PAGE)))
 
@@ -317,7 +325,7 @@ def sandbox(
     from rehook_sync.sandbox.store import DEFAULT_CREDENTIALS, Behaviour
 
     screen = _screen(as_json=as_json)
-    names = frozenset(_settings(config).conversion_events) if config else frozenset[str]()
+    names = frozenset(read_settings(config).conversion_events) if config else frozenset[str]()
 
     def greet(url: str) -> None:
         settings = {
@@ -362,34 +370,6 @@ def _screen(*, as_json: bool) -> "Screen":
     return Screen(as_json=as_json)
 
 
-def _settings(config: Path | None) -> "Settings":
-    from rehook_sync.settings import load_settings
-
-    return load_settings(config)
-
-
-def _id(text: str, name: str) -> str:
-    if not text.isprintable() and any("\ud800" <= each <= "\udfff" for each in text):
-        what = "a user id" if name == "USER_ID" else "a user id or a message id"
-        raise UsageError(f"{name} is not valid UTF-8 text; give {what} as it stands in the warehouse")
-    if not text.strip():
-        raise UsageError(f"{name} is blank")
-    return text
-
-
-def _options(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "RunOptions":
-    from rehook_sync.jobs.results import read_options
-
-    return replace(read_options(since, until, stream, marks="--"), limit=limit)
-
-
-def _reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:
-    found = next((each for each in allowed if each == text), None)
-    if text is not None and found is None:
-        raise UsageError(f"--reason: {text!r} is not one of {', '.join(allowed)}")
-    return found
-
-
 def _ask_for_all(screen: "Screen", settings: "Settings", *, resend: bool) -> None:
     """Ask on a terminal whether all calls in doubt are meant; elsewhere `--all` is answer enough."""
     from rehook_sync.sync import Sync
@@ -402,6 +382,16 @@ def _ask_for_all(screen: "Screen", settings: "Settings", *, resend: bool) -> Non
     if count and not screen.confirm(f"{count:,} in doubt: {what}. Go on?"):
         screen.say("nothing was done")
         raise typer.Exit(2)
+
+
+def _abandon(screen: "Screen", settings: "Settings", options: "RunOptions", *, dry_run: bool) -> None:
+    """Give up periods, and say what stays out."""
+    from rehook_sync.render.status import abandoned_document, abandoned_view
+    from rehook_sync.sync import Sync
+
+    with Sync(settings, read_only=dry_run) as sync:
+        found = sync.abandon(options, dry_run=dry_run)
+    screen.result(abandoned_document(found, dry_run=dry_run), *abandoned_view(found, dry_run=dry_run))
 
 
 def _again(screen: "Screen", settings: "Settings", selection: "Selection", stream: Stream | None, *, dry_run: bool) -> NoReturn:

@@ -3,7 +3,7 @@
 What is made per call or request is a named tuple: three times as fast to make as a frozen dataclass.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +27,6 @@ __all__ = [
     "Customer",
     "CustomerUpdates",
     "Effect",
-    "Facts",
     "MissingProperties",
     "Moment",
     "OnAmbiguousEvent",
@@ -35,6 +34,7 @@ __all__ = [
     "Outcome",
     "PreviousOutcome",
     "Reason",
+    "RunKind",
     "RunStatus",
     "RunSummary",
     "Selection",
@@ -83,6 +83,7 @@ class Status(_Word):
     SENT = "sent"
     UNCHANGED = "unchanged"
     MERGED = "merged"
+    SKIPPED = "skipped"
     REJECTED = "rejected"
     FAILED = "failed"
     WAITING = "waiting"
@@ -91,7 +92,7 @@ class Status(_Word):
 
 
 class Reason(_Word):
-    """Why a call is rejected, failed, waiting or in doubt, or was not sent although it says something else."""
+    """Why a call is skipped, rejected, failed, waiting or in doubt, or was not sent although it says something else."""
 
     MISSING_USER_ID = "missing_user_id"
     ANONYMOUS_ID_PRESENT = "anonymous_id_present"
@@ -107,6 +108,7 @@ class Reason(_Word):
     BLOCKED_BY_EARLIER = "blocked_by_earlier"
     PROPERTIES_NOT_LOADED = "properties_not_loaded"
     SUPERSEDED = "superseded"
+    SETTLED_ELSEWHERE = "settled_elsewhere"
     TIMEOUT = "timeout"
     CONNECTION_LOST = "connection_lost"
     CRASHED_IN_FLIGHT = "crashed_in_flight"
@@ -134,6 +136,20 @@ class Effect(_Word):
     UNPROCESSED = "unprocessed"
     UNKNOWN = "unknown"
     DENIED = "denied"
+
+
+class RunKind(StrEnum):
+    """What a run is for."""
+
+    RUN = "run"
+    RETRY = "retry"
+    RESEND = "resend"
+    ACCEPT = "accept"
+    REVALIDATE = "revalidate"
+    REFRESH = "refresh"
+    BASELINE = "baseline"
+    PRUNE = "prune"
+    FORGET = "forget"
 
 
 class RunStatus(StrEnum):
@@ -356,6 +372,7 @@ class RunSummary:
     sent: int = 0
     unchanged: int = 0
     merged: int = 0
+    skipped: int = 0
     rejected: int = 0
     failed: int = 0
     waiting: int = 0
@@ -425,24 +442,6 @@ class ShardResult:
     requests: int
     error: RehookSyncError | None = None
     findings: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The data of a report: rows of the queries in `sql/state/report.sql`, from one snapshot.
-
-    Shape:  calls: those last decided by runs since `since`.  runs, lags: newest first.  unsettled, attention: of all time.
-    """
-
-    now: datetime
-    since: datetime
-    calls: Sequence[Mapping[str, object]]
-    runs: Sequence[Mapping[str, object]]
-    lags: Sequence[Mapping[str, object]]
-    watermarks: Sequence[Mapping[str, object]]
-    last_success: Mapping[str, object] | None
-    unsettled: Sequence[Mapping[str, object]]
-    attention: Sequence[Mapping[str, object]]
 
 
 def user_order(user_id: str) -> bytes:

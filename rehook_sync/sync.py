@@ -5,24 +5,37 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from rehook_sync.database.engine import open_database, same_database
+from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.jobs.audit import AuditReport, audit_stream
 from rehook_sync.jobs.check import CheckResult, check_each
-from rehook_sync.jobs.context import JobContext, open_client, require_access, source_config
+from rehook_sync.jobs.context import JobContext, open_client, rebind, require_access, require_same, source_config
 from rehook_sync.jobs.explain import read_explanation
-from rehook_sync.jobs.maintenance import accept_doubtful, check_forgettable, forget, prune, require_doubtful
+from rehook_sync.jobs.maintenance import (
+    abandon,
+    accept_doubtful,
+    check_forgettable,
+    count_unjudged,
+    forget,
+    prune,
+    require_doubtful,
+)
 from rehook_sync.jobs.names import NamesCheck, check_names
 from rehook_sync.jobs.plan import plan_run
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
-from rehook_sync.jobs.run import leased, run_whole
+from rehook_sync.jobs.run import leased, new_run_id, run_whole
 from rehook_sync.jobs.shards import deliver_shard, finish_shards, start_shards
-from rehook_sync.models import Answer, Facts, ShardResult, Status, Stream, Window
+from rehook_sync.models import Answer, Effect, RunKind, ShardResult, Status, Stream, Window
+from rehook_sync.rules.periods import Period
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings
+from rehook_sync.state.destination import Destinations
 from rehook_sync.state.migrations import Upgrade, require_version, upgrade
+from rehook_sync.state.periods import Periods
 from rehook_sync.state.person import Person, Traces
+from rehook_sync.state.report import Facts, read_report
 from rehook_sync.state.rights import read_durability
 from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT
@@ -79,6 +92,22 @@ class Sync:
         """Create or upgrade the sync-state tables."""
         return upgrade(self._state_database, self.settings.state_schema_name)
 
+    def rotate_key(self) -> None:
+        """Let the sync-state tables know the API key of the settings as another one of the same project, once Rehook accepts it.
+
+        Raises: SettingsError when they belong to another Rehook, LeaseHeldError while a run is at work, and what stops a run.
+        """
+        context = self._context()
+        answer = self.check_credentials()
+        if answer.effect is not Effect.ACCEPTED:
+            raise stop_reason(answer)
+        ledger = context.ledger(new_run_id(context.state.now(), RunKind.RUN))
+        ledger.acquire()
+        try:
+            rebind(context, ledger)
+        finally:
+            ledger.release()
+
     def discover(self) -> SourceLayout:
         """Return what the Segment source looks like."""
         return self._source.discover()
@@ -109,6 +138,10 @@ class Sync:
     def read_durability(self) -> list[str]:
         """Return what may make the sync-state's server forget what it has committed, one line each."""
         return read_durability(self._state_database)
+
+    def check_destination(self) -> None:
+        """Raise SettingsError when the sync-state tables belong to another Rehook than the settings lead to."""
+        require_same(self.settings, Destinations(self._state_database).read())
 
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
@@ -142,6 +175,14 @@ class Sync:
         """End a run in shards; see `shards.finish_shards`."""
         return finish_shards(self._context(), run_id, error, interrupted=interrupted)
 
+    def abandon(self, options: RunOptions, *, dry_run: bool = False) -> list[tuple[Period, int]]:
+        """Give up the open periods of the streams. Returns each with the number of its calls that no run has judged."""
+        context = self._context()
+        if dry_run:
+            return count_unjudged(context, options)
+        with leased(context, RunKind.RUN) as (ledger, _):
+            return abandon(context, ledger, options)
+
     def accept(self, ids: Sequence[str] | None, *, dry_run: bool = False) -> int:
         """Settle calls in doubt as sent: all, or those of these message or user ids. Returns how many.
 
@@ -151,7 +192,7 @@ class Sync:
         if dry_run:
             require_doubtful(state, ids)
             return state.count_doubtful(ids)
-        with leased(self._context(), "accept") as (ledger, _):
+        with leased(self._context(), RunKind.ACCEPT) as (ledger, _):
             return accept_doubtful(state, ledger, ids).sent
 
     def read_doubtful(self, ids: Sequence[str]) -> tuple[str, ...]:
@@ -173,7 +214,7 @@ class Sync:
         before = now - min(older_than, now - FIRST_MOMENT)
         if dry_run:
             return state.count_prunable(before)
-        with leased(self._context(), "prune") as (ledger, _):
+        with leased(self._context(), RunKind.PRUNE) as (ledger, _):
             return prune(state, ledger, before, interrupt, listen or (lambda _pruned: None))
 
     def forget(self, user_id: str, interrupt: Interrupt, *, give_up: bool, dry_run: bool) -> Traces:
@@ -188,7 +229,7 @@ class Sync:
         if not traces or dry_run:
             check_forgettable(user_id, traces, give_up=give_up)
             return traces
-        with leased(self._context(), "forget") as (ledger, _):
+        with leased(self._context(), RunKind.FORGET) as (ledger, _):
             return forget(person, state, ledger, interrupt, give_up=give_up)
 
     def audit(self, options: RunOptions) -> AuditReport:
@@ -207,7 +248,8 @@ class Sync:
     def read_status(self, runs: int) -> StatusReport:
         """Return the newest runs, watermarks, counts and the lease."""
         state = self._state()
-        return StatusReport(state.now(), state.read_runs(runs), state.read_watermarks(), state.count_by_status(), state.read_lease())
+        counts, periods = state.count_by_status(), Periods(self._state_database).read_open()
+        return StatusReport(state.now(), state.read_runs(runs), state.read_watermarks(), counts, state.read_lease(), periods)
 
     def read_sent(self, run_id: str) -> dict[Stream, int]:
         """Return how many calls a run sent, by stream."""
@@ -221,7 +263,7 @@ class Sync:
     def read_report(self, since: datetime | Beginning) -> Facts:
         """Return the data of a report since a time."""
         begins = datetime.fromtimestamp(0, UTC) if isinstance(since, Beginning) else since.astimezone(UTC)
-        return self._state().read_report(begins, f"{begins:%Y%m%dT%H%M%SZ}")
+        return read_report(self._state().database, begins)
 
     def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
         """Return everything known about a user id or a message id. `warehouse`: look there for calls no run has judged."""

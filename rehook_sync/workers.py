@@ -44,7 +44,7 @@ def run_in_processes(
         team = _Team(context, settings, started.run_id, started.shards)
         error = team.watch(started.rows, interrupt, listen)
         result = sync.finish(started.run_id, error, interrupted=interrupt.requested)
-        return replace(result, recovered=started.recovered)
+        return replace(result, recovered=started.recovered, notes=[*started.notes, *result.notes])
 
 
 class _Team:

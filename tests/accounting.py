@@ -49,7 +49,7 @@ NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
 PLACES = ("sqlite-same", "postgresql-same", "postgresql-sqlite", "sqlite-postgresql")
 """Where the warehouse is, and where the sync-state tables are."""
 
-SETTLED = ("sent", "unchanged", "merged", "rejected")
+SETTLED = ("sent", "unchanged", "merged", "skipped", "rejected")
 STATUSES = (*SETTLED, "failed", "waiting", "in_doubt")
 _RANK = {"identifies": 0, "tracks": 1}
 _TABLES = ("sync_runs", "sync_watermarks", "sync_state", "sync_customers")
@@ -337,7 +337,7 @@ def check_runs(books: Books) -> None:
     for row in books.state.values():
         assert (row["settled_at"] is not None) == (row["status"] in SETTLED), row
         assert (row["sent_as"] is not None) == (row["status"] == "merged"), row
-        explained = row["status"] in {"rejected", "failed", "waiting", "in_doubt"}
+        explained = row["status"] in {"skipped", "rejected", "failed", "waiting", "in_doubt"}
         assert (row["reason"] is not None) == explained or (row["status"], row["reason"]) == ("unchanged", "superseded"), row
 
 

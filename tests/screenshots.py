@@ -22,7 +22,7 @@ from rehook_sync.database.engine import open_database
 from rehook_sync.render.advice import Shell
 from rehook_sync.report.figures import build_figures
 from rehook_sync.report.page import render_page
-from rehook_sync.state.state import State
+from rehook_sync.state.report import read_report
 
 __all__ = ["KEPT", "LOOKS", "Shot", "difference", "make_page", "read_kept", "take"]
 
@@ -64,7 +64,7 @@ def make_page(kind: str, folder: Path) -> Path:
     write_history(url, make_history(kind), None)
     database = open_database(url, "STATE_URL", read_only=True)
     since = NOW - timedelta(days=90)
-    facts = replace(State(database).read_report(since, f"{since:%Y%m%dT%H%M%SZ}"), now=NOW)
+    facts = replace(read_report(database, since), now=NOW)
     database.close()
     path = folder / f"{kind}.html"
     path.write_text(render_page(build_figures(facts, Shell()), Shell()), encoding="utf-8")

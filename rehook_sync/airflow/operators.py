@@ -165,6 +165,8 @@ class RehookPlanOperator(RehookOperator):
             plan = sync.start(_request(order), order.shards)
         for each in plan.recovered:
             self.log.warning("cleaned up after run %s, which died", each.run_id)
+        for note in plan.notes:
+            self.log.warning("%s", note)
         self.log.info("run %s: about %s rows in %s shards", plan.run_id, plan.rows, len(plan.shards))
         context["ti"].xcom_push(PLAN_KEY, PlannedRun(plan.run_id, len(plan.shards), plan.rows).document())
         return [ShardOrder(plan.run_id, shard).document() for shard in plan.shards]

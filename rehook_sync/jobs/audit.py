@@ -13,6 +13,7 @@ from itertools import islice
 from rehook_sync.database.queries import Identifier
 from rehook_sync.models import Stream, Window
 from rehook_sync.rules.watermark import Absence, Coverage, why_unjudged
+from rehook_sync.state.periods import Periods
 from rehook_sync.state.state import Judged, State
 from rehook_sync.warehouse.rows import read_message_id
 from rehook_sync.warehouse.segment import SegmentSource
@@ -118,9 +119,9 @@ def audit_stream(
     Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.
     A call that a run records meanwhile may be left out, but is never called missing: coverage is read first.
     """
-    coverage = state.read_coverage(stream)
+    coverage, periods = state.read_coverage(stream), Periods(state.database).read_open((stream,))
     now = state.now()
-    tally = _Tally(stream, window, coverage, lambda received_at: why_unjudged(coverage, lookback, now, received_at))
+    tally = _Tally(stream, window, coverage, lambda received_at: why_unjudged(coverage, lookback, now, received_at, periods))
     tally.recorded.update(state.count_recorded(stream, window))
     if known_in is not None:
         for group in source.count_judged(stream, window, known_in):

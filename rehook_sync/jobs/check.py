@@ -28,6 +28,9 @@ class Checkable(Protocol):
     def read_durability(self) -> list[str]:
         """Return what may make the sync-state's server forget what it has committed."""
 
+    def check_destination(self) -> None:
+        """Raise SettingsError when the sync-state tables belong to another Rehook than the settings lead to."""
+
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
 
@@ -78,6 +81,7 @@ def check_each(job: Checkable, found: CheckResult) -> None:
     def look_at_state() -> None:
         found.version = job.read_version()
         found.warnings = job.read_durability()
+        job.check_destination()
 
     def look_at_rehook() -> None:
         found.answer = job.check_credentials()

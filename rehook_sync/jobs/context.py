@@ -8,16 +8,21 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig
+from rehook_sync.errors import SettingsError
 from rehook_sync.jobs.pipeline import PipelineConfig
 from rehook_sync.jobs.results import RunOptions
-from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, Selection, Shard, Status, Stream, Window
+from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Stream, Window
+from rehook_sync.rehook.addresses import normal_url
 from rehook_sync.rules.bodies import Names
+from rehook_sync.rules.periods import Period, RunBounds
 from rehook_sync.rules.validation import Policy
-from rehook_sync.rules.watermark import Beginning, next_window
+from rehook_sync.rules.watermark import Beginning, next_window, resumed_start, what_is_new
 from rehook_sync.runtime import require_files
 from rehook_sync.settings import Settings
+from rehook_sync.state.destination import Destination, Destinations
 from rehook_sync.state.ledger import Ledger
-from rehook_sync.state.state import State
+from rehook_sync.state.periods import Periods
+from rehook_sync.state.state import RunStart, State
 from rehook_sync.warehouse.layout import SourceConfig
 from rehook_sync.warehouse.segment import SegmentSource
 
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 
     from rehook_sync.rehook.client import Rehook
 
-__all__ = ["JobContext", "load_heavy", "open_client", "require_access", "source_config"]
+__all__ = ["JobContext", "bind", "load_heavy", "open_client", "rebind", "require_access", "require_same", "source_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +71,31 @@ class JobContext:
         """Return the ledger of a run or of one of its shards. It holds no lease yet."""
         return Ledger(self.database, run_id, self.settings.lease_ttl.total_seconds(), shard)
 
-    def windows(self, options: RunOptions) -> dict[Stream, Window]:
-        """Return the window of each stream. Raises UsageError when it has no lower bound or is empty."""
-        now = self.state.now()
-        windows = {}
+    def run_start(self, kind: RunKind, options: RunOptions) -> RunStart:
+        """Return what is recorded of a run that judges calls when it begins."""
+        return RunStart(kind, options.trigger, options.since_at, options.until, self.settings.properties_wait)
+
+    def bounds(self, options: RunOptions, run_id: str) -> RunBounds:
+        """Return what a run reads, without the newest rows: what is new, and the periods that are open or asked for.
+
+        Raises: UsageError when there is no lower bound, or nothing between the bounds.
+        """
+        now, lookback = self.state.now(), self.settings.lookback
+        windows: dict[Stream, Window] = {}
+        asked: list[Period] = []
+        open_ = Periods(self.database).read_open(options.streams)
         for stream in options.streams:
             coverage = self.state.read_coverage(stream)
-            since = options.since if coverage.watermark is not None else options.since or _start(self.settings)
-            windows[stream] = next_window(coverage, self.settings.lookback, now, since, options.until)
-        return windows
+            mine = [each for each in open_ if each.stream is stream]
+            since = options.since
+            if coverage.watermark is None and since is None:
+                since = resumed_start(mine) if mine else _start(self.settings)
+            window = next_window(coverage, lookback, now, since, options.until)
+            period = Period(f"{run_id}-{stream}", stream, window.low, window.high, run_id, has_end=options.until is not None)
+            if options.since is not None and not any(each.covers(period) for each in mine):
+                asked.append(period)
+            windows[stream] = what_is_new(coverage, lookback, now, window)
+        return RunBounds(windows, {}, (*open_, *asked), tuple(asked))
 
     def pipeline_config(self, run_id: str, options: RunOptions, shard: Shard | None = None) -> PipelineConfig:
         """Return how rows are judged and shaped."""
@@ -143,6 +164,58 @@ def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None"
     key, secret = require_access(settings)
     transport = transport or AiohttpTransport(max(settings.concurrency // shards, 1), settings.timeout)
     return Rehook(transport, settings.api_url, key.get_secret_value(), secret.get_secret_value())
+
+
+def require_same(settings: Settings, known: Destination | None) -> None:
+    """Refuse another Rehook than the one that calls went to, once something went there. Writes nothing.
+
+    Raises: SettingsError, with what to do.
+    """
+    if known is None or not known.is_used:
+        return
+    if known.api_url != normal_url(settings.api_url):
+        other = "another REHOOK_SYNC_STATE_URL" + ("" if settings.state_schema_name is None else " or REHOOK_SYNC_STATE_SCHEMA")
+        raise SettingsError(
+            f"these tables belong to {known.api_url}, where all went that they call sent, and REHOOK_SYNC_API_URL is {settings.api_url}: "
+            f"to go on, set it back; to begin anew at another Rehook, give that its own tables, with {other}, and run `init`"
+        )
+    if settings.api_key is not None and not known.knows(settings.api_key.get_secret_value()):
+        since = f"{known.bound_at:%Y-%m-%d %H:%M} UTC" if known.bound_at else "their first run"
+        raise SettingsError(
+            f"these tables know another API key of {known.api_url} since {since}, and another key may lead to another project's customers: "
+            "if REHOOK_SYNC_API_KEY changed and the project did not, say so once with `python -m rehook_sync init --rotated-key`; "
+            "another project needs tables of its own"
+        )
+
+
+def bind(context: JobContext, ledger: Ledger) -> list[str]:
+    """Let the tables belong to the Rehook of the settings, before anything is sent there. Returns notes for the user.
+
+    Raises: SettingsError as `require_same`.
+    """
+    destinations, settings = Destinations(context.database), context.settings
+    known = destinations.read()
+    require_same(settings, known)
+    address, (key, _) = normal_url(settings.api_url), settings.require_credentials()
+    if known is not None and known.api_url == address and known.knows(key.get_secret_value()):
+        return []
+    with ledger.transaction() as connection:
+        destinations.bind(connection, address, key.get_secret_value())
+    if known is not None or not destinations.has_sent():
+        return []
+    return [
+        f"these tables did not say to which Rehook they belong: from this run on it is {address} with this API key, "
+        "and a run with another one is refused"
+    ]
+
+
+def rebind(context: JobContext, ledger: Ledger) -> None:
+    """Let the tables know another API key of the same Rehook. Raises SettingsError for another address."""
+    destinations, settings = Destinations(context.database), context.settings
+    require_same(settings.model_copy(update={"api_key": None}), destinations.read())
+    key, _ = settings.require_credentials()
+    with ledger.transaction() as connection:
+        destinations.bind(connection, normal_url(settings.api_url), key.get_secret_value())
 
 
 def source_config(settings: Settings) -> SourceConfig:

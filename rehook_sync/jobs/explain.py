@@ -7,6 +7,7 @@ from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.results import Explanation, Unjudged
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.rules.watermark import why_unjudged
+from rehook_sync.state.periods import Periods
 from rehook_sync.state.state import State
 from rehook_sync.warehouse.segment import SegmentSource
 
@@ -31,8 +32,9 @@ def read_explanation(state: State, source: SegmentSource | None, key: str, lookb
             return read_explanation(state, source, recorded, lookback)
         for row, judged in _read_warehouse(state, source, key):
             if not judged:
-                coverage = state.read_coverage(row.stream)
-                found.unjudged.append(Unjudged(row, why_unjudged(coverage, lookback, state.now(), row.received_at), coverage.origin))
+                coverage, periods = state.read_coverage(row.stream), Periods(state.database).read_open((row.stream,))
+                absence = why_unjudged(coverage, lookback, state.now(), row.received_at, periods)
+                found.unjudged.append(Unjudged(row, absence, coverage.origin))
             elif row.message_id not in {each["message_id"] for each in rows}:
                 found.detached.append(row.message_id)
     except RehookSyncError as error:

@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from rehook_sync.errors import UsageError
-from rehook_sync.models import RunStatus, RunSummary, Status, Trigger
+from rehook_sync.jobs.audit import UNJUDGED, audit_stream
+from rehook_sync.jobs.context import JobContext
+from rehook_sync.jobs.results import RunOptions
+from rehook_sync.models import RunKind, RunStatus, RunSummary, Status, Window
+from rehook_sync.rules.periods import Period
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.periods import Periods
 from rehook_sync.state.person import Person, Traces
-from rehook_sync.state.state import State
+from rehook_sync.state.state import RunStart, State
 from rehook_sync.warehouse.names import listed
 
-__all__ = ["accept_doubtful", "check_forgettable", "forget", "prune", "require_doubtful"]
+__all__ = ["abandon", "accept_doubtful", "check_forgettable", "count_unjudged", "forget", "prune", "require_doubtful"]
 
 _PAGE = 2000
 _PAGES_PER_RENEWAL = 100
@@ -31,6 +36,26 @@ def require_doubtful(state: State, ids: Iterable[str] | None) -> None:
         raise UsageError(f"{named} {verb} not in doubt, and no user with a call in doubt; nothing was done: see `status` and `explain ID`")
 
 
+def count_unjudged(context: JobContext, options: RunOptions) -> list[tuple[Period, int]]:
+    """Return the open periods of the streams, each with the number of its calls that no run has judged."""
+    found = []
+    for period in Periods(context.database).read_open(options.streams):
+        window = Window(period.since, period.until)
+        audit = audit_stream(context.source, context.state, period.stream, window, context.known_in, context.settings.lookback)
+        found.append((period, sum(audit.count(kind) for kind in UNJUDGED)))
+    return found
+
+
+def abandon(context: JobContext, ledger: Ledger, options: RunOptions) -> list[tuple[Period, int]]:
+    """Give up the open periods of the streams; return what `count_unjudged` does. The ledger holds the lease."""
+    found = count_unjudged(context, options)
+    with ledger.transaction() as connection:
+        context.state.record_start(connection, ledger.run_id, RunStart(RunKind.RUN, options.trigger))
+        Periods(context.database).close(connection, [period for period, _ in found], ledger.run_id, done=False)
+        context.state.record_finish(connection, RunSummary(ledger.run_id, RunStatus.SUCCEEDED))
+    return found
+
+
 def accept_doubtful(state: State, ledger: Ledger, ids: Iterable[str] | None) -> RunSummary:
     """Settle calls in doubt as sent: all, or those of these message or user ids. The ledger holds the lease.
 
@@ -38,7 +63,7 @@ def accept_doubtful(state: State, ledger: Ledger, ids: Iterable[str] | None) -> 
     """
     require_doubtful(state, ids)
     with ledger.transaction() as connection:
-        state.record_start(connection, ledger.run_id, Trigger.CLI)
+        state.record_start(connection, ledger.run_id, RunStart(RunKind.ACCEPT))
         accepted = state.accept_doubtful(connection, ledger.run_id, ids)
         summary = RunSummary(ledger.run_id, RunStatus.SUCCEEDED, accepted, sent=accepted)
         state.record_finish(connection, summary)
@@ -51,7 +76,7 @@ def prune(state: State, ledger: Ledger, before: datetime, interrupt: Interrupt, 
     Each page is a transaction, so an interrupt loses no work. Keys and statuses stay, so nothing is sent again.
     """
     with ledger.transaction() as connection:
-        state.record_start(connection, ledger.run_id, Trigger.CLI, until=before)
+        state.record_start(connection, ledger.run_id, RunStart(RunKind.PRUNE, until=before))
     pruned, last = 0, ("", "")
     while not interrupt.requested:
         with ledger.transaction() as connection:
@@ -96,7 +121,7 @@ def forget(person: Person, state: State, ledger: Ledger, interrupt: Interrupt, *
     traces = person.find()
     check_forgettable(person.user_id, traces, give_up=give_up)
     with ledger.transaction() as connection:
-        state.record_start(connection, ledger.run_id, Trigger.CLI)
+        state.record_start(connection, ledger.run_id, RunStart(RunKind.FORGET))
         given_up = person.give_up_unsent(connection, ledger.run_id)
     for number, notes in enumerate(person.read_notes(traces.codes)):
         if interrupt.requested:

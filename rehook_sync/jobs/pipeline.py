@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -41,7 +42,7 @@ from rehook_sync.warehouse.segment import SegmentSource
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
+__all__ = ["ClaimDesk", "Extent", "Pipeline", "PipelineConfig"]
 
 _Result = TypeVar("_Result")
 _FIRST_ROWS = 250
@@ -51,6 +52,14 @@ _PORTION_BYTES = 8 << 20
 """Of the fields of a chunk, beyond its last row; what becomes of them takes a few times as much."""
 _RANK = {stream: rank for rank, stream in enumerate(Stream)}
 Key = tuple[Stream, str]
+
+
+class Extent(Enum):
+    """What a run has read to its end: nothing, what is new, or also the periods it was asked for."""
+
+    NOTHING = 0
+    NEW = 1
+    ALL = 2
 
 
 class ClaimDesk(Protocol):
@@ -99,7 +108,7 @@ class Pipeline:
             gone: recorded calls to be taken up again that are no longer in the warehouse.
             left_out: NaN and infinities that were not sent, by column.  met: the names in the rows judged.
             standing: rejections that were judged again and stay as they were; not among the rows.
-            complete: all windows were read to their end.
+            extent: what was read to its end.
     """
 
     def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
@@ -119,30 +128,37 @@ class Pipeline:
         self.gone = 0
         self.left_out: Counter[str] = Counter()
         self.standing = 0
-        self.complete = False
+        self.extent = Extent.NOTHING
         self.met = MetNames()
 
-    def read_chunks(self, windows: Mapping[Stream, Window], streams: Iterable[Stream]) -> Generator[Chunk, None, None]:
-        """Yield the rows of the windows and the selected calls of the streams as chunks, oldest first."""
-        iterators = [self._read_stream(stream, window) for stream, window in windows.items()]
-        iterators += [self._read_again(stream, selection) for stream in streams for selection in self._config.selections]
-        merged = heapq.merge(*iterators, key=_order)
+    def read_chunks(
+        self, windows: Mapping[Stream, Window], streams: Iterable[Stream], parts: Iterable[tuple[Stream, Window]] = ()
+    ) -> Generator[Chunk, None, None]:
+        """Yield the rows of windows, parts of periods and the selected calls of the streams as chunks, oldest first.
+
+        With a limit, what is new comes before the parts, so that no old period keeps it waiting.
+        """
+        new = [self._read_stream(stream, window) for stream, window in windows.items()]
+        new += [self._read_again(stream, selection) for stream in streams for selection in self._config.selections]
+        old = [self._read_stream(stream, part) for stream, part in parts]
         try:
             left = self._config.limit
-            for rows in self._read_portions(merged):
-                fresh = rows
-                if left is not None:
-                    fresh, left = self._first(rows, left)
-                if fresh:
-                    yield self._judge(fresh)
-                if left is not None and left < 0:
-                    return
-                for row in rows:
-                    row.fields = {}  # its request is made; the next rows need the room
-            self.complete = True
+            for group in ([*new, *old],) if left is None else (new, old):
+                for rows in self._read_portions(heapq.merge(*group, key=_order)):
+                    fresh = rows
+                    if left is not None:
+                        fresh, left = self._first(rows, left)
+                    if fresh:
+                        yield self._judge(fresh)
+                    if left is not None and left < 0:
+                        return
+                    for row in rows:
+                        row.fields = {}  # its request is made; the next rows need the room
+                self.extent = Extent.NEW
+            self.extent = Extent.ALL
             self.met.all_read = self._reads_all(windows)
         finally:
-            for each in iterators:
+            for each in (*new, *old):
                 each.close()
 
     def _read_portions(self, rows: Iterator[SourceRow]) -> Iterator[list[SourceRow]]:
@@ -164,6 +180,11 @@ class Pipeline:
             if portion:
                 yield portion
             most, ahead = self._config.chunk_rows, _CHUNKS_AHEAD * self._config.chunk_rows
+
+    @property
+    def complete(self) -> bool:
+        """Whether all was read to its end."""
+        return self.extent is Extent.ALL
 
     @property
     def recorded(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from rehook_sync.jobs.context import JobContext
+from rehook_sync.jobs.context import JobContext, require_same
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import (
     Plan,
@@ -11,13 +11,16 @@ from rehook_sync.jobs.results import (
     bare_notes,
     gone_notes,
     left_out_notes,
+    period_text,
     rejection_notes,
     standing_notes,
     waiting_notes,
 )
 from rehook_sync.jobs.run import read_newest, read_source_notes
 from rehook_sync.models import Claim, Operation, Stream, Traits
+from rehook_sync.rules.periods import RunBounds
 from rehook_sync.rules.traits import after_sending, after_skipping, find_news
+from rehook_sync.state.destination import Destinations
 from rehook_sync.state.ledger import Ledger
 
 __all__ = ["PlannedClaims", "plan_run"]
@@ -27,14 +30,15 @@ _Result = TypeVar("_Result")
 
 def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     """Return what a run would do, with at most `samples` request bodies."""
+    require_same(context.settings, Destinations(context.database).read())
     context.source.discover()
-    windows = {} if options.only else context.windows(options)
-    read_newest(context.source, windows)
+    bounds = RunBounds({}, {}) if options.only else context.bounds(options, "plan")
+    read_newest(context.source, bounds.windows)
     ledger = context.ledger("plan")
     pipeline = Pipeline(context.source, context.state, PlannedClaims(ledger), context.pipeline_config("plan", options))
-    plan = Plan(windows)
+    plan = Plan({stream: bounds.reached(stream) for stream in bounds.windows})
     known: dict[str, Traits | None] = {}
-    for chunk in pipeline.read_chunks(windows, options.streams):
+    for chunk in pipeline.read_chunks(bounds.windows, options.streams, bounds.parts()):
         users = {operation.user_id for operation in chunk.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
         known.update(dict.fromkeys(users) | ledger.read_customers(users))
         for operation in chunk.operations:
@@ -43,6 +47,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.actions["rejected"] = pipeline.rejected.total()
     plan.actions["waiting"] = pipeline.waiting.total()
     plan.rows = pipeline.rows.total()
+    plan.notes.extend(f"goes on with {period_text(each)}, which run {each.opened_by} was asked for" for each in bounds.continued)
     plan.notes.extend(context.source.discover().unreadable_lines)
     plan.notes.extend(
         rejection_notes(pipeline.rejected, plan.rows)
@@ -53,7 +58,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.notes.extend(standing_notes(pipeline.standing))
     plan.notes.extend(waiting_notes(pipeline.waiting, {}, context.settings.properties_wait))
     if options.only is None:
-        plan.notes.extend(read_source_notes(context, windows, pipeline.met))
+        plan.notes.extend(read_source_notes(context, bounds.windows, pipeline.met))
     return plan
 
 

@@ -16,6 +16,7 @@ from rehook_sync.models import (
     Trigger,
     Window,
 )
+from rehook_sync.rules.periods import Period, RunBounds
 from rehook_sync.rules.watermark import Absence, Beginning
 from rehook_sync.times import duration_text, parse_moment
 from rehook_sync.warehouse.names import listed
@@ -33,6 +34,8 @@ __all__ = [
     "future_notes",
     "gone_notes",
     "left_out_notes",
+    "period_notes",
+    "period_text",
     "read_options",
     "read_since",
     "reading_notes",
@@ -117,13 +120,14 @@ class StartedRun:
     """A run in shards that has begun.
 
     Shape:  shards: their numbers; empty when there is nothing to do.  rows: rows to read, as far as is known.
-            recovered: dead runs that this one cleaned up after.
+            recovered: dead runs that this one cleaned up after.  notes: what the user should know, one line each.
     """
 
     run_id: str
     shards: tuple[int, ...]
     rows: int
     recovered: Sequence[RunSummary]
+    notes: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -144,13 +148,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """What the sync-state tables say at this moment; times are aware UTC."""
+    """What the sync-state tables say at this moment; times are aware UTC. `periods`: those that are open."""
 
     now: datetime
     runs: Sequence[Mapping[str, object]]
     watermarks: Mapping[Stream, Mapping[str, object]]
     counts: Sequence[Mapping[str, object]]
     lease: Mapping[str, object] | None
+    periods: Sequence[Period] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,3 +323,22 @@ def slowness_notes(slowed: int, lowest: int, most: int) -> list[str]:
         f"Rehook asked for fewer requests or became slow: slowed down {times}, to {lowest} of {most} requests at once at the least; "
         "if that is usual, lower REHOOK_SYNC_CONCURRENCY or set REHOOK_SYNC_RATE_LIMIT"
     ]
+
+
+def period_text(period: Period) -> str:
+    """Return what a period is, for people: `tracks from the beginning until 2026-11-01 12:00 UTC`."""
+    low = "the beginning" if period.since is None else f"{period.since:%Y-%m-%d %H:%M}"
+    return f"{period.stream} from {low} until {period.until:%Y-%m-%d %H:%M} UTC"
+
+
+def period_notes(bounds: RunBounds, run_id: str, *, done: bool) -> list[str]:
+    """Return notes for the user on the periods that a run was asked for or went on with, one line each."""
+    closed = {each.period_id for each in bounds.done} if done else set()
+    notes = []
+    for each in bounds.periods:
+        asked = "" if each.opened_by == run_id else f", which run {each.opened_by} was asked for,"
+        if each.period_id not in closed:
+            notes.append(f"{period_text(each)}{asked} is not done: each run goes on with it, and `run --abandon` gives it up")
+        elif asked:
+            notes.append(f"{period_text(each)}{asked} is done")
+    return notes

@@ -12,10 +12,10 @@ from threading import Thread
 
 from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import DatabaseError, RehookSyncError
-from rehook_sync.jobs.context import JobContext, load_heavy
+from rehook_sync.jobs.context import JobContext, bind, load_heavy
 from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.names import MetNames, source_notes
-from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.pipeline import Extent, Pipeline
 from rehook_sync.jobs.results import (
     Progress,
     RunOptions,
@@ -24,17 +24,19 @@ from rehook_sync.jobs.results import (
     future_notes,
     gone_notes,
     left_out_notes,
+    period_notes,
     reading_notes,
     rejection_notes,
     slowness_notes,
     standing_notes,
     waiting_notes,
 )
-from rehook_sync.models import Batch, Chunk, Outcome, RunStatus, RunSummary, Selection, Status, Stream, Window
+from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Stream, Window
+from rehook_sync.rules.periods import Period, RunBounds
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
-from rehook_sync.state.state import State
+from rehook_sync.state.periods import Periods
 from rehook_sync.warehouse.segment import SegmentSource
 
 __all__ = [
@@ -56,44 +58,33 @@ _FUTURE = timedelta(hours=1)
 """Rows that are dated later than this from now are said to be of the future; clocks differ by less."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunBounds:
-    """The window of each stream of a run.
-
-    Shape:  newest: stream -> time of the newest row in its window when the run began, None without rows.
-    """
-
-    windows: Mapping[Stream, Window]
-    newest: Mapping[Stream, datetime | None]
-
-
 def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, listen: Listener) -> RunResult:
     """Do one run without shards and return how it ended.
 
     Raises: LeaseHeldError, and UsageError for options that cannot be meant, before anything is done.
     """
     state = context.state
-    with leased(context, _verb(options)) as (ledger, recovered):
+    with leased(context, _kind(options)) as (ledger, recovered):
         reader = context.source.reader
         reader.waiting = partial(ledger.write, Batch())  # renews the lease
         context.source.discover()  # under the lease: a second run must not wait for the warehouse
-        windows = {} if options.only else context.windows(options)
-        options = _begin(context, ledger, options)
+        bounds = RunBounds({}, {}) if options.only else context.bounds(options, ledger.run_id)
+        options, begun = _begin(context, ledger, options, bounds.asked)
         ledger.reopens = options.only.status if options.only else Status.FAILED
         pipeline = Pipeline(context.source, state, ledger, context.pipeline_config(ledger.run_id, options))
-        newest: dict[Stream, datetime | None] = {}
+        windows, parts = bounds.windows, bounds.parts()
         report = DeliveryReport()
         try:
             watermarks = {stream: state.read_coverage(stream).watermark for stream in windows}
             loading = Thread(target=load_heavy)
-            if None in watermarks.values():
+            if parts or None in watermarks.values():
                 loading.start()
             # Read before the rows: a row that arrives in between stays above the new watermark.
-            newest = read_newest(context.source, windows)
-            if not loading.ident and any(moment > (watermarks[stream] or moment) for stream, moment in newest.items() if moment):
+            bounds = replace(bounds, newest=read_newest(context.source, windows))
+            if not loading.ident and any(moment > (watermarks[stream] or moment) for stream, moment in bounds.newest.items() if moment):
                 loading.start()
             reader.waiting = bool  # from here on, delivery renews the lease
-            work = Work(ledger, pipeline, pipeline.read_chunks(windows, options.streams), windows)
+            work = Work(ledger, pipeline, pipeline.read_chunks(windows, options.streams, parts), [*windows.items(), *parts])
             report = deliver_work(context, work, interrupt, listen)
         except RehookSyncError as error:
             report.interrupted = interrupt.requested
@@ -103,25 +94,32 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         status = run_status(report.error, unsettled, interrupted=report.interrupted)
         message = str(report.error) if report.error else None
         summary = RunSummary(ledger.run_id, status, sum(counts.values()), requests=report.requests, error=message, **counts)
-        complete = pipeline.complete and report.error is None and not report.interrupted
-        watermarks = record_end(state, ledger, summary, RunBounds(windows, newest), pipeline.rows, complete=complete)
-        notes = _notes(context, None if options.only else windows, pipeline, report, summary, unsettled)
+        extent = Extent.NOTHING if report.error or report.interrupted else pipeline.extent
+        watermarks = record_end(context, ledger, summary, bounds, pipeline.rows, extent)
+        notes = [*begun, *period_notes(bounds, ledger.run_id, done=extent is Extent.ALL)]
+        notes += _notes(context, None if options.only else windows, pipeline, report, summary, unsettled)
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
 
 
-def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> RunOptions:
-    """Record that a run has begun, and let calls in doubt go that it is to send. Returns what it takes up."""
+def _begin(context: JobContext, ledger: Ledger, options: RunOptions, asked: Sequence[Period]) -> tuple[RunOptions, list[str]]:
+    """Record that a run has begun and what it was asked for, and let calls in doubt go that it is to send.
+
+    Returns what it takes up, and notes for the user.
+
+    Raises: UsageError and SettingsError when something else must be asked for, or another Rehook; then nothing is recorded.
+    """
     only = options.only
     if only and only.status is Status.IN_DOUBT:
         require_doubtful(context.state, only.ids)
+    notes = bind(context, ledger)
     with ledger.transaction() as connection:
-        wait = context.settings.properties_wait
-        context.state.record_start(connection, ledger.run_id, options.trigger, options.since_at, options.until, properties_wait=wait)
+        context.state.record_start(connection, ledger.run_id, context.run_start(_kind(options), options))
+        Periods(context.database).open(connection, asked, context.settings.warehouse_schema or "")
         if only and only.status is Status.IN_DOUBT:
             # Users with calls in doubt may have failed calls too: all are sent, in order.
             user_ids = context.state.release_doubtful(connection, only.ids)
-            return replace(options, only=Selection(Status.FAILED, ids=tuple(user_ids)))
-    return options
+            options = replace(options, only=Selection(Status.FAILED, ids=tuple(user_ids)))
+    return options, notes
 
 
 def _notes(
@@ -168,9 +166,9 @@ def read_source_notes(context: JobContext, streams: Iterable[Stream], met: MetNa
 
 
 @contextmanager
-def leased(context: JobContext, verb: str) -> Iterator[tuple[Ledger, list[RunSummary]]]:
+def leased(context: JobContext, kind: RunKind) -> Iterator[tuple[Ledger, list[RunSummary]]]:
     """Hold the lease for one run, and first settle what dead runs left. Yields the ledger and their summaries."""
-    ledger = context.ledger(new_run_id(context.state.now(), verb))
+    ledger = context.ledger(new_run_id(context.state.now(), kind))
     ledger.acquire()
     try:
         with ledger.transaction() as connection:
@@ -180,22 +178,22 @@ def leased(context: JobContext, verb: str) -> Iterator[tuple[Ledger, list[RunSum
         ledger.release()
 
 
-def new_run_id(now: datetime, verb: str = "") -> str:
-    """Return a unique run id that sorts by time. `verb`: what the run does, empty for a plain one."""
-    return "-".join(filter(None, (f"{now:%Y%m%dT%H%M%SZ}", verb, secrets.token_hex(4))))
+def new_run_id(now: datetime, kind: RunKind) -> str:
+    """Return a unique run id that sorts by time and names the kind, unless it is a plain run."""
+    return "-".join(filter(None, (f"{now:%Y%m%dT%H%M%SZ}", "" if kind is RunKind.RUN else kind, secrets.token_hex(4))))
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """What is delivered, and the ledger that records it.
 
-    Shape:  counted: windows whose calls are counted for the progress; None when the caller knows the total.
+    Shape:  counted: what is read, to count its calls for the progress; None when the caller knows the total.
     """
 
     ledger: Ledger
     pipeline: Pipeline
     chunks: Generator[Chunk, None, None]
-    counted: Mapping[Stream, Window] | None = None
+    counted: Sequence[tuple[Stream, Window]] | None = None
 
 
 def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
@@ -211,7 +209,7 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
             if pipeline.complete:
                 total = pipeline.rows.total()
             elif pipeline.seen:
-                due = sum(context.source.count(stream, window, context.known_in) for stream, window in work.counted.items())
+                due = sum(context.source.count(stream, window, context.known_in) for stream, window in work.counted)
                 total = due + pipeline.recorded
             listen(Progress(work.ledger.run_id, total))
         yield from chunks
@@ -236,23 +234,25 @@ def _one(first: Future[Chunk | None]) -> Iterator[Chunk]:
 
 
 def record_end(
-    state: State, ledger: Ledger, summary: RunSummary, bounds: RunBounds, rows: Mapping[Stream, int], *, complete: bool
+    context: JobContext, ledger: Ledger, summary: RunSummary, bounds: RunBounds, rows: Mapping[Stream, int], extent: Extent
 ) -> dict[Stream, datetime | None]:
-    """Record counts, watermarks and the end of the run."""
-    watermarks = {}
+    """Record counts, watermarks, periods that are done and the end of the run."""
+    state, watermarks = context.state, {}
     with ledger.transaction() as connection:
         for stream, window in bounds.windows.items():
-            high_at = next_watermark(state.read_coverage(stream), window, bounds.newest.get(stream), complete=complete)
+            high_at = next_watermark(state.read_coverage(stream), window, bounds.newest.get(stream), complete=extent is not Extent.NOTHING)
             watermarks[stream] = high_at
-            state.record_watermark(connection, ledger.run_id, stream, window, high_at, rows.get(stream, 0))
+            read = bounds.reached(stream) if extent is Extent.ALL else window
+            state.record_watermark(connection, ledger.run_id, stream, read, high_at, rows.get(stream, 0))
+        Periods(context.database).close(connection, bounds.done if extent is Extent.ALL else (), ledger.run_id, done=True)
         state.record_finish(connection, summary)
     return watermarks
 
 
-def _verb(options: RunOptions) -> str:
+def _kind(options: RunOptions) -> RunKind:
     if options.only is None:
-        return ""
-    return {Status.REJECTED: "revalidate", Status.IN_DOUBT: "resend"}.get(options.only.status, "retry")
+        return RunKind.RUN
+    return {Status.REJECTED: RunKind.REVALIDATE, Status.IN_DOUBT: RunKind.RESEND}.get(options.only.status, RunKind.RETRY)
 
 
 def run_status(error: RehookSyncError | None, unsettled: Mapping[Status, int], *, interrupted: bool) -> RunStatus:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from threading import Thread
@@ -16,9 +17,9 @@ import orjson
 
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
-from rehook_sync.jobs.context import JobContext, load_heavy
+from rehook_sync.jobs.context import JobContext, bind, load_heavy, require_same
 from rehook_sync.jobs.names import Findings, read_findings, write_findings
-from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.pipeline import Extent, Pipeline
 from rehook_sync.jobs.results import (
     RunOptions,
     RunResult,
@@ -26,14 +27,18 @@ from rehook_sync.jobs.results import (
     bare_notes,
     gone_notes,
     left_out_notes,
+    period_notes,
     rejection_notes,
     slowness_notes,
     waiting_notes,
 )
-from rehook_sync.jobs.run import Listener, RunBounds, Work, deliver_work, new_run_id, read_newest, read_source_notes, record_end, run_status
-from rehook_sync.models import Batch, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
+from rehook_sync.jobs.run import Listener, Work, deliver_work, new_run_id, read_newest, read_source_notes, record_end, run_status
+from rehook_sync.models import Batch, RunKind, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
+from rehook_sync.rules.periods import Period, RunBounds
 from rehook_sync.runtime import Interrupt
+from rehook_sync.state.destination import Destinations
 from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.periods import Periods
 from rehook_sync.state.shards import Shards
 
 __all__ = [
@@ -45,7 +50,7 @@ __all__ = [
     "write_bounds",
 ]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
@@ -71,7 +76,8 @@ def write_bounds(bounds: RunBounds) -> str:
     windows = {
         stream.value: [_text(window.low), _text(window.high), _text(bounds.newest.get(stream))] for stream, window in bounds.windows.items()
     }
-    return orjson.dumps({"format": _FORMAT, "windows": windows}).decode()
+    periods = [[each.period_id, each.stream, _text(each.since), _text(each.until), each.opened_by, each.has_end] for each in bounds.periods]
+    return orjson.dumps({"format": _FORMAT, "windows": windows, "periods": periods}).decode()
 
 
 def read_bounds(text: str) -> RunBounds:
@@ -86,7 +92,11 @@ def read_bounds(text: str) -> RunBounds:
     for name, (low, high, last) in document["windows"].items():
         windows[Stream(name)] = Window(_time(low), datetime.fromisoformat(high))
         newest[Stream(name)] = _time(last)
-    return RunBounds(windows, newest)
+    periods = [
+        Period(period_id, Stream(stream), _time(since), datetime.fromisoformat(until), opened_by, has_end)
+        for period_id, stream, since, until, opened_by, has_end in document["periods"]
+    ]
+    return RunBounds(windows, newest, tuple(periods))
 
 
 def _text(moment: datetime | None) -> str | None:
@@ -108,28 +118,30 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
     if options.only is not None or options.limit is not None:
         raise UsageError("a run in parts takes neither --limit nor a choice of rows: use one worker")
     state, source = context.state, context.source
-    ledger = context.ledger(new_run_id(state.now()))
+    ledger = context.ledger(new_run_id(state.now(), RunKind.RUN))
     ledger.acquire()
     try:
         with ledger.transaction() as connection:
             recovered = state.recover(connection, ledger.run_id, hold=context.holds)
         source.reader.waiting = partial(ledger.write, Batch())  # renews the lease
         source.discover()
-        windows = context.windows(options)
-        bounds = RunBounds(windows, read_newest(source, windows))
-        tiles = [tile for stream, window in windows.items() for tile in source.read_user_tiles(stream, window, context.known_in)]
+        bounds = context.bounds(options, ledger.run_id)
+        bounds = replace(bounds, newest=read_newest(source, bounds.windows))
+        read = [*bounds.windows.items(), *bounds.parts()]
+        tiles = [tile for stream, window in read for tile in source.read_user_tiles(stream, window, context.known_in)]
         due = sum(number for _, number in tiles) + state.count_due_again()
         most = min(most, context.settings.concurrency) if source.can_split_users() else 1
         shards = cut_users(tiles, most if due else 1)
+        notes = bind(context, ledger)
         with ledger.transaction() as connection:
-            wait = context.settings.properties_wait
-            state.record_start(connection, ledger.run_id, options.trigger, options.since_at, options.until, properties_wait=wait)
+            state.record_start(connection, ledger.run_id, context.run_start(RunKind.RUN, options))
+            Periods(context.database).open(connection, bounds.asked, context.settings.warehouse_schema or "")
             status = ShardStatus.WAITING if due else ShardStatus.DONE
             Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status)
     except BaseException:
         ledger.release()
         raise
-    return StartedRun(ledger.run_id, tuple(shard.number for shard in shards) if due else (), due, recovered)
+    return StartedRun(ledger.run_id, tuple(shard.number for shard in shards) if due else (), due, recovered, notes)
 
 
 def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Interrupt, listen: Listener) -> ShardResult:
@@ -139,6 +151,7 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
     Raises: LeaseLostError when another run has taken over, UsageError when there is no such shard, and as `read_bounds`.
     """
     state = context.state
+    require_same(context.settings, Destinations(context.database).read())
     records = Shards(context.database)
     text, shards = records.read(run_id)
     bounds = read_bounds(text)
@@ -159,7 +172,7 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
         report = DeliveryReport()
         Thread(target=load_heavy).start()
         try:
-            work = Work(ledger, pipeline, pipeline.read_chunks(bounds.windows, options.streams))
+            work = Work(ledger, pipeline, pipeline.read_chunks(bounds.windows, options.streams, bounds.parts()))
             report = deliver_work(context, work, interrupt, listen, shards=len(shards))
         except RehookSyncError as error:
             report.error = error
@@ -206,13 +219,15 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
     status = run_status(error, unsettled, interrupted=interrupted or not (done or error))
     requests = sum(each.requests for each in shards)
     summary = RunSummary(run_id, status, sum(counted.values()), requests=requests, error=str(error) if error else None, **counted)
-    watermarks = record_end(state, ledger, summary, bounds, rows, complete=done and error is None)
+    extent = Extent.ALL if done and error is None else Extent.NOTHING
+    watermarks = record_end(context, ledger, summary, bounds, rows, extent)
     if done:
         ledger.release()
     else:
         ledger.let_go()
     found = read_findings(each.findings for each in shards)
     notes = [
+        *period_notes(bounds, run_id, done=extent is Extent.ALL),
         *context.source.discover().unreadable_lines,
         *rejection_notes(rejected, summary.rows_read),
         *waiting_notes(state.count_waiting(run_id), unsettled, context.settings.properties_wait),

@@ -26,6 +26,7 @@ MEANING = {
     Reason.BLOCKED_BY_EARLIER: "waits for an earlier call of the same user",
     Reason.PROPERTIES_NOT_LOADED: "its event table does not have it yet",
     Reason.SUPERSEDED: "newer calls carried what it would change",
+    Reason.SETTLED_ELSEWHERE: "settled elsewhere, says a baseline; never sent from here",
     Reason.TIMEOUT: "no answer in time; it may have arrived",
     Reason.CONNECTION_LOST: "the connection broke; it may have arrived",
     Reason.CRASHED_IN_FLIGHT: "the run died meanwhile; it may have arrived",

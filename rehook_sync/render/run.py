@@ -39,6 +39,8 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
     rows.add_row(number_text(summary.rows_read), "rows", counted(summary.requests, "request"))
     for status in OUTCOMES:
         count = getattr(summary, status)
+        if status is Status.SKIPPED and not count:
+            continue
         style = COLOURS.get(status) if count else "dim"
         rows.add_row(number_text(count), Text(f"  {status.replace('_', ' ')}", style or ""), NOTES.get(status, "") if count else "")
         if status is Status.REJECTED:

@@ -8,14 +8,15 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.jobs.results import StatusReport
-from rehook_sync.models import Status
+from rehook_sync.jobs.results import StatusReport, period_text
+from rehook_sync.models import RunKind, Status
 from rehook_sync.render.console import visible
-from rehook_sync.render.text import clock, headed, line, meaning, number_text, seconds_between, status_text, whole
+from rehook_sync.render.text import clock, counted, headed, line, meaning, number_text, seconds_between, status_text, whole
+from rehook_sync.rules.periods import Period
 from rehook_sync.state.state import is_held
 from rehook_sync.times import span
 
-__all__ = ["status_document", "status_view"]
+__all__ = ["abandoned_document", "abandoned_view", "status_document", "status_view"]
 
 _WIDE = 120
 
@@ -24,7 +25,8 @@ def status_document(report: StatusReport) -> dict[str, object]:
     """Return runs, watermarks, counts and the lease."""
     watermarks = {stream: {**row, "lag_s": _lag_s(report.now, row.get("high_at"))} for stream, row in report.watermarks.items()}
     lease = None if report.lease is None else {**report.lease, "held": is_held(report.lease, report.now)}
-    return {"now": report.now, "watermarks": watermarks, "counts": list(report.counts), "runs": list(report.runs), "lease": lease}
+    plain = {"now": report.now, "watermarks": watermarks, "counts": list(report.counts), "runs": list(report.runs), "lease": lease}
+    return {**plain, "periods": [_period_document(each) for each in report.periods]}
 
 
 def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
@@ -39,6 +41,7 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
         yield from _reasons_grid(report.counts)
         yield ""
         yield _runs_grid(report.runs, wide=width >= _WIDE)
+    yield from _periods_view(report.periods)
     yield ""
     if report.lease is not None and is_held(report.lease, report.now):
         lease = report.lease
@@ -47,6 +50,34 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
         )
     else:
         yield line("lease  free")
+
+
+def abandoned_document(found: Sequence[tuple[Period, int]], *, dry_run: bool) -> dict[str, object]:
+    """Return the periods that were given up, with the calls that stay out."""
+    return {"abandoned": [{**_period_document(period), "calls": calls} for period, calls in found], "dry_run": dry_run}
+
+
+def abandoned_view(found: Sequence[tuple[Period, int]], *, dry_run: bool) -> Iterator[RenderableType]:
+    """Yield one line per period."""
+    if not found:
+        yield "no period is open"
+    for period, calls in found:
+        verb = "would give up" if dry_run else "gave up"
+        yield line(f"{verb} {period_text(period)}: {counted(calls, 'call')} of it {'stays' if calls == 1 else 'stay'} out")
+
+
+def _period_document(period: Period) -> dict[str, object]:
+    return {"stream": period.stream, "since": period.since, "until": period.until, "opened_by": period.opened_by}
+
+
+def _periods_view(periods: Sequence[Period]) -> Iterator[RenderableType]:
+    """Yield the open periods: what each run goes on with."""
+    if not periods:
+        return
+    yield ""
+    for period in periods:
+        yield line(("open  ", "yellow"), period_text(period))
+    yield line(f"each run goes on with {'it' if len(periods) == 1 else 'them'} until done; `run --abandon` gives up", style="dim")
 
 
 def _watermarks_grid(report: StatusReport) -> Grid:
@@ -61,7 +92,8 @@ def _counts_grid(counts: Sequence[Mapping[str, object]]) -> Grid:
     totals: dict[str, Counter[str]] = {}
     for row in counts:
         totals.setdefault(str(row["stream"]), Counter())[str(row["status"])] += whole(row["n"])
-    shown = [status.value for status in Status if status is not Status.SENDING or any(each[status] for each in totals.values())]
+    rare = {Status.SENDING, Status.SKIPPED}
+    shown = [status.value for status in Status if status not in rare or any(each[status] for each in totals.values())]
     grid = headed("calls ever judged", *(name.replace("_", " ") for name in shown), "total", numbers=True)
     for stream, found in totals.items():
         grid.add_row(visible(stream), *(number_text(found[name]) for name in shown), number_text(found.total()))
@@ -84,13 +116,17 @@ def _reasons_grid(counts: Sequence[Mapping[str, object]]) -> Iterator[Renderable
 
 
 def _runs_grid(runs: Sequence[Mapping[str, object]], *, wide: bool) -> Grid:
-    names = ("rows_read", "sent", "unchanged", "merged", "rejected", "failed", "waiting", "in_doubt")
-    heads = ("rows", "sent", "same", "merged", "reject", "failed", "wait", "doubt")
-    grid = headed(*(("run", "by", "took") if wide else ("run at (UTC)",)), "ended", *heads, numbers=True)
+    heads = {"rows_read": "rows", "sent": "sent", "unchanged": "same", "merged": "merged", "skipped": "skip", "rejected": "reject"}
+    heads |= {"failed": "failed", "waiting": "wait", "in_doubt": "doubt"}
+    if not any(run["skipped"] for run in runs):
+        del heads["skipped"]
+    grid = headed(*(("run", "by", "took") if wide else ("run at (UTC)",)), "ended", *heads.values(), numbers=True)
     for run in runs:
         ran = span(seconds_between(run["started_at"], run["finished_at"]))
-        first = (visible(run["run_id"]), visible(run["trigger"]), ran) if wide else (clock(run["started_at"]),)
-        grid.add_row(*first, status_text(str(run["status"])), *(number_text(run[name]) for name in names))
+        # The id of a run names its kind; in a narrow table the kind has a line of its own.
+        kind = "" if run["kind"] == RunKind.RUN else f"\n  {run['kind']}"
+        first = (visible(run["run_id"]), visible(run["trigger"]), ran) if wide else (f"{clock(run['started_at'])}{kind}",)
+        grid.add_row(*first, status_text(str(run["status"])), *(number_text(run[name]) for name in heads))
     for column in grid.columns[: 3 if wide else 1]:
         column.justify = "left"
     grid.columns[3 if wide else 1].justify = "left"

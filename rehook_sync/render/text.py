@@ -42,11 +42,12 @@ COLOURS = {
 NOTES = {
     Status.UNCHANGED: "the customer has it all already",
     Status.MERGED: "carried by the user's next Identify call",
+    Status.SKIPPED: "settled elsewhere, not sent",
     Status.FAILED: "the next run sends them again",
     Status.WAITING: "their event tables do not have them yet",
     Status.IN_DOUBT: "may have arrived; not sent again by themselves",
 }
-OUTCOMES = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.FAILED, Status.WAITING, Status.IN_DOUBT)
+OUTCOMES = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.SKIPPED, Status.REJECTED, Status.FAILED, Status.WAITING, Status.IN_DOUBT)
 
 
 def add_reasons(rows: Grid, reasons: Mapping[Reason, int]) -> None:

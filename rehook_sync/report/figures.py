@@ -5,13 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from rehook_sync.models import Facts, RunStatus, Status, Stream
+from rehook_sync.jobs.results import period_text
+from rehook_sync.models import RunStatus, Status, Stream
 from rehook_sync.render.advice import Shell, advise
 from rehook_sync.render.text import whole
+from rehook_sync.state.report import Facts
 
 __all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "Period", "build_figures", "figures_document"]
 
-SHOWN = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED, Status.FAILED, Status.WAITING, Status.IN_DOUBT, Status.SENDING)
+SHOWN = (
+    *(Status.SENT, Status.UNCHANGED, Status.MERGED, Status.SKIPPED, Status.REJECTED, Status.FAILED, Status.WAITING),
+    *(Status.IN_DOUBT, Status.SENDING),
+)
 OTHER = "(all other events)"
 _DELIVERED = (Status.SENT, Status.UNCHANGED, Status.MERGED)
 _COUNTS = tuple(status.value for status in SHOWN if status is not Status.SENDING)
@@ -99,6 +104,7 @@ class Figures:
     Shape:  calls: status -> calls last decided in the period; `total` is their sum.  reasons: (status, reason) -> calls.
             took: time to delivery in words -> calls, which add up to `timed`.  step: length of a period, None if each is one run.
             periods: oldest first.  newest: rows of `sync_runs`.  attention, rows: of all time.
+            open_periods: what runs were asked for and is not done, in words.
     """
 
     now: datetime
@@ -119,6 +125,7 @@ class Figures:
     lumped: int
     attention: Sequence[Attention]
     rows: Sequence[Mapping[str, object]]
+    open_periods: Sequence[str] = ()
 
     @property
     def total(self) -> int:
@@ -163,6 +170,7 @@ def build_figures(facts: Facts, shell: Shell) -> Figures:
         lumped=sum(each.calls.total() for each in events if each.is_other),
         attention=_attention(facts.unsettled, shell),
         rows=facts.attention,
+        open_periods=[period_text(each) for each in facts.periods],
     )
 
 
@@ -182,6 +190,7 @@ def figures_document(figures: Figures) -> dict[str, object]:
         "most_rejected_events": [_event_document(each) for each in figures.most_rejected],
         "attention": [{**asdict(each), "commands": [command for _, command in each.commands]} for each in figures.attention],
         "attention_rows": list(figures.rows),
+        "open_periods": list(figures.open_periods),
     }
 
 

@@ -27,12 +27,15 @@ _NOTES = {
     Status.SENT: "Rehook accepted them",
     Status.UNCHANGED: "the customer had it all already",
     Status.MERGED: "inside a later Identify call",
+    Status.SKIPPED: "settled elsewhere",
     Status.REJECTED: "broke a rule, or were refused",
     Status.FAILED: "the next run sends them again",
     Status.WAITING: "their event tables do not have them yet",
     Status.IN_DOUBT: "may have arrived",
     Status.SENDING: "in flight now",
 }
+_RARE = frozenset({Status.SKIPPED, Status.SENDING})
+"""Shown only where there are such calls."""
 _UNITS = ((3 * 86400.0, 86400.0, "days"), (3 * 3600.0, 3600.0, "hours"), (0.0, 60.0, "minutes"))
 """From this lag on (s), the unit of the chart: its seconds and its name."""
 _STALE_S = 86400.0
@@ -72,8 +75,8 @@ def render_page(figures: Figures, shell: Shell) -> str:
     return template.render(
         figures=figures,
         verdict=_verdict(figures),
-        statuses=[status for status in SHOWN if status is not Status.SENDING or figures.calls[status]],
-        counted=[status for status in SHOWN if status is not Status.SENDING],
+        statuses=[status for status in SHOWN if status not in _RARE or figures.calls[status]],
+        counted=_counted(figures),
         notes=_NOTES,
         streams=list(Stream),
         labels=labels,
@@ -162,11 +165,15 @@ def _each(step: timedelta | None) -> str:
     return names.get(step) or (f"{step.days} days" if step.days else f"{step.seconds // 3600} hours")
 
 
+def _counted(figures: Figures) -> list[Status]:
+    """Return the statuses that the runs are counted by."""
+    return [each for each in SHOWN if each not in _RARE or any(period.calls[each] for period in figures.periods)]
+
+
 def _runs_chart(figures: Figures, labels: Sequence[str]) -> Chart | None:
     if len(figures.periods) < 2 or not any(each.calls.total() for each in figures.periods):
         return None  # the table of runs says as much as a single column
-    kinds = [status for status in SHOWN if status is not Status.SENDING]
-    series = [Series(_words(kind), kind, [each.calls[kind] for each in figures.periods]) for kind in kinds]
+    series = [Series(_words(kind), kind, [each.calls[kind] for each in figures.periods]) for kind in _counted(figures)]
     judged = sum(each.calls.total() for each in figures.periods)
     says = (
         f"Columns: calls judged by the runs of each {_each(figures.step)}, {judged:,} in all, by status. The table below has the numbers."

@@ -3,15 +3,17 @@
 Every source row at or below the watermark of its stream is settled or recorded.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Window
+from rehook_sync.rules.periods import Period
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["Absence", "Beginning", "Coverage", "next_watermark", "next_window", "why_unjudged"]
+__all__ = ["Absence", "Beginning", "Coverage", "next_watermark", "next_window", "resumed_start", "what_is_new", "why_unjudged"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """The watermark after a first run over all history that found no rows."""
@@ -84,6 +86,20 @@ def next_window(
     return Window(low, high)
 
 
+def resumed_start(periods: Sequence[Period]) -> datetime | Beginning:
+    """Return where a first run goes on that did not get through, given the periods it was asked for. It reads up to now."""
+    starts = [each.since for each in periods if each.since is not None]
+    return min(starts) if len(starts) == len(periods) else Beginning.BEGINNING
+
+
+def what_is_new(coverage: Coverage, lookback: timedelta, now: datetime, window: Window) -> Window:
+    """Return the part of a window that a run without a lower bound would read; all of it, if that lies apart or nothing is known."""
+    if coverage.watermark is None:
+        return window
+    low = next_window(coverage, lookback, now, None, None).low
+    return Window(low, window.high) if low is not None and (window.low is None or window.low < low) and low < window.high else window
+
+
 def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, *, complete: bool) -> datetime | None:
     """Return the watermark after a run over a window whose newest row was received at `newest`.
 
@@ -99,10 +115,12 @@ def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, 
     return known if newest is None else max(known, newest)
 
 
-def why_unjudged(coverage: Coverage, lookback: timedelta, now: datetime, received_at: datetime | None) -> Absence:
+def why_unjudged(
+    coverage: Coverage, lookback: timedelta, now: datetime, received_at: datetime | None, periods: Iterable[Period] = ()
+) -> Absence:
     """Return why no run has judged a row received then.
 
-    Shape:  received_at: None for no usable time; every run reads such rows.
+    Shape:  received_at: None for no usable time; every run reads such rows.  periods: the open ones of its stream.
     """
     if received_at is not None and received_at >= now:
         return Absence.FUTURE
@@ -110,7 +128,7 @@ def why_unjudged(coverage: Coverage, lookback: timedelta, now: datetime, receive
         return Absence.NO_RUN
     if received_at is None:
         return Absence.LATE
-    if received_at > coverage.watermark:
+    if received_at > coverage.watermark or any(each.holds(received_at) for each in periods):
         return Absence.NEXT_RUN
     if coverage.origin is not None and received_at < coverage.origin:
         return Absence.BEFORE_START

@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Executable
 
 from rehook_sync import __version__
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
 from rehook_sync.database.spool import Spool
 from rehook_sync.models import (
-    Facts,
     PreviousOutcome,
     Reason,
+    RunKind,
     RunStatus,
     RunSummary,
     Selection,
@@ -33,17 +33,28 @@ from rehook_sync.rules.watermark import Coverage
 from rehook_sync.times import to_time
 from rehook_sync.values import storable_text
 
-__all__ = ["DueCall", "Judged", "State", "is_held"]
+__all__ = ["DueCall", "Judged", "RunStart", "State", "is_held", "read_rows"]
 
 _PAGE = 500
 _EVERYBODY = Shard(0, "", None)
-_REPORT_EVENTS = 1000
-_REPORT_RUNS = 30_000
-_REPORT_ROWS = 50
 _TIMES = frozenset(
     {"since_at", "until_at", "started_at", "finished_at", "low_at", "high_at", "recorded_at", "received_at", "occurred_at"}
     | {"first_seen_at", "settled_at", "first_sent_at", "last_sent_at", "expires_at"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What is recorded of a run when it begins.
+
+    Shape:  since, until: bounds that were asked for.  properties_wait: how long a call may wait; None when the run judges no calls.
+    """
+
+    kind: RunKind
+    trigger: Trigger = Trigger.CLI
+    since: datetime | None = None
+    until: datetime | None = None
+    properties_wait: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,12 @@ class Judged:
     status: Status
     event: str | None
     received_at: datetime | None
+
+
+def read_rows(connection: Connection, statement: Executable, values: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return the rows of a statement, with times as times."""
+    rows = connection.execute(statement, values).mappings().all()
+    return [{key: to_time(value) if key in _TIMES else value for key, value in row.items()} for row in rows]
 
 
 def is_held(lease: Mapping[str, object], now: datetime) -> bool:
@@ -174,25 +191,17 @@ class State:
         values = {"before": self.database.as_stored(before), "stream": after[0], "message_id": after[1], "rows": rows}
         return [(row.stream, row.message_id) for row in connection.execute(self._sql["prune_page"], values)]
 
-    def record_start(
-        self,
-        connection: Connection,
-        run_id: str,
-        trigger: Trigger,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        *,
-        properties_wait: timedelta | None = None,
-    ) -> None:
-        """Record that a run has begun. `properties_wait`: how long a call may wait; None when the run judges no calls."""
+    def record_start(self, connection: Connection, run_id: str, start: RunStart) -> None:
+        """Record that a run has begun."""
         stored = self.database.as_stored
-        values = {"run_id": run_id, "trigger": trigger, "since_at": stored(since), "until_at": stored(until), "version": __version__}
-        wait_s = None if properties_wait is None else int(properties_wait.total_seconds())
-        connection.execute(self._sql["insert_run"], {**values, "started_at": stored(self._now(connection)), "properties_wait_s": wait_s})
+        values = {"run_id": run_id, "kind": start.kind, "trigger": start.trigger, "version": __version__}
+        bounds = {"since_at": stored(start.since), "until_at": stored(start.until), "started_at": stored(self._now(connection))}
+        wait_s = None if start.properties_wait is None else int(start.properties_wait.total_seconds())
+        connection.execute(self._sql["insert_run"], {**values, **bounds, "properties_wait_s": wait_s})
 
     def record_finish(self, connection: Connection, summary: RunSummary) -> None:
         """Record how a run ended."""
-        names = ("rows_read", "sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged")
+        names = ("rows_read", "sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged", "skipped")
         counts = {name: getattr(summary, name) for name in names}
         values = {"run_id": summary.run_id, "status": summary.status, "requests": summary.requests, "error": summary.error}
         finished_at = self.database.as_stored(self._now(connection))
@@ -283,38 +292,9 @@ class State:
         """Return, for a message id, the call that carried it and the other unsettled calls of its user, oldest first."""
         return self._rows("explain_related", {"id": key})
 
-    def read_report(self, since: datetime, since_run: str) -> Facts:
-        """Return the data of a report, from one snapshot.
-
-        Shape:  since_run: the smallest run id that a run started at `since` can have.
-        """
-        at = self.database.as_stored(since)
-        with self.database.connect() as connection:
-            if self.database.dialect == "postgresql":
-                connection.execution_options(isolation_level="REPEATABLE READ")
-
-            def read(name: str, **values: object) -> list[dict[str, object]]:
-                return self._read(connection, name, values)
-
-            return Facts(
-                now=self._now(connection),
-                since=since,
-                calls=read("report_calls", since_run=since_run, events=_REPORT_EVENTS),
-                runs=read("report_runs", since=at, runs=_REPORT_RUNS),
-                lags=read("report_lags", since=at, runs=2 * _REPORT_RUNS),
-                watermarks=[row for stream in Stream for row in read("read_last_watermarks", stream=stream)],
-                last_success=next(iter(read("report_last_success")), None),
-                unsettled=read("report_unsettled"),
-                attention=read("report_attention", rows=_REPORT_ROWS),
-            )
-
     def _rows(self, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
         with self.database.connect() as connection:
-            return self._read(connection, name, values)
-
-    def _read(self, connection: Connection, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
-        rows = connection.execute(self._sql[name], values).mappings().all()
-        return [{key: to_time(value) if key in _TIMES else value for key, value in row.items()} for row in rows]
+            return read_rows(connection, self._sql[name], values)
 
     def _now(self, connection: Connection) -> datetime:
         return _time(connection.execute(self._sql["database_now"]).scalar_one())

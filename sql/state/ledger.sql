@@ -20,7 +20,7 @@ BEGIN
     UPDATE sync_state
     SET status = r.value ->> 2, reason = r.value ->> 3, detail = r.value ->> 4, http_status = r.value ->> 5, attempts = r.value ->> 6,
         sent_as = r.value ->> 7,
-        settled_at = CASE WHEN r.value ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN {now} END
+        settled_at = CASE WHEN r.value ->> 2 IN ('sent', 'unchanged', 'merged', 'skipped', 'rejected') THEN {now} END
     FROM json_each(NEW.updates) AS r
     WHERE sync_state.stream = r.value ->> 0 AND sync_state.message_id = r.value ->> 1 AND sync_state.status IN ('failed', 'sending');
     SELECT RAISE(ABORT, 'a mark is gone') WHERE NEW.strict AND changes() <> json_array_length(NEW.updates);
@@ -29,7 +29,7 @@ BEGIN
         payload_hash, sent_as, run_id, first_seen_at, settled_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
         value ->> 6, value ->> 7, value ->> 12, NEW.run_id, {now},
-        CASE WHEN value ->> 8 IN ('sent', 'unchanged', 'merged', 'rejected') THEN {now} END
+        CASE WHEN value ->> 8 IN ('sent', 'unchanged', 'merged', 'skipped', 'rejected') THEN {now} END
     FROM json_each(NEW.inserts) WHERE true
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
@@ -77,7 +77,7 @@ WITH held AS (
     -- Not UPDATE: a plan made while the table is small may read an index that is slow when it is large. Here none is chosen.
     INSERT INTO sync_state AS s (stream, message_id, status, reason, detail, http_status, attempts, sent_as, run_id, first_seen_at, settled_at)
     SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, r ->> 4, CAST(r ->> 5 AS integer), CAST(r ->> 6 AS integer), r ->> 7, :run_id, now(),
-        CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+        CASE WHEN r ->> 2 IN ('sent', 'unchanged', 'merged', 'skipped', 'rejected') THEN now() END
     FROM held, jsonb_array_elements(CAST(:updates AS jsonb)) AS r
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,
@@ -89,7 +89,7 @@ WITH held AS (
         payload_hash, sent_as, run_id, first_seen_at, settled_at)
     SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), r ->> 8, r ->> 9, r ->> 10,
         CAST(r ->> 11 AS integer), CAST(r ->> 6 AS integer), r ->> 7, r ->> 12, :run_id, now(),
-        CASE WHEN r ->> 8 IN ('sent', 'unchanged', 'merged', 'rejected') THEN now() END
+        CASE WHEN r ->> 8 IN ('sent', 'unchanged', 'merged', 'skipped', 'rejected') THEN now() END
     FROM held, jsonb_array_elements(CAST(:inserts AS jsonb)) AS r
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = excluded.status, reason = excluded.reason, detail = excluded.detail, http_status = excluded.http_status,

@@ -48,8 +48,8 @@ GROUP BY 1, 2, 3, 4, 5;
 
 -- name: report_runs
 -- does: lists the runs that started from a time on, newest first, up to a limit
-SELECT run_id, trigger, status, started_at, finished_at, rows_read, sent, rejected, failed, waiting, in_doubt, unchanged, merged, requests,
-    error, version
+SELECT run_id, kind, trigger, status, started_at, finished_at, rows_read, sent, rejected, failed, waiting, in_doubt, unchanged, merged,
+    skipped, requests, error, version
 FROM v1_runs WHERE started_at >= :since ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 
 -- name: report_lags

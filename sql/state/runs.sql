@@ -2,14 +2,15 @@
 
 -- name: insert_run
 -- does: records that a run has begun
-INSERT INTO sync_runs (run_id, trigger, status, since_at, until_at, started_at, version, properties_wait_s)
-VALUES (:run_id, :trigger, 'running', :since_at, :until_at, :started_at, :version, :properties_wait_s);
+INSERT INTO sync_runs (run_id, kind, trigger, status, since_at, until_at, started_at, version, properties_wait_s)
+VALUES (:run_id, :kind, :trigger, 'running', :since_at, :until_at, :started_at, :version, :properties_wait_s);
 
 -- name: finish_run
 -- does: records how a run ended, with its counts
 UPDATE sync_runs
 SET status = :status, finished_at = :finished_at, rows_read = :rows_read, sent = :sent, rejected = :rejected, failed = :failed,
-    waiting = :waiting, in_doubt = :in_doubt, unchanged = :unchanged, merged = :merged, requests = :requests, error = :error
+    waiting = :waiting, in_doubt = :in_doubt, unchanged = :unchanged, merged = :merged,
+    skipped = :skipped, requests = :requests, error = :error
 WHERE run_id = :run_id;
 
 -- name: read_running_runs
@@ -18,8 +19,8 @@ SELECT run_id FROM sync_runs WHERE status = 'running' AND run_id <> :run_id ORDE
 
 -- name: read_runs
 -- does: lists the newest runs, newest first
-SELECT run_id, trigger, status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, waiting, in_doubt,
-    unchanged, merged, requests, error, version
+SELECT run_id, kind, trigger, status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, waiting, in_doubt,
+    unchanged, merged, skipped, requests, error, version
 FROM v1_runs ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 
 -- name: count_run

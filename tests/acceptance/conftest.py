@@ -30,7 +30,7 @@ __all__ = ["ROOT", "SECRET", "STATUSES", "Done", "Program", "Shop", "make_shop",
 SECRET = "s3cret-of-the-tests"
 AT_START = ("PYTHON", "LANG", "LC_", "TZ")
 """How variables begin that an interpreter reads once, when it starts."""
-STATUSES = ("sent", "unchanged", "merged", "rejected", "failed", "waiting", "in_doubt")
+STATUSES = ("sent", "unchanged", "merged", "skipped", "rejected", "failed", "waiting", "in_doubt")
 
 
 @dataclass

@@ -40,6 +40,7 @@ __all__ = [
     "watched_sandbox",
 ]
 
+_TABLES = ("migrations", "runs", "watermarks", "state", "customers", "lease", "shards", "destination", "periods")
 _PAST = "2020-01-01T00:00:00.000000Z"
 _BEGINNING = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
 
@@ -225,7 +226,7 @@ class World:
         ours = {name for name in names if name.startswith("sync_")}
         assert ours in (
             set(),
-            {f"sync_{name}" for name in ("migrations", "runs", "watermarks", "state", "customers", "lease", "shards")},
+            {f"sync_{name}" for name in _TABLES},
         ), ours
         return bool(ours)
 

@@ -354,7 +354,7 @@ def test_dbt_notices_what_is_wrong(shop: Shop, heading: str, tmp_path: Path) -> 
     deps, build, freshness, _ = COMMANDS
     _, built, fresh = project.dbt(deps, build, freshness, code=1)
     assert {name for name, status in built.items() if status == "fail"} == {
-        "source_rehook_adds_up_rehook_sync_sync_runs_sent__rejected__failed__in_doubt__unchanged__merged__waiting__rows_read",
+        "source_rehook_adds_up_rehook_sync_sync_runs_sent__rejected__failed__in_doubt__unchanged__merged__waiting__skipped__rows_read",
         "rehook_sync_state_rejections_have_a_known_reason",
         "source_relationships_rehook_sync_sync_state_run_id__run_id__source_rehook_sync_sync_runs_",
         "source_relationships_rehook_sync_sync_state_sent_as__message_id__source_rehook_sync_sync_state_",

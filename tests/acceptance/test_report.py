@@ -25,7 +25,7 @@ def test_page_and_numbers_agree_with_the_tables(delivered: Shop) -> None:
     page = path.read_text(encoding="utf-8")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     counts = delivered.counts()
-    assert numbers(page) == {status: counts[status] for status in STATUSES}
+    assert numbers(page) == {status: counts[status] for status in STATUSES if status != "skipped"}
     assert f"{delivered.calls:,} calls = {counts['sent']:,} sent" in re.sub(r"\s+", " ", page)
     assert "All is settled" in page
     document = delivered("report", "--json").json

@@ -23,18 +23,18 @@ from rehook_sync.models import (
     Outcome,
     PreviousOutcome,
     Reason,
+    RunKind,
     RunStatus,
     RunSummary,
     Selection,
     Status,
     Stream,
-    Trigger,
     Window,
 )
 from rehook_sync.rules.watermark import Coverage
 from rehook_sync.state.ledger import Ledger, elapsed_s
 from rehook_sync.state.migrations import check_version, upgrade
-from rehook_sync.state.state import State
+from rehook_sync.state.state import RunStart, State
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 SCHEMA = "rehook_sync"
@@ -450,7 +450,7 @@ def test_two_shards_cannot_both_win_a_code(database: Database, ledger: Ledger) -
 
 def start(state: State, ledger: Ledger) -> None:
     with ledger.transaction() as connection:
-        state.record_start(connection, ledger.run_id, Trigger.CLI, None, None)
+        state.record_start(connection, ledger.run_id, RunStart(RunKind.RUN))
 
 
 def test_coverage_knows_watermark_and_origin(state: State, ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import MetaData, Table, insert, text
 from rehook_sync.database.engine import Database, open_database, utc_text
 from rehook_sync.database.queries import load_migrations, split_statements
 from rehook_sync.state.migrations import upgrade
+from rehook_sync.state.report import read_report
 from rehook_sync.state.state import State
 
 SHAPE = Path(__file__).resolve().parents[2] / "sql" / "v1_shape.txt"
@@ -68,9 +69,12 @@ def plain(value: object) -> object:
 
 
 def run(run_id: str, started_at: datetime, took: timedelta | None, **values: object) -> Row:
-    counts = dict.fromkeys(("rows_read", "sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged", "requests"), 0)
+    counts = dict.fromkeys(
+        ("rows_read", "sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged", "skipped", "requests"), 0
+    )
     own = {
         "run_id": run_id,
+        "kind": "run",
         "trigger": "cli",
         "status": "succeeded",
         "since_at": None,
@@ -83,7 +87,7 @@ def run(run_id: str, started_at: datetime, took: timedelta | None, **values: obj
 
 
 def call(message_id: str, status: str, **values: object) -> Row:
-    settled = status in {"sent", "unchanged", "merged", "rejected"}
+    settled = status in {"sent", "unchanged", "merged", "skipped", "rejected"}
     times: Row = {"received_at": NOON, "occurred_at": NOON - timedelta(minutes=1), "first_seen_at": NOON + timedelta(hours=1)}
     own = {"stream": "tracks", "user_id": "ada", "event": "Order Completed", "reason": None, "detail": None, "http_status": None}
     more = {
@@ -205,7 +209,7 @@ def test_a_run_without_an_end_is_crashed_once_its_lease_is_over(filled: Database
     fill(filled, "sync_lease", [{"name": "run", "owner": "host:1", "fence": 1, **lease}])
     assert {row["run_id"]: row["status"] for row in ask(filled, "v1_runs")}["r4"] == status
     assert {row["run_id"]: row["status"] for row in State(filled).read_runs(9)}["r4"] == status
-    facts = State(filled).read_report(NOON, "")
+    facts = read_report(filled, NOON)
     assert {row["run_id"]: row["status"] for row in facts.runs} == {"r1": "succeeded", "r2": "stopped", "r3": "attention", "r4": status}
 
 
@@ -274,7 +278,7 @@ def test_tables_of_the_first_version_are_upgraded_with_their_rows(database_url: 
             for statement in split_statements(first.sql):
                 connection.exec_driver_sql(statement)
             connection.execute(text("INSERT INTO sync_migrations VALUES (1, 'sync_state', 'long ago')"))
-        later = {"waiting", "properties_wait_s"}
+        later = {"waiting", "properties_wait_s", "skipped", "kind"}
         fill(database, "sync_runs", [{name: value for name, value in each.items() if name not in later} for each in RUNS])
         fill(database, "sync_state", [each for each in CALLS if each["status"] != "waiting"])
         before = ask(database, "sync_state")

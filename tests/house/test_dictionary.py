@@ -19,7 +19,7 @@ TYPES: Mapping[str, Mapping[str, set[str]]] = {
     "postgresql": {"text": {"TEXT"}, "integer": {"BIGINT", "INTEGER"}, "time": {"TIMESTAMP"}, "date": {"DATE"}, "number": {"DOUBLE"}},
     "sqlite": {"text": {"TEXT"}, "integer": {"INTEGER"}, "number": {"REAL"}, "time": {"TEXT"}, "date": {"TEXT"}},
 }
-UNITS = {"UTC", "s", "calls", "parts", "runs", "steps", "takings", "HTTP requests", "HTTP status"}
+UNITS = {"UTC", "s", "calls", "parts", "periods", "runs", "steps", "takings", "HTTP requests", "HTTP status"}
 COMPUTED = {"", "NUMERIC", "NULL", "NULLTYPE"}
 """What SQLite says of a view's column that is no plain column."""
 

@@ -29,7 +29,7 @@ __all__ = ["DEFAULTS", "MINUTE", "Books", "Circumstances", "Outcome", "World"]
 
 MINUTE = timedelta(minutes=1)
 CALENDAR = timedelta(days=20)
-SETTLED = frozenset({"sent", "unchanged", "merged", "rejected"})
+SETTLED = frozenset({"sent", "unchanged", "merged", "skipped", "rejected"})
 STATUSES = (*sorted(SETTLED), "failed", "waiting", "in_doubt")
 DEFAULTS: dict[str, object] = {
     "anonymous_calls": "drop",
@@ -77,6 +77,7 @@ class Books:
     runs: list[Found]
     watermarks: list[Found]
     codes: dict[str, str]
+    open_periods: list[Found]
 
 
 @dataclass
@@ -121,6 +122,7 @@ class World:
         self._codes: dict[str, str] = {}
         self._since: dict[str, Order] = {}
         self._unsure: dict[str, set[str]] = defaultdict(set)
+        self._periods: list[Found] = []
         with self.sync() as sync:
             sync.init()
         self.books = self.read_books()
@@ -178,7 +180,8 @@ class World:
 
     def read_books(self) -> Books:
         """Read everything."""
-        found = {name: self._read(f"SELECT * FROM {self._schema}{name}") for name in ("sync_state", "sync_runs", "sync_watermarks")}
+        tables = ("sync_state", "sync_runs", "sync_watermarks", "sync_periods")
+        found = {name: self._read(f"SELECT * FROM {self._schema}{name}") for name in tables}
         customers = self._read(f"SELECT source_id, referral_code FROM {self._schema}sync_customers WHERE referral_code IS NOT NULL")
         state = {(row["stream"], self._name_of(row)): row for row in found["sync_state"]}
         assert len(state) == len(found["sync_state"])
@@ -187,6 +190,7 @@ class World:
             sorted(found["sync_runs"], key=lambda row: (row["started_at"], row["run_id"])),
             sorted(found["sync_watermarks"], key=lambda row: row["recorded_at"]),
             {row["source_id"]: row["referral_code"] for row in customers},
+            [row for row in found["sync_periods"] if row["closed_at"] is None],
         )
 
     def _name_of(self, row: Found) -> str:
@@ -237,6 +241,7 @@ class World:
 
     def run(self, request: RunOptions, around: Circumstances) -> Outcome:
         """Run, and check all that must hold."""
+        self._periods = self.books.open_periods
         wrong = self._refusal(request)
         outcome = self._step(lambda sync, interrupt: sync.run(request, interrupt), request, around)
         if wrong and around.are_calm:
@@ -270,11 +275,15 @@ class World:
             return request.only.status is Status.IN_DOUBT and self._names_others(request.only.ids)
         for stream in request.streams:
             low, _ = self._bounds(stream, request)
-            if request.since is None and self.reach[stream].watermark is None:
+            if request.since is None and self.reach[stream].watermark is None and not self._open(stream):
                 return True
             if low is not None and (low > self.now or (request.until is not None and low >= request.until)):
                 return True
         return False
+
+    def _open(self, stream: Stream) -> list[tuple[Any, Any]]:
+        """The bounds of the periods of a stream that were not done when this step began."""
+        return [(row["since_at"], row["until_at"]) for row in self._periods if row["stream"] == stream]
 
     def _names_others(self, ids: Sequence[str] | None) -> bool:
         """Whether one of these ids is neither a call in doubt nor a user who has one."""
@@ -284,6 +293,10 @@ class World:
     def _bounds(self, stream: Stream, request: RunOptions) -> tuple[datetime | None, datetime | None]:
         """Where the window of a run begins at the latest, and at the earliest."""
         reach = self.reach[stream]
+        if request.since is None and reach.watermark is None and (periods := self._open(stream)):
+            starts = [low for low, _ in periods]
+            low = None if None in starts else min(starts)
+            return low, low
         if request.since is not None or reach.watermark is None:
             low = request.since if isinstance(request.since, datetime) else None
             return low, low
@@ -520,7 +533,7 @@ class World:
         requests = [arrival for arrival in self.receiver.arrivals if call in arrival.rows]
         outcomes = [arrival.outcome for arrival in requests]
         reason, status = row["reason"], row["status"]
-        explained = status in {"rejected", "failed", "waiting", "in_doubt"}
+        explained = status in {"skipped", "rejected", "failed", "waiting", "in_doubt"}
         assert (reason is not None) == explained or (status, reason) == ("unchanged", Reason.SUPERSEDED), row
         assert (row["settled_at"] is not None) == (status in SETTLED), row
         assert (row["sent_as"] is not None) == (status == "merged" and row["user_id"] is not None), row
@@ -673,15 +686,15 @@ class World:
             if row.stream not in request.streams:
                 continue
             latest, earliest = self._bounds(row.stream, request)
+            asked = any(row.is_due(low, end) for low, end in self._open(row.stream))
             old = before.state.get(row.key)
             again = old is not None and old["status"] in {"failed", "waiting", "sending"}
             if old is None or again:
-                must |= (
-                    {row.key}
-                    if (again and old is not None and old["status"] != "sending") or (not again and row.is_due(latest, high))
-                    else set()
-                )
-                may |= {row.key} if again or row.is_due(earliest, high) else set()
+                due = row.is_due(latest, high) or (asked and request.until is None)
+                if (again and old is not None and old["status"] != "sending") or (not again and due):
+                    must.add(row.key)
+                if again or asked or row.is_due(earliest, high):
+                    may.add(row.key)
         return must, may
 
     def _check_bystanders(self, own: Sequence[Found], users: set[str | None]) -> None:

@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rehook_sync.errors import UsageError
-from rehook_sync.models import FAILED_REASONS, REJECTED_REASONS, Facts, Status, Stream
+from rehook_sync.models import FAILED_REASONS, REJECTED_REASONS, Status, Stream
 from rehook_sync.render.advice import Shell
 from rehook_sync.report.figures import OTHER, build_figures, figures_document
 from rehook_sync.report.page import render_page, write_page
+from rehook_sync.state.report import Facts
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BOUNDS = ("within_15m", "within_1h", "within_6h", "within_1d", "within_3d")
-COUNTS = ("sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged")
+COUNTS = ("sent", "rejected", "failed", "waiting", "in_doubt", "unchanged", "merged", "skipped")
 EVIL = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -49,7 +50,7 @@ def calls(event: str | None, status: Status, n: int, *, reason: str | None = Non
 
 def run(started_at: datetime, name: str = "r", status: str = "succeeded", **counts: int) -> dict[str, object]:
     whole = {each: counts.get(each, 0) for each in COUNTS}
-    more = {"finished_at": started_at, "requests": 3, "error": None, "trigger": "cli", "version": "1"}
+    more = {"finished_at": started_at, "requests": 3, "error": None, "trigger": "cli", "kind": "run", "version": "1"}
     return {"run_id": name, "status": status, "started_at": started_at, "rows_read": sum(whole.values()), **whole, **more}
 
 

@@ -1,5 +1,5 @@
 {# What can become of a call, and why one is rejected: the words of the sync-state tables. #}
-{% macro rehook_statuses() %}{{ return(['sent', 'unchanged', 'merged', 'rejected', 'failed', 'waiting', 'in_doubt', 'sending']) }}{% endmacro %}
+{% macro rehook_statuses() %}{{ return(['sent', 'unchanged', 'merged', 'skipped', 'rejected', 'failed', 'waiting', 'in_doubt', 'sending']) }}{% endmacro %}
 
 {% macro rehook_rejection_reasons() -%}
     {{ return([

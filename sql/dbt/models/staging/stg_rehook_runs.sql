@@ -1,5 +1,6 @@
 select
     runs.run_id,
+    kind,
     trigger as started_by,
     case when status = 'running' and not exists (
         select 1 from {{ source('rehook_sync', 'sync_lease') }} as lease
@@ -10,7 +11,7 @@ select
     {{ rehook_time('started_at') }} as started_at,
     {{ rehook_time('finished_at') }} as finished_at,
     {{ rehook_seconds(rehook_time('started_at'), rehook_time('finished_at')) }} as duration_s,
-    {% for count in ['rows_read', 'sent', 'unchanged', 'merged', 'rejected', 'failed', 'waiting', 'in_doubt', 'requests'] -%}
+    {% for count in ['rows_read', 'sent', 'unchanged', 'merged', 'skipped', 'rejected', 'failed', 'waiting', 'in_doubt', 'requests'] -%}
     cast({{ count }} as bigint) as {{ count }},
     {% endfor -%}
     error,

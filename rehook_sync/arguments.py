@@ -1,0 +1,82 @@
+"""What commands take: their options, and what is read from them. Heavy imports stand inside."""
+
+# ruff: noqa: PLC0415 - so that --help and --version answer at once
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rehook_sync.errors import UsageError
+from rehook_sync.models import Reason, Stream
+
+if TYPE_CHECKING:
+    from rehook_sync.jobs.results import RunOptions
+    from rehook_sync.settings import Settings
+
+__all__ = [
+    "Config",
+    "DryRun",
+    "Json",
+    "OneReason",
+    "OneStream",
+    "Since",
+    "Until",
+    "read_id",
+    "read_reason",
+    "read_settings",
+    "read_window",
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Settings file; without it, rehook_sync.toml in the working directory if there is one.", show_default=False
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T", help="From this time on: ISO-8601 (naive is UTC), a date, an age (36h, 7d), or 'beginning'.", show_default=False
+    ),
+]
+Until = Annotated[str | None, typer.Option(metavar="T", help="Up to this time, itself excluded; without it, now.", show_default=False)]
+OneStream = Annotated[Stream | None, typer.Option("--stream", help="Only this stream.", show_default=False)]
+
+OneReason = Annotated[str | None, typer.Option("--reason", metavar="R", help="Only rows with this reason.", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; send and write nothing.")]
+
+
+def read_settings(config: Path | None) -> "Settings":
+    """Return the settings, from a file if one is named."""
+    from rehook_sync.settings import load_settings
+
+    return load_settings(config)
+
+
+def read_id(text: str, name: str) -> str:
+    """Return a user id or message id as it was typed. Raises UsageError for one that cannot be meant; `name` stands for it there."""
+    if not text.isprintable() and any("\ud800" <= each <= "\udfff" for each in text):
+        what = "a user id" if name == "USER_ID" else "a user id or a message id"
+        raise UsageError(f"{name} is not valid UTF-8 text; give {what} as it stands in the warehouse")
+    if not text.strip():
+        raise UsageError(f"{name} is blank")
+    return text
+
+
+def read_window(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "RunOptions":
+    """Return the options of a run. Raises UsageError naming the option."""
+    from rehook_sync.jobs.results import read_options
+
+    return replace(read_options(since, until, stream, marks="--"), limit=limit)
+
+
+def read_reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:
+    """Return a reason out of those allowed. Raises UsageError for another one."""
+    found = next((each for each in allowed if each == text), None)
+    if text is not None and found is None:
+        raise UsageError(f"--reason: {text!r} is not one of {', '.join(allowed)}")
+    return found

@@ -1,0 +1,93 @@
+"""Periods that somebody asked for: what of them a run reads beside its windows, and when they are done. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from rehook_sync.models import Stream, Window
+
+__all__ = ["Period", "RunBounds", "older_parts"]
+
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A period of one stream that a run was asked for.
+
+    Shape:  since: None means all history.  until: its end, itself excluded.  opened_by: id of that run.
+            has_end: that end was asked for; else it is the time at which the run began.
+    """
+
+    period_id: str
+    stream: Stream
+    since: datetime | None
+    until: datetime
+    opened_by: str
+    has_end: bool
+
+    def holds(self, moment: datetime) -> bool:
+        """Tell whether a time lies in the period."""
+        return (self.since is None or self.since <= moment) and moment < self.until
+
+    def covers(self, other: "Period") -> bool:
+        """Tell whether all of another period lies in this one, or in what each run reads after this one began."""
+        begins_earlier = (self.since or _FIRST) <= (other.since or _FIRST)
+        return self.stream is other.stream and begins_earlier and (not self.has_end or other.until <= self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class RunBounds:
+    """What a run reads.
+
+    Shape:  windows: stream -> where it looks for what is new; the watermark moves by these.
+            newest: stream -> time of the newest row in its window when the run began, None without rows.
+            periods: those that are open, with those that this run was asked for.  asked: the latter.
+    """
+
+    windows: Mapping[Stream, Window]
+    newest: Mapping[Stream, datetime | None]
+    periods: Sequence[Period] = ()
+    asked: Sequence[Period] = field(default=(), compare=False)
+
+    def parts(self, *streams: Stream) -> list[tuple[Stream, Window]]:
+        """Return what lies below the windows and is asked for, of these streams or of all."""
+        return [(stream, part) for stream in streams or self.windows for part in older_parts(self.windows[stream], self._of(stream))]
+
+    def reached(self, stream: Stream) -> Window:
+        """Return the window of a stream together with the parts of periods that touch it: what a complete run has read without a gap."""
+        window = self.windows[stream]
+        low = window.low
+        for _, part in reversed(self.parts(stream)):
+            if low is not None and part.high >= low:
+                low = part.low
+        return Window(low, window.high)
+
+    @property
+    def done(self) -> list[Period]:
+        """Return the periods that are done once the run has read all of its bounds."""
+        return [each for each in self.periods if each.stream in self.windows and each.until <= self.windows[each.stream].high]
+
+    @property
+    def continued(self) -> list[Period]:
+        """Return the periods that earlier runs were asked for."""
+        return [each for each in self.periods if each not in self.asked]
+
+    def _of(self, stream: Stream) -> list[Period]:
+        return [each for each in self.periods if each.stream is stream]
+
+
+def older_parts(window: Window, periods: Iterable[Period]) -> list[Window]:
+    """Return the parts of periods that lie below a window, oldest first. They neither overlap nor touch."""
+    if window.low is None:
+        return []
+    parts: list[Window] = []
+    for period in sorted(periods, key=lambda each: (each.since or _FIRST, each.until)):
+        high = min(period.until, window.low)
+        if period.since is not None and period.since >= high:
+            continue
+        if parts and (period.since is None or period.since <= parts[-1].high):
+            parts[-1] = Window(parts[-1].low, max(parts[-1].high, high))
+        else:
+            parts.append(Window(period.since, high))
+    return parts

@@ -1,0 +1,18 @@
+-- Periods that runs were asked for.
+
+-- name: read_open_periods
+-- does: lists the periods that are not done, in the order in which they were asked for
+SELECT p.period_id, p.stream, p.since_at, p.until_at, p.opened_by, r.until_at IS NOT NULL AS has_end
+FROM sync_periods AS p JOIN sync_runs AS r ON r.run_id = p.opened_by
+WHERE p.closed_at IS NULL ORDER BY r.started_at, p.stream;
+
+-- name: open_period
+-- does: records a period that a run was asked for
+INSERT INTO sync_periods (period_id, source, stream, since_at, until_at, opened_by)
+VALUES (:period_id, :source, :stream, :since_at, :until_at, :opened_by);
+
+-- name: close_period
+-- does: records that a period is done, or given up
+-- words: now
+UPDATE sync_periods SET closed_at = {now}, closed_by = :run_id, done_to = CASE WHEN CAST(:done AS boolean) THEN until_at ELSE done_to END
+WHERE period_id = :period_id AND closed_at IS NULL;

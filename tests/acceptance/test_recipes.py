@@ -1,0 +1,93 @@
+"""The recipes of docs/operating.md, carried out as they stand there."""
+
+import re
+import shlex
+
+from accounting import assert_numbers_add_up
+
+from rehook_sync.sandbox.server import Sandbox
+from rehook_sync.sandbox.store import Credentials
+
+from .conftest import ROOT, Done, Shop
+
+
+def carry_out(shop: Shop, title: str, **environ: str) -> list[Done]:
+    """Run the commands below a title, with what they export; `environ` stands for what only the reader knows."""
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    _, _, after = page.partition(f"**{title}.**")
+    found = re.search(r"```sh\n(.*?)```", after, re.DOTALL)
+    assert found, f"docs/operating.md has no recipe {title!r}"
+    done = []
+    for line in found[1].splitlines():
+        words = shlex.split(line, comments=True)
+        if words[0] == "export":
+            name, _, value = words[1].partition("=")
+            environ.setdefault(name, value)
+        else:
+            assert words[:3] == ["python", "-m", "rehook_sync"]
+            done.append(shop(*words[3:], **environ))
+    return done
+
+
+def test_from_a_trial_to_production(shop: Shop) -> None:
+    assert shop.ready()("run", "--since", "beginning").code == 0
+    with Sandbox(credentials=Credentials("live-key", "live-secret")) as live:
+        access = {"REHOOK_SYNC_API_URL": live.url, "REHOOK_SYNC_API_KEY": "live-key", "REHOOK_SYNC_API_SECRET": "live-secret"}
+        for command in ("run", "plan", "check"):
+            done = shop(command, **access)
+            assert done.code == 2
+            assert f"these tables belong to {shop.sandbox.url}" in done.err + done.out
+        assert len(live.store.events) == 0
+        created, ran = carry_out(shop, "From a trial to production", **access)
+        assert (created.code, ran.code) == (0, 0)
+        assert 0 < len(live.store.events) <= len(shop.sandbox.store.events)
+        assert_numbers_add_up(shop.url, f"sqlite:///{shop.program.folder / 'live.db'}", received=live.store)
+    assert_numbers_add_up(shop.url, received=shop.sandbox.store)
+
+
+def test_a_new_api_key(shop: Shop) -> None:
+    assert shop.ready()("run", "--since", "beginning").code == 0
+    before = len(shop.sandbox.store.log)
+    shop.sandbox.store.credentials = Credentials("key-2", shop.sandbox.credentials.secret)
+    done = shop("run", REHOOK_SYNC_API_KEY="key-2")
+    assert (done.code, done.out) == (2, "")
+    assert "python -m rehook_sync init --rotated-key" in done.err
+    assert len(shop.sandbox.store.log) == before
+    known, ran = carry_out(shop, "A new API key", REHOOK_SYNC_API_KEY="key-2")
+    assert (known.code, ran.code) == (0, 0)
+    assert known.out.endswith("they know the API key of the settings\n")
+    assert "key-2" not in (shop.program.folder / "shop.db").read_bytes().decode("latin-1")
+    assert_numbers_add_up(shop.url, received=shop.sandbox.store)
+
+
+def test_an_interrupted_backfill(shop: Shop) -> None:
+    assert shop.ready()("run", "--since", "1h").code == 0
+    assert shop("run", "--since", "beginning", "--limit", "40").code == 0
+    left = shop.calls - sum(shop.counts().values())
+    assert left > 0
+    shown = shop("status", COLUMNS="80").out
+    assert "open  tracks from the beginning until" in shown
+    assert f"{shop('plan', '--json').json['rows']}" == str(left)
+    ran, status = carry_out(shop, "An interrupted backfill")
+    assert (ran.code, status.code) == (0, 0)
+    assert "open  " not in status.out
+    assert sum(shop.counts().values()) == shop.calls
+    assert shop("audit", "--since", "beginning").code == 0
+    assert_numbers_add_up(shop.url, received=shop.sandbox.store)
+
+
+def test_giving_a_period_up_says_what_stays_out(shop: Shop) -> None:
+    assert shop.ready()("run", "--since", "1h").code == 0
+    assert shop("run", "--since", "beginning", "--limit", "40").code == 0
+    left = shop.calls - sum(shop.counts().values())
+    before = len(shop.sandbox.store.log)
+    for dry in (["--dry-run"], []):
+        done = shop("run", "--abandon", "--json", *dry).json
+        assert (sum(each["calls"] for each in done["abandoned"]), done["dry_run"]) == (left, bool(dry))
+    assert shop("run", "--abandon").out == "no period is open\n"
+    wrong = shop("run", "--abandon", "--since", "1d")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert shop("run", "--json").json["rows_read"] == 0
+    assert len(shop.sandbox.store.log) == before
+    audit = shop("audit", "--since", "beginning", "--json")
+    assert (audit.code, sum(each["before_start"] for each in audit.json["streams"].values())) == (0, left)
