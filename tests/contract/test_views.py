@@ -188,10 +188,26 @@ def test_sqlite_has_the_same_shape(sqlite_url: str) -> None:
 def test_v1_runs_says_how_long_each_took(filled: Database) -> None:
     took = {"r1": 3661.999999, "r2": 0.000001, "r3": 31 * 86400.0, "r4": None}
     dead = {"running": "crashed"}  # nobody holds the lease
-    assert ask(filled, "v1_runs") == columns_of(
-        [{**each, "duration_s": took[str(each["run_id"])], "status": dead.get(str(each["status"]), each["status"])} for each in RUNS],
-        *(name for name, _ in read_shape()["v1_runs"]),
+    expected = [
+        {**each, "duration_s": took[str(each["run_id"])], "status": dead.get(str(each["status"]), each["status"]), "open_periods": 0}
+        for each in RUNS
+    ]
+    assert ask(filled, "v1_runs") == columns_of(expected, *(name for name, _ in read_shape()["v1_runs"]))
+
+
+def test_v1_runs_counts_the_periods_of_each_that_are_not_done(filled: Database) -> None:
+    period = {"source": "", "since_at": None, "until_at": NOON, "closed_at": None, "closed_by": None}
+    closed = {"closed_at": SOON, "closed_by": "r2"}
+    fill(
+        filled,
+        "sync_periods",
+        [
+            {**period, "period_id": "r1-identifies", "stream": "identifies", "opened_by": "r1"},
+            {**period, "period_id": "r1-tracks", "stream": "tracks", "opened_by": "r1"},
+            {**period, "period_id": "r2-tracks", "stream": "tracks", "opened_by": "r2", **closed},
+        ],
     )
+    assert {row["run_id"]: row["open_periods"] for row in ask(filled, "v1_runs")} == {"r1": 2, "r2": 0, "r3": 0, "r4": 0}
 
 
 @pytest.mark.parametrize(
