@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import NullPool, create_engine, make_url
 from warehouse import run_sql
 
 from . import harness
@@ -198,7 +198,7 @@ def test_a_crashed_server_forgets_no_mark_though_it_need_not_keep_commits(
     with ready_world(forks, tmp_path, server.url, calls=600, concurrency=16) as world:
         name = make_url(server.url).database
         run_sql(server.url, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-        with create_engine(server.url, isolation_level="AUTOCOMMIT").connect() as connection:
+        with create_engine(server.url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
             connection.exec_driver_sql("ALTER SYSTEM SET wal_writer_delay = '10s'")
             connection.exec_driver_sql("SELECT pg_reload_conf()")
         process = world.start("run")

@@ -24,7 +24,7 @@ from warehouse import run_sql
 
 from rehook_sync.database.engine import utc_text
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
-from rehook_sync.models import Reason, RunStatus, Status, Stream, Trigger
+from rehook_sync.models import Reason, RunKind, RunStatus, Status, Stream, Trigger
 from rehook_sync.sandbox.server import Sandbox
 
 from .conftest import ROOT, Program, write_settings
@@ -369,7 +369,11 @@ def check_accepted_values(project: Project) -> None:
     tests = [each["test_metadata"] for each in nodes.values() if each["resource_type"] == "test" and each.get("test_metadata")]
     accepted = {frozenset(each["kwargs"]["values"]) for each in tests if each["name"] == "accepted_values"}
     rejected = frozenset(rejection_reasons())
-    assert accepted == {*(frozenset(kind) for kind in (Status, Stream, Trigger, RunStatus)), rejected, frozenset(Reason) - rejected}
+    assert accepted == {
+        *(frozenset(kind) for kind in (Status, Stream, Trigger, RunStatus, RunKind)),
+        rejected,
+        frozenset(Reason) - rejected,
+    }
     columns = nodes["model.rehook_sync.rehook_coverage"]["columns"]
     assert {name.removeprefix("rejected_") for name in columns if name.startswith("rejected_")} == rejected
 
