@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -33,6 +32,7 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.bodies import Names, build_operations, shape
+from rehook_sync.rules.periods import Extent
 from rehook_sync.rules.traits import CODE
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 from rehook_sync.state.state import State
@@ -42,7 +42,7 @@ from rehook_sync.warehouse.segment import SegmentSource
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ClaimDesk", "Extent", "Pipeline", "PipelineConfig"]
+__all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
 
 _Result = TypeVar("_Result")
 _FIRST_ROWS = 250
@@ -52,14 +52,6 @@ _PORTION_BYTES = 8 << 20
 """Of the fields of a chunk, beyond its last row; what becomes of them takes a few times as much."""
 _RANK = {stream: rank for rank, stream in enumerate(Stream)}
 Key = tuple[Stream, str]
-
-
-class Extent(Enum):
-    """What a run has read to its end: nothing, what is new, or also the periods it was asked for."""
-
-    NOTHING = 0
-    NEW = 1
-    ALL = 2
 
 
 class ClaimDesk(Protocol):

@@ -15,7 +15,7 @@ from rehook_sync.errors import DatabaseError, RehookSyncError
 from rehook_sync.jobs.context import JobContext, bind, load_heavy
 from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.names import MetNames, source_notes
-from rehook_sync.jobs.pipeline import Extent, Pipeline
+from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import (
     Progress,
     RunOptions,
@@ -32,7 +32,7 @@ from rehook_sync.jobs.results import (
     waiting_notes,
 )
 from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Stream, Window
-from rehook_sync.rules.periods import Period, RunBounds
+from rehook_sync.rules.periods import Extent, Period, RunBounds
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger

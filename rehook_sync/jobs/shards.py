@@ -19,7 +19,7 @@ from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
 from rehook_sync.jobs.context import JobContext, bind, load_heavy, require_same
 from rehook_sync.jobs.names import Findings, read_findings, write_findings
-from rehook_sync.jobs.pipeline import Extent, Pipeline
+from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import (
     RunOptions,
     RunResult,
@@ -34,7 +34,7 @@ from rehook_sync.jobs.results import (
 )
 from rehook_sync.jobs.run import Listener, Work, deliver_work, new_run_id, read_newest, read_source_notes, record_end, run_status
 from rehook_sync.models import Batch, RunKind, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
-from rehook_sync.rules.periods import Period, RunBounds
+from rehook_sync.rules.periods import Extent, Period, RunBounds
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.destination import Destinations
 from rehook_sync.state.ledger import Ledger

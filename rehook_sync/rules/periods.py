@@ -3,12 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum
 
 from rehook_sync.models import Stream, Window
 
-__all__ = ["Period", "RunBounds", "older_parts"]
+__all__ = ["Extent", "Period", "RunBounds", "older_parts"]
 
 _FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+class Extent(Enum):
+    """What a run has read to its end: nothing, what is new, or also the periods it was asked for."""
+
+    NOTHING = 0
+    NEW = 1
+    ALL = 2
 
 
 @dataclass(frozen=True, slots=True)

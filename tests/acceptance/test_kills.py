@@ -21,7 +21,7 @@ forks = harness.forks
 
 KILLS = 12
 LENGTH_S = 0.6  # of a whole run, more or less
-OLD_CALLS = 9000
+OLD_CALLS = 30_000
 
 
 @pytest.fixture
