@@ -24,7 +24,7 @@ ALLOWED_AT = {
         r"(database/(queries|engine|sqlite|postgresql|fetch)|state/(migrations|state|ledger|customers|person|shards|destination|periods)|warehouse/(segment|statements|catalog|properties|reader|slices))\.py|demo/(shop_tables|shop)\.py"
     ),
 }
-LIGHT = ("__init__.py", "settings.py", "cli.py", "__main__.py")
+LIGHT = ("__init__.py", "settings.py", "cli/__init__.py", "__main__.py")
 HEAVY = {"aiohttp", "airflow", "httpx", "numpy", "pandas", "sqlalchemy", "starlette", "uvicorn"}
 
 

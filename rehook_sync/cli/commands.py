@@ -1,4 +1,4 @@
-"""The command line: arguments in, one call of `sync`, a rendering out. Heavy imports stand inside the commands."""
+"""The commands that deliver, look and settle. Heavy imports stand inside them."""
 
 # ruff: noqa: PLC0415 - so that --help and --version answer at once
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from rehook_sync import __version__
-from rehook_sync.arguments import (
+from rehook_sync.cli.arguments import (
     Config,
     DryRun,
     Json,
