@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -222,14 +223,23 @@ class ProgressLog:
     def __init__(self, log: Any = None) -> None:  # noqa: ANN401 - structlog's loggers have no common type
         """Write nothing yet."""
         self._log = log
+        self._opening = False
+        self._lines: deque[tuple[str, dict[str, object]]] = deque()
         self._next_at = 0.0
         self._began: tuple[float, int] | None = None
 
     def info(self, event: str, **values: object) -> None:
-        """Write one line."""
+        """Write one line. A signal handler's line waits while the log is opened: half imported, structlog cannot be used."""
+        self._lines.append((event, values))
+        if self._opening:
+            return
         if self._log is None:
+            self._opening = True
             self._log = _open_log()
-        self._log.info(event, **values)
+            self._opening = False
+        while self._lines:
+            name, said = self._lines.popleft()
+            self._log.info(name, **said)
 
     def listen(self, progress: Progress) -> None:
         """Write a line if one is due."""

@@ -644,6 +644,21 @@ def test_unexpected_errors_tell_their_place_and_no_data(program: Program) -> Non
     assert "Traceback" in err
 
 
+def test_signal_while_the_log_is_opened_is_said_after_it(program: Program) -> None:
+    code = (
+        "import os, signal, sys\nfrom rehook_sync.render import console\n"
+        "def fire(name, said):\n    if name == 'import' and said[0] == 'structlog.processors': os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.addaudithook(fire)\nlog = console.ProgressLog()\n"
+        "with console.interruptible() as interrupt:\n"
+        "    interrupt.listen(lambda: log.info('stopping', signal=interrupt.signal))\n"
+        "    log.info('run started')\n    log.info('run goes on')"
+    )
+    process = program.start_python("-c", code)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert re.findall(r'event="([^"]+)"|event=(\S+)', err) == [("run started", ""), ("", "stopping"), ("run goes on", "")]
+
+
 @pytest.mark.parametrize("command", [("status",), ("status", "--json"), ("explain", "user_00001"), ("check",)])
 def test_reader_that_leaves_is_no_error(delivered: Shop, command: tuple[str, ...]) -> None:
     process = delivered.program.start(*command)

@@ -160,15 +160,13 @@ class Siege:
         """Choose where the runs of an episode find their database and Rehook."""
         world, rng = self.world, self.world.rng
         place = rng.choice(self.places)
-        environ = place.environ
+        self.environ = place.environ
         if place.name:
             self.tally.faults[place.name] += 1
         rude = None
         if rng.random() < 0.3:
             kind = rng.choice(("close", "unasked"))
-            rude = opened.enter_context(RudeProxy(int(world.sandbox.url.rpartition(":")[2]), kind, rng.randrange(10**6)).serving())
-            environ = {**environ, "REHOOK_SYNC_API_URL": rude.url}
-        self.environ = environ
+            rude = opened.enter_context(RudeProxy.before(world.sandbox, kind, rng.randrange(10**6)))
         return rude
 
     def meet_closes(self) -> None:
@@ -176,8 +174,8 @@ class Siege:
         world = self.world
         self.add(MANY_CALLS)()
         before = world.count("reason = 'connection_lost'")
-        with RudeProxy(int(world.sandbox.url.rpartition(":")[2]), "close", 1).serving() as rude:
-            done = world("run", "--json", REHOOK_SYNC_API_URL=rude.url, REHOOK_SYNC_CONCURRENCY="32")
+        with RudeProxy.before(world.sandbox, "close", 1) as rude:
+            done = world("run", "--json", REHOOK_SYNC_CONCURRENCY="32")
         assert done.code in {0, 3}, done
         self.tally.runs += 1
         self.tally.closes += rude.done

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from rehook_sync.sandbox.server import Sandbox
+
 __all__ = ["RudeProxy"]
 
 _UNASKED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 11\r\n\r\nnot for you"
@@ -20,16 +22,26 @@ class RudeProxy:
     def __init__(self, port: int, kind: str, seed: int) -> None:
         self.kind = kind
         self.done = 0
-        self.url = ""
         self._port = port
         self._chance = random.Random(seed)
         self._loop = asyncio.new_event_loop()
 
+    @classmethod
     @contextmanager
-    def serving(self) -> Iterator["RudeProxy"]:
+    def before(cls, sandbox: Sandbox, kind: str, seed: int) -> Iterator["RudeProxy"]:
+        """Stand at the address of a sandbox, which moves to another port: to its callers it is still the same Rehook."""
+        known = sandbox.port
+        move(sandbox, 0)
+        try:
+            with cls(sandbox.port, kind, seed).serving(known) as rude:
+                yield rude
+        finally:
+            move(sandbox, known)
+
+    @contextmanager
+    def serving(self, port: int = 0) -> Iterator["RudeProxy"]:
         """Serve in a thread of its own."""
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", port))
         thread = threading.Thread(target=self._loop.run_forever)
         thread.start()
         try:
@@ -71,6 +83,13 @@ class RudeProxy:
             await writer.drain()
         self.done += 1
         return self.kind == "close"
+
+
+def move(sandbox: Sandbox, port: int) -> None:
+    """Start a sandbox at another port; 0 takes a free one."""
+    sandbox.stop()
+    sandbox.port = port
+    sandbox.start()
 
 
 async def _read_message(reader: asyncio.StreamReader) -> bytes:
