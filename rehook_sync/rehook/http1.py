@@ -5,6 +5,8 @@ The caller opens connections and hands them over with `take_over`.
 
 import asyncio
 import select
+import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
@@ -21,6 +23,8 @@ _MOST_UNREAD_BYTES = 65_536
 _STEPS_TO_NOTICE = 3
 """Turns of the loop until the end of a connection is noticed: to poll, to read, and for TLS to close."""
 _SWITCHING = 101
+_LINGER_NONE = struct.pack("ii", 1, 0)
+"""SO_LINGER with a time of 0: what the system still holds of a request is dropped with its connection."""
 _NO_HEADERS = httpx.Headers()
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -201,6 +205,13 @@ class Http1Connection(asyncio.Protocol):
         if not self.complete and self._error is None:
             self._error = error
             self._tell()
+
+    def abort(self) -> None:
+        """End the connection at once. What has not left of its request never does: later ones do not overtake it on their way out."""
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None and not self._transport.is_closing():
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+        self._transport.abort()
 
     def _wait(self) -> asyncio.Future[None]:
         if self._error is not None:

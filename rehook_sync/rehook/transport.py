@@ -207,6 +207,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 self._usual_s += (now - pooled.asked_at - self._usual_s) * (_SMOOTHING if self._usual_s else 1.0)
             pooled.idle.append(pooled)
         else:
+            if not pooled.connection.complete:
+                pooled.connection.abort()
             pooled.opened.close()
         self._leave_place()
 

@@ -2,13 +2,14 @@
 
 import signal
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from accounting import idempotency_key
+from rude_proxy import RudeProxy
 from warehouse import add_rows, at, identify, run_sql, track
 
 from rehook_sync.sandbox.store import Received
@@ -249,3 +250,19 @@ def test_asked_to_stop_while_finishing_it_finishes(forks: Forks, tmp_path: Path,
             time.sleep(0.2)
         assert process.wait().code == 0
         assert [run["status"] for run in world.check().runs] == ["succeeded"]
+
+
+def test_an_event_that_arrives_after_its_connection_was_closed_comes_late_but_once(forks: Forks, tmp_path: Path, database_url: str) -> None:
+    with make_world(forks, tmp_path, database_url, seed=3) as world:
+        assert world("init").code == 0
+        world.add(400)
+        with RudeProxy.before(world.sandbox, "late", 3) as rude:
+            assert world("run", "--json").code == 3
+            wait_until(lambda: len(world.store.events) == len(world.people.events))
+        world.doubtful += rude.done
+        world.run_to_the_end()
+        assert world.count("status = 'in_doubt'") == world.count("reason = 'connection_lost'") == rude.done > 5
+        arrived: defaultdict[str, list[int]] = defaultdict(list)
+        for event in world.store.events:
+            arrived[event.source_id].append(event.metadata["seq"])
+        assert any(each != sorted(each) for each in arrived.values()), "none was overtaken"

@@ -801,6 +801,27 @@ def test_deadline_covers_the_body() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_what_has_not_left_of_a_request_at_its_deadline_never_does(tls: bool, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
+    read = asyncio.Event()
+
+    async def read_late(connection: Connection) -> None:
+        await asyncio.sleep(2 * SHORT_S)
+        await connection.read_request()
+        read.set()
+
+    async def scenario() -> None:
+        server = FaultyServer(read_late, server_context(authority, "127.0.0.1") if tls else None)
+        async with server, client_of(server, AiohttpTransport(1, SHORT_S, trusting)) as client:
+            answer = await client.send(operation(body=b'{"event_name":"Order","source_id":"user-1"}'.ljust(16 << 20)))
+            assert (answer.effect, answer.reason) == (UNKNOWN, Reason.TIMEOUT)
+            async with asyncio.timeout(LONG_S):
+                await read.wait()
+            assert not server.requests
+
+    run(scenario())
+
+
 def test_closing_an_unread_answer_drops_its_connection_and_frees_its_place() -> None:
     async def scenario() -> None:
         transport = AiohttpTransport(1, LONG_S)

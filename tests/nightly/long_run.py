@@ -31,6 +31,7 @@ LEASE_S = 15
 SLEEPS_S = (0.05, 0.6)
 QUICK = {"REHOOK_SYNC_TIMEOUT": "1", "REHOOK_SYNC_MAX_ATTEMPTS": "3"}
 EVENT = "/events/invoke"
+RUDE = {"close": "close after an answer", "unasked": "unasked after an answer", "late": "closed, then passed on late"}
 AMBIGUOUS: tuple[dict[str, Any], ...] = (
     {"kind": "commit_then_drop"},
     {"kind": "commit_then_drop", "reset": True},
@@ -130,7 +131,7 @@ class Siege:
                 if ended:
                     break
             if rude:
-                self.tally.faults[f"{rude.kind} after an answer"] += rude.done
+                self.tally.faults[RUDE[rude.kind]] += rude.done
                 world.doubtful += rude.done
         self.environ = {}
         self.disarm(quiet)
@@ -165,7 +166,7 @@ class Siege:
             self.tally.faults[place.name] += 1
         rude = None
         if rng.random() < 0.3:
-            kind = rng.choice(("close", "unasked"))
+            kind = rng.choice(tuple(RUDE))
             rude = opened.enter_context(RudeProxy.before(world.sandbox, kind, rng.randrange(10**6)))
         return rude
 

@@ -1,22 +1,27 @@
-"""A server in front of another that behaves badly after some good answers: it closes the connection, or says what nobody asked."""
+"""A server in front of another that behaves badly now and then.
+
+It closes the connection after a good answer, or says what nobody asked, or closes before the answer and passes an event on later.
+"""
 
 import asyncio
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from rehook_sync.sandbox.server import Sandbox
 
 __all__ = ["RudeProxy"]
 
+_EVENT = b"POST /events/invoke "
 _UNASKED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 11\r\n\r\nnot for you"
 
 
 class RudeProxy:
     """Passes requests on to a port and answers back.
 
-    Shape:  kind: `close` or `unasked`, what follows a tenth of the answers, some milliseconds later.  done: how often it did.
+    Shape:  kind: `close` or `unasked`, what follows a tenth of the answers, some milliseconds later; or `late`: a tenth of the events
+            get no answer, and arrive when others have overtaken them.  done: how often it did.
     """
 
     def __init__(self, port: int, kind: str, seed: int) -> None:
@@ -61,20 +66,35 @@ class RudeProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: asyncio.StreamWriter | None = None
-        with suppress(OSError, asyncio.IncompleteReadError):
+        try:
             answers, upstream = await asyncio.open_connection("127.0.0.1", self._port)
-            while True:
-                upstream.write(await _read_message(reader))
+            is_over = False
+            while not is_over:
+                request = await _read_message(reader)
+                is_rude = self._chance.random() < 0.1
+                if is_rude and self.kind == "late" and request.startswith(_EVENT):
+                    await self._fall_behind(writer)
+                upstream.write(request)
                 writer.write(await _read_message(answers))
                 await writer.drain()
-                if self._chance.random() < 0.1 and await self._misbehave(writer):
-                    break
-        for each in (writer, upstream):
-            if each is not None:
-                each.close()
+                is_over = is_rude and await self._misbehave(writer)
+        except (OSError, asyncio.IncompleteReadError):
+            return
+        finally:
+            for each in (writer, upstream):
+                if each is not None:
+                    each.close()
+
+    async def _fall_behind(self, writer: asyncio.StreamWriter) -> None:
+        """Hang up, and wait while others overtake the request."""
+        self.done += 1
+        writer.close()
+        await asyncio.sleep(self._chance.uniform(0.05, 0.5))
 
     async def _misbehave(self, writer: asyncio.StreamWriter) -> bool:
         """Tell whether the connection is over."""
+        if self.kind == "late":
+            return writer.is_closing()
         if self.kind == "close":
             await asyncio.sleep(self._chance.choice((0.0, 0.0005, 0.002)))
         else:
