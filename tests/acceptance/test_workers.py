@@ -19,6 +19,8 @@ from .harness import Forked, Forks, World, make_world, state_table
 forks = harness.forks
 
 WORKERS = 3
+LONGEST_HOLD_S = 60.0
+"""A bound for a broken test. Requests are held for as long as a test needs, and nobody gives them up before."""
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def world(forks: Forks, tmp_path: Path, database_url: str) -> Iterator[World]:
 
 
 def start(world: World, **environ: str) -> Forked:
-    return world.start("run", "--workers", str(WORKERS), "--json", **environ)
+    return world.start("run", "--workers", str(WORKERS), "--json", REHOOK_SYNC_TIMEOUT=f"{LONGEST_HOLD_S:g}", **environ)
 
 
 def descendants(pid: int) -> list[int]:
@@ -60,11 +62,11 @@ def held_in_the_middle(world: World) -> Iterator[None]:
 
     def hold(_received: Received) -> None:
         if len(world.store.log) > 20:
-            ended.wait(10)
+            ended.wait(LONGEST_HOLD_S)
 
     world.store.on_arrival = hold
     try:
-        wait_until(lambda: len(world.store.log) > 20)
+        wait_until(lambda: len(world.store.log) > 20, LONGEST_HOLD_S)
         yield
     finally:
         ended.set()
@@ -114,10 +116,10 @@ def test_workers_end_by_themselves_when_the_first_process_is_killed(world: World
         return len(workers) == WORKERS
 
     with held_in_the_middle(world):
-        wait_until(all_at_work)
+        wait_until(all_at_work, LONGEST_HOLD_S)
         process.kill()
         process.wait()
-    wait_until(lambda: not any(Path("/proc", str(each)).exists() for each in workers))
+    wait_until(lambda: not any(Path("/proc", str(each)).exists() for each in workers), LONGEST_HOLD_S)
     assert world.count("status = 'sending'") == 0
     world.bury()
     world.run_to_the_end()

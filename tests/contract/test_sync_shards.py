@@ -1,10 +1,13 @@
 """A run in parts: what several processes may do of one run, and what none of them may."""
 
+import asyncio
 import math
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import accounting
+import httpx
 import pytest
 from acceptance.conftest import wait_until
 from accounting import ALL, Bench, ago
@@ -13,7 +16,10 @@ from warehouse import Row, add_rows, event, identify, track
 from rehook_sync.errors import ApiDownError, LeaseHeldError, LeaseLostError, RunUnfinishedError, UsageError
 from rehook_sync.jobs.results import RunOptions, RunResult
 from rehook_sync.models import RunStatus, ShardResult, ShardStatus, Stream
+from rehook_sync.rehook.http1 import RawRequest
+from rehook_sync.rehook.transport import AiohttpTransport
 from rehook_sync.runtime import Interrupt
+from rehook_sync.sync import Sync
 
 bench = accounting.bench
 USERS = [f"user{number:02d}" for number in range(23)]
@@ -32,6 +38,23 @@ def deliver(bench: Bench, run_id: str, *shards: int, **settings: object) -> list
         with bench.sync(**settings) as sync:
             done.append(sync.deliver_shard(run_id, shard, Interrupt()))
     return done
+
+
+class HeldUser(httpx.AsyncBaseTransport):
+    """The network, but requests of one user wait until they are let go."""
+
+    def __init__(self, user_id: str) -> None:
+        self._network = AiohttpTransport(4, 5.0)
+        self._mark = f'"{user_id}"'.encode()
+        self.let_go = threading.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if isinstance(request, RawRequest) and self._mark in request.body:
+            assert await asyncio.to_thread(self.let_go.wait, 60)
+        return await self._network.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._network.aclose()
 
 
 def finish(bench: Bench, run_id: str) -> RunResult:
@@ -212,15 +235,18 @@ def test_a_code_that_another_part_is_to_free_waits_for_the_next_run(bench: Bench
     add_rows(bench.warehouse_url, "tracks", tracks)
     change = [identify("a2", "ada", ago(hours=20), referral_code="Y"), identify("z1", "zoe", ago(hours=10), referral_code="X")]
     add_rows(bench.warehouse_url, "identifies", change)
-    bench.sandbox.faults.add("delay", delay_s=3, source_id="ada", path="/customers")
+    ada = HeldUser("ada")
     run_id, (first, second) = start(bench, 2, RunOptions())
-    with ThreadPoolExecutor(1) as other:
-        meanwhile = other.submit(deliver, bench, run_id, first, timeout=30)
-        wait_until(lambda: any(row["referral_code"] == "Y" for row in bench.read_state("sync_customers")))
-        deliver(bench, run_id, second)
-        assert bench.statuses()["z1"] == "failed:blocked_by_earlier"
-        assert bench.sandbox.store.owners == {"X": "ada"}
-        assert meanwhile.result()[0].status is ShardStatus.DONE
+    with Sync(bench.settings(), ada) as sync, ThreadPoolExecutor(1) as other:
+        meanwhile = other.submit(sync.deliver_shard, run_id, first, Interrupt())
+        try:
+            wait_until(lambda: any(row["referral_code"] == "Y" for row in bench.read_state("sync_customers")))
+            deliver(bench, run_id, second)
+            assert bench.statuses()["z1"] == "failed:blocked_by_earlier"
+            assert bench.sandbox.store.owners == {"X": "ada"}
+        finally:
+            ada.let_go.set()
+        assert meanwhile.result().status is ShardStatus.DONE
     assert finish(bench, run_id).summary.failed == 1
     assert bench.run(ordered=False).summary.failed == 0
     assert bench.sandbox.store.owners == {"Y": "ada", "X": "zoe"}
