@@ -200,7 +200,7 @@ class SourceRow:
     Shape:  fields: source column -> value as the driver gave it, NULLs left out, traits or properties only.
             problem: why the row cannot be used (NULL id, text where a time belongs), else None; holds no values.
             unloaded: where the properties of a track were looked for and are not (yet), else None; holds no values.
-            recorded_id: the message id under which earlier versions recorded it, if that is another.
+            recorded_id: the message id under which earlier versions recorded it, if another.  encoded: a JSON column encoded twice.
     Units:  size: bytes that its fields take, about.  received_at, occurred_at: aware UTC; occurred_at falls back to received_at.
     A row with a NULL id gets a message id made from its content, so that it can be recorded.
     """
@@ -217,6 +217,7 @@ class SourceRow:
     problem: str | None = None
     unloaded: str | None = None
     recorded_id: str | None = None
+    encoded: str | None = None
     size: int = field(default=0, compare=False)
 
 

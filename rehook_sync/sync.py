@@ -21,7 +21,7 @@ from rehook_sync.jobs.maintenance import (
     prune,
     require_doubtful,
 )
-from rehook_sync.jobs.names import NamesCheck, check_names
+from rehook_sync.jobs.notes.names import NamesCheck, check_names
 from rehook_sync.jobs.plan import plan_run
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
 from rehook_sync.jobs.run import leased, new_run_id, run_whole

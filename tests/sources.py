@@ -18,6 +18,7 @@ __all__ = ["SOURCES", "Source", "Step"]
 Sent = tuple[str, Mapping[str, Any]]
 WAITS = "waiting:properties_not_loaded"
 LATE = "waiting for the properties of"
+UNREAD = "views beside their tables are not read, since no event is called like one"
 LOADERS = "columns of loaders are not sent"
 
 
@@ -118,7 +119,15 @@ def views_beside_all_tables(_: Warehouse) -> Source:
     views = [f"CREATE VIEW {name}_view AS SELECT DISTINCT *, 1 AS row_number FROM {name}" for name in tables]
     base = Step(tables, sent=[("ann", {"plan": "pro"}), ("Order Completed", {"n": 5})])
     through = {"identifies_table": "identifies_view", "tracks_table": "tracks_view"}
-    return Source([base, Step(sql=views, settings=through)])
+    return Source([base, Step(sql=views, settings=through, says=[f"{UNREAD}: order_completed_view"])])
+
+
+@source
+def with_views_of_which_one_is_an_events(_: Warehouse) -> Source:
+    calls = [track("t1", "ann", "Product", ago(hours=3)), track("t2", "ann", "Product View", ago(hours=2))]
+    tables = {"identifies": [], "tracks": calls, "product": [own("t1", "product", n=1)], "seen": [own("t2", "product_view", n=2)]}
+    views = Step(sql=["CREATE VIEW product_view AS SELECT * FROM seen"], sent=[("Product View", {"n": 2})])
+    return Source([Step(tables, sent=[("Product", {"n": 1})], says=[LATE]), views])
 
 
 @source
@@ -277,7 +286,16 @@ def with_json_of_all_sorts(_: Warehouse) -> Source:
     tables = {"identifies": [person("i1", traits='{"plan": "pro"}')], "tracks": calls}
     types = {"identifies": {"traits": "text"}, "tracks": {"properties": "text"}}
     sent: list[Sent] = [("ann", {"plan": "pro"}), *(("Order Completed", found) for found in ({}, {}, {"a": 1}, {"a": 2}, {}))]
-    return Source([Step(tables, types, sent=sent)], unsent=dict.fromkeys(("t5", "t6"), "rejected:invalid_row"))
+    says = ["JSON objects that were encoded twice were decoded: properties (1);"]
+    return Source([Step(tables, types, sent=sent, says=says)], unsent=dict.fromkeys(("t5", "t6"), "rejected:invalid_row"))
+
+
+@source
+def with_objects_in_json_columns_and_in_texts_in_them(_: Warehouse) -> Source:
+    tables = {"identifies": [person("i1", traits={"plan": "pro"}), person("i2", "bob", traits=json.dumps('{"plan": "max"}'))], "tracks": []}
+    sent: list[Sent] = [("ann", {"plan": "pro"}), ("bob", {"plan": "max"})]
+    types = {"identifies": {"traits": "json"}}
+    return Source([Step(tables, types, sent=sent, says=["JSON objects that were encoded twice were decoded: traits (1);"])])
 
 
 @source

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.errors import RehookSyncError, SourceError
-from rehook_sync.jobs.names import NamesCheck
+from rehook_sync.jobs.notes.names import NamesCheck
 from rehook_sync.models import Answer, Effect
 from rehook_sync.warehouse.layout import SourceLayout
 

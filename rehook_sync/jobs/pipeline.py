@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
-from rehook_sync.jobs.names import MetNames
+from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.models import (
     ELSEWHERE,
     Call,
@@ -95,12 +95,8 @@ class PipelineConfig:
 class Pipeline:
     """The rows of one run, read once.
 
-    Shape:  seen: rows read, known ones included.  rows: judged so far, by stream.  rejected: by reason.  waiting: by event.
-            bare: sent without what their event tables do not have, by event.
-            gone: recorded calls to be taken up again that are no longer in the warehouse.
-            left_out: NaN and infinities that were not sent, by column.  met: the names in the rows judged.
-            standing: rejections that were judged again and stay as they were; not among the rows.
-            extent: what was read to its end.
+    Shape:  seen: rows read, known ones included.  rows: judged so far, by stream; without rejections that stay as they were.
+            extent: what was read to its end.  findings: what there is to say of the rows judged.
     """
 
     def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
@@ -114,14 +110,8 @@ class Pipeline:
         self._freed: dict[str, str] = {}
         self.seen = 0
         self.rows: Counter[Stream] = Counter()
-        self.rejected: Counter[Reason] = Counter()
-        self.waiting: Counter[str] = Counter()
-        self.bare: Counter[str] = Counter()
-        self.gone = 0
-        self.left_out: Counter[str] = Counter()
-        self.standing = 0
         self.extent = Extent.NOTHING
-        self.met = MetNames()
+        self.findings = Findings()
 
     def read_chunks(
         self, windows: Mapping[Stream, Window], streams: Iterable[Stream], parts: Iterable[tuple[Stream, Window]] = ()
@@ -148,7 +138,7 @@ class Pipeline:
                         row.fields = {}  # its request is made; the next rows need the room
                 self.extent = Extent.NEW
             self.extent = Extent.ALL
-            self.met.all_read = self._reads_all(windows)
+            self.findings.met.all_read = self._reads_all(windows)
         finally:
             for each in (*new, *old):
                 each.close()
@@ -205,7 +195,7 @@ class Pipeline:
                     self._previous[stream, row.message_id] = previous[row.message_id]
                     yield row
             # Nobody knows whose they are, so the first shard counts them.
-            self.gone += len(missing) if self._config.shard is None or self._config.shard.number == 0 else 0
+            self.findings.gone += len(missing) if self._config.shard is None or self._config.shard.number == 0 else 0
 
     def _fresh(self, rows: Iterable[SourceRow]) -> list[SourceRow]:
         """Leave out duplicates, rows pending in this run, and rows judged before unless they are selected.
@@ -254,8 +244,9 @@ class Pipeline:
         return status is None if key not in self._previous else status is self._previous[key].status
 
     def _judge(self, rows: Sequence[SourceRow]) -> Chunk:
-        self.met.note(rows)
-        frame = shape(rows, self._config.names, self.left_out)
+        self.findings.met.note(rows)
+        self.findings.encoded.update(row.encoded for row in rows if row.encoded)
+        frame = shape(rows, self._config.names, self.findings.left_out)
         judgement = self._judge_claims(frame)
         previous = {key: self._previous.pop(key) for key in [(row.stream, row.message_id) for row in rows] if key in self._previous}
         operations = build_operations(
@@ -266,10 +257,10 @@ class Pipeline:
             _unsent(row, Status.REJECTED, reason, detail, previous.get((row.stream, row.message_id))) for row, reason, detail in rejected
         ]
         outcomes = [outcome for outcome in outcomes if not self._stands(outcome)]
-        self.rejected.update(outcome.reason for outcome in outcomes if outcome.reason)
+        self.findings.rejected.update(outcome.reason for outcome in outcomes if outcome.reason)
         waiting = judgement.waiting["row"].tolist()
-        self.waiting.update(row.event or "" for row in waiting)
-        self.bare.update(row.event or "" for row in judgement.accepted["row"].tolist() if row.unloaded)
+        self.findings.waiting.update(row.event or "" for row in waiting)
+        self.findings.bare.update(row.event or "" for row in judgement.accepted["row"].tolist() if row.unloaded)
         outcomes += [
             _unsent(row, Status.WAITING, Reason.PROPERTIES_NOT_LOADED, row.unloaded, previous.get((row.stream, row.message_id)))
             for row in waiting
@@ -287,7 +278,7 @@ class Pipeline:
             outcome.reason,
             outcome.detail,
         )
-        self.standing += stands
+        self.findings.standing += stands
         return stands
 
     def _judge_claims(self, frame: "pd.DataFrame") -> Judgement:

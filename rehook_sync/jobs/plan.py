@@ -5,18 +5,8 @@ from typing import TypeVar
 
 from rehook_sync.jobs.context import JobContext, require_same
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import (
-    Plan,
-    RunOptions,
-    bare_notes,
-    gone_notes,
-    left_out_notes,
-    period_text,
-    rejection_notes,
-    standing_notes,
-    waiting_notes,
-)
-from rehook_sync.jobs.run import read_newest, read_source_notes
+from rehook_sync.jobs.results import Plan, RunOptions, period_text
+from rehook_sync.jobs.run import read_newest, read_notes
 from rehook_sync.models import Claim, Operation, Stream, Traits
 from rehook_sync.rules.periods import RunBounds
 from rehook_sync.rules.traits import after_sending, after_skipping, find_news
@@ -43,22 +33,14 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
         known.update(dict.fromkeys(users) | ledger.read_customers(users))
         for operation in chunk.operations:
             _plan_operation(plan, operation, known, sample=len(plan.samples) < samples, changes_only=context.changes_only)
-    plan.rejected.update(pipeline.rejected)
-    plan.actions["rejected"] = pipeline.rejected.total()
-    plan.actions["waiting"] = pipeline.waiting.total()
+    found = pipeline.findings
+    found.views = context.source.views_read
+    plan.rejected.update(found.rejected)
+    plan.actions["rejected"] = found.rejected.total()
+    plan.actions["waiting"] = found.waiting.total()
     plan.rows = pipeline.rows.total()
     plan.notes.extend(f"goes on with {period_text(each)}, which run {each.opened_by} was asked for" for each in bounds.continued)
-    plan.notes.extend(context.source.discover().unreadable_lines)
-    plan.notes.extend(
-        rejection_notes(pipeline.rejected, plan.rows)
-        + bare_notes(pipeline.bare)
-        + gone_notes(pipeline.gone)
-        + left_out_notes(pipeline.left_out)
-    )
-    plan.notes.extend(standing_notes(pipeline.standing))
-    plan.notes.extend(waiting_notes(pipeline.waiting, {}, context.settings.properties_wait))
-    if options.only is None:
-        plan.notes.extend(read_source_notes(context, bounds.windows, pipeline.met))
+    plan.notes.extend(read_notes(context, found, plan.rows, {}, None if options.only else bounds.windows))
     return plan
 
 

@@ -1,6 +1,7 @@
 """One run under its lease: deliver, record, move the watermark."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -14,23 +15,10 @@ from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import DatabaseError, RehookSyncError
 from rehook_sync.jobs.context import JobContext, bind, load_heavy
 from rehook_sync.jobs.maintenance import require_doubtful
-from rehook_sync.jobs.names import MetNames, source_notes
+from rehook_sync.jobs.notes.findings import Findings
+from rehook_sync.jobs.notes.lines import future_notes, run_notes
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import (
-    Progress,
-    RunOptions,
-    RunResult,
-    bare_notes,
-    future_notes,
-    gone_notes,
-    left_out_notes,
-    period_notes,
-    reading_notes,
-    rejection_notes,
-    slowness_notes,
-    standing_notes,
-    waiting_notes,
-)
+from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_notes
 from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Stream, Window
 from rehook_sync.rules.periods import Extent, Period, RunBounds
 from rehook_sync.rules.watermark import next_watermark
@@ -46,8 +34,9 @@ __all__ = [
     "deliver_work",
     "leased",
     "new_run_id",
+    "note_delivery",
     "read_newest",
-    "read_source_notes",
+    "read_notes",
     "record_end",
     "run_status",
     "run_whole",
@@ -97,7 +86,9 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         extent = Extent.NOTHING if report.error or report.interrupted else pipeline.extent
         watermarks = record_end(context, ledger, summary, bounds, pipeline.rows, extent)
         notes = [*begun, *period_notes(bounds, ledger.run_id, done=extent is Extent.ALL)]
-        notes += _notes(context, None if options.only else windows, pipeline, report, summary, unsettled)
+        found = note_delivery(context, pipeline.findings, report)
+        found.waiting = Counter(state.count_waiting(ledger.run_id))
+        notes += read_notes(context, found, pipeline.rows.total(), unsettled, None if options.only else windows)
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
 
 
@@ -122,30 +113,6 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions, asked: Sequ
     return options, notes
 
 
-def _notes(
-    context: JobContext,
-    streams: Iterable[Stream] | None,
-    pipeline: Pipeline,
-    report: DeliveryReport,
-    summary: RunSummary,
-    unsettled: Mapping[Status, int],
-) -> list[str]:
-    """Return what a run says of itself, one line each. `streams`: those of a run over a window; None: of another run."""
-    reader, settings = context.source.reader, context.settings
-    return [
-        *context.source.discover().unreadable_lines,
-        *rejection_notes(pipeline.rejected, pipeline.rows.total()),
-        *waiting_notes(context.state.count_waiting(summary.run_id), unsettled, settings.properties_wait),
-        *bare_notes(pipeline.bare),
-        *gone_notes(pipeline.gone),
-        *left_out_notes(pipeline.left_out),
-        *([] if streams is None else read_source_notes(context, streams, pipeline.met)),
-        *standing_notes(pipeline.standing),
-        *slowness_notes(report.slowed, report.lowest, settings.concurrency),
-        *reading_notes(reader.locked, reader.locked_s, reader.repeated),
-    ]
-
-
 def read_newest(source: SegmentSource, windows: Mapping[Stream, Window]) -> dict[Stream, datetime | None]:
     """Return the newest time in each window, None without one. Raises SourceError for a table that has rows, but no time in any."""
     newest = {stream: source.newest(stream, window) for stream, window in windows.items()}
@@ -155,14 +122,32 @@ def read_newest(source: SegmentSource, windows: Mapping[Stream, Window]) -> dict
     return newest
 
 
-def read_source_notes(context: JobContext, streams: Iterable[Stream], met: MetNames) -> list[str]:
-    """Return what a run says once about the source, one line each: rows and columns that are left out, names that match nothing."""
+def read_notes(
+    context: JobContext, found: Findings, rows: int, unsettled: Mapping[Status, int], streams: Iterable[Stream] | None
+) -> list[str]:
+    """Return what a run or a plan says of itself in the end, one line each.
+
+    Shape:  rows, unsettled: as in `run_notes`.  streams: whose windows were read; None: none was.
+    """
+    future = [] if streams is None else _read_future_notes(context, streams)
+    found.delays += context.source.reader.take_delays()
     layout = context.source.discover()
+    return [*future, *run_notes(context.settings, layout, found, rows=rows, unsettled=unsettled, window=streams is not None)]
+
+
+def _read_future_notes(context: JobContext, streams: Iterable[Stream]) -> list[str]:
     try:
         later = {stream: context.source.count_from(stream, context.state.now() + _FUTURE) for stream in streams}
     except DatabaseError as error:  # no reason to fail what is done
-        return [f"rows of the future were not counted: {error}", *source_notes(context.settings, layout, met)]
-    return [*future_notes(later, _FUTURE), *source_notes(context.settings, layout, met)]
+        return [f"rows of the future were not counted: {error}"]
+    return future_notes(later, _FUTURE)
+
+
+def note_delivery(context: JobContext, found: Findings, report: DeliveryReport) -> Findings:
+    """Add to what was found in the rows what sending and reading them showed."""
+    found.slowed, found.lowest, found.views = report.slowed, report.lowest, context.source.views_read
+    found.delays += context.source.reader.take_delays()
+    return found
 
 
 @contextmanager

@@ -18,21 +18,10 @@ import orjson
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
 from rehook_sync.jobs.context import JobContext, bind, load_heavy, require_same
-from rehook_sync.jobs.names import Findings, read_findings, write_findings
+from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
-from rehook_sync.jobs.results import (
-    RunOptions,
-    RunResult,
-    StartedRun,
-    bare_notes,
-    gone_notes,
-    left_out_notes,
-    period_notes,
-    rejection_notes,
-    slowness_notes,
-    waiting_notes,
-)
-from rehook_sync.jobs.run import Listener, Work, deliver_work, new_run_id, read_newest, read_source_notes, record_end, run_status
+from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, period_notes
+from rehook_sync.jobs.run import Listener, Work, deliver_work, new_run_id, note_delivery, read_newest, read_notes, record_end, run_status
 from rehook_sync.models import Batch, RunKind, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.rules.periods import Extent, Period, RunBounds
 from rehook_sync.runtime import Interrupt
@@ -50,7 +39,7 @@ __all__ = [
     "write_bounds",
 ]
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
@@ -137,7 +126,8 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
             state.record_start(connection, ledger.run_id, context.run_start(RunKind.RUN, options))
             Periods(context.database).open(connection, bounds.asked, context.settings.warehouse_schema or "")
             status = ShardStatus.WAITING if due else ShardStatus.DONE
-            Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status)
+            findings = write_findings(Findings(delays=source.reader.take_delays()), None, context.settings)
+            Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status, findings)
     except BaseException:
         ledger.release()
         raise
@@ -178,8 +168,7 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
             report.error = error
         status = ShardStatus.DONE if pipeline.complete else ShardStatus.INTERRUPTED
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
-        said = Findings(pipeline.left_out, pipeline.bare, pipeline.met, report.slowed, report.lowest, pipeline.gone)
-        findings = write_findings(said, found.findings, context.settings)
+        findings = write_findings(note_delivery(context, pipeline.findings, report), found.findings, context.settings)
         result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error, findings)
         with ledger.transaction() as connection:
             records.finish(connection, result)
@@ -226,17 +215,9 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
     else:
         ledger.let_go()
     found = read_findings(each.findings for each in shards)
-    notes = [
-        *period_notes(bounds, run_id, done=extent is Extent.ALL),
-        *context.source.discover().unreadable_lines,
-        *rejection_notes(rejected, summary.rows_read),
-        *waiting_notes(state.count_waiting(run_id), unsettled, context.settings.properties_wait),
-        *bare_notes(found.bare),
-        *gone_notes(found.gone),
-        *left_out_notes(found.left_out),
-        *read_source_notes(context, bounds.windows, found.met),
-        *slowness_notes(found.slowed, found.lowest, context.settings.concurrency),
-    ]
+    found.rejected, found.waiting = rejected, Counter(state.count_waiting(run_id))
+    notes = period_notes(bounds, run_id, done=extent is Extent.ALL)
+    notes += read_notes(context, found, summary.rows_read, unsettled, bounds.windows)
     return RunResult(summary, watermarks, rejected, error, (), unsettled, notes)
 
 

@@ -7,7 +7,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from rehook_sync.jobs.check import CheckResult
-from rehook_sync.jobs.names import NamesCheck
+from rehook_sync.jobs.notes.names import NamesCheck
 from rehook_sync.models import Stream
 from rehook_sync.render.console import error_document, visible
 from rehook_sync.warehouse.layout import SourceLayout, Table

@@ -35,10 +35,11 @@ class Shards:
         self._database = database
         self._sql = Statements("state", database.engine.dialect)
 
-    def record(self, connection: Connection, run_id: str, bounds: str, shards: Sequence[Shard], status: ShardStatus) -> None:
-        """Record the shards of a run, and `bounds`, the text that they share."""
+    def record(self, connection: Connection, run_id: str, bounds: str, shards: Sequence[Shard], status: ShardStatus, findings: str) -> None:
+        """Record the shards of a run, and `bounds`, the text that they share. `findings`: of the beginning, kept with the first."""
         rows = orjson.dumps([{"shard": each.number, "low_user": each.low, "high_user": each.high} for each in shards]).decode()
-        connection.execute(self._sql["insert_shards"], {"run_id": run_id, "plan": bounds, "rows": rows, "status": status})
+        values = {"run_id": run_id, "plan": bounds, "rows": rows, "status": status, "findings": findings}
+        connection.execute(self._sql["insert_shards"], values)
 
     def read(self, run_id: str) -> tuple[str, list[ShardRecord]]:
         """Return the text that the shards of a run share, and the shards in order. Raises UsageError for a run without shards."""

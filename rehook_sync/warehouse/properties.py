@@ -21,7 +21,7 @@ __all__ = ["EventProperties"]
 
 
 class EventProperties:
-    """The event tables of a source with one layout."""
+    """The event tables of a source with one layout. Shape:  views: those among them that are views beside tables."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class EventProperties:
         self._longest_name = longest_name
         self._events = layout().event_tables
         self._holders: dict[str, list[Table]] = {}
+        self.views: set[str] = set()
 
     def read(self, rows: Sequence[SourceRow], sql: CallStatements, spool: Spool) -> tuple[list[Table], set[int]]:
         """Put aside the properties that the event tables have for these tracks, and note in each track what keeps it from having any.
@@ -79,6 +80,7 @@ class EventProperties:
         if slug not in self._holders:
             if views := tables_of(slug, self._layout().event_views, self._longest_name):
                 self._events = {**self._events, **self._probe(views)}
+                self.views.update(views)
             self._holders[slug] = [self._events[name] for name in tables_of(slug, self._events, self._longest_name)]
         return self._holders[slug]
 
@@ -133,15 +135,15 @@ class EventProperties:
                 statement = sql.text(sql.properties(table, near=bool(bounds)), identifiers)
                 asked = {spelling: places[each] for each in missing for spelling in (spellings(each) if one_is_uuid else (each,))}
                 values = {"ids": sql.ids(sorted(asked)), **bounds}
-                shelf = _Shelf(table, names, sql.converters(table, names), asked, spool)
-                here = self._reader.read(partial(shelf.put, statement, values, spool.count))
+                spooler = _PropertySpooler(table, names, sql.converters(table, names), asked, spool)
+                here = self._reader.read(partial(spooler.put, statement, values, spool.count))
                 found |= here
                 missing = {each for each in missing if places[each] not in here}
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf:
+class _PropertySpooler:
     """Properties of one table put aside. Shape:  names: of its columns behind the id.  asked: id -> place of the call."""
 
     table: Table

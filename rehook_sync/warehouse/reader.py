@@ -3,8 +3,8 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
@@ -13,7 +13,7 @@ from rehook_sync.database.fetch import opened
 from rehook_sync.database.queries import load_queries
 from rehook_sync.errors import DatabaseError, LockedError, TransientError
 
-__all__ = ["Patience", "Reader", "pause_s"]
+__all__ = ["Delays", "Patience", "Reader", "pause_s"]
 
 _T = TypeVar("_T")
 _MOST_REPEATS = 8
@@ -36,19 +36,30 @@ class Patience:
     is_over: Callable[[], bool] = bool  # which returns False
 
 
-class Reader:
-    """Reads of one warehouse.
+@dataclass(slots=True)
+class Delays:
+    """What others did to reads.
 
-    Shape:  locked: reads that waited for a lock.  locked_s: how long, in all.  repeated: what ended a read -> how often it was begun again.
-            waiting: called before each further attempt.
+    Shape:  locked: reads that waited for a lock.  repeated: what ended a read -> how often it was begun again.
+    Units:  locked_s: seconds that they waited, in all.
     """
+
+    locked: int = 0
+    locked_s: float = 0.0
+    repeated: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Self) -> "Delays":
+        """Return both together."""
+        return Delays(self.locked + other.locked, self.locked_s + other.locked_s, self.repeated + other.repeated)
+
+
+class Reader:
+    """Reads of one warehouse. Shape:  waiting: called before each further attempt."""
 
     def __init__(self, database: Database, schema: str | None) -> None:
         """Prepare; nothing is read. `schema`: of the source, to tell whose locks are in the way."""
         self.patience = Patience()
-        self.locked = 0
-        self.locked_s = 0.0
-        self.repeated: Counter[str] = Counter()
+        self._delays = Delays()
         self.waiting: Callable[[], object] = bool  # which does nothing
         self._database = database
         self._schema = schema
@@ -73,14 +84,19 @@ class Reader:
                 repeats += 1
                 if self.patience.is_over() or repeats > _MOST_REPEATS:
                     raise
-                self.repeated[str(error)] += 1
+                self._delays.repeated[str(error)] += 1
             else:
                 if locked:
-                    self.locked += 1
-                    self.locked_s += self.patience.clock() - began
+                    self._delays.locked += 1
+                    self._delays.locked_s += self.patience.clock() - began
                 return found
             self._pause(pause_s(locked + repeats))
             self.waiting()
+
+    def take_delays(self) -> Delays:
+        """Return the delays since this was asked before, so that each is told once."""
+        taken, self._delays = self._delays, Delays()
+        return taken
 
     def _pause(self, seconds: float) -> None:
         until = self.patience.clock() + seconds

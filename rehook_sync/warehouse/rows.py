@@ -55,7 +55,7 @@ class RowPlan:
             padded: positions of ids and names of type char(n).  folds_user: user ids are UUIDs in the other table, so write them as such.
             fields: names of the columns from `first_field` to the end.  convert: field -> function for the driver's value.
             naming: the same for the values that name a call without an id: as they were when such names were first made.
-            json: the field whose JSON object holds further fields.
+            json: the field whose JSON object holds further fields.  json_is_text: whether the driver gives it as text.
             unsent: fields that count for the message id of a call without one, and are not sent.
             Columns behind the fields are not the call's.
     """
@@ -73,6 +73,7 @@ class RowPlan:
     padded: tuple[int, ...] = ()
     folds_user: bool = False
     unsent: tuple[str, ...] = ()
+    json_is_text: bool = True
 
     @property
     def columns(self) -> slice:
@@ -97,7 +98,7 @@ def pack_row(row: SourceRow) -> tuple[int, bytes, bytes]:
     moment = row.occurred_at
     at = 0 if moment is None else (moment - FIRST_MOMENT) // _TICK
     values = row.message_id, row.user_id, row.anonymous_id, row.event, row.event_slug, row.received_at, moment
-    more = row.problem, row.unloaded, row.recorded_id
+    more = row.problem, row.unloaded, row.recorded_id, row.encoded
     try:
         packed = pack((*values, row.fields, *more))
     except (TypeError, RecursionError):
@@ -222,7 +223,7 @@ def _packable(value: object) -> object:
 
 
 def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
-    problem = None
+    problem = encoded = None
     received, occurred = usable_time(row[0]), usable_time(row[1])
     if occurred is None or received is None:
         problem = _time_problem(plan, row, received)
@@ -231,8 +232,9 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
     for column in plan.unsent:
         fields.pop(column, None)
     if plan.json is not None and plan.json in fields:
-        fields, flaw = _with_members(plan.json, fields)
+        fields, flaw, times = _with_members(plan.json, fields)
         problem = problem or flaw
+        encoded = plan.json if times > plan.json_is_text else None
     texts = [None if at is None else row[at] for at in plan.texts]
     for value in texts:
         if type(value) is not str and value is not None:
@@ -249,7 +251,7 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
         problem = problem or f"user_id {flaw}"
         user_id = user_id[:_SHOWN] + ("…" if len(user_id) > _SHOWN else "")
     event = slug if name is None else name
-    return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem)
+    return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem, encoded=encoded)
 
 
 def _build_respelled(plan: RowPlan, given: Sequence[Any]) -> SourceRow:
@@ -284,38 +286,39 @@ def _as_text(values: Sequence[object]) -> tuple[list[str | None], str | None]:
     return texts, flaw
 
 
-def _with_members(column: str, fields: Mapping[str, object], *, encoded: int = 2) -> tuple[dict[str, object], str | None]:
-    """Return the members of a JSON column and the other fields, and what is wrong with the column; members take precedence.
+def _with_members(column: str, fields: Mapping[str, object], *, most: int = 2) -> tuple[dict[str, object], str | None, int]:
+    """Return the members of a JSON column and the other fields, what is wrong with the column, and how often it was encoded as text.
 
-    Shape:  encoded: how often the object may be encoded as text: loaders encode once more what is text already.
-    JSON's null and an empty text are no members.
+    Shape:  most: how often it may be: loaders encode once more what is text already.
+    Members take precedence. JSON's null and an empty text are no members.
     """
     others = {name: value for name, value in fields.items() if name != column}
+    times = 0
     try:
-        found = _decoded(fields[column], encoded)
+        found, times = _decoded(fields[column], most)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        return others, f"{column} is not a JSON object"
+        return others, f"{column} is not a JSON object", times
     members = {name: member for name, member in found.items() if member is not None}
-    return {**members, **{name: other for name, other in others.items() if name not in members}}, None
+    return {**members, **{name: other for name, other in others.items() if name not in members}}, None, times
 
 
-def _decoded(value: object, encoded: int) -> object:
+def _decoded(value: object, most: int) -> tuple[object, int]:
     if isinstance(value, memoryview):
         value = bytes(value)
-    for _ in range(encoded):
-        if not isinstance(value, str | bytes | bytearray):
-            break
+    times = 0
+    while isinstance(value, str | bytes | bytearray) and times < most:
         value = exact_json(value) if value.strip() else None
-    return {} if value is None else value
+        times += 1
+    return {} if value is None else value, times
 
 
 def _name(plan: RowPlan, row: Sequence[Any]) -> str:
     """Return the message id of a call without one. What the same row was called before, it is called for ever."""
     fields = read_fields(plan.fields, row[plan.columns], plan.naming)
     if plan.json is not None and plan.json in fields:
-        fields, _ = _with_members(plan.json, fields, encoded=1)
+        fields, _, _ = _with_members(plan.json, fields, most=1)
     texts, _ = _as_text([None if at is None else row[at] for at in plan.texts])
     return NAMELESS + _content_hash([*row[: plan.first_field], *texts], fields)
 

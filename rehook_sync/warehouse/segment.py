@@ -25,7 +25,7 @@ from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table
 from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, trimmed, unpack_row, usable_time
-from rehook_sync.warehouse.slices import Place, Shelf
+from rehook_sync.warehouse.slices import Place, CallSpooler
 from rehook_sync.warehouse.statements import CallStatements, known_values
 
 __all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
@@ -76,6 +76,11 @@ class SegmentSource:
         if self._layout is None:
             self._layout = self._look()
         return self._layout
+
+    @property
+    def views_read(self) -> set[str]:
+        """Return the views beside tables that were read for events that are called so."""
+        return set(self._properties.views) if self._properties else set()
 
     @property
     def _sql(self) -> CallStatements:
@@ -138,11 +143,16 @@ class SegmentSource:
             for part in ("read_slice", "read_timeless_slice"):
                 place: Place | None = self._sql.first_place(window, spool.count)
                 while place is not None:
-                    place = self._read(partial(self._read_slice, (stream, window, known, shard), part, Shelf(spool), place))
+                    place = self._read(partial(self._read_slice, (stream, window, known, shard), part, CallSpooler(spool), place))
             yield from map(partial(unpack_row, stream), spool.in_order())
 
     def _read_slice(
-        self, calls: tuple[Stream, Window, Identifier | None, Shard | None], part: str, shelf: Shelf, place: Place, connection: Connection
+        self,
+        calls: tuple[Stream, Window, Identifier | None, Shard | None],
+        part: str,
+        spooler: CallSpooler,
+        place: Place,
+        connection: Connection,
     ) -> Place | None:
         """Put the calls from a place of a window on aside; return where the next slice begins, None at the end."""
         stream, window, known, shard = calls
@@ -150,7 +160,7 @@ class SegmentSource:
         rest = replace(window, low=usable_time(place.at) or window.low)
         statement = self._sql.calls(stream, known, part, shard, window=rest, columns=columns)
         values = self._sql.bounds(rest) | known_values(stream, known, shard) | {"low": place.at}
-        next_place = shelf.put_slice(connection, statement, values, plan, place)
+        next_place = spooler.put_slice(connection, statement, values, plan, place)
         self._require_same([self.discover().table(stream)], connection)
         return next_place
 
@@ -180,7 +190,7 @@ class SegmentSource:
             statement = self._sql.calls(stream, None, "read_nameless_calls", columns=columns)
         else:
             statement = self._sql.calls(stream, None, "read_calls_by_id", columns=columns, key=self._sql.key("calls", table))
-        Shelf(spool).put_all(connection, statement, {"ids": self._sql.ids(page or ())}, plan, wanted)
+        CallSpooler(spool).put_all(connection, statement, {"ids": self._sql.ids(page or ())}, plan, wanted)
         self._require_same([table], connection)
 
     def read_due(self, stream: Stream, window: Window, known: Identifier | None) -> Iterator[tuple[object, datetime | None, str | None]]:
@@ -218,7 +228,7 @@ class SegmentSource:
 
             def read(connection: Connection) -> None:
                 spool.cut(0)
-                Shelf(spool).put_all(connection, statement, values, plan)
+                CallSpooler(spool).put_all(connection, statement, values, plan)
 
             self._read(read)
             yield from map(partial(unpack_row, stream), spool.in_order())

@@ -10,7 +10,7 @@ from rehook_sync.database.fetch import Page, Pages, fetch
 from rehook_sync.database.spool import Spool
 from rehook_sync.warehouse.rows import RowPlan, build_rows, pack_row
 
-__all__ = ["Place", "Shelf", "next_rows"]
+__all__ = ["Place", "CallSpooler", "next_rows"]
 
 _MOST_BYTES = 32 << 20
 _MOST_ROWS = 1_000_000
@@ -31,7 +31,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Shelf:
+class CallSpooler:
     """Calls of one stream put aside in a spool. Shape:  clock: seconds, as `time.monotonic`."""
 
     spool: Spool

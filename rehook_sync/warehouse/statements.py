@@ -184,6 +184,7 @@ class CallStatements:
             convert=convert,
             naming=convert if self._dialect == "sqlite" else {},
             json=json_column,
+            json_is_text=self._dialect != "postgresql" or json_column is None or table.kinds[json_column] is not Kind.JSON,
             unsent=layout.unsent[stream],
             padded=tuple(at for name, at in place.items() if table.kinds[name] is Kind.PADDED),
             folds_user=other.kinds["user_id"] is Kind.UUID and table.kinds["user_id"] is not Kind.UUID,

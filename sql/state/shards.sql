@@ -1,10 +1,12 @@
 -- The shards of a run.
 
 -- name: insert_shards
--- does: records the shards of a run
+-- does: records the shards of a run; what was found before they begin is kept with the first
 -- words: rows
-INSERT INTO sync_shards (run_id, shard, low_user, high_user, plan, status)
-SELECT :run_id, CAST(r.value ->> 'shard' AS integer), r.value ->> 'low_user', r.value ->> 'high_user', :plan, :status FROM {rows: :rows} AS r;
+INSERT INTO sync_shards (run_id, shard, low_user, high_user, plan, status, findings)
+SELECT :run_id, CAST(r.value ->> 'shard' AS integer), r.value ->> 'low_user', r.value ->> 'high_user', :plan, :status,
+    CASE WHEN CAST(r.value ->> 'shard' AS integer) = 0 THEN CAST(:findings AS text) END
+FROM {rows: :rows} AS r;
 
 -- name: read_shards
 -- does: gives the shards of a run in order

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 import pytest
 from accounting import ALL, Bench, ago, open_bench
@@ -21,7 +22,9 @@ from rehook_sync.jobs.results import Progress, RunOptions
 from rehook_sync.models import RunStatus
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
+from rehook_sync.sync import Sync
 
+_T = TypeVar("_T")
 ENDING = threading.Lock()
 ROWS = 64
 """More than are queued and fetched before the first request has been answered, and no multiple of a chunk."""
@@ -91,6 +94,14 @@ def wait_for_waiting(url: str) -> None:
     """Return once somebody waits for a lock."""
     while all(granted for _, granted in read_locks(url)):
         pass
+
+
+def wait_for_giving_way(url: str) -> None:
+    """Return once somebody waits for a lock for a second time, after having let others through."""
+    wait_for_waiting(url)
+    while not all(granted for _, granted in read_locks(url)):
+        pass
+    wait_for_waiting(url)
 
 
 def test_a_loader_that_adds_a_column_does_not_wait_for_a_run_that_sends(bench: Bench) -> None:
@@ -166,15 +177,42 @@ def test_a_lock_is_waited_out_and_said(bench: Bench) -> None:
     with bench.sync() as sync, ThreadPoolExecutor(1) as thread:
         with locked(bench.warehouse_url):
             run = thread.submit(sync.run, RunOptions(since=ALL), Interrupt())
-            wait_for_waiting(bench.warehouse_url)
-            while not all(granted for _, granted in read_locks(bench.warehouse_url)):
-                pass  # it gives way to others before it tries again
-            wait_for_waiting(bench.warehouse_url)
+            wait_for_giving_way(bench.warehouse_url)
         result = run.result()
     bench.check()
     assert (result.summary.status, result.summary.sent) == (RunStatus.SUCCEEDED, ROWS + 1)
     (note,) = [each for each in result.notes if "locks" in each]
     assert re.fullmatch(r"waited \d s for others' locks on the warehouse, in 1 read", note)
+
+
+def test_a_run_in_shards_says_what_it_waited_for_and_read_again(bench: Bench) -> None:
+    """The lock is in the way of its beginning, and of the first shard; the second shard's session is ended."""
+    fill(bench)
+    ended: list[str] = []
+
+    def executed(_connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        if "rehook_sync__place" in statement and not ended:
+            ended.append(statement)
+            end_sessions(bench.warehouse_url)
+
+    def beside_a_lock(act: Callable[[Sync], _T]) -> _T:
+        with bench.sync() as sync, ThreadPoolExecutor(1) as thread:
+            with locked(bench.warehouse_url):
+                done = thread.submit(act, sync)
+                wait_for_giving_way(bench.warehouse_url)
+            return done.result()
+
+    started = beside_a_lock(lambda sync: sync.start(RunOptions(since=ALL), 2))
+    beside_a_lock(lambda sync: sync.deliver_shard(started.run_id, 0, Interrupt()))
+    with bench.sync() as sync:
+        sqlalchemy_event.listen(sync._warehouse.engine, "before_cursor_execute", executed)
+        sync.deliver_shard(started.run_id, 1, Interrupt())
+        result = sync.finish(started.run_id)
+    bench.check()
+    assert (started.shards, result.summary.status, result.summary.sent) == ((0, 1), RunStatus.SUCCEEDED, ROWS + 1)
+    waited, again = [each for each in result.notes if "locks" in each or "cut off" in each]
+    assert re.fullmatch(r"waited \d s for others' locks on the warehouse, in 2 reads", waited)
+    assert again.startswith("began a read of the warehouse again, since it was cut off: ")
 
 
 def test_a_lock_that_stays_ends_in_one_line_that_names_its_holder(bench: Bench) -> None:

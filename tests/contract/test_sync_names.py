@@ -9,7 +9,7 @@ from rich.table import Table
 from warehouse import Row, add_rows, event, identify, run_sql, track
 
 from rehook_sync.jobs.check import CheckResult
-from rehook_sync.jobs.names import NamesCheck
+from rehook_sync.jobs.notes.names import NamesCheck
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Selection, Status
 from rehook_sync.render.check import check_document, check_view

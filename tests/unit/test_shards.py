@@ -1,13 +1,19 @@
+from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rehook_sync.errors import StateVersionError
+from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
+from rehook_sync.jobs.notes.names import MetNames
 from rehook_sync.jobs.run import RunBounds
 from rehook_sync.jobs.shards import cut_users, read_bounds, write_bounds
 from rehook_sync.models import Shard, Stream, Window
+from rehook_sync.settings import load_settings
+from rehook_sync.warehouse.reader import Delays
 
 TILES = st.lists(st.tuples(st.text(max_size=4), st.integers(1, 50)), max_size=40)
 
@@ -56,3 +62,23 @@ def test_a_plan_is_read_as_it_was_written() -> None:
 def test_a_plan_of_another_version_is_refused() -> None:
     with pytest.raises(StateVersionError, match="start a new one"):
         read_bounds('{"format": 0, "windows": {}}')
+
+
+def findings(**found: Any) -> Findings:
+    return Findings(**{"gone": 2, "standing": 1, "slowed": 3, "lowest": 8, "views": {"v"}, **found})
+
+
+def test_findings_of_attempts_and_of_shards_add_up() -> None:
+    settings = load_settings(None, {}, warehouse_url="sqlite:///x.db", exclude=["email"])
+    counters: dict[str, Any] = {name: Counter(a=1) for name in ("bare", "left_out", "encoded")}
+    met = MetNames(events={"far from any name"})
+    met.fields[Stream.TRACKS] |= {"e-mail", "else"}
+    begun = write_findings(Findings(delays=Delays(1, 0.5)), None, settings)
+    first = write_findings(findings(**counters, met=met, delays=Delays(1, 2.0, Counter(cause=1))), begun, settings)
+    second = write_findings(findings(**counters, lowest=4, views={"w"}, delays=Delays(0, 0.0, Counter(cause=2))), first, settings)
+    one_shard = findings(**{name: Counter(a=2) for name in counters}, standing=2, slowed=6, lowest=4, views={"v", "w"})
+    one_shard.delays = Delays(2, 2.5, Counter(cause=3))
+    one_shard.met.fields[Stream.TRACKS] = {"e-mail"}
+    assert read_findings([second, None]) == one_shard
+    both = read_findings([second, second])
+    assert (both.gone, both.lowest, both.encoded, both.views) == (4, 8, Counter(a=4), {"v", "w"})

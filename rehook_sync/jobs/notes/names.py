@@ -1,9 +1,7 @@
-"""What rows tell of the source: names in the settings that match nothing, loaders' columns, what was left out. Pure."""
+"""What rows tell of the source: names in the settings that match nothing, loaders' columns. Pure."""
 
 import difflib
-import json
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +11,7 @@ from rehook_sync.settings import RESERVED_TRAITS, Settings
 from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
 from rehook_sync.warehouse.names import listed, similar
 
-__all__ = ["Findings", "MetNames", "NamesCheck", "check_names", "read_findings", "source_notes", "write_findings"]
+__all__ = ["MetNames", "NamesCheck", "check_names", "close_names", "source_notes"]
 
 _MOST_MET = 10_000
 _SHOWN_TABLES = 4
@@ -42,58 +40,6 @@ class MetNames:
                 fields.update(row.fields)
             if row.event is not None and len(self.events) < _MOST_MET:
                 self.events.add(row.event)
-
-
-@dataclass(slots=True)
-class Findings:
-    """What a run has to say of its rows and requests in the end.
-
-    Shape:  left_out: NaN and infinities that were not sent, by column.  bare: sent without what their event tables do not have, by event.
-            gone: recorded calls to be taken up again that are no longer in the warehouse.
-            slowed: how often fewer requests at once were allowed.  lowest: fewest ever allowed.
-    """
-
-    left_out: Counter[str] = field(default_factory=Counter)
-    bare: Counter[str] = field(default_factory=Counter)
-    met: MetNames = field(default_factory=MetNames)
-    slowed: int = 0
-    lowest: int = 0
-    gone: int = 0
-
-
-def write_findings(found: Findings, earlier: str | None, settings: Settings) -> str:
-    """Return as JSON the findings of an attempt at a shard and of those before it; of names met, those like names in the settings."""
-    before = read_findings([earlier])
-    named = {*settings.exclude, *settings.trait_names, *settings.property_names, *settings.conversion_events}
-    events, *fields = (
-        sorted({close for name in named for close in _close(name, met)} | (named & met))
-        for met in (found.met.events | before.met.events, *(found.met.fields[each] | before.met.fields[each] for each in Stream))
-    )
-    document = {
-        "left_out": found.left_out + before.left_out,
-        "bare": found.bare + before.bare,
-        "events": events,
-        "fields": {stream.value: names for stream, names in zip(Stream, fields, strict=True)},
-        "gone": max(found.gone, before.gone),
-        "slowed": found.slowed + before.slowed,
-        "lowest": min(found.lowest, before.lowest) if earlier else found.lowest,
-    }
-    return json.dumps(document)
-
-
-def read_findings(texts: Iterable[str | None]) -> Findings:
-    """Return the findings of shards, added up."""
-    total = Findings()
-    for document in (json.loads(text) for text in texts if text):
-        total.left_out.update(document["left_out"])
-        total.bare.update(document["bare"])
-        total.met.events.update(document["events"])
-        for stream in Stream:
-            total.met.fields[stream].update(document["fields"].get(stream.value, ()))
-        total.gone += document["gone"]
-        total.slowed += document["slowed"]
-        total.lowest += document["lowest"]
-    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +111,7 @@ def _unmatched_exclusions(names: Iterable[str], layout: SourceLayout, met: MetNa
             continue
         if not layout.json:
             notes.append(f"EXCLUDE: {name!r} matches no column; {_meant(name, sent)}")
-        elif close := _close(name, sent):
+        elif close := close_names(name, sent):
             notes.append(f"EXCLUDE: {name!r} matches no column, and nothing in the rows read; {_meant(name, close)}")
     return notes
 
@@ -197,7 +143,7 @@ def _unmatched_events(names: Iterable[str], layout: SourceLayout, met: MetNames)
             notes.append(f"CONVERSION_EVENTS: no event read is called {name!r}; {_meant(name, same or met.events)}")
         elif tables and not has_table:
             notes.append(f"CONVERSION_EVENTS: no event table is named like {name!r}; {_meant(name, met.events or layout.event_tables)}")
-        elif not tables and (close := _close(name, met.events)):
+        elif not tables and (close := close_names(name, met.events)):
             notes.append(f"CONVERSION_EVENTS: no event read is called {name!r}; {_meant(name, close)}")
     return notes
 
@@ -219,7 +165,7 @@ def _is_member(name: str, layout: SourceLayout) -> bool:
     return any(kind in {Kind.JSON, Kind.OTHER} and spelling(column) in starts for column, kind in kinds.items())
 
 
-def _close(name: str, names: Iterable[str]) -> list[str]:
+def close_names(name: str, names: Iterable[str]) -> list[str]:
     """Return the names that are nearly the same."""
     by_spelling: dict[str, list[str]] = {}
     for each in names:
@@ -230,5 +176,5 @@ def _close(name: str, names: Iterable[str]) -> list[str]:
 
 def _meant(name: str, names: Collection[str]) -> str:
     """Return the end of a note: what the name could mean."""
-    close = _close(name, names)[:3]
+    close = close_names(name, names)[:3]
     return f"did you mean {' or '.join(map(repr, close))}?" if close else similar(names, name)
