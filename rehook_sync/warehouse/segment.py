@@ -25,7 +25,7 @@ from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table
 from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, trimmed, unpack_row, usable_time
-from rehook_sync.warehouse.slices import Place, CallSpooler
+from rehook_sync.warehouse.slices import CallSpooler, Place
 from rehook_sync.warehouse.statements import CallStatements, known_values
 
 __all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]

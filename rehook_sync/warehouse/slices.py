@@ -10,7 +10,7 @@ from rehook_sync.database.fetch import Page, Pages, fetch
 from rehook_sync.database.spool import Spool
 from rehook_sync.warehouse.rows import RowPlan, build_rows, pack_row
 
-__all__ = ["Place", "CallSpooler", "next_rows"]
+__all__ = ["CallSpooler", "Place", "next_rows"]
 
 _MOST_BYTES = 32 << 20
 _MOST_ROWS = 1_000_000
