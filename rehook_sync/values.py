@@ -1,4 +1,4 @@
-"""Source values to text, times, JSON and hashes. Exact; no error shows a value. Pure.
+"""Source values to text, times and JSON. Exact; no error shows a value. Pure.
 
 Source: observed text and JSON forms of Segment's connector, which are JavaScript's.
 """
@@ -7,10 +7,9 @@ import json
 import math
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from hashlib import blake2b
+from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
 import orjson
@@ -20,17 +19,14 @@ from rehook_sync.times import iso_duration, to_utc
 __all__ = [
     "BrokenText",
     "InfiniteTime",
-    "earlier_hashes",
     "exact_json",
     "key_flaw",
-    "payload_hash",
     "storable_json",
     "storable_text",
     "to_json",
     "to_json_value",
     "to_text",
-    "trait_hashes",
-    "value_hash",
+    "too_deep",
     "without_infinite",
 ]
 
@@ -41,12 +37,13 @@ _NUL = "\\u0000"
 _ESCAPE = re.compile(r"\\(?:u0000|.)")
 _MAX_DEPTH = 200  # orjson gives up at 254 levels, and the body adds two
 _MAX_DIGITS = 4000  # longer numbers get an exponent, else Decimal("1E+999999") is a million zeros
+_BEYOND = 2**1024 - 2**970
+"""From here on, a number is infinite to whoever reads JSON as JavaScript does, and a strict reader refuses the whole body."""
 _JSON_INTEGERS = range(-(2**63), 2**64)
 _EXACT_INTEGERS = 2.0**53
 _JS_EXPONENT = 1e21  # from here on, JavaScript writes an exponent
 _LEAST_EXPONENT = -5  # of numbers that orjson writes without an exponent, as JavaScript does; it does so for a few more
 _JS_DECIMALS = 10.0**_LEAST_EXPONENT
-_MICROSECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\d{3}Z")
 
 
 class BrokenText(bytes):
@@ -83,13 +80,16 @@ def key_flaw(text: str) -> str | None:
 def to_json_value(value: object) -> object:
     """Return a source value in a form that orjson writes exactly: times as Segment sends them, members that are None left out.
 
-    Raises: ValueError for NaN, an infinity, text that is no Unicode, keys that are no text, and more than 200 levels.
+    Raises: ValueError for NaN, infinity and beyond 1.8e308, text that is no Unicode, keys that are no text, and more than 200 levels.
     """
     return _json_value(value, 0)
 
 
 def without_infinite(value: object) -> tuple[object, int]:
-    """Return a value without NaN and infinities, and how many it had: None in the place of each, as in the connector's JSON."""
+    """Return a value without NaN and infinities, and how many it had: None in the place of each, as in the connector's JSON.
+
+    A number that JavaScript cannot hold is infinite.
+    """
     if isinstance(value, dict):
         members = {key: without_infinite(member) for key, member in value.items()}
         return {key: member for key, (member, _) in members.items()}, sum(found for _, found in members.values())
@@ -111,11 +111,25 @@ def to_json(value: object) -> bytes:
 
 
 def exact_json(content: str | bytes | bytearray | memoryview) -> object:
-    """Parse JSON with exact decimals.
+    """Parse JSON with exact decimals. Of members with the same name the last one counts.
 
-    Raises: ValueError for what is no JSON, RecursionError for too many levels.
+    Raises: ValueError for what is no JSON, NaN and Infinity included; RecursionError for too many levels.
     """
-    return json.loads(bytes(content) if isinstance(content, memoryview) else content, parse_float=Decimal, parse_constant=_no_number)
+    text = bytes(content) if isinstance(content, memoryview) else content
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, InvalidOperation):  # perhaps thousands of digits, or an exponent that Decimal cannot hold
+        return json.loads(text, parse_int=Decimal, parse_float=_any_decimal, parse_constant=_no_number)
+
+
+def too_deep() -> object:
+    """Return a value of more levels than JSON may have here, and fewer than Python can follow."""
+    deep: object = None
+    for _ in range(_MAX_DEPTH + 50):
+        deep = [deep]
+    return deep
 
 
 def storable_json(value: object) -> str:
@@ -129,44 +143,18 @@ def storable_text(text: str) -> str:
     return text.replace("\x00", "\ufffd")
 
 
-def value_hash(user_id: str, key: str, json_value: object) -> str:
-    """Return 16 hex characters for one trait of one customer. Equal values of two users or two keys differ."""
-    return trait_hashes(user_id, {key: json_value})[key]
-
-
-def trait_hashes(user_id: str, metadata: Mapping[str, object]) -> dict[str, str]:
-    """Return `value_hash` for each trait of one customer. The user is hashed once for all, which saves a fifth of the time."""
-    try:
-        copy_hash = blake2b(orjson.dumps([user_id]), digest_size=8).copy
-        hashes = {}
-        for pair in metadata.items():
-            hashed = copy_hash()
-            hashed.update(orjson.dumps(pair))
-            hashes[pair[0]] = hashed.hexdigest()
-    except TypeError:
-        raise ValueError("a value that has no JSON form") from None
-    return hashes
-
-
-def earlier_hashes(user_id: str, key: str, json_value: object) -> set[str]:
-    """Return the hashes that earlier versions, which wrote `20.0` and cut times to milliseconds, may have of this value.
-
-    Shape:  json_value: read back from a body.
-    """
-    forms = [_earlier_form(json_value, zero) for zero in (0.0, -0.0)]
-    return {value_hash(user_id, key, form) for form in forms}
-
-
-def payload_hash(body: bytes) -> str:
-    """Return 32 hex characters for one request body."""
-    return blake2b(body, digest_size=16).hexdigest()
-
-
 _NO_GUESSING = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 def _no_number(_name: str) -> object:
     raise ValueError("NaN and Infinity are no JSON")
+
+
+def _any_decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal(float(text))  # infinite, or zero
 
 
 def _json_value(value: object, depth: int) -> object:
@@ -206,20 +194,13 @@ def _valid_text(value: str) -> str:
     return value
 
 
-def _earlier_form(value: object, zero: float) -> object:
-    if type(value) is int:
-        return float(value) if value else zero
-    if isinstance(value, str):
-        found = _MICROSECONDS.fullmatch(value)
-        return f"{found[1]}Z" if found else value
-    if isinstance(value, list):
-        return [_earlier_form(member, zero) for member in value]
-    return {key: _earlier_form(member, zero) for key, member in value.items()} if isinstance(value, dict) else value
-
-
 def _json_integer(value: int) -> object:
     value = int(value)
-    return value if value in _JSON_INTEGERS else orjson.Fragment(_integer_text(value))
+    if value in _JSON_INTEGERS:
+        return value
+    if _is_beyond(value):
+        raise ValueError("an infinite number has no JSON form")
+    return orjson.Fragment(_integer_text(value))
 
 
 def _json_float(value: float) -> object:
@@ -236,10 +217,10 @@ def _json_float(value: float) -> object:
 
 
 def _json_decimal(value: Decimal) -> object:
-    if not value.is_finite():
+    if _is_infinite(value):
         raise ValueError(f"{_not_finite(value)} has no JSON form")
     exponent = value.adjusted()
-    if abs(exponent) > _MAX_DIGITS:
+    if exponent < -_MAX_DIGITS:
         return orjson.Fragment(str(value))
     if value == value.to_integral_value():
         return _json_integer(int(value))
@@ -313,7 +294,13 @@ def _not_finite(value: float | Decimal) -> str:
 def _is_infinite(value: object) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)
-    return not value.is_finite() if isinstance(value, Decimal) else isinstance(value, InfiniteTime)
+    if isinstance(value, Decimal):
+        return not value.is_finite() or _is_beyond(value)
+    return isinstance(value, InfiniteTime) or (isinstance(value, int) and _is_beyond(value))
+
+
+def _is_beyond(value: int | Decimal) -> bool:
+    return value >= _BEYOND or value <= -_BEYOND
 
 
 def _kind(value: object) -> str:

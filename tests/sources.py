@@ -291,6 +291,27 @@ def with_json_of_all_sorts(_: Warehouse) -> Source:
 
 
 @source
+def with_json_that_javascript_cannot_hold(_: Warehouse) -> Source:
+    sent: dict[str, Row] = {
+        '{"a": 1e400, "b": [1, -1e400], "c": 1}': {"b": [1, None], "c": 1},
+        f'{{"a": {"7" * 5000}}}': {},
+        '{"a": 1e99999999999999999999}': {},
+        '{"a": 1e-99999999999999999999}': {"a": 0},
+        f'{{"a": {"9" * 25}, "a": {"8" * 25}}}': {"a": int("8" * 25)},
+    }
+    refused = ['{"a": NaN}', '{"a": Infinity}', '{"a": "\\ud800"}', *('{"a":' * depth + "1" + "}" * depth for depth in (300, 3000, 90_000))]
+    calls = [order(f"t{n}", properties=text) for n, text in enumerate([*sent, *refused])]
+    says = ["values that are NaN or infinite were left out, as NULL is: 4, in a (3), b (1)"]
+    step = Step(
+        {"identifies": [], "tracks": calls},
+        {"tracks": {"properties": "text"}},
+        sent=[("Order Completed", each) for each in sent.values()],
+        says=says,
+    )
+    return Source([step], unsent={f"t{n}": "rejected:invalid_row" for n in range(len(sent), len(calls))})
+
+
+@source
 def with_objects_in_json_columns_and_in_texts_in_them(_: Warehouse) -> Source:
     tables = {"identifies": [person("i1", traits={"plan": "pro"}), person("i2", "bob", traits=json.dumps('{"plan": "max"}'))], "tracks": []}
     sent: list[Sent] = [("ann", {"plan": "pro"}), ("bob", {"plan": "max"})]

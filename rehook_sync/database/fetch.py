@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from rehook_sync.database.engine import Database
 from rehook_sync.times import iso_interval
-from rehook_sync.values import BrokenText, InfiniteTime, exact_json
+from rehook_sync.values import BrokenText, InfiniteTime, exact_json, too_deep
 
 __all__ = ["DriverText", "Page", "Pages", "fetch", "lenient_loader", "opened", "text_loader", "text_or_bytes"]
 
@@ -140,6 +140,14 @@ def text_loader(loader: Callable[..., Any], form: Callable[[str], str]) -> type:
     return TextLoader
 
 
+def _read_json(content: bytes | memoryview) -> object:
+    """Return a JSON value; one that Python cannot follow is as deep as to be refused like any that is too deep."""
+    try:
+        return exact_json(content)
+    except RecursionError:
+        return too_deep()
+
+
 def _pages(connection: Connection, statement: TextClause, values: Mapping[str, object], pages: Pages) -> Iterator[Page]:
     with connection.execute(statement, values, execution_options={"stream_results": True}) as result:
         cursor = result.cursor
@@ -169,7 +177,7 @@ def _add_loaders(connection: Connection) -> None:
     failures = (connection.dialect.loaded_dbapi.DataError, ValueError, ArithmeticError, RecursionError)
     for name in (*_POSTGRESQL_TIMES, "json", "jsonb"):
         oid = adapters.types[name].oid
-        loader = exact_json if name.startswith("json") else adapters.get_loader(oid, 0)
+        loader = _read_json if name.startswith("json") else adapters.get_loader(oid, 0)
         adapters.register_loader(oid, lenient_loader(loader, failures))
     for name in (*_POSTGRESQL_TEXTS, "interval"):
         oid = adapters.types[name].oid

@@ -14,16 +14,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from rehook_sync.models import Call, Claim, Operation, PreviousOutcome, SourceRow, Stream
+from rehook_sync.rules.hashes import payload_hash, trait_hashes
 from rehook_sync.rules.names import Exclusion
-from rehook_sync.values import (
-    key_flaw,
-    payload_hash,
-    to_json,
-    to_json_value,
-    to_text,
-    trait_hashes,
-    without_infinite,
-)
+from rehook_sync.values import key_flaw, to_json, to_json_value, to_text, without_infinite
 
 if TYPE_CHECKING:
     import pandas as pd

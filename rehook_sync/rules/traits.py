@@ -11,8 +11,8 @@ import orjson
 
 from rehook_sync.models import Moment, Operation, Traits
 from rehook_sync.rules.bodies import without_traits
+from rehook_sync.rules.hashes import earlier_hashes
 from rehook_sync.times import FIRST_MOMENT
-from rehook_sync.values import earlier_hashes
 
 __all__ = ["CODE", "after_doubt", "after_sending", "after_skipping", "find_news", "is_superseded", "moment_of"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from rehook_sync.database.spool import pack, unpack
 from rehook_sync.models import SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT, to_time
-from rehook_sync.values import exact_json, key_flaw, to_text
+from rehook_sync.values import exact_json, key_flaw, to_text, too_deep
 
 __all__ = [
     "NAMELESS",
@@ -36,8 +36,6 @@ NAMELESS = "null-id:"
 """Begins the message id of a call without a usable id; a hash of its content follows."""
 _SHOWN = 100
 _TICK = timedelta.resolution
-_TOO_DEEP = 250
-"""More levels than JSON may have here, and fewer than Python can follow."""
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ARRAY = re.compile(r"(?:\[[-0-9:\[\]]+=)?\{.*\}", re.DOTALL)
@@ -215,10 +213,7 @@ def _packable(value: object) -> object:
     except TypeError:
         return bytes(value) if isinstance(value, memoryview) else value
     except RecursionError:
-        deep: object = []
-        for _ in range(_TOO_DEEP):
-            deep = [deep]
-        return deep
+        return too_deep()
     return value
 
 
@@ -296,7 +291,9 @@ def _with_members(column: str, fields: Mapping[str, object], *, most: int = 2) -
     times = 0
     try:
         found, times = _decoded(fields[column], most)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        return others, f"{column} is nested too deep", times
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         return others, f"{column} is not a JSON object", times

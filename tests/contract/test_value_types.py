@@ -302,6 +302,29 @@ def test_each_kind_of_infinity_of_postgresql_is_left_out(postgres_url: str, open
     assert left_out == {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 2, "g": 1}
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+def test_json_beyond_what_numbers_and_levels_may_be(postgres_url: str, open_source: OpenSource, kind: str) -> None:
+    texts = {"huge": "1e400", "long": "7" * 5000, "exact": "9" * 25, "least": "1e-400", "twice": '{"a": 1, "a": 2}', "both": "[1, -1e400]"}
+    deep = {depth: "[" * depth + "]" * depth for depth in (200, 201, 3000)}
+    rows = [identify("m", "u", **{**texts, "deep": "1"}), *(identify(f"deep{depth}", "u", deep=deep[depth]) for depth in deep)]
+    make_warehouse(postgres_url, {"identifies": rows, "tracks": []}, types={"identifies": dict.fromkeys([*texts, "deep"], kind)})
+    left_out: Counter[str] = Counter()
+    found = list(open_source(postgres_url).read_window(Stream.IDENTIFIES, Window(None, at(86_400)), None))
+    frame = shape(found, Names({}, {}, frozenset()), left_out)
+    value: dict[str, object] = frame.set_index("message_id")["metadata"].to_dict()["m"]
+    assert json.loads(to_json({**value, "least": None})) == {
+        "exact": 10**25 - 1,
+        "twice": {"a": 2},
+        "both": [1, None],
+        "deep": 1,
+        "least": None,
+    }
+    assert float(to_json(value["least"])) == 0
+    assert left_out == {"huge": 1, "long": 1, "both": 1}
+    too_deep = "trait deep: nested more than 200 levels deep"
+    assert [frame.set_index("message_id")["problem"].to_dict()[f"deep{depth}"] for depth in deep] == [None, too_deep, too_deep]
+
+
 def test_each_storage_class_of_sqlite_goes_out_as_documented(sqlite_url: str, open_source: OpenSource) -> None:
     make_warehouse(sqlite_url, {"identifies": [identify("m", "u")], "tracks": []})
     columns = {

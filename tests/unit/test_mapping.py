@@ -18,9 +18,10 @@ from warehouse import NOON
 
 from rehook_sync.models import AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream, Traits
 from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, shape
+from rehook_sync.rules.hashes import payload_hash, value_hash
 from rehook_sync.rules.traits import after_sending, find_news
 from rehook_sync.rules.validation import CodeBook, Policy, judge
-from rehook_sync.values import BrokenText, InfiniteTime, payload_hash, value_hash
+from rehook_sync.values import BrokenText, InfiniteTime
 
 RESERVED = Names({"first_name": "firstName", "last_name": "lastName", "created_at": "createdAt"}, {}, frozenset())
 SECRET = "s3cret-value"

@@ -23,8 +23,8 @@ from rehook_sync.errors import RehookSyncError, SettingsError
 from rehook_sync.models import REMOVED, Answer, Call, Effect, Operation, Stream
 from rehook_sync.rehook.client import Rehook
 from rehook_sync.rehook.redaction import redact
+from rehook_sync.rules.hashes import trait_hashes
 from rehook_sync.settings import load_settings
-from rehook_sync.values import trait_hashes
 
 KEY, SECRET = "key-7Qx9vLm2", 's3cr3t/"é&%+@ w\\x'
 TOKEN = b64encode(f"{KEY}:{SECRET}".encode()).decode()

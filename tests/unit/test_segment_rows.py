@@ -135,6 +135,27 @@ def test_json_numbers_are_exact() -> None:
         exact_json("[Infinity]")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"[{'7' * 5000}]", [Decimal("7" * 5000)]),
+        ("[1e99999999999999999999, 2]", [Decimal("Infinity"), 2]),
+        ("[-1e99999999999999999999]", [Decimal("-Infinity")]),
+        ("[1e-99999999999999999999]", [0]),
+        ('{"a": 1, "a": 2}', {"a": 2}),
+        ('"\\ud800"', "\ud800"),
+    ],
+)
+def test_json_beyond_what_is_usual_is_read(text: str, expected: object) -> None:
+    assert exact_json(text) == expected
+
+
+@pytest.mark.parametrize("text", ["[NaN]", "[-Infinity]", f"[{'7' * 5000}, NaN]", b"\xff", "{"])
+def test_what_is_no_json_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - by json or by us
+        exact_json(text)
+
+
 def test_a_lenient_loader_gives_text_for_what_the_strict_one_refuses() -> None:
     class Strict:
         def __init__(self, oid: int, _context: object) -> None:
