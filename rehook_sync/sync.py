@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
+from rehook_sync.admin.baseline import plan_baseline, record_baseline
 from rehook_sync.database.engine import open_database, same_database
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.delivery.sender import check_credentials
@@ -174,6 +175,14 @@ class Sync:
     def finish(self, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
         """End a run in shards; see `shards.finish_shards`."""
         return finish_shards(self._context(), run_id, error, interrupted=interrupted)
+
+    def baseline(self, options: RunOptions, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
+        """Record the calls of a period as settled elsewhere. Returns how that ended; see `admin/baseline.py`."""
+        return record_baseline(self._context(interrupt), options, interrupt, listen or _ignore)
+
+    def plan_baseline(self, options: RunOptions) -> Plan:
+        """Return what a baseline would record; writes nothing."""
+        return plan_baseline(self._context(), options)
 
     def abandon(self, options: RunOptions, *, dry_run: bool = False) -> list[tuple[Period, int]]:
         """Give up the open periods of the streams. Returns each with the number of its calls that no run has judged."""

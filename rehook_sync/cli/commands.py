@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rehook_sync.render.console import Screen
     from rehook_sync.settings import Settings
 
-__all__ = ["app"]
+__all__ = ["app", "open_screen"]
 
 DEFAULT_PORT = 8790
 DEFAULT_PAGE = "rehook_sync_report.html"
@@ -67,7 +67,7 @@ def init(
     """Create or upgrade the sync-state tables; safe to repeat."""
     from rehook_sync.sync import Sync
 
-    screen = _screen(as_json=as_json)
+    screen = open_screen(as_json=as_json)
     with Sync(read_settings(config)) as sync:
         done = sync.init()
         if rotated_key:
@@ -86,7 +86,7 @@ def check(config: Config = None, as_json: Json = False) -> None:
     from rehook_sync.render.check import check_document, check_view
     from rehook_sync.sync import Sync
 
-    screen = _screen(as_json=as_json)
+    screen = open_screen(as_json=as_json)
     try:
         found = Sync.check(read_settings(config))
     except RehookSyncError as error:
@@ -105,7 +105,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what a run would do; sends nothing, writes nothing."""
-    _plan(_screen(as_json=as_json), read_settings(config), read_window(since, until, stream), sample)
+    _plan(open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream), sample)
 
 
 @app.command()
@@ -124,7 +124,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     A period asked for with --since stays open until it is done.
     """
-    screen, settings, options = _screen(as_json=as_json), read_settings(config), read_window(since, until, stream, limit)
+    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, limit)
     if abandon:
         if since or until or limit or workers > 1:
             raise UsageError("--abandon gives up what is open and reads nothing: only --stream and --dry-run go with it")
@@ -144,7 +144,7 @@ def retry(
 
     chosen = read_reason(reason, (*FAILED_REASONS, Reason.PROPERTIES_NOT_LOADED))
     selection = Selection(Status.WAITING if chosen is Reason.PROPERTIES_NOT_LOADED else Status.FAILED, chosen)
-    _again(_screen(as_json=as_json), read_settings(config), selection, stream, dry_run=dry_run)
+    _again(open_screen(as_json=as_json), read_settings(config), selection, stream, dry_run=dry_run)
 
 
 @app.command()
@@ -158,7 +158,7 @@ def revalidate(
     from rehook_sync.models import REJECTED_REASONS, Selection, Status
 
     selection = Selection(Status.REJECTED, read_reason(reason, REJECTED_REASONS))
-    _again(_screen(as_json=as_json), read_settings(config), selection, stream, dry_run=dry_run)
+    _again(open_screen(as_json=as_json), read_settings(config), selection, stream, dry_run=dry_run)
 
 
 @app.command()
@@ -182,7 +182,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise UsageError("give either --resend (they did not arrive) or --accept (they did); `explain ID` shows what is known")
     if everything == bool(ids):
         raise UsageError("say which calls: either message ids or user ids, or --all for all that are in doubt")
-    screen, settings, meant = _screen(as_json=as_json), read_settings(config), tuple(ids) if ids else None
+    screen, settings, meant = open_screen(as_json=as_json), read_settings(config), tuple(ids) if ids else None
     if everything and not dry_run:
         _ask_for_all(screen, settings, resend=resend)
     if resend and not dry_run:
@@ -206,7 +206,7 @@ def audit(
     from rehook_sync.render.audit import audit_document, audit_view
     from rehook_sync.sync import Sync
 
-    screen, settings, options = _screen(as_json=as_json), read_settings(config), read_window(since, until, stream)
+    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream)
     with Sync(settings, read_only=True) as sync:
         report = sync.audit(options)
     screen.result(audit_document(report), *audit_view(report))
@@ -225,7 +225,7 @@ def prune(
     from rehook_sync.sync import Sync
     from rehook_sync.times import parse_age
 
-    screen, settings, age = _screen(as_json=as_json), read_settings(config), parse_age("--older-than", older_than)
+    screen, settings, age = open_screen(as_json=as_json), read_settings(config), parse_age("--older-than", older_than)
     with interruptible() as interrupt, Sync(settings, read_only=dry_run) as sync:
         count = sync.prune(age, interrupt, dry_run=dry_run)
     text = f"{'would prune' if dry_run else 'pruned'} the detail of {count:,} settled rows"
@@ -249,7 +249,7 @@ def forget(
     from rehook_sync.render.forget import forget_document, forget_view
     from rehook_sync.sync import Sync
 
-    screen, settings, user_id = _screen(as_json=as_json), read_settings(config), read_id(user_id, "USER_ID")
+    screen, settings, user_id = open_screen(as_json=as_json), read_settings(config), read_id(user_id, "USER_ID")
     with interruptible() as interrupt, Sync(settings, read_only=dry_run) as sync:
         traces = sync.forget(user_id, interrupt, give_up=give_up, dry_run=dry_run)
     document = forget_document(user_id, traces, give_up=give_up, dry_run=dry_run, interrupted=interrupt.requested)
@@ -267,7 +267,7 @@ def status(
     from rehook_sync.render.status import status_document, status_view
     from rehook_sync.sync import Sync
 
-    screen = _screen(as_json=as_json)
+    screen = open_screen(as_json=as_json)
     with Sync(read_settings(config), read_only=True) as sync:
         report = sync.read_status(runs)
     screen.result(status_document(report), *status_view(report, screen.width))
@@ -285,7 +285,7 @@ def explain(
     from rehook_sync.render.explain import explanation_document, explanation_view
     from rehook_sync.sync import Sync
 
-    screen, key, shell = _screen(as_json=as_json), read_id(key, "ID"), Shell(None if config is None else str(config))
+    screen, key, shell = open_screen(as_json=as_json), read_id(key, "ID"), Shell(None if config is None else str(config))
     with Sync(read_settings(config), read_only=True) as sync:
         explanation = sync.explain(key, warehouse=not state_only)
     screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
@@ -305,7 +305,7 @@ def report(
     from rehook_sync.report.page import publish
     from rehook_sync.sync import Sync
 
-    screen, shell = _screen(as_json=as_json), Shell(None if config is None else str(config))
+    screen, shell = open_screen(as_json=as_json), Shell(None if config is None else str(config))
     begins = read_since(since, datetime.now(UTC), marks="--")
     if as_json and out == "-":
         raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
@@ -324,7 +324,7 @@ def sandbox(
     from rehook_sync.sandbox.server import serve
     from rehook_sync.sandbox.store import DEFAULT_CREDENTIALS, Behaviour
 
-    screen = _screen(as_json=as_json)
+    screen = open_screen(as_json=as_json)
     names = frozenset(read_settings(config).conversion_events) if config else frozenset[str]()
 
     def greet(url: str) -> None:
@@ -361,10 +361,11 @@ def demo(
     from rehook_sync.demo.demo import run_demo
 
     del config
-    raise typer.Exit(run_demo(_screen(as_json=as_json), keep))
+    raise typer.Exit(run_demo(open_screen(as_json=as_json), keep))
 
 
-def _screen(*, as_json: bool) -> "Screen":
+def open_screen(*, as_json: bool) -> "Screen":
+    """Return where a command shows its answer."""
     from rehook_sync.render.console import Screen
 
     return Screen(as_json=as_json)

@@ -8,9 +8,9 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig
-from rehook_sync.errors import SettingsError
+from rehook_sync.errors import SettingsError, UsageError
 from rehook_sync.jobs.pipeline import PipelineConfig
-from rehook_sync.jobs.results import RunOptions
+from rehook_sync.jobs.results import RunOptions, period_text
 from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Stream, Window
 from rehook_sync.rehook.addresses import normal_url
 from rehook_sync.rules.bodies import Names
@@ -32,7 +32,18 @@ if TYPE_CHECKING:
 
     from rehook_sync.rehook.client import Rehook
 
-__all__ = ["JobContext", "bind", "load_heavy", "open_client", "rebind", "require_access", "require_same", "source_config"]
+__all__ = [
+    "JobContext",
+    "bind",
+    "how_to_go_on",
+    "load_heavy",
+    "open_client",
+    "rebind",
+    "require_access",
+    "require_no_baseline",
+    "require_same",
+    "source_config",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,11 @@ class JobContext:
         schema = self.settings.state_schema_name
         return ("sync_state",) if schema is None else (schema, "sync_state")
 
+    @property
+    def source_name(self) -> str:
+        """Return the name of the Segment source: its schema, empty when none is set."""
+        return self.settings.warehouse_schema or ""
+
     def ledger(self, run_id: str, shard: int | None = None) -> Ledger:
         """Return the ledger of a run or of one of its shards. It holds no lease yet."""
         return Ledger(self.database, run_id, self.settings.lease_ttl.total_seconds(), shard)
@@ -83,7 +99,7 @@ class JobContext:
         now, lookback = self.state.now(), self.settings.lookback
         windows: dict[Stream, Window] = {}
         asked: list[Period] = []
-        open_ = Periods(self.database).read_open(options.streams)
+        open_ = Periods(self.database).read_open(options.streams, (RunKind.RUN,))
         for stream in options.streams:
             coverage = self.state.read_coverage(stream)
             mine = [each for each in open_ if each.stream is stream]
@@ -186,6 +202,23 @@ def require_same(settings: Settings, known: Destination | None) -> None:
             "if REHOOK_SYNC_API_KEY changed and the project did not, say so once with `python -m rehook_sync init --rotated-key`; "
             "another project needs tables of its own"
         )
+
+
+def require_no_baseline(context: JobContext, options: RunOptions) -> None:
+    """Raise UsageError while a baseline of these streams is not done: a run would send what it was to settle."""
+    unfinished = Periods(context.database).read_open(options.streams, (RunKind.BASELINE,))
+    if unfinished:
+        raise UsageError(
+            f"{period_text(unfinished[0])}, which run {unfinished[0].opened_by} was asked for, is not done, "
+            f"and a run would send its calls: {how_to_go_on(unfinished[0])}"
+        )
+
+
+def how_to_go_on(baseline: Period) -> str:
+    """Return the commands that get a baseline done or give it up."""
+    low = Beginning.BEGINNING.value if baseline.since is None else baseline.since.isoformat()
+    command = f"baseline --since {low} --until {baseline.until.isoformat()}".replace("+00:00", "Z")
+    return f"`{command}` goes on with it, `run --abandon` gives it up"
 
 
 def bind(context: JobContext, ledger: Ledger) -> list[str]:

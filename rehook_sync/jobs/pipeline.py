@@ -32,7 +32,7 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.bodies import Names, build_operations, shape
-from rehook_sync.rules.periods import Extent
+from rehook_sync.rules.periods import Extent, Period
 from rehook_sync.rules.traits import CODE
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 from rehook_sync.state.state import State
@@ -79,6 +79,7 @@ class PipelineConfig:
 
     Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.  limit: rows judged at most.
             selections: recorded calls to judge again.  shard: the users whose calls are read; None: all.
+            within: only calls of this period, of whatever stream, are judged; None: all.
     """
 
     run_id: str
@@ -90,12 +91,14 @@ class PipelineConfig:
     limit: int | None = None
     selections: Sequence[Selection] = (Selection(Status.FAILED), Selection(Status.WAITING))
     shard: Shard | None = None
+    within: Period | None = None
 
 
 class Pipeline:
     """The rows of one run, read once.
 
     Shape:  seen: rows read, known ones included.  rows: judged so far, by stream; without rejections that stay as they were.
+            timeless: calls left out since no time says whether they are of the period.
             extent: what was read to its end.  findings: what there is to say of the rows judged.
     """
 
@@ -110,6 +113,7 @@ class Pipeline:
         self._freed: dict[str, str] = {}
         self.seen = 0
         self.rows: Counter[Stream] = Counter()
+        self.timeless = 0
         self.extent = Extent.NOTHING
         self.findings = Findings()
 
@@ -213,7 +217,10 @@ class Pipeline:
             ids = [message_id for own, message_id in first if own is stream]
             if ids:
                 known.update(((stream, message_id), status) for message_id, status in self._state.read_known(stream, ids).items())
-        return [row for key, row in first.items() if self._is_due(key, known.get(key))]
+        due = [row for key, row in first.items() if self._is_due(key, known.get(key))]
+        taken = [row for row in due if self._config.within is None or self._config.within.holds(row.received_at)]
+        self.timeless += sum(row.received_at is None for row in due) - sum(row.received_at is None for row in taken)
+        return taken
 
     def _first(self, rows: Sequence[SourceRow], limit: int) -> tuple[list[SourceRow], int]:
         """Return the first rows up to a limit, and what is left of it, -1 when it is exceeded.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from rehook_sync.jobs.context import JobContext, require_same
+from rehook_sync.jobs.context import JobContext, require_no_baseline, require_same
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Plan, RunOptions, period_text
 from rehook_sync.jobs.run import read_newest, read_notes
@@ -22,6 +22,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     """Return what a run would do, with at most `samples` request bodies."""
     require_same(context.settings, Destinations(context.database).read())
     context.source.discover()
+    require_no_baseline(context, options)
     bounds = RunBounds({}, {}) if options.only else context.bounds(options, "plan")
     read_newest(context.source, bounds.windows)
     ledger = context.ledger("plan")

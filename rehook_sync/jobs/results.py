@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import (
     Reason,
+    RunKind,
     RunSummary,
     Selection,
     SourceRow,
@@ -207,7 +208,8 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 def period_text(period: Period) -> str:
     """Return what a period is, for people: `tracks from the beginning until 2026-11-01 12:00 UTC`."""
     low = "the beginning" if period.since is None else f"{period.since:%Y-%m-%d %H:%M}"
-    return f"{period.stream} from {low} until {period.until:%Y-%m-%d %H:%M} UTC"
+    what = "the baseline of " if period.kind is RunKind.BASELINE else ""
+    return f"{what}{period.stream} from {low} until {period.until:%Y-%m-%d %H:%M} UTC"
 
 
 def period_notes(bounds: RunBounds, run_id: str, *, done: bool) -> list[str]:

@@ -13,7 +13,7 @@ from threading import Thread
 
 from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import DatabaseError, RehookSyncError
-from rehook_sync.jobs.context import JobContext, bind, load_heavy
+from rehook_sync.jobs.context import JobContext, bind, load_heavy, require_no_baseline
 from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.notes.lines import future_notes, run_notes
@@ -24,7 +24,7 @@ from rehook_sync.rules.periods import Extent, Period, RunBounds
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
-from rehook_sync.state.periods import Periods
+from rehook_sync.state.periods import Periods, begun
 from rehook_sync.warehouse.segment import SegmentSource
 
 __all__ = [
@@ -57,6 +57,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         reader = context.source.reader
         reader.waiting = partial(ledger.write, Batch())  # renews the lease
         context.source.discover()  # under the lease: a second run must not wait for the warehouse
+        require_no_baseline(context, options)
         bounds = RunBounds({}, {}) if options.only else context.bounds(options, ledger.run_id)
         options, begun = _begin(context, ledger, options, bounds.asked)
         ledger.reopens = options.only.status if options.only else Status.FAILED
@@ -103,9 +104,7 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions, asked: Sequ
     if only and only.status is Status.IN_DOUBT:
         require_doubtful(context.state, only.ids)
     notes = bind(context, ledger)
-    with ledger.transaction() as connection:
-        context.state.record_start(connection, ledger.run_id, context.run_start(_kind(options), options))
-        Periods(context.database).open(connection, asked, context.settings.warehouse_schema or "")
+    with begun(context.state, ledger, context.run_start(_kind(options), options), asked, context.source_name) as connection:
         if only and only.status is Status.IN_DOUBT:
             # Users with calls in doubt may have failed calls too: all are sent, in order.
             user_ids = context.state.release_doubtful(connection, only.ids)

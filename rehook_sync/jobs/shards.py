@@ -17,7 +17,7 @@ import orjson
 
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
-from rehook_sync.jobs.context import JobContext, bind, load_heavy, require_same
+from rehook_sync.jobs.context import JobContext, bind, load_heavy, require_no_baseline, require_same
 from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, period_notes
@@ -27,7 +27,7 @@ from rehook_sync.rules.periods import Extent, Period, RunBounds
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.destination import Destinations
 from rehook_sync.state.ledger import Ledger
-from rehook_sync.state.periods import Periods
+from rehook_sync.state.periods import begun
 from rehook_sync.state.shards import Shards
 
 __all__ = [
@@ -114,6 +114,7 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
             recovered = state.recover(connection, ledger.run_id, hold=context.holds)
         source.reader.waiting = partial(ledger.write, Batch())  # renews the lease
         source.discover()
+        require_no_baseline(context, options)
         bounds = context.bounds(options, ledger.run_id)
         bounds = replace(bounds, newest=read_newest(source, bounds.windows))
         read = [*bounds.windows.items(), *bounds.parts()]
@@ -122,9 +123,7 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
         most = min(most, context.settings.concurrency) if source.can_split_users() else 1
         shards = cut_users(tiles, most if due else 1)
         notes = bind(context, ledger)
-        with ledger.transaction() as connection:
-            state.record_start(connection, ledger.run_id, context.run_start(RunKind.RUN, options))
-            Periods(context.database).open(connection, bounds.asked, context.settings.warehouse_schema or "")
+        with begun(state, ledger, context.run_start(RunKind.RUN, options), bounds.asked, context.source_name) as connection:
             status = ShardStatus.WAITING if due else ShardStatus.DONE
             findings = write_findings(Findings(delays=source.reader.take_delays()), None, context.settings)
             Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status, findings)

@@ -73,7 +73,8 @@ def _head(explanation: Explanation) -> Iterator[RenderableType]:
     code, sent_at, who = customer.get("referral_code"), customer.get("first_sent_at"), customer.get("source_id")
     user = "" if who in (None, explanation.key) else "its user: "
     if customer:
-        at = f"at Rehook since {clock(sent_at)}" if sent_at else "not at Rehook yet"
+        elsewhere = "at Rehook from elsewhere, says a baseline" if counts[Status.SKIPPED] else "not at Rehook yet"
+        at = f"at Rehook since {clock(sent_at)}" if sent_at else elsewhere
         yield line(user, at)
         yield line(f"owns referral code {code}" if code else "owns no referral code")
     else:

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from rehook_sync.jobs.results import Plan
 from rehook_sync.models import Status
-from rehook_sync.render.text import NOTES, add_reasons, clock, largest, line, number_text
+from rehook_sync.render.text import NOTES, add_reasons, clock, counted, largest, line, number_text
 
-__all__ = ["plan_document", "plan_view"]
+__all__ = ["baseline_document", "baseline_view", "plan_document", "plan_view"]
 
 
 def plan_document(plan: Plan) -> dict[str, object]:
@@ -43,10 +43,27 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
     rows.add_row(number_text(plan.actions["rejected"]), Text("  rejected", "yellow" if plan.actions["rejected"] else ""), "")
     add_reasons(rows, plan.rejected)
     yield rows
+    yield from _windows_and_notes(plan)
+    for number, body in enumerate(plan.samples, 1):
+        yield line((f"sample {number}  ", "dim"), body)
+
+
+def baseline_document(plan: Plan) -> dict[str, object]:
+    """Return what a baseline would record."""
+    windows = {stream: asdict(window) for stream, window in plan.windows.items()}
+    return {"rows": plan.rows, "retried": plan.retried, "windows": windows, "notes": list(plan.notes), "dry_run": True}
+
+
+def baseline_view(plan: Plan) -> Iterator[RenderableType]:
+    """Yield what a baseline would record."""
+    before = f", {plan.retried:,} of which failed or wait" if plan.retried else ""
+    yield line((f"would record {counted(plan.rows, 'call')} as settled elsewhere", "bold"), f"{before}; nothing was sent or written")
+    yield from _windows_and_notes(plan)
+
+
+def _windows_and_notes(plan: Plan) -> Iterator[RenderableType]:
     for stream, window in plan.windows.items():
         low = "the beginning" if window.low is None else clock(window.low)
         yield line(f"{stream:<10} from {low} until {clock(window.high)} UTC")
     for note in plan.notes:
         yield line("note: ", note, style="yellow")
-    for number, body in enumerate(plan.samples, 1):
-        yield line((f"sample {number}  ", "dim"), body)

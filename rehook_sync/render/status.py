@@ -63,11 +63,12 @@ def abandoned_view(found: Sequence[tuple[Period, int]], *, dry_run: bool) -> Ite
         yield "no period is open"
     for period, calls in found:
         verb = "would give up" if dry_run else "gave up"
-        yield line(f"{verb} {period_text(period)}: {counted(calls, 'call')} of it {'stays' if calls == 1 else 'stay'} out")
+        left = "not recorded, and a run that reads them sends them" if period.kind is RunKind.BASELINE else "left out"
+        yield line(f"{verb} {period_text(period)}: {counted(calls, 'call')} of it {'is' if calls == 1 else 'are'} {left}")
 
 
 def _period_document(period: Period) -> dict[str, object]:
-    return {"stream": period.stream, "since": period.since, "until": period.until, "opened_by": period.opened_by}
+    return {"stream": period.stream, "since": period.since, "until": period.until, "opened_by": period.opened_by, "kind": period.kind}
 
 
 def _periods_view(periods: Sequence[Period]) -> Iterator[RenderableType]:
@@ -77,7 +78,10 @@ def _periods_view(periods: Sequence[Period]) -> Iterator[RenderableType]:
     yield ""
     for period in periods:
         yield line(("open  ", "yellow"), period_text(period))
-    yield line(f"each run goes on with {'it' if len(periods) == 1 else 'them'} until done; `run --abandon` gives up", style="dim")
+    if any(each.kind is RunKind.BASELINE for each in periods):
+        yield line("no run begins before the same `baseline` is done; `run --abandon` gives up", style="dim")
+    else:
+        yield line(f"each run goes on with {'it' if len(periods) == 1 else 'them'} until done; `run --abandon` gives up", style="dim")
 
 
 def _watermarks_grid(report: StatusReport) -> Grid:

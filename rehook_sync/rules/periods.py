@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 
-from rehook_sync.models import Stream, Window
+from rehook_sync.models import RunKind, Stream, Window
 
 __all__ = ["Extent", "Period", "RunBounds", "older_parts"]
 
@@ -25,7 +25,7 @@ class Period:
     """A period of one stream that a run was asked for.
 
     Shape:  since: None means all history.  until: its end, itself excluded.  opened_by: id of that run.
-            has_end: that end was asked for; else it is the time at which the run began.
+            has_end: that end was asked for; else it is the time at which the run began.  kind: what that run was for.
     """
 
     period_id: str
@@ -34,9 +34,12 @@ class Period:
     until: datetime
     opened_by: str
     has_end: bool
+    kind: RunKind = RunKind.RUN
 
-    def holds(self, moment: datetime) -> bool:
-        """Tell whether a time lies in the period."""
+    def holds(self, moment: datetime | None) -> bool:
+        """Tell whether a time lies in the period. No time lies in one that begins at the beginning."""
+        if moment is None:
+            return self.since is None
         return (self.since is None or self.since <= moment) and moment < self.until
 
     def covers(self, other: "Period") -> bool:

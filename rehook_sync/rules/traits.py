@@ -14,7 +14,7 @@ from rehook_sync.rules.bodies import without_traits
 from rehook_sync.rules.hashes import earlier_hashes
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["CODE", "after_doubt", "after_sending", "after_skipping", "find_news", "is_superseded", "moment_of"]
+__all__ = ["CODE", "after_doubt", "after_elsewhere", "after_sending", "after_skipping", "find_news", "is_superseded", "moment_of"]
 
 CODE = "referral_code"
 """The trait that takes a referral code."""
@@ -65,6 +65,13 @@ def after_skipping(operation: Operation, known: Traits | None) -> Traits | None:
 def after_doubt(operation: Operation, known: Traits | None) -> Traits | None:
     """Return what a customer is known to have when nobody knows whether a request arrived: of its traits, no value."""
     return known and {key: (_UNKNOWN if key in operation.trait_hashes else value, at) for key, (value, at) in known.items()}
+
+
+def after_elsewhere(operation: Operation, known: Traits | None) -> Traits:
+    """Return what a customer has once an Identify call was settled elsewhere: of its traits that are not older, no known value."""
+    own, known = _traits_of(operation), known or {}
+    stale = _find_stale(own, known)
+    return {**known, **{key: (_UNKNOWN, at) for key, (_, at) in own.items() if key not in stale}}
 
 
 def _traits_of(operation: Operation) -> dict[str, tuple[str, Moment | None]]:

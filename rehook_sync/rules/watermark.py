@@ -13,7 +13,17 @@ from rehook_sync.models import Window
 from rehook_sync.rules.periods import Period
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["Absence", "Beginning", "Coverage", "next_watermark", "next_window", "resumed_start", "what_is_new", "why_unjudged"]
+__all__ = [
+    "Absence",
+    "Beginning",
+    "Coverage",
+    "after_baseline",
+    "next_watermark",
+    "next_window",
+    "resumed_start",
+    "what_is_new",
+    "why_unjudged",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """The watermark after a first run over all history that found no rows."""
@@ -113,6 +123,20 @@ def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, 
     if known is None:
         return begins if newest is None else newest
     return known if newest is None else max(known, newest)
+
+
+def after_baseline(coverage: Coverage, window: Window, newest: datetime | None, *, complete: bool) -> tuple[Window, datetime | None]:
+    """Return what is recorded of a stream after a baseline: its window, and the watermark.
+
+    One from the beginning says where the first run starts: what arrives later and is dated before was settled elsewhere too.
+    The start of earlier runs stays: whoever chose it wants nothing older.
+    """
+    if coverage.watermark is not None:
+        low = max((each for each in (window.low, coverage.origin) if each is not None), default=None)
+        return Window(low, window.high), next_watermark(coverage, window, newest, complete=complete)
+    if complete and window.low is None:
+        return Window(window.high, window.high), window.high
+    return window, None
 
 
 def why_unjudged(

@@ -1,16 +1,23 @@
 """The periods that runs were asked for, in the sync-state tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from sqlalchemy import Connection
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
-from rehook_sync.models import Stream
+from rehook_sync.models import RunKind, Stream
 from rehook_sync.rules.periods import Period
+from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.state import RunStart, State
 from rehook_sync.times import to_time
+from rehook_sync.values import storable_json
 
-__all__ = ["Periods"]
+__all__ = ["ASKED", "Periods", "begun"]
+
+ASKED = (RunKind.RUN, RunKind.BASELINE)
+"""The kinds of runs that are asked for the calls of a period."""
 
 
 class Periods:
@@ -21,16 +28,21 @@ class Periods:
         self._database = database
         self._sql = Statements("state", database.engine.dialect)
 
-    def read_open(self, streams: Iterable[Stream] = tuple(Stream)) -> list[Period]:
-        """Return the periods of these streams that are not done, in the order in which they were asked for."""
-        with self._database.connect() as connection:
-            rows = connection.execute(self._sql["read_open_periods"]).all()
-        found = [
-            Period(row.period_id, Stream(row.stream), to_time(row.since_at), until, row.opened_by, bool(row.has_end))
+    def read_open(
+        self, streams: Iterable[Stream] = tuple(Stream), kinds: Iterable[RunKind] = ASKED, connection: Connection | None = None
+    ) -> list[Period]:
+        """Return the periods of these streams that are not done, in the order in which they were asked for.
+
+        kinds: what the runs that were asked for them are for.  connection: one that is open; None: one of its own.
+        """
+        values = {"streams": storable_json(list(streams)), "kinds": storable_json(list(kinds))}
+        with nullcontext(connection) if connection is not None else self._database.connect() as reading:
+            rows = reading.execute(self._sql["read_open_periods"], values).all()
+        return [
+            Period(row.period_id, Stream(row.stream), to_time(row.since_at), until, row.opened_by, bool(row.has_end), RunKind(row.kind))
             for row in rows
             if (until := to_time(row.until_at)) is not None
         ]
-        return [each for each in found if each.stream in streams]
 
     def open(self, connection: Connection, periods: Iterable[Period], source: str) -> None:
         """Record periods that a run was asked for. `source`: the schema they are of."""
@@ -44,3 +56,12 @@ class Periods:
         """Record that periods are done, or given up."""
         for each in periods:
             connection.execute(self._sql["close_period"], {"period_id": each.period_id, "run_id": run_id, "done": done})
+
+
+@contextmanager
+def begun(state: State, ledger: Ledger, start: RunStart, asked: Iterable[Period], source: str) -> Iterator[Connection]:
+    """Record in one transaction that a run has begun, the periods it was asked for, and what the caller adds."""
+    with ledger.transaction() as connection:
+        state.record_start(connection, ledger.run_id, start)
+        Periods(state.database).open(connection, asked, source)
+        yield connection

@@ -41,7 +41,6 @@ class Facts:
 
 def read_report(database: Database, since: datetime) -> Facts:
     """Return the data of a report since a time."""
-    periods = Periods(database).read_open()
     sql, at = Statements("state", database.engine.dialect), database.as_stored(since)
     with database.connect() as connection:
         if database.dialect == "postgresql":
@@ -62,5 +61,5 @@ def read_report(database: Database, since: datetime) -> Facts:
             last_success=next(iter(read("report_last_success")), None),
             unsettled=read("report_unsettled"),
             attention=read("report_attention", rows=_REPORT_ROWS),
-            periods=periods,
+            periods=Periods(database).read_open(connection=connection),
         )

@@ -146,6 +146,17 @@ class State:
         with self.database.connect() as connection:
             return int(connection.execute(self._sql["count_doubtful"], {"ids": None if ids is None else _ids(ids)}).scalar_one())
 
+    def count_doubtful_within(self, stream: Stream, window: Window) -> int:
+        """Return how many calls of a stream in a window are in doubt."""
+        values = {"stream": stream, "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+        with self.database.connect() as connection:
+            return int(connection.execute(self._sql["count_doubtful_within"], values).scalar_one())
+
+    def skip_gone(self, connection: Connection, run_id: str, stream: Stream, window: Window) -> int:
+        """Settle the failed and waiting calls of a window as settled elsewhere. Returns how many."""
+        values = {"stream": stream, "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+        return connection.execute(self._sql["skip_unsent"], {**values, "run_id": run_id}).rowcount
+
     def read_not_doubtful(self, ids: Iterable[str]) -> list[str]:
         """Return those of these ids that are neither a call in doubt nor a user who has one."""
         stored = {storable_text(each): each for each in ids}

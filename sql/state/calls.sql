@@ -76,6 +76,36 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
         OR message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
 RETURNING user_id;
 
+-- name: count_doubtful_within
+-- does: counts the calls of a stream in doubt that arrived in a window
+-- dialect: postgresql
+SELECT count(*) FROM sync_state AS s
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'in_doubt' AND s.stream = :stream
+    AND (CAST(:low AS timestamptz) IS NULL OR s.received_at >= CAST(:low AS timestamptz)) AND s.received_at < :high;
+
+-- name: count_doubtful_within
+-- does: counts the calls of a stream in doubt that arrived in a window
+-- dialect: sqlite
+SELECT count(*) FROM sync_state AS s
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'in_doubt' AND s.stream = :stream
+    AND (:low IS NULL OR s.received_at >= :low) AND s.received_at < :high;
+
+-- name: skip_unsent
+-- does: settles the failed and waiting calls of a stream that arrived in a window as settled elsewhere; without a lower bound, those without a time too
+-- dialect: postgresql
+UPDATE sync_state SET status = 'skipped', reason = 'settled_elsewhere', detail = NULL, run_id = :run_id, settled_at = now()
+WHERE status IN ('failed', 'waiting') AND stream = :stream
+    AND ((CAST(:low AS timestamptz) IS NULL AND received_at IS NULL)
+        OR ((CAST(:low AS timestamptz) IS NULL OR received_at >= CAST(:low AS timestamptz)) AND received_at < :high));
+
+-- name: skip_unsent
+-- does: settles the failed and waiting calls of a stream that arrived in a window as settled elsewhere; without a lower bound, those without a time too
+-- dialect: sqlite
+-- words: now
+UPDATE sync_state SET status = 'skipped', reason = 'settled_elsewhere', detail = NULL, run_id = :run_id, settled_at = {now}
+WHERE status IN ('failed', 'waiting') AND stream = :stream
+    AND ((:low IS NULL AND received_at IS NULL) OR ((:low IS NULL OR received_at >= :low) AND received_at < :high));
+
 -- name: count_unsettled
 -- does: counts the calls that are failed, in doubt or marked, or have waited too long, by status
 SELECT status, count(*) AS n FROM v1_attention GROUP BY status;

@@ -2,13 +2,14 @@
 
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 
 from accounting import assert_numbers_add_up
 
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Credentials
 
-from .conftest import ROOT, Done, Shop
+from .conftest import ROOT, Done, Shop, wait_until
 
 
 def carry_out(shop: Shop, title: str, **environ: str) -> list[Done]:
@@ -25,7 +26,7 @@ def carry_out(shop: Shop, title: str, **environ: str) -> list[Done]:
             environ.setdefault(name, value)
         else:
             assert words[:3] == ["python", "-m", "rehook_sync"]
-            done.append(shop(*words[3:], **environ))
+            done.append(shop(*(environ.get(word[1:], word) if word.startswith("$") else word for word in words[3:]), **environ))
     return done
 
 
@@ -71,6 +72,60 @@ def test_an_interrupted_backfill(shop: Shop) -> None:
     ran, status = carry_out(shop, "An interrupted backfill")
     assert (ran.code, status.code) == (0, 0)
     assert "open  " not in status.out
+    assert sum(shop.counts().values()) == shop.calls
+    assert shop("audit", "--since", "beginning").code == 0
+    assert_numbers_add_up(shop.url, received=shop.sandbox.store)
+
+
+def test_cut_over_from_segments_own_destination(shop: Shop) -> None:
+    cut = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    _, planned, recorded, ran = carry_out(shop, "Cut-over from Segment's own destination", CUT=cut)
+    assert (planned.code, recorded.code, ran.code) == (0, 0, 0)
+    counts = shop.counts()
+    assert counts["skipped"] > 0
+    assert planned.out.startswith(f"would record {counts['skipped']:,} calls as settled elsewhere")
+    assert "0 requests" in recorded.out
+    assert sum(counts.values()) == shop.calls
+    assert counts["sent"] > 0
+    moments = shop.execute("SELECT count(*) FROM sync_state WHERE (status = 'skipped') <> (received_at < ?)", cut.replace("+00:00", "Z"))
+    assert moments == [(0,)]
+    assert shop("audit", "--since", "beginning").code == 0
+    assert_numbers_add_up(shop.url, received=shop.sandbox.store)
+
+
+def test_after_a_restored_backup(shop: Shop) -> None:
+    state = shop.program.folder / "state.db"
+    environ = {"REHOOK_SYNC_STATE_URL": f"sqlite:///{state}"}
+    assert shop("init", **environ).code == 0
+    assert shop("run", "--since", "beginning", "--until", "3d", **environ).code == 0
+    backup = state.read_bytes()
+    assert shop("run", **environ).code == 0
+    sent = len(shop.sandbox.store.events)
+    last = datetime.now(UTC).isoformat()
+    state.write_bytes(backup)
+    plan = shop("plan", "--json", **environ).json
+    assert plan["actions"]["events"] > 0, "without the baseline they would be paid out twice"
+    recorded, ran = carry_out(shop, "After a restored backup", LAST=last, **environ)
+    assert (recorded.code, ran.code) == (0, 0)
+    assert len(shop.sandbox.store.events) == sent
+    assert shop("audit", "--since", "beginning", **environ).code == 0
+
+
+def test_a_killed_baseline_ends_the_same_with_the_same_command(shop: Shop) -> None:
+    words = ("baseline", "--since", "beginning", "--until", (datetime.now(UTC) - timedelta(days=2)).isoformat())
+    process = shop.ready().program.start(*words, REHOOK_SYNC_CHUNK_ROWS="1")
+    wait_until(lambda: process.poll() is not None or sum(shop.counts().values()) > 0)
+    process.kill()
+    process.communicate()
+    left = sum(shop.counts().values())
+    shop.execute("UPDATE sync_lease SET expires_at = '2026-01-01T00:00:00.000000Z'")
+    assert left
+    if shop.execute("SELECT count(*) FROM sync_periods WHERE closed_at IS NULL") != [(0,)]:
+        done = shop("run")
+        assert (done.code, "goes on with it" in done.err) == (2, True)
+    done = shop(*words, "--json")
+    assert done.code == 0
+    assert shop("run").code == 0
     assert sum(shop.counts().values()) == shop.calls
     assert shop("audit", "--since", "beginning").code == 0
     assert_numbers_add_up(shop.url, received=shop.sandbox.store)

@@ -1,0 +1,178 @@
+"""A baseline: the calls of a period are recorded as settled elsewhere, and nothing is sent.
+
+Whatever is not settled of the period becomes `skipped`: calls that no run has judged, failed ones and waiting ones. Calls
+in doubt stay so. Customers get what their calls carried as values that nobody knows: a later Identify call is sent, an
+older one changes nothing that is newer. Referral codes get their owners, as if the calls had been sent from here.
+
+Each chunk is a transaction. A baseline that did not get through keeps its period open, and no run begins before it is
+done: a run would send what the baseline was to settle.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from rehook_sync.errors import RehookSyncError, UsageError
+from rehook_sync.jobs.context import JobContext, how_to_go_on
+from rehook_sync.jobs.pipeline import ClaimDesk, Pipeline
+from rehook_sync.jobs.plan import PlannedClaims
+from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
+from rehook_sync.jobs.run import Listener, leased, read_newest, run_status
+from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Stream, Traits, Window
+from rehook_sync.rules.periods import Extent, Period
+from rehook_sync.rules.traits import after_elsewhere
+from rehook_sync.rules.watermark import after_baseline
+from rehook_sync.runtime import Interrupt
+from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.periods import Periods, begun
+
+__all__ = ["plan_baseline", "record_baseline"]
+
+
+def plan_baseline(context: JobContext, options: RunOptions) -> Plan:
+    """Return what a baseline would record; writes nothing. Raises UsageError as `record_baseline`."""
+    periods = _periods(context, options, "plan")
+    context.source.discover()
+    pipeline = _pipeline(context, PlannedClaims(context.ledger("plan")), options, "plan", periods)
+    plan = Plan({stream: _window(period) for stream, period in periods.items()})
+    for chunk in pipeline.read_chunks(plan.windows, options.streams):
+        plan.retried += sum(outcome.call.previous is not None for outcome in _skip(chunk))
+    plan.rows = pipeline.rows.total()
+    plan.actions["skipped"] = plan.rows
+    plan.notes.extend(_notes(context, periods, pipeline.timeless))
+    return plan
+
+
+def record_baseline(context: JobContext, options: RunOptions, interrupt: Interrupt, listen: Listener) -> RunResult:
+    """Record the calls of a period as settled elsewhere and return how it ended.
+
+    Raises: LeaseHeldError, and UsageError for a period that is empty or not over, before anything is done.
+    """
+    state = context.state
+    with leased(context, RunKind.BASELINE) as (ledger, recovered):
+        context.source.discover()
+        periods = _periods(context, options, ledger.run_id)
+        unfinished = Periods(context.database).read_open(options.streams, (RunKind.BASELINE,))
+        asked = [each for each in periods.values() if not any(earlier.covers(each) for earlier in unfinished)]
+        with begun(state, ledger, context.run_start(RunKind.BASELINE, options), asked, context.source_name):
+            pass
+        pipeline = _pipeline(context, ledger, options, ledger.run_id, periods)
+        newest: Mapping[Stream, datetime | None] = {}
+        skipped, error = 0, None
+        try:
+            windows = {stream: _window(period) for stream, period in periods.items()}
+            newest = read_newest(context.source, windows)
+            with ledger.kept():
+                for chunk in pipeline.read_chunks(windows, options.streams):
+                    skipped += _record(ledger, chunk)
+                    listen(Progress(ledger.run_id, pipeline.seen, pipeline.seen, skipped, {Status.SKIPPED: skipped}))
+                    if interrupt.requested:
+                        break
+        except RehookSyncError as caught:
+            error = None if interrupt.requested else caught
+        done = pipeline.extent is Extent.ALL and error is None
+        watermarks, gone = _finish(context, ledger, periods, newest, pipeline.rows, done=done)
+        unsettled = state.count_unsettled()
+        status = run_status(error, unsettled, interrupted=not done and error is None)
+        total = skipped + gone
+        summary = RunSummary(ledger.run_id, status, total, skipped=total, error=None if error is None else str(error))
+        with ledger.transaction() as connection:
+            state.record_finish(connection, summary)
+        notes = _notes(context, periods, pipeline.timeless, gone)
+        if not done:
+            notes += [f"{period_text(each)} is not done, and no run begins before: {how_to_go_on(each)}" for each in periods.values()]
+        return RunResult(summary, watermarks, Counter(), error, recovered, unsettled, notes)
+
+
+def _periods(context: JobContext, options: RunOptions, run_id: str) -> dict[Stream, Period]:
+    """Return the period of each stream. Raises UsageError for one that is empty or not over."""
+    now, until = context.state.now(), options.until
+    if options.since is None or until is None:
+        raise UsageError("a baseline needs both --since and --until: the period that was settled elsewhere")
+    if until > now:
+        raise UsageError(f"--until {until.isoformat()} lies in the future: give a time before now ({now.isoformat()})")
+    if isinstance(options.since, datetime) and options.since >= until:
+        raise UsageError(f"--since {options.since.isoformat()} is not before --until {until.isoformat()}")
+    return {
+        stream: Period(f"{run_id}-{stream}", stream, options.since_at, until, run_id, has_end=True, kind=RunKind.BASELINE)
+        for stream in options.streams
+    }
+
+
+def _window(period: Period) -> Window:
+    return Window(period.since, period.until)
+
+
+def _pipeline(context: JobContext, desk: ClaimDesk, options: RunOptions, run_id: str, periods: Mapping[Stream, Period]) -> Pipeline:
+    config = replace(context.pipeline_config(run_id, options), within=next(iter(periods.values())))
+    return Pipeline(context.source, context.state, desk, config)
+
+
+def _skip(chunk: Chunk) -> list[Outcome]:
+    """Return the outcomes of all calls of a chunk, those that our rules would reject included."""
+    calls = [call for operation in chunk.operations for call in operation.calls] + [outcome.call for outcome in chunk.outcomes]
+    return [
+        Outcome(
+            call._replace(payload_hash=None),
+            Status.SKIPPED,
+            Reason.SETTLED_ELSEWHERE,
+            attempts=call.previous.attempts if call.previous else 0,
+        )
+        for call in calls
+    ]
+
+
+def _record(ledger: Ledger, chunk: Chunk) -> int:
+    """Record a chunk in one transaction; return how many calls it has."""
+    outcomes = _skip(chunk)
+    identifies = [each for each in chunk.operations if each.stream is Stream.IDENTIFIES]
+    known: dict[str, Traits] = dict(ledger.read_customers({each.user_id for each in identifies}))
+    ledger.write(Batch(outcomes=outcomes, customers=[_customer(each, known) for each in identifies]))
+    return len(outcomes)
+
+
+def _customer(operation: Operation, known: dict[str, Traits]) -> Customer:
+    """Return what a customer has after an Identify call that was settled elsewhere; `known` learns it."""
+    traits = known[operation.user_id] = after_elsewhere(operation, known.get(operation.user_id))
+    return Customer(operation.user_id, traits, code=operation.claim.code if operation.claim else None)
+
+
+def _finish(
+    context: JobContext,
+    ledger: Ledger,
+    periods: Mapping[Stream, Period],
+    newest: Mapping[Stream, datetime | None],
+    rows: Mapping[Stream, int],
+    *,
+    done: bool,
+) -> tuple[dict[Stream, datetime | None], int]:
+    """Record watermarks, and when it is done, that the periods are. Returns the watermarks, and calls that left the warehouse."""
+    state, records, watermarks, gone = context.state, Periods(context.database), {}, 0
+    unfinished = records.read_open(periods, (RunKind.BASELINE,))
+    with ledger.transaction() as connection:
+        for stream, period in periods.items():
+            coverage = state.read_coverage(stream)
+            covered, high_at = after_baseline(coverage, _window(period), newest.get(stream), complete=done)
+            gone += state.skip_gone(connection, ledger.run_id, stream, _window(period)) if done else 0
+            state.record_watermark(connection, ledger.run_id, stream, covered, high_at, rows.get(stream, 0))
+            watermarks[stream] = high_at
+        settled = [each for each in unfinished if done and any(period.covers(each) for period in periods.values())]
+        records.close(connection, settled, ledger.run_id, done=True)
+    return watermarks, gone
+
+
+def _notes(context: JobContext, periods: Mapping[Stream, Period], timeless: int, gone: int = 0) -> list[str]:
+    """Return what a baseline says of itself, one line each."""
+    notes = []
+    doubtful = sum(context.state.count_doubtful_within(stream, _window(period)) for stream, period in periods.items())
+    if doubtful:
+        notes.append(f"{doubtful:,} of the period in doubt {'stays' if doubtful == 1 else 'stay'} so: `resolve` settles them")
+    if timeless:
+        notes.append(f"{timeless:,} without a time of arrival are of no period: the next run takes them, unless it begins at the beginning")
+    if gone:
+        notes.append(f"{gone:,} of them had failed or waited and {'is' if gone == 1 else 'are'} no longer in the warehouse")
+    starts = {period.since for period in periods.values()}
+    if starts != {None} and any(context.state.read_coverage(stream).watermark is None for stream in periods):
+        notes.append("the next run still needs --since, since nothing says where what is older was settled")
+    return notes

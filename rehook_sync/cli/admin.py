@@ -1,0 +1,47 @@
+"""The commands that an operator needs once. Heavy imports stand inside them."""
+
+# ruff: noqa: PLC0415 - so that --help and --version answer at once
+
+from typing import Annotated
+
+import typer
+
+from rehook_sync.cli.arguments import Config, DryRun, Json, OneStream, read_settings, read_window
+from rehook_sync.cli.commands import app, open_screen
+
+__all__: list[str] = []
+
+_PERIOD = "ISO-8601 (naive is UTC), a date, an age (36h, 7d)"
+
+
+@app.command()
+def baseline(
+    since: Annotated[str, typer.Option(metavar="T", help=f"From this time on: {_PERIOD}, or 'beginning'.")],
+    until: Annotated[str, typer.Option(metavar="T", help=f"Up to this time, itself excluded: {_PERIOD}.")],
+    stream: OneStream = None,
+    dry_run: DryRun = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Record a period as settled elsewhere; sends nothing.
+
+    For what Segment's own destination has delivered, and after a restored backup.
+    """
+    from rehook_sync.render.console import interruptible, run_exit_code, watched
+    from rehook_sync.render.plan import baseline_document, baseline_view
+    from rehook_sync.render.run import run_document, run_view
+    from rehook_sync.sync import Sync
+
+    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream)
+    if dry_run:
+        with Sync(settings, read_only=True) as sync:
+            plan = sync.plan_baseline(options)
+        screen.result(baseline_document(plan), *baseline_view(plan))
+        raise typer.Exit(0)
+    with interruptible() as interrupt, Sync(settings) as sync:
+        with watched(screen, interrupt) as listen:
+            result = sync.baseline(options, interrupt, listen)
+        screen.result(run_document(result), *run_view(result))
+        if result.error is not None:
+            screen.complain(result.error)
+        raise typer.Exit(run_exit_code(result, interrupt))
