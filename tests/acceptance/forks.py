@@ -3,6 +3,7 @@
 To the kernel each is a process of its own, with its arguments, environment, folder, outputs and exit code.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 __all__ = ["ROOT", "Done", "Forked", "Forks", "shared_forks"]
@@ -170,17 +171,21 @@ def serve_forks() -> bool:
 
 
 def _import_all() -> None:
-    """Import what a command imports, and what its libraries import at their first use."""
-    import pandas  # noqa: F401
+    """Import what a command imports, what its libraries import at their first use, and read the SQL files."""
     from sqlalchemy import create_engine
 
     import rehook_sync
+    from rehook_sync.database.queries import load_queries
 
+    for name in ("pandas", "structlog", "uvloop", "encodings.idna", "encodings.utf_8_sig", "importlib.readers"):
+        importlib.import_module(name)
     for module in pkgutil.walk_packages(rehook_sync.__path__, "rehook_sync."):
-        if not module.name.startswith(("rehook_sync.airflow", "rehook_sync.__main__")):
+        if not module.name.startswith("rehook_sync.airflow"):
             importlib.import_module(module.name)
     for dialect in ("sqlite", "postgresql"):
         create_engine(f"{dialect}://")
+        for folder in ("state", "warehouse", "spool"):
+            load_queries(folder, dialect)
 
 
 def _become(order: Mapping[str, Any]) -> None:
@@ -201,7 +206,23 @@ def _become(order: Mapping[str, Any]) -> None:
     sys.argv = ["__main__.py", *order["arguments"]]
 
 
+def _leave(code: object) -> NoReturn:
+    """End as an interpreter does, but leave its modules as they are: taking them apart copies all memory shared with the parent.
+
+    Threads that are not daemons are waited for, what is registered for the exit is called, and outputs are flushed.
+    """
+    assert isinstance(code, int)
+    threading._shutdown()  # type: ignore[attr-defined] # of CPython, as the next line
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__" and serve_forks():
     from rehook_sync.__main__ import main
 
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        _leave(end.code)
