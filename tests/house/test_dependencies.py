@@ -3,7 +3,8 @@
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from typing import Any
 
@@ -130,18 +131,23 @@ def test_every_dependency_has_its_reason(section: str) -> None:
     assert all(len(reason) > 20 for reason in explained.values())
 
 
+@cache
+def providers() -> Mapping[str, Sequence[str]]:
+    """Module at the top -> names of the distributions that have it. Reads the list of files of each that is installed."""
+    return packages_distributions()
+
+
 @pytest.mark.parametrize("room", rooms())
 def test_imported_libraries_are_declared(room: str) -> None:
     lines = (*SECTIONS["Runtime"], *(line for name, lines in EXTRAS.items() if name not in {"test", "security", "bench"} for line in lines))
     declared = {str(canonicalize_name(Requirement(line).name)) for line in lines}
-    providers = packages_distributions()
     for each in read_imports(room):
         top = each.target.partition(".")[0]
         if top in {*sys.stdlib_module_names, *OPTIONAL, "rehook_sync"} or (
             top in {"airflow", "openlineage"} and room.startswith("airflow/")
         ):
             continue
-        names = {str(canonicalize_name(name)) for name in providers.get(top, [])}
+        names = {str(canonicalize_name(name)) for name in providers().get(top, [])}
         assert declared & (names | {COMES_WITH.get(name, name) for name in names}), f"rehook_sync/{room}:{each.line}: {top} is not declared"
 
 
