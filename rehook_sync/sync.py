@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from rehook_sync.admin.baseline import plan_baseline, record_baseline
+from rehook_sync.admin.refresh import count_refresh, refresh
 from rehook_sync.database.engine import open_database, same_database
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.delivery.sender import check_credentials
@@ -184,6 +185,18 @@ class Sync:
         """Return what a baseline would record; writes nothing."""
         return plan_baseline(self._context(), options)
 
+    def refresh(self, options: RunOptions, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
+        """Send each customer's present traits again and return how that ended; see `admin/refresh.py`.
+
+        Raises: as `run`.
+        """
+        require_access(self.settings)
+        return refresh(self._context(interrupt), options, interrupt, listen or _ignore)
+
+    def count_refresh(self, options: RunOptions) -> int:
+        """Return how many customers a refresh would send; sends and writes nothing."""
+        return count_refresh(self._context(), options)
+
     def abandon(self, options: RunOptions, *, dry_run: bool = False) -> list[tuple[Period, int]]:
         """Give up the open periods of the streams. Returns each with the number of its calls that no run has judged."""
         context = self._context()
@@ -257,7 +270,7 @@ class Sync:
     def read_status(self, runs: int) -> StatusReport:
         """Return the newest runs, watermarks, counts and the lease."""
         state = self._state()
-        counts, periods = state.count_by_status(), Periods(self._state_database).read_open()
+        counts, periods = state.count_by_status(), Periods(self._state_database).read_open(kinds=RunKind)
         return StatusReport(state.now(), state.read_runs(runs), state.read_watermarks(), counts, state.read_lease(), periods)
 
     def read_sent(self, run_id: str) -> dict[Stream, int]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.jobs.context import JobContext, how_to_go_on
+from rehook_sync.jobs.context import JobContext, how_to_go_on, read_change_notes
 from rehook_sync.jobs.pipeline import ClaimDesk, Pipeline
 from rehook_sync.jobs.plan import PlannedClaims
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
@@ -55,6 +55,7 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
         periods = _periods(context, options, ledger.run_id)
         unfinished = Periods(context.database).read_open(options.streams, (RunKind.BASELINE,))
         asked = [each for each in periods.values() if not any(earlier.covers(each) for earlier in unfinished)]
+        changes = read_change_notes(context)
         with begun(state, ledger, context.run_start(RunKind.BASELINE, options), asked, context.source_name):
             pass
         pipeline = _pipeline(context, ledger, options, ledger.run_id, periods)
@@ -79,7 +80,7 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
         summary = RunSummary(ledger.run_id, status, total, skipped=total, error=None if error is None else str(error))
         with ledger.transaction() as connection:
             state.record_finish(connection, summary)
-        notes = _notes(context, periods, pipeline.timeless, gone)
+        notes = [*changes, *_notes(context, periods, pipeline.timeless, gone)]
         if not done:
             notes += [f"{period_text(each)} is not done, and no run begins before: {how_to_go_on(each)}" for each in periods.values()]
         return RunResult(summary, watermarks, Counter(), error, recovered, unsettled, notes)

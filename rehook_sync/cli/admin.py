@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rehook_sync.cli.arguments import Config, DryRun, Json, OneStream, read_settings, read_window
+from rehook_sync.cli.arguments import Config, DryRun, Json, OneStream, Since, read_settings, read_window
 from rehook_sync.cli.commands import app, open_screen
 
 __all__: list[str] = []
@@ -41,6 +41,33 @@ def baseline(
     with interruptible() as interrupt, Sync(settings) as sync:
         with watched(screen, interrupt) as listen:
             result = sync.baseline(options, interrupt, listen)
+        screen.result(run_document(result), *run_view(result))
+        if result.error is not None:
+            screen.complain(result.error)
+        raise typer.Exit(run_exit_code(result, interrupt))
+
+
+@app.command()
+def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None, as_json: Json = False) -> None:
+    """Send each customer's present traits again; never an event.
+
+    After a change of names or exclusions. With --since only customers with a call from then on. One that was cut off goes on.
+    """
+    from rehook_sync.render.console import interruptible, run_exit_code, watched
+    from rehook_sync.render.run import run_document, run_view
+    from rehook_sync.sync import Sync
+
+    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, None, None)
+    if dry_run:
+        with Sync(settings, read_only=True) as sync:
+            count = sync.count_refresh(options)
+        screen.result(
+            {"customers": count, "dry_run": True}, f"would send {count:,} customers their present traits; nothing was sent or written"
+        )
+        raise typer.Exit(0)
+    with interruptible() as interrupt, Sync(settings) as sync:
+        with watched(screen, interrupt) as listen:
+            result = sync.refresh(options, interrupt, listen)
         screen.result(run_document(result), *run_view(result))
         if result.error is not None:
             screen.complain(result.error)

@@ -9,11 +9,13 @@ from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.outcomes import RetryPolicy
 from rehook_sync.delivery.sender import DeliveryConfig
 from rehook_sync.errors import SettingsError, UsageError
+from rehook_sync.jobs.notes.lines import change_notes
 from rehook_sync.jobs.pipeline import PipelineConfig
 from rehook_sync.jobs.results import RunOptions, period_text
 from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Stream, Window
 from rehook_sync.rehook.addresses import normal_url
 from rehook_sync.rules.bodies import Names
+from rehook_sync.rules.changes import SHAPING, find_changes
 from rehook_sync.rules.periods import Period, RunBounds
 from rehook_sync.rules.validation import Policy
 from rehook_sync.rules.watermark import Beginning, next_window, resumed_start, what_is_new
@@ -38,6 +40,7 @@ __all__ = [
     "how_to_go_on",
     "load_heavy",
     "open_client",
+    "read_change_notes",
     "rebind",
     "require_access",
     "require_no_baseline",
@@ -89,7 +92,13 @@ class JobContext:
 
     def run_start(self, kind: RunKind, options: RunOptions) -> RunStart:
         """Return what is recorded of a run that judges calls when it begins."""
-        return RunStart(kind, options.trigger, options.since_at, options.until, self.settings.properties_wait)
+        return RunStart(kind, options.trigger, options.since_at, options.until, self.settings.properties_wait, self.kept_settings)
+
+    @property
+    def kept_settings(self) -> dict[str, str]:
+        """Return the settings that shape what is sent, as text: setting -> value. No secret and no URL is among them."""
+        shown = self.settings.describe()
+        return {name: shown[name] for name in SHAPING}
 
     def bounds(self, options: RunOptions, run_id: str) -> RunBounds:
         """Return what a run reads, without the newest rows: what is new, and the periods that are open or asked for.
@@ -130,15 +139,15 @@ class JobContext:
             shard=shard,
         )
 
-    def delivery_config(self, shards: int = 1) -> DeliveryConfig:
-        """Return how to send; `shards` that are delivered at the same time share the limits."""
+    def delivery_config(self, shards: int = 1, *, resend: bool = False) -> DeliveryConfig:
+        """Return how to send; `shards` that are delivered at the same time share the limits. `resend`: also what has not changed."""
         settings = self.settings
         return DeliveryConfig(
             concurrency=max(settings.concurrency // shards, 1),
             rate_limit=settings.rate_limit and settings.rate_limit / shards,
             policy=RetryPolicy(settings.max_attempts, settings.patience.total_seconds(), self.holds),
             api_down_after=settings.api_down_after,
-            skip_unchanged=self.changes_only,
+            skip_unchanged=self.changes_only and not resend,
             renew_s=settings.lease_ttl.total_seconds() / 3,
         )
 
@@ -219,6 +228,11 @@ def how_to_go_on(baseline: Period) -> str:
     low = Beginning.BEGINNING.value if baseline.since is None else baseline.since.isoformat()
     command = f"baseline --since {low} --until {baseline.until.isoformat()}".replace("+00:00", "Z")
     return f"`{command}` goes on with it, `run --abandon` gives it up"
+
+
+def read_change_notes(context: JobContext) -> list[str]:
+    """Return notes for the user on settings that have changed since the last run. To be read before this run is recorded."""
+    return change_notes(find_changes(context.state.read_last_settings() or {}, context.kept_settings))
 
 
 def bind(context: JobContext, ledger: Ledger) -> list[str]:

@@ -37,9 +37,12 @@ def require_doubtful(state: State, ids: Iterable[str] | None) -> None:
 
 
 def count_unjudged(context: JobContext, options: RunOptions) -> list[tuple[Period, int]]:
-    """Return the open periods of the streams, each with the number of its calls that no run has judged."""
-    found = []
-    for period in Periods(context.database).read_open(options.streams):
+    """Return the open periods of the streams, each with the number of its calls that no run has judged; of a refresh 0."""
+    found: list[tuple[Period, int]] = []
+    for period in Periods(context.database).read_open(options.streams, RunKind):
+        if period.kind is RunKind.REFRESH:
+            found.append((period, 0))
+            continue
         window = Window(period.since, period.until)
         audit = audit_stream(context.source, context.state, period.stream, window, context.known_in, context.settings.lookback)
         found.append((period, sum(audit.count(kind) for kind in UNJUDGED)))

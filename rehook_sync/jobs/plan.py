@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from rehook_sync.jobs.context import JobContext, require_no_baseline, require_same
+from rehook_sync.jobs.context import JobContext, read_change_notes, require_no_baseline, require_same
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Plan, RunOptions, period_text
 from rehook_sync.jobs.run import read_newest, read_notes
@@ -40,6 +40,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.actions["rejected"] = found.rejected.total()
     plan.actions["waiting"] = found.waiting.total()
     plan.rows = pipeline.rows.total()
+    plan.notes.extend(read_change_notes(context))
     plan.notes.extend(f"goes on with {period_text(each)}, which run {each.opened_by} was asked for" for each in bounds.continued)
     plan.notes.extend(read_notes(context, found, plan.rows, {}, None if options.only else bounds.windows))
     return plan

@@ -208,6 +208,8 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
 def period_text(period: Period) -> str:
     """Return what a period is, for people: `tracks from the beginning until 2026-11-01 12:00 UTC`."""
     low = "the beginning" if period.since is None else f"{period.since:%Y-%m-%d %H:%M}"
+    if period.kind is RunKind.REFRESH:
+        return f"the refresh of customers with calls from {low} on"
     what = "the baseline of " if period.kind is RunKind.BASELINE else ""
     return f"{what}{period.stream} from {low} until {period.until:%Y-%m-%d %H:%M} UTC"
 

@@ -13,7 +13,7 @@ from threading import Thread
 
 from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import DatabaseError, RehookSyncError
-from rehook_sync.jobs.context import JobContext, bind, load_heavy, require_no_baseline
+from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes, require_no_baseline
 from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.notes.lines import future_notes, run_notes
@@ -103,7 +103,7 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions, asked: Sequ
     only = options.only
     if only and only.status is Status.IN_DOUBT:
         require_doubtful(context.state, only.ids)
-    notes = bind(context, ledger)
+    notes = [*bind(context, ledger), *read_change_notes(context)]
     with begun(context.state, ledger, context.run_start(_kind(options), options), asked, context.source_name) as connection:
         if only and only.status is Status.IN_DOUBT:
             # Users with calls in doubt may have failed calls too: all are sent, in order.

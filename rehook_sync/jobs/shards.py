@@ -17,7 +17,7 @@ import orjson
 
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
-from rehook_sync.jobs.context import JobContext, bind, load_heavy, require_no_baseline, require_same
+from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes, require_no_baseline, require_same
 from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, period_notes
@@ -122,7 +122,7 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
         due = sum(number for _, number in tiles) + state.count_due_again()
         most = min(most, context.settings.concurrency) if source.can_split_users() else 1
         shards = cut_users(tiles, most if due else 1)
-        notes = bind(context, ledger)
+        notes = [*bind(context, ledger), *read_change_notes(context)]
         with begun(state, ledger, context.run_start(RunKind.RUN, options), bounds.asked, context.source_name) as connection:
             status = ShardStatus.WAITING if due else ShardStatus.DONE
             findings = write_findings(Findings(delays=source.reader.take_delays()), None, context.settings)

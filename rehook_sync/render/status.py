@@ -63,6 +63,9 @@ def abandoned_view(found: Sequence[tuple[Period, int]], *, dry_run: bool) -> Ite
         yield "no period is open"
     for period, calls in found:
         verb = "would give up" if dry_run else "gave up"
+        if period.kind is RunKind.REFRESH:
+            yield line(f"{verb} {period_text(period)}: customers that it did not reach keep what they have")
+            continue
         left = "not recorded, and a run that reads them sends them" if period.kind is RunKind.BASELINE else "left out"
         yield line(f"{verb} {period_text(period)}: {counted(calls, 'call')} of it {'is' if calls == 1 else 'are'} {left}")
 
@@ -78,10 +81,13 @@ def _periods_view(periods: Sequence[Period]) -> Iterator[RenderableType]:
     yield ""
     for period in periods:
         yield line(("open  ", "yellow"), period_text(period))
-    if any(each.kind is RunKind.BASELINE for each in periods):
+    kinds = Counter(each.kind for each in periods)
+    if kinds[RunKind.REFRESH]:
+        yield line("`refresh` goes on with the refresh", style="dim")
+    if kinds[RunKind.BASELINE]:
         yield line("no run begins before the same `baseline` is done; `run --abandon` gives up", style="dim")
-    else:
-        yield line(f"each run goes on with {'it' if len(periods) == 1 else 'them'} until done; `run --abandon` gives up", style="dim")
+    elif asked := kinds[RunKind.RUN]:
+        yield line(f"each run goes on with {'it' if asked == 1 else 'them'} until done; `run --abandon` gives up", style="dim")
 
 
 def _watermarks_grid(report: StatusReport) -> Grid:

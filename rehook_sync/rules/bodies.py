@@ -21,7 +21,7 @@ from rehook_sync.values import key_flaw, to_json, to_json_value, to_text, withou
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "Names", "build_operations", "shape", "without_traits"]
+__all__ = ["COLUMNS", "Names", "build_customer", "build_operations", "shape", "without_traits"]
 
 COLUMNS = (
     "row",
@@ -196,6 +196,13 @@ def build_operations(
         operations[group[0]] if len(group) == 1 else _merged([(operations[at], metadata[at], codes[at]) for at in group])
         for group in _neighbours(operations)
     ]
+
+
+def build_customer(call: Call, metadata: Mapping[str, object], code: str | None) -> Operation:
+    """Return the request that brings a customer these traits, recorded under a call."""
+    user_id = call.user_id or ""
+    body = _customer_body(user_id, metadata, code)
+    return Operation(Stream.IDENTIFIES, user_id, (call._replace(payload_hash=payload_hash(body)),), body, trait_hashes(user_id, metadata))
 
 
 def without_traits(operation: Operation, left_out: Collection[str]) -> Operation:

@@ -4,7 +4,7 @@ A call can be found after newer ones were sent. Then it brings only the traits t
 each trait has the value of the newest call that carried it, whatever the order in which calls were found.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import orjson
@@ -14,7 +14,17 @@ from rehook_sync.rules.bodies import without_traits
 from rehook_sync.rules.hashes import earlier_hashes
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["CODE", "after_doubt", "after_elsewhere", "after_sending", "after_skipping", "find_news", "is_superseded", "moment_of"]
+__all__ = [
+    "CODE",
+    "after_doubt",
+    "after_elsewhere",
+    "after_sending",
+    "after_skipping",
+    "find_news",
+    "find_present",
+    "is_superseded",
+    "moment_of",
+]
 
 CODE = "referral_code"
 """The trait that takes a referral code."""
@@ -40,6 +50,19 @@ def find_news(operation: Operation, known: Traits | None) -> Operation | None:
     if not changed or _had_earlier_form(operation, changed, known):
         return None
     return without_traits(operation, stale) if stale else operation
+
+
+def find_present(
+    operation: Operation, moments: Mapping[str, Moment], known: Traits | None, left_out: Collection[str]
+) -> tuple[Operation, Traits]:
+    """Return a request for a customer's present traits, without those of which a newer call is known, and what the customer then has.
+
+    Shape:  moments: trait -> the call that carried it.  left_out: traits that are not sent either.
+    """
+    own: Traits = {key: (value, moments.get(key)) for key, value in operation.trait_hashes.items()}
+    stale = {*_find_stale(own, known or {}), *left_out} & own.keys()
+    traits = {**(known or {}), **{key: trait for key, trait in own.items() if key not in stale}}
+    return without_traits(operation, stale) if stale else operation, traits
 
 
 def is_superseded(operation: Operation, known: Traits | None) -> bool:

@@ -6,17 +6,17 @@ The caller opens the connection; for writing, one that holds the lease.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
 
-from rehook_sync.database.engine import utc_text
+from rehook_sync.database.engine import Database, utc_text
 from rehook_sync.database.queries import Statements
 from rehook_sync.models import Claim, Customer, Moment, Traits
-from rehook_sync.values import storable_json
+from rehook_sync.values import storable_json, storable_text
 
-__all__ = ["Customers", "customer_rows", "parse_traits", "write_traits"]
+__all__ = ["Customers", "Refreshable", "Refreshed", "Refreshes", "customer_rows", "parse_traits", "write_traits"]
 
 _UNSURE = "unsure"
 
@@ -63,6 +63,58 @@ class Customers:
         for claim in freed:
             if claim.replaces is not None:
                 connection.execute(self._sql["give_code_back"], {"user_id": claim.user_id, "code": claim.replaces})
+
+
+class Refreshed(NamedTuple):
+    """What a refresh sent a customer.
+
+    Shape:  traits: what the customer has now; None: Rehook refused them.  message_id: the newest call in it.
+    """
+
+    traits: Traits | None
+    message_id: str | None
+
+
+class Refreshable(NamedTuple):
+    """A customer before a refresh. Shape:  traits: None when unknown.  refreshed_by: the refresh that sent the customer last."""
+
+    code: str | None
+    traits: Traits | None
+    refreshed_by: str | None
+
+
+class Refreshes:
+    """Which refresh sent which customer last, in one database."""
+
+    def __init__(self, database: Database) -> None:
+        """Wrap a database that `migrations.require_version` accepted."""
+        self._database = database
+        self._sql = Statements("state", database.engine.dialect)
+
+    def read(self, user_ids: Sequence[str]) -> dict[str, Refreshable]:
+        """Return user id -> customer, without users who are none."""
+        stored = {storable_text(each): each for each in user_ids}
+        with self._database.connect() as connection:
+            rows = connection.execute(self._sql["read_refreshable"], {"ids": storable_json(list(stored))}).all()
+        return {
+            stored[row.source_id]: Refreshable(
+                row.referral_code, None if row.trait_hashes is None else parse_traits(row.trait_hashes), row.refreshed_by
+            )
+            for row in rows
+        }
+
+    def write(self, connection: Connection, sent: Mapping[str, Refreshed], refresh_id: str) -> None:
+        """Record what a refresh sent these users."""
+        rows = [
+            {
+                "source_id": user_id,
+                "trait_hashes": None if each.traits is None else write_traits(each.traits),
+                "message_id": each.message_id,
+            }
+            for user_id, each in sent.items()
+        ]
+        if rows:
+            connection.execute(self._sql["write_refreshed"], {"rows": storable_json(rows), "refreshed_by": refresh_id})
 
 
 def parse_traits(text: str) -> Traits:

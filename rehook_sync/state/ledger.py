@@ -33,7 +33,8 @@ Key = tuple[Stream, str]
 class Ledger:
     """The holder of one lease, who writes for a run or for one of its shards.
 
-    Shape:  reopens: status of calls that may be written again, besides failed and marked.  shard: its number, None for a whole run.
+    Shape:  database: where it writes.  reopens: status of calls that may be written again, besides failed and marked.
+            shard: its number, None for a whole run.
     Units:  ttl_s: seconds the lease lasts after each write, by the database's clock.
     A shard has its own lease and also renews the run's: whoever takes the run over retires all its shards.
     """
@@ -44,7 +45,7 @@ class Ledger:
         """Prepare; the lease is taken by `acquire` or `resume`. `clock`: seconds that also pass while the machine sleeps."""
         self.run_id = run_id
         self.reopens = Status.FAILED
-        self._database = database
+        self.database = database
         self._sql = Statements("state", database.engine.dialect)
         self._customers = Customers(self._sql)
         self._writer = database.writer([self._sql[name] for name in ("batch_view", "batch_trigger") if database.dialect == "sqlite"])
@@ -61,7 +62,7 @@ class Ledger:
         """Take the lease. Raises LeaseHeldError, which names the holder, while another run or attempt of this shard has it."""
         asked_at = self._clock()
         try:
-            with self._database.transaction() as connection:
+            with self.database.transaction() as connection:
                 self._renew_run(connection, asked_at)
                 fence = connection.execute(self._sql["acquire_lease"], {**self._holder, "run_id": self.run_id}).scalar()
                 if fence is None:
@@ -70,7 +71,7 @@ class Ledger:
                     connection.execute(self._sql["retire_shards"])
         except LockedError as error:
             # Whoever keeps the database locked for so long is a holder that was stopped inside a write, or a stranger.
-            with self._database.connect() as connection:
+            with self.database.connect() as connection:
                 raise self._held(connection) or error from error
         self._holder["fence"] = int(fence)
         self._valid_until = asked_at + self._ttl_s
@@ -88,7 +89,7 @@ class Ledger:
     def resume(self) -> None:
         """Take the lease over from another process of the same run. Raises LeaseLostError when another run has it."""
         asked_at = self._clock()
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             fence = connection.execute(self._sql["resume_run"], {**self._holder, "run_id": self.run_id}).scalar()
         if fence is None:
             raise self._lost()
@@ -105,7 +106,7 @@ class Ledger:
 
     def _give_up(self, how: str) -> None:
         self._writer.close()
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             connection.execute(self._sql[how], {**self._holder, "run_id": self.run_id})
         self._valid_until = 0.0
 
@@ -154,7 +155,7 @@ class Ledger:
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Open a transaction that holds the lease. Raises LeaseLostError when it is lost."""
-        return self._holding(self._database.transaction())
+        return self._holding(self.database.transaction())
 
     @contextmanager
     def _holding(self, transaction: AbstractContextManager[Connection]) -> Iterator[Connection]:
@@ -248,12 +249,12 @@ class Ledger:
 
     def read_customers(self, user_ids: Iterable[str]) -> dict[str, Traits]:
         """Return user id -> what the customer has, without users of whom that is unknown."""
-        with self._database.connect() as connection:
+        with self.database.connect() as connection:
             return self._customers.read_traits(connection, list(user_ids))
 
     def read_codes(self, user_ids: Iterable[str], codes: Iterable[str]) -> dict[str, str]:
         """Return user id -> code, for these users and for the owners of these codes."""
-        with self._database.connect() as connection:
+        with self.database.connect() as connection:
             return self._customers.read_codes(connection, list(user_ids), list(codes))[0]
 
     def claim(
@@ -267,7 +268,7 @@ class Ledger:
         Shape:  judge: both results of `Customers.read_codes` -> the result and the claims to write.
         It judges outside the transaction first, so that nobody waits, and again inside if the owners have changed since.
         """
-        with self._database.connect() as connection:
+        with self.database.connect() as connection:
             owners = self._customers.read_codes(connection, user_ids, codes)
         result, claims = judge(*owners)
         tried = claims = list(claims)

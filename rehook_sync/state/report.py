@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
-from rehook_sync.models import Stream
+from rehook_sync.models import RunKind, Stream
 from rehook_sync.rules.periods import Period
 from rehook_sync.state.periods import Periods
 from rehook_sync.state.state import read_rows
@@ -61,5 +61,5 @@ def read_report(database: Database, since: datetime) -> Facts:
             last_success=next(iter(read("report_last_success")), None),
             unsettled=read("report_unsettled"),
             attention=read("report_attention", rows=_REPORT_ROWS),
-            periods=Periods(database).read_open(connection=connection),
+            periods=Periods(database).read_open(kinds=RunKind, connection=connection),
         )

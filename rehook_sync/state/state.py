@@ -31,7 +31,7 @@ from rehook_sync.models import (
 )
 from rehook_sync.rules.watermark import Coverage
 from rehook_sync.times import to_time
-from rehook_sync.values import storable_text
+from rehook_sync.values import storable_json, storable_text
 
 __all__ = ["DueCall", "Judged", "RunStart", "State", "is_held", "read_rows"]
 
@@ -48,6 +48,7 @@ class RunStart:
     """What is recorded of a run when it begins.
 
     Shape:  since, until: bounds that were asked for.  properties_wait: how long a call may wait; None when the run judges no calls.
+            settings: those that shape what is sent, as text; None when it sends nothing and judges no calls.
     """
 
     kind: RunKind
@@ -55,6 +56,7 @@ class RunStart:
     since: datetime | None = None
     until: datetime | None = None
     properties_wait: timedelta | None = None
+    settings: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,18 @@ class State:
         values = {"run_id": run_id, "kind": start.kind, "trigger": start.trigger, "version": __version__}
         bounds = {"since_at": stored(start.since), "until_at": stored(start.until), "started_at": stored(self._now(connection))}
         wait_s = None if start.properties_wait is None else int(start.properties_wait.total_seconds())
-        connection.execute(self._sql["insert_run"], {**values, **bounds, "properties_wait_s": wait_s})
+        kept = None if start.settings is None else storable_json(start.settings)
+        connection.execute(self._sql["insert_run"], {**values, **bounds, "properties_wait_s": wait_s, "settings": kept})
+
+    def read_last_settings(self) -> dict[str, str] | None:
+        """Return the settings that were kept with the newest run that has any, None without one."""
+        with self.database.connect() as connection:
+            return _settings(connection.execute(self._sql["read_last_settings"]).scalar())
+
+    def read_settings(self, run_id: str) -> dict[str, str] | None:
+        """Return the settings that were kept with a run, None without any."""
+        with self.database.connect() as connection:
+            return _settings(connection.execute(self._sql["read_settings"], {"run_id": run_id}).scalar())
 
     def record_finish(self, connection: Connection, summary: RunSummary) -> None:
         """Record how a run ended."""
@@ -309,6 +322,10 @@ class State:
 
     def _now(self, connection: Connection) -> datetime:
         return _time(connection.execute(self._sql["database_now"]).scalar_one())
+
+
+def _settings(kept: str | None) -> dict[str, str] | None:
+    return None if kept is None else dict(orjson.loads(kept))
 
 
 def _ids(message_ids: Iterable[str]) -> str:

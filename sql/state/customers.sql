@@ -5,6 +5,27 @@
 -- words: ids
 SELECT c.source_id, c.trait_hashes FROM sync_customers AS c WHERE c.source_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
+-- name: read_refreshable
+-- does: gives the codes and hashes of these customers, and the refresh that sent each last
+-- words: ids
+SELECT c.source_id, c.referral_code, c.trait_hashes, c.refreshed_by FROM sync_customers AS c
+WHERE c.source_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
+
+-- name: write_refreshed
+-- does: records what a refresh sent customers; without hashes, that Rehook refused it
+-- words: rows, now
+UPDATE sync_customers
+SET trait_hashes = coalesce(sent.trait_hashes, sync_customers.trait_hashes),
+    first_sent_at = CASE WHEN sent.trait_hashes IS NULL THEN sync_customers.first_sent_at ELSE coalesce(sync_customers.first_sent_at, {now}) END,
+    last_sent_at = CASE WHEN sent.trait_hashes IS NULL THEN sync_customers.last_sent_at ELSE {now} END,
+    last_message_id = coalesce(sent.message_id, sync_customers.last_message_id),
+    refreshed_by = :refreshed_by
+FROM (
+    SELECT r.value ->> 'source_id' AS source_id, r.value ->> 'trait_hashes' AS trait_hashes, r.value ->> 'message_id' AS message_id
+    FROM {rows: :rows} AS r
+) AS sent
+WHERE sync_customers.source_id = sent.source_id;
+
 -- name: explain_customer
 -- does: gives one customer without its hashes, by user id or by the message id of a call
 SELECT c.source_id, c.referral_code, c.first_sent_at, c.last_sent_at, c.last_message_id

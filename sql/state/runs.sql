@@ -2,8 +2,16 @@
 
 -- name: insert_run
 -- does: records that a run has begun
-INSERT INTO sync_runs (run_id, kind, trigger, status, since_at, until_at, started_at, version, properties_wait_s)
-VALUES (:run_id, :kind, :trigger, 'running', :since_at, :until_at, :started_at, :version, :properties_wait_s);
+INSERT INTO sync_runs (run_id, kind, trigger, status, since_at, until_at, started_at, version, properties_wait_s, settings)
+VALUES (:run_id, :kind, :trigger, 'running', :since_at, :until_at, :started_at, :version, :properties_wait_s, :settings);
+
+-- name: read_last_settings
+-- does: gives the settings that were kept with the newest run that has any
+SELECT settings FROM sync_runs WHERE settings IS NOT NULL ORDER BY started_at DESC, run_id DESC LIMIT 1;
+
+-- name: read_settings
+-- does: gives the settings that were kept with a run
+SELECT settings FROM sync_runs WHERE run_id = :run_id;
 
 -- name: finish_run
 -- does: records how a run ended, with its counts

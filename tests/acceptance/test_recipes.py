@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from accounting import assert_numbers_add_up
@@ -105,8 +106,8 @@ def test_after_a_restored_backup(shop: Shop) -> None:
     state.write_bytes(backup)
     plan = shop("plan", "--json", **environ).json
     assert plan["actions"]["events"] > 0, "without the baseline they would be paid out twice"
-    recorded, ran = carry_out(shop, "After a restored backup", LAST=last, **environ)
-    assert (recorded.code, ran.code) == (0, 0)
+    recorded, ran, refreshed = carry_out(shop, "After a restored backup", LAST=last, **environ)
+    assert (recorded.code, ran.code, refreshed.code) == (0, 0, 0)
     assert len(shop.sandbox.store.events) == sent
     assert shop("audit", "--since", "beginning", **environ).code == 0
 
@@ -128,6 +129,20 @@ def test_a_killed_baseline_ends_the_same_with_the_same_command(shop: Shop) -> No
     assert shop("run").code == 0
     assert sum(shop.counts().values()) == shop.calls
     assert shop("audit", "--since", "beginning").code == 0
+    assert_numbers_add_up(shop.url, received=shop.sandbox.store)
+
+
+def test_a_changed_mapping(shop: Shop) -> None:
+    assert shop.ready()("run", "--since", "beginning").code == 0
+    before, events = len(shop.sandbox.store.log), len(shop.sandbox.store.events)
+    planned, refreshed, ran = carry_out(shop, "A changed mapping")
+    assert (planned.code, refreshed.code, ran.code) == (0, 0, 0)
+    sent = Counter(each.source_id for each in shop.sandbox.store.log[before:] if each.path == "/customers")
+    assert planned.out.startswith(f"would send {len(sent):,} customers")
+    assert set(sent.values()) == {1}
+    assert len(shop.sandbox.store.events) == events
+    assert "has changed since the last run" not in ran.out
+    assert shop("run").out.count("REHOOK_SYNC_TRAIT_NAMES has changed since the last run") == 1
     assert_numbers_add_up(shop.url, received=shop.sandbox.store)
 
 

@@ -1,23 +1,25 @@
 """What a run or a plan says beside its counts, in notes of one line each. Pure."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.notes.names import source_notes
 from rehook_sync.models import Reason, Status, Stream
+from rehook_sync.rules.changes import Change
 from rehook_sync.settings import Settings
 from rehook_sync.times import duration_text
 from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.names import listed
 from rehook_sync.warehouse.reader import Delays
 
-__all__ = ["future_notes", "run_notes"]
+__all__ = ["change_notes", "future_notes", "run_notes"]
 
 _MANY_ANONYMOUS = 0.2
 _NAMED = 5
 _MANY_LATER = 1000
+_LONGEST_VALUE = 80
 
 
 def run_notes(
@@ -42,6 +44,18 @@ def run_notes(
         *_slowness_notes(found.slowed, found.lowest, settings.concurrency),
         *_delay_notes(found.delays),
     ]
+
+
+def change_notes(changes: Iterable[Change]) -> list[str]:
+    """Return notes for the user on settings that have changed since the last run, one line each."""
+    return [
+        f"REHOOK_SYNC_{each.name.upper()} has changed since the last run, from {_short(each.before)} to {_short(each.now)}: {each.advice}"
+        for each in changes
+    ]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def future_notes(later: Mapping[Stream, int], margin: timedelta) -> list[str]:
