@@ -76,6 +76,15 @@ def end_sessions(url: str, condition: str) -> int:
     return len(run_sql(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine} AND {condition}"))
 
 
+@contextmanager
+def source_lock(url: str) -> Iterator[None]:
+    """Keep readers out of `tracks`, as whoever alters it does."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE tracks IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
 # PostgreSQL.
 
 
@@ -124,6 +133,25 @@ def test_a_lock_of_some_seconds_is_waited_out(on_postgres: World, table: str) ->
         assert process.poll() is None
     assert process.wait().code == 0
     on_postgres.check()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "run --workers 2", "plan", "audit --since 30d", "check"],
+)
+def test_one_signal_ends_a_command_that_waits_for_a_lock_of_the_source(on_postgres: World, command: str) -> None:
+    with source_lock(on_postgres.url):
+        process = on_postgres.start(*command.split(), REHOOK_SYNC_TIMEOUT="10")
+        wait_until(lambda: bool(run_sql(on_postgres.url, "SELECT 1 FROM pg_locks WHERE NOT granted")))
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        done = process.wait()
+        took_s = time.monotonic() - began
+    assert (done.code, done.out) == (143, ""), done
+    assert took_s < 10
+    assert [row["owner"] for row in on_postgres.read_state("sync_lease")] in ([], [None]), "the lease is free"
+    assert on_postgres.count("true") == 0
+    on_postgres.run_to_the_end()
 
 
 def test_a_server_that_serializes_by_default_is_waited_for_and_stops_nobody(busy_on_postgres: World) -> None:
