@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect, ExceptionContext, ExecutionContext
+from sqlalchemy.pool import ConnectionPoolEntry
 
 __all__ = [
     "CONNECTING",
@@ -74,30 +75,44 @@ _SET = (
 )
 """For one transaction, if true is bound first. What is stricter than ours stays; what a server does not know yet is left out."""
 
-_CONNECT_TIMEOUT_S = 10
+_LIMITS: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Option of libpq -> value: seconds to connect, and how soon a host that is gone is noticed, a minute at most."""
 _WHO = "SELECT pg_backend_pid()"
-_SET_SESSION = "SELECT set_config(wanted.key, wanted.value, false) FROM json_each_text(CAST(%s AS json)) AS wanted"
+_SET_SESSION = "SELECT pg_backend_pid(), set_config(wanted.key, wanted.value, false) FROM json_each_text(CAST(%s AS json)) AS wanted"
 _WRITING_OPTION = "rehook_sync_writing"
 
 
 def limit_connecting(engine: Engine) -> None:
-    """Wait for a host that does not answer for some seconds alone, unless the user has set how long."""
+    """Wait for a host that does not answer, or does not any more, for a limited time alone, unless the user has set how long."""
 
     @event.listens_for(engine, "do_connect")
     def connecting(dialect: Dialect, _record: object, _arguments: object, named: dict[str, object]) -> None:
-        if "connect_timeout" not in named and not _has_default(dialect, b"connect_timeout"):
-            named["connect_timeout"] = _CONNECT_TIMEOUT_S
+        for option, value in _LIMITS.items():
+            if option not in named and not _has_default(dialect, option.encode()):
+                named[option] = value
 
 
 def prepare_reader(engine: Engine) -> None:
-    """Set the SESSION on each new connection. Nothing that the user set in the URL or the environment is replaced by an option of ours."""
+    """Set the SESSION on each new connection, and note its server process, unless a pooler is in between.
+
+    Nothing that the user set in the URL or the environment is replaced by an option of ours.
+    """
     wanted = json.dumps({**SESSION, "lock_timeout": LOCK_TIMEOUT})
 
     @event.listens_for(engine, "connect")
-    def connected(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
+    def connected(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        driver: Any = connection
+        cursor = driver.cursor()
         cursor.execute(_SET_SESSION, (wanted,))
+        pid = cursor.fetchone()[0]
         cursor.close()
+        record.info["server_process"] = pid if driver.info.backend_pid == pid else None
         connection.commit()
 
     @event.listens_for(engine, "handle_error")

@@ -11,12 +11,15 @@ from sqlalchemy import Connection
 from rehook_sync.database.engine import Database
 from rehook_sync.database.fetch import opened
 from rehook_sync.database.queries import load_queries
+from rehook_sync.database.watch import Watch
 from rehook_sync.errors import DatabaseError, LockedError, TransientError
 
 __all__ = ["Delays", "Patience", "Reader", "pause_s"]
 
 _T = TypeVar("_T")
 _MOST_REPEATS = 8
+_MOST_SILENT = 1
+"""Repeats of a read that got no answer: each takes minutes."""
 _LONGEST_PAUSE_S = 5.0
 _STEP_S = 0.1
 """How often somebody who waits looks whether a stop was asked for."""
@@ -60,6 +63,7 @@ class Reader:
         """Prepare; nothing is read. `schema`: of the source, to tell whose locks are in the way."""
         self.patience = Patience()
         self._delays = Delays()
+        self._watch = Watch(database.engine)
         self.waiting: Callable[[], object] = bool  # which does nothing
         self._database = database
         self._schema = schema
@@ -67,13 +71,13 @@ class Reader:
     def read(self, read: Callable[[Connection], _T]) -> _T:
         """Return what `read` returns, which may be called several times, each time with a transaction of its own.
 
-        Raises: LockedError, which names who holds the lock, and TransientError when patience is at its end.
+        Raises: LockedError, which names who holds the lock, and TransientError when patience is at its end, or nothing answers.
         """
         began = self.patience.clock()
-        locked = repeats = 0
+        locked = repeats = silent = 0
         while True:
             try:
-                with opened(self._database) as connection:
+                with opened(self._database) as connection, self._watch.over(connection, self.patience.is_over):
                     found = read(connection)
             except LockedError as error:
                 locked += 1
@@ -82,9 +86,11 @@ class Reader:
                     raise LockedError(f"the warehouse is locked, for {waited_s:.0f} s at least: {self._blame(error)}") from error
             except TransientError as error:
                 repeats += 1
-                if self.patience.is_over() or repeats > _MOST_REPEATS:
-                    raise
-                self._delays.repeated[str(error)] += 1
+                silent += bool(self._watch.cause)
+                cause = f"the warehouse gave no answer: {self._watch.cause}" if self._watch.cause else str(error)
+                if self.patience.is_over() or repeats > _MOST_REPEATS or silent > _MOST_SILENT:
+                    raise TransientError(cause) from error
+                self._delays.repeated[cause] += 1
             else:
                 if locked:
                     self._delays.locked += 1

@@ -13,3 +13,15 @@ WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND c.relkind I
     AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = CURRENT_DATABASE())
     AND n.nspname = COALESCE(CAST(:schema AS text), CURRENT_SCHEMA())
 ORDER BY l.granted DESC, c.relname;
+
+-- name: read_activity
+-- does: tells whether a session of ours is at work or was a moment ago; false if it waits for us, no row if it has ended
+-- dialect: postgresql
+SELECT (a.state = 'active' AND a.wait_event_type IS DISTINCT FROM 'Client')
+    OR a.state_change > CLOCK_TIMESTAMP() - CAST(:silence_s AS double precision) * INTERVAL '1 second'
+FROM pg_stat_activity AS a WHERE a.pid = :pid;
+
+-- name: cancel_read
+-- does: ends the statement of a session of ours that nobody waits for any more
+-- dialect: postgresql
+SELECT PG_CANCEL_BACKEND(:pid);
