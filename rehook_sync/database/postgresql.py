@@ -84,7 +84,7 @@ _LIMITS: Mapping[str, int] = {
 }
 """Option of libpq -> value: seconds to connect, and how soon a host that is gone is noticed, a minute at most."""
 _WHO = "SELECT pg_backend_pid()"
-_SET_SESSION = "SELECT pg_backend_pid(), set_config(wanted.key, wanted.value, false) FROM json_each_text(CAST(%s AS json)) AS wanted"
+_SET_SESSION = "SELECT set_config(wanted.key, wanted.value, false) FROM json_each_text(CAST(%s AS json)) AS wanted"
 _WRITING_OPTION = "rehook_sync_writing"
 
 
@@ -110,6 +110,7 @@ def prepare_reader(engine: Engine) -> None:
         driver: Any = connection
         cursor = driver.cursor()
         cursor.execute(_SET_SESSION, (wanted,))
+        cursor.execute(_WHO)
         pid = cursor.fetchone()[0]
         cursor.close()
         record.info["server_process"] = pid if driver.info.backend_pid == pid else None
