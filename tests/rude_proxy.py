@@ -59,10 +59,11 @@ class RudeProxy:
 
     async def _end(self, server: asyncio.Server) -> None:
         server.close()
-        own = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in own:
-            task.cancel()
-        await asyncio.gather(*own, return_exceptions=True)
+        await asyncio.sleep(0)  # connections that were just accepted begin
+        while own := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in own:
+                task.cancel()
+            await asyncio.gather(*own, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: asyncio.StreamWriter | None = None

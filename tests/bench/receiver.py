@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-_OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"ok"}'
+OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"ok"}'
 
 
 class Tally:
@@ -64,9 +64,9 @@ class Receiver(asyncio.Protocol):
         self._tally.requests += 1
         self._tally.seen.add(hash(body if start < 0 else head[start : head.index(b"\r", start)]))
         if self._latency_s:
-            self._later(self._latency_s, self._transport.write, _OK)
+            self._later(self._latency_s, self._transport.write, OK)
         else:
-            self._transport.write(_OK)
+            self._transport.write(OK)
 
     def _look(self, head: bytes) -> bytes:
         if head.startswith(b"get /bench/clear "):
@@ -74,7 +74,7 @@ class Receiver(asyncio.Protocol):
         if head.startswith(b"get /bench/"):
             found = self._tally.document()
             return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(found) + found
-        return _OK
+        return OK
 
 
 async def serve(latencies_ms: list[float]) -> None:
