@@ -124,9 +124,10 @@ class Pipeline:
 
         With a limit, what is new comes before the parts, so that no old period keeps it waiting.
         """
-        new = [self._read_stream(stream, window) for stream, window in windows.items()]
+        # Identify calls are read last: so with an event, those that were loaded before it are seen.
+        new = [self._read_stream(stream, window) for stream, window in sorted(windows.items(), key=_rank, reverse=True)]
         new += [self._read_again(stream, selection) for stream in streams for selection in self._config.selections]
-        old = [self._read_stream(stream, part) for stream, part in parts]
+        old = [self._read_stream(stream, part) for stream, part in sorted(parts, key=_rank, reverse=True)]
         try:
             left = self._config.limit
             for group in ([*new, *old],) if left is None else (new, old):
@@ -335,6 +336,10 @@ def _new_claims(codes: Mapping[str, str], judgement: Judgement) -> list[Claim]:
 
 def _order(row: SourceRow) -> tuple[datetime, int, str]:
     return (row.occurred_at or row.received_at or FIRST_MOMENT, _RANK[row.stream], row.message_id)
+
+
+def _rank(read: tuple[Stream, Window]) -> int:
+    return _RANK[read[0]]
 
 
 def _unsent(row: SourceRow, status: Status, reason: Reason, detail: str | None, previous: PreviousOutcome | None) -> Outcome:

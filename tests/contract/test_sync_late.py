@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from accounting import ALL, Audit, Bench, ago, open_bench
 from rich.console import Console
-from warehouse import Row, add_rows, identify
+from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.jobs.results import RunOptions
-from rehook_sync.models import Selection, Status
+from rehook_sync.models import Selection, SourceRow, Status
 from rehook_sync.render.advice import Shell
 from rehook_sync.render.explain import explanation_view
 from rehook_sync.runtime import Interrupt
+from rehook_sync.warehouse.segment import SegmentSource
 
 TYPES: dict[str, dict[str, str | None]] = {
     "identifies": {"plan": "text", "city": "text", "seats": "bigint", "referral_code": "text", "anonymous_id": "text"}
@@ -168,3 +169,23 @@ def _random_call(rng: random.Random, number: int) -> Row:
 
 def _traits(row: Row) -> dict[str, object]:
     return {name: row[name] for name in ("plan", "city", "seats") if name in row}
+
+
+def test_calls_that_are_loaded_while_a_run_reads_leave_in_order(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.fill([identify("m1", "ada", ago(hours=9), plan="free"), track("m2", "ada", "Order", ago(hours=8))], types=TYPES)
+    later = {"identifies": identify("m3", "bob", ago(hours=5), plan="pro"), "tracks": track("m4", "bob", "Order", ago(hours=4))}
+    read_window = SegmentSource.read_window
+
+    def read_beside_a_load(*arguments: Any) -> Iterator[SourceRow]:
+        rows = read_window(*arguments)
+        first = next(rows, None)
+        while later:  # the loader goes by name: identifies come first
+            name = min(later)
+            add_rows(bench.warehouse_url, name, [later.pop(name)])
+        yield from filter(None, [first])
+        yield from rows
+
+    monkeypatch.setattr(SegmentSource, "read_window", read_beside_a_load)
+    bench.run(ALL, complete=False)
+    bench.run()
+    assert [each.path for each in bench.sandbox.store.log if each.source_id == "bob"] == ["/customers", "/events/invoke"]
