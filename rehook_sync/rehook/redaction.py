@@ -112,6 +112,7 @@ def _pattern(text: str) -> str:
 def _without_beginnings(line: str, value: str, shortest: int = _LONG_VALUE // 2, mark: str = REMOVED) -> str:
     """Remove a value where a server quotes only its beginning, of at least so many characters."""
     words = _SPACES.sub(" ", value)
+    shortest = len(_SPACES.sub(" ", value[:shortest]))
     beginning = re.compile(_pattern(words[:shortest]))
     pieces: list[str] = []
     start = 0

@@ -171,8 +171,9 @@ class Exchange:
             watcher.cancel()
 
     async def send_raw(self, data: bytes) -> None:
-        """Send raw bytes, then close."""
-        self._transport.write(data)
+        """Send raw bytes, unless the client has left, then close."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
         await self._hang_up()
 
     async def drop(self, *, reset: bool = False) -> None:
