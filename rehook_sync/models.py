@@ -13,9 +13,9 @@ from typing import NamedTuple
 from rehook_sync.errors import RehookSyncError
 
 __all__ = [
+    "DEFAULT_SOURCE",
     "ELSEWHERE",
     "FAILED_REASONS",
-    "OWNED_BY",
     "REJECTED_REASONS",
     "REMOVED",
     "AnonymousCalls",
@@ -51,7 +51,8 @@ __all__ = [
     "user_order",
 ]
 
-
+DEFAULT_SOURCE = "default"
+"""The name of a Segment source of which the settings name no schema."""
 ELSEWHERE = "elsewhere"
 """Stands for the message id of an Identify call that another process delivers."""
 REMOVED = "[…]"
@@ -124,8 +125,6 @@ REJECTED_REASONS = (
     Reason.REFUSED_BY_REHOOK,
 )
 FAILED_REASONS = (Reason.RATE_LIMITED, Reason.SERVER_ERROR, Reason.NETWORK_ERROR, Reason.BLOCKED_BY_EARLIER)
-OWNED_BY = "owned by user "
-"""Begins the detail of `referral_code_taken`; the owner's id follows."""
 
 
 class Effect(_Word):
@@ -197,7 +196,7 @@ class Shard:
 class SourceRow:
     """One Segment call as the warehouse holds it.
 
-    Shape:  fields: source column -> value as the driver gave it, NULLs left out, traits or properties only.
+    Shape:  fields: column -> value as the driver gave it, NULLs left out, traits or properties only.
             problem: why the row cannot be used (NULL id, text where a time belongs), else None; holds no values.
             unloaded: where the properties of a track were looked for and are not (yet), else None; holds no values.
             recorded_id: the message id under which earlier versions recorded it, if another.  encoded: a JSON column encoded twice.
@@ -219,6 +218,7 @@ class SourceRow:
     recorded_id: str | None = None
     encoded: str | None = None
     size: int = field(default=0, compare=False)
+    source: str = DEFAULT_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +257,7 @@ class Call(NamedTuple):
     occurred_at: datetime | None
     payload_hash: str | None = None
     previous: PreviousOutcome | None = None
+    source: str = DEFAULT_SOURCE
 
 
 class Answer(NamedTuple):
@@ -431,10 +432,7 @@ class ShardStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """How one shard ended.
-
-    Shape:  rows: stream -> rows judged.  error: what stopped it.  findings: of all attempts, as JSON text.
-    """
+    """How one shard ended. Shape:  rows: stream -> rows judged.  error: what stopped it.  findings: of all attempts, as JSON text."""
 
     run_id: str
     shard: int

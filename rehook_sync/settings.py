@@ -16,15 +16,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rehook_sync.errors import SettingsError
-from rehook_sync.models import AnonymousCalls, CustomerUpdates, MissingProperties, OnAmbiguousEvent, TrackProperties
-from rehook_sync.rehook.addresses import is_loopback
-from rehook_sync.times import duration_text, read_duration, read_moment
+from rehook_sync.inputs import (
+    as_api_key,
+    as_api_url,
+    as_database_url,
+    as_duration,
+    as_names,
+    as_number,
+    as_renames,
+    as_sources,
+    as_start,
+)
+from rehook_sync.models import DEFAULT_SOURCE, AnonymousCalls, CustomerUpdates, MissingProperties, OnAmbiguousEvent, TrackProperties
+from rehook_sync.times import duration_text
 
 __all__ = ["RESERVED_TRAITS", "Settings", "load_settings"]
 
@@ -36,91 +45,6 @@ SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret"})
 RESERVED_TRAITS = {"created_at": "createdAt", "first_name": "firstName", "last_name": "lastName"}
 
 
-def _start(value: object) -> object:
-    try:
-        return value if value is None or value == "beginning" else read_moment(value)
-    except (ValueError, OverflowError):
-        raise ValueError("must be 'beginning' or an ISO-8601 time") from None
-
-
-def _duration(value: object) -> object:
-    try:
-        if isinstance(value, str):
-            found = read_duration(value)
-            return found if found is not None else timedelta(seconds=float(value))
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return timedelta(seconds=value)
-        if isinstance(value, timedelta):
-            return value
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError("must be a duration such as 3d, 36h, 90m, P3D, or seconds")
-
-
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic turns only a ValueError into a line
-    return value
-
-
-def _names(value: object) -> object:
-    """Read a list of names: a list, JSON, or names separated by commas."""
-    if isinstance(value, str):
-        value = _from_json(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(name, str) and name for name in value):
-        raise ValueError("must be a list of names: JSON, or separated by commas")
-    return frozenset(value)
-
-
-def _renames(value: object) -> object:
-    """Read column -> key: a table, JSON, or `column=key` separated by commas."""
-    if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        value = _from_json(value) if value.lstrip().startswith("{") else {column.strip(): key.strip() for column, _, key in pairs}
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for pair in value.items() for name in pair):
-        raise ValueError("must name a key for each column: JSON, or column=key separated by commas")
-    return dict(value)
-
-
-def _from_json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError("is no valid JSON") from None
-
-
-def _database_url(value: SecretStr) -> SecretStr:
-    if not re.match(r"[A-Za-z][A-Za-z0-9_+.-]*://", value.get_secret_value()):
-        raise ValueError("is not a database URL")
-    # What libpq and most hosts of PostgreSQL write; SQLAlchemy knows only the longer name.
-    return SecretStr(re.sub(r"^postgres(?=\+|:)", "postgresql", value.get_secret_value()))
-
-
-def _api_url(value: str) -> str:
-    if not value.isascii() or not value.isprintable() or " " in value or "\\" in value:
-        raise ValueError("must be a URL without spaces or special characters")
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname if parts.port != 0 else None
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("https", "http"):
-        raise ValueError("must be a URL with a host")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user or password; they are REHOOK_SYNC_API_KEY and REHOOK_SYNC_API_SECRET")
-    if "?" in value or "#" in value:
-        raise ValueError("must not hold a query or fragment")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("must use https; plain http is only for a loopback host such as http://127.0.0.1:8080")
-    return value.rstrip("/")
-
-
-def _api_key(value: SecretStr) -> SecretStr:
-    if ":" in value.get_secret_value():
-        raise ValueError("must not hold a colon; it ends the user name of HTTP Basic")
-    return value
-
-
 def _setting(default: object, meaning: str, example: object, **limits: object) -> Any:  # noqa: ANN401 - the value of any field
     """Describe one field; `...` as default means required."""
     return Field(default, description=meaning, examples=[example], validate_default=True, **limits)  # type: ignore[call-overload]
@@ -128,13 +52,14 @@ def _setting(default: object, meaning: str, example: object, **limits: object) -
 
 _Name = Annotated[str, Field(min_length=1)]
 _Secret = Annotated[SecretStr, Field(min_length=1)]
-_DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
-_Integer = Annotated[int, BeforeValidator(_number)]
-_Float = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-_Duration = Annotated[timedelta, BeforeValidator(_duration)]
-_Names = Annotated[frozenset[str], BeforeValidator(_names)]
-_Renames = Annotated[Mapping[str, str], BeforeValidator(_renames)]
-_Start = Annotated[datetime | Literal["beginning"] | None, BeforeValidator(_start)]
+_DatabaseUrl = Annotated[SecretStr, AfterValidator(as_database_url)]
+_Integer = Annotated[int, BeforeValidator(as_number)]
+_Float = Annotated[float, BeforeValidator(as_number), Field(allow_inf_nan=False)]
+_Duration = Annotated[timedelta, BeforeValidator(as_duration)]
+_Names = Annotated[frozenset[str], BeforeValidator(as_names)]
+_Renames = Annotated[Mapping[str, str], BeforeValidator(as_renames)]
+_Sources = Annotated[Mapping[str, str], BeforeValidator(as_sources)]
+_Start = Annotated[datetime | Literal["beginning"] | None, BeforeValidator(as_start)]
 _DATABASE = "postgresql://user:password@host:5432/name"
 _API = "https://api.rehook.ai"
 
@@ -145,7 +70,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     warehouse_url: _DatabaseUrl = _setting(..., "SQLAlchemy URL of the warehouse", _DATABASE)
-    warehouse_schema: _Name | None = _setting(None, "schema of the Segment source", "shop")
+    warehouse_schema: _Sources = _setting({}, "schema of the Segment source; several, or `name=schema`, between commas", "shop")
     identifies_table: _Name = _setting("identifies", "table of the Identify calls; BigQuery users name the `_view`", "identifies_view")
     tracks_table: _Name = _setting("tracks", "table of the Track calls; BigQuery users name the `_view`", "tracks_view")
     track_properties: TrackProperties = _setting(
@@ -153,8 +78,8 @@ class Settings(BaseSettings):
     )
     state_url: _DatabaseUrl | None = _setting(None, "SQLite or PostgreSQL database of the sync-state; none: the warehouse", _DATABASE)
     state_schema: _Name | None = _setting(None, "schema of the sync-state; none: `rehook_sync`, on SQLite no schema", "rehook_sync")
-    api_url: Annotated[str, AfterValidator(_api_url)] = _setting(_API, "address of Rehook; plain http only to loopback", _API)
-    api_key: Annotated[_Secret, AfterValidator(_api_key)] | None = _setting(None, "API key of Rehook", "your-key")
+    api_url: Annotated[str, AfterValidator(as_api_url)] = _setting(_API, "address of Rehook; plain http only to loopback", _API)
+    api_key: Annotated[_Secret, AfterValidator(as_api_key)] | None = _setting(None, "API key of Rehook", "your-key")
     api_secret: _Secret | None = _setting(None, "API secret of Rehook", "your-secret")
     start_at: _Start = _setting(None, "lower bound of the first run: a time, a date or `beginning`; naive is UTC", "2026-11-01T00:00:00Z")
     lookback: _Duration = _setting("3d", "how far behind the watermark each run looks for late rows", "3d", ge=timedelta(0))
@@ -197,6 +122,13 @@ class Settings(BaseSettings):
         """Take values from `load_settings` alone, which knows where each came from."""
         return (init_settings,)
 
+    @field_validator("warehouse_schema")
+    @classmethod
+    def _one_source_on_sqlite(cls, value: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+        if len(value) > 1 and "warehouse_url" in info.data and _backend(info.data["warehouse_url"]) == "sqlite":
+            raise ValueError("must name one source: SQLite has no schemas, so a file holds one")
+        return value
+
     @field_validator("trait_names")
     @classmethod
     def _over_reserved_traits(cls, value: Mapping[str, str]) -> Mapping[str, str]:
@@ -217,6 +149,11 @@ class Settings(BaseSettings):
         if value is not None and url is not None and _backend(url) == "sqlite":
             raise ValueError("must be left out on SQLite, which has no schemas")
         return value
+
+    @property
+    def sources(self) -> Mapping[str, str | None]:
+        """The Segment sources: name in the sync-state tables -> schema."""
+        return self.warehouse_schema or {DEFAULT_SOURCE: None}
 
     @property
     def state_schema_name(self) -> str | None:
@@ -250,7 +187,10 @@ def _shown(name: str, value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, frozenset | Mapping):
-        shown = [f"{column}={key}" for column, key in value.items()] if isinstance(value, Mapping) else sorted(value)
+        if isinstance(value, Mapping):
+            shown = [key if column == key and name == "warehouse_schema" else f"{column}={key}" for column, key in value.items()]
+        else:
+            shown = sorted(value)
         return ", ".join(shown) or "(none)"
     return "(none)" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 

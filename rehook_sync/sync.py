@@ -10,9 +10,9 @@ from rehook_sync.database.engine import open_database, same_database
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.jobs.audit import AuditReport, audit_stream
+from rehook_sync.jobs.audit import AuditReport, audit_feed
 from rehook_sync.jobs.check import CheckResult, check_each
-from rehook_sync.jobs.context import JobContext, open_client, rebind, require_access, require_same, source_config
+from rehook_sync.jobs.context import JobContext, open_client, rebind, require_access, require_same, source_configs
 from rehook_sync.jobs.explain import read_explanation
 from rehook_sync.jobs.maintenance import (
     abandon,
@@ -43,7 +43,7 @@ from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.reader import Patience
-from rehook_sync.warehouse.segment import SegmentSource
+from rehook_sync.warehouse.sources import Sources
 
 if TYPE_CHECKING:
     import httpx
@@ -74,8 +74,8 @@ class Sync:
         self._state_database = open_database(
             state_url, setting, read_only=read_only, may_create=not self._is_one_database, search_path=settings.state_schema_name
         )
-        self._source = SegmentSource(self._warehouse, source_config(settings))
-        self._source.reader.patience = Patience(min(_LOCKED_S, settings.patience.total_seconds()))
+        self._sources = Sources(self._warehouse, source_configs(settings))
+        self._sources.reader.patience = Patience(min(_LOCKED_S, settings.patience.total_seconds()))
 
     def __enter__(self) -> Self:
         """Return this object; the end of the block closes it."""
@@ -92,7 +92,7 @@ class Sync:
 
     def init(self) -> Upgrade:
         """Create or upgrade the sync-state tables."""
-        return upgrade(self._state_database, self.settings.state_schema_name)
+        return upgrade(self._state_database, self.settings.state_schema_name, tuple(self._sources))
 
     def rotate_key(self) -> None:
         """Let the sync-state tables know the API key of the settings as another one of the same project, once Rehook accepts it.
@@ -110,13 +110,14 @@ class Sync:
         finally:
             ledger.release()
 
-    def discover(self) -> SourceLayout:
-        """Return what the Segment source looks like."""
-        return self._source.discover()
+    def discover(self) -> dict[str, SourceLayout]:
+        """Return what each Segment source looks like."""
+        return self._sources.discover()
 
     def check_names(self) -> NamesCheck:
-        """Return what the names in the settings match in the source."""
-        events = self._source.read_event_names() if self.settings.conversion_events else None
+        """Return what the names in the settings match in the sources."""
+        wanted = bool(self.settings.conversion_events)
+        events = {each for source in self._sources.values() for each in source.read_event_names()} if wanted else None
         return check_names(self.settings, self.discover(), events)
 
     @classmethod
@@ -264,7 +265,9 @@ class Sync:
         if window.low is not None and window.low >= window.high:
             raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
         context = self._context()
-        found = [audit_stream(context.source, state, each, window, context.known_in, self.settings.lookback) for each in options.streams]
+        found = [
+            audit_feed(context.sources, state, each, window, context.known_in, self.settings.lookback) for each in context.feeds(options)
+        ]
         return AuditReport(found, state.read_holder())
 
     def read_status(self, runs: int) -> StatusReport:
@@ -289,7 +292,7 @@ class Sync:
 
     def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
         """Return everything known about a user id or a message id. `warehouse`: look there for calls no run has judged."""
-        return read_explanation(self._state(), self._source if warehouse else None, key, self.settings.lookback)
+        return read_explanation(self._state(), self._sources if warehouse else None, key, self.settings.lookback)
 
     def _state(self) -> State:
         require_version(self._state_database, self.settings.state_schema_name, writes=not self._read_only)
@@ -300,8 +303,8 @@ class Sync:
         state = self._state()
         if interrupt is not None:
             locked_s = self.settings.patience.total_seconds()
-            self._source.reader.patience = Patience(locked_s, is_over=lambda: interrupt.requested)
-        return JobContext(self.settings, self._source, self._state_database, state, self._transport, self._is_one_database)
+            self._sources.reader.patience = Patience(locked_s, is_over=lambda: interrupt.requested)
+        return JobContext(self.settings, self._sources, self._state_database, state, self._transport, self._is_one_database)
 
 
 def _ignore(_progress: Progress) -> None:

@@ -68,13 +68,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Books:
-    """All that is written down at one moment; times are aware UTC. Shape:  state: (stream, message id) -> row of sync_state."""
+    """All that is written down at one moment; times are aware UTC.
+
+    Shape:  calls: stream -> its rows, of all sources.  state: (stream, message id) -> row of sync_state.
+            feeds: (source, stream) -> its rows; the source is empty where all that is recorded is of one.
+    """
 
     calls: Mapping[str, Sequence[Call]]
     state: Mapping[Key, Found]
     runs: Sequence[Found]
     watermarks: Sequence[Found]
     customers: Sequence[Found]
+    feeds: Mapping[Key, Sequence[Call]] = field(default_factory=dict)
 
 
 def assert_numbers_add_up(
@@ -89,6 +94,7 @@ class Audit:
     """Looks at the books after each run.
 
     Shape:  received: the memory of the Rehook that got the requests, None when nobody can look there.
+            sources: name -> schema, if there are several.
     """
 
     warehouse_url: str
@@ -96,6 +102,7 @@ class Audit:
     schema: str | None = None
     received: FakeRehook | None = None
     cursor: str = "received_at"
+    sources: Mapping[str, str] = field(default_factory=dict)
     _settled: dict[Key, Found] = field(default_factory=dict)
     _seen: int = 0
 
@@ -115,7 +122,7 @@ class Audit:
         uncertain: answers were lost, so requests may have arrived more than once.  ordered: look at the order of what arrived since.
         customers: user id -> what Rehook must have in the end.
         """
-        books = read_books(self.warehouse_url, self.state_url, self.schema, self.cursor)
+        books = read_books(self.warehouse_url, self.state_url, self.sources or {"": self.schema}, self.cursor)
         check_runs(books)
         check_coverage(books, complete=complete, missed=missed, gone=gone)
         for key, row in self._settled.items():
@@ -162,6 +169,19 @@ class Bench:
         with self.sync() as sync:
             sync.init()
 
+    def fill_sources(self, sources: Mapping[str, Mapping[str, Sequence[Row]]], types: Mapping[str, Any] | None = None) -> None:
+        """Create a schema for each source, with its tables, and name them all in the settings. Then `init`."""
+        for name, tables in sources.items():
+            make_warehouse(self.warehouse_url, {"identifies": [], "tracks": [], **tables}, schema=name, types=(types or {}).get(name))
+        self.use(*sources)
+        with self.sync() as sync:
+            sync.init()
+
+    def use(self, *entries: str) -> None:
+        """Name these sources in the settings: schemas, or `name=schema`."""
+        self.options["warehouse_schema"] = list(entries)
+        self.audit.sources = {name: schema or name for name, _, schema in (each.partition("=") for each in entries)}
+
     def settings(self, **changes: object) -> Settings:
         """Settings for these databases and this sandbox."""
         key, secret = self.sandbox.credentials
@@ -176,8 +196,8 @@ class Bench:
             yield sync
 
     def run(self, since: datetime | Beginning | None = None, **more: Any) -> RunResult:
-        """Run once and audit. `until`, `stream`, `limit`, `interrupt`, `listen`; what `Audit.check` takes; all else are settings."""
-        asked = {name: more.pop(name) for name in ("until", "stream", "limit") if name in more}
+        """Run once and audit. `more`: what `RunOptions` and `Audit.check` take, `interrupt` and `listen`; all else are settings."""
+        asked = {name: more.pop(name) for name in ("until", "stream", "source", "limit") if name in more}
         interrupt: Interrupt = more.pop("interrupt", None) or Interrupt()
         listen: Callable[[Progress], None] | None = more.pop("listen", None)
         audited = {name: more.pop(name) for name in ("complete", "uncertain", "ordered", "customers") if name in more}
@@ -238,8 +258,9 @@ class Bench:
         assert {name: getattr(result.summary, name) for name in (*STATUSES, "rows_read", "requests", "status", "error")} == {
             name: row[name] for name in (*STATUSES, "rows_read", "requests", "status", "error")
         }
-        for stream, high_at in result.watermarks.items():
-            assert high_at == _newest_mark(books.watermarks, stream.value)
+        for feed, high_at in result.watermarks.items():
+            marks = [row for row in books.watermarks if row["source"] == feed.source]
+            assert high_at == _newest_mark(marks, feed.stream.value)
 
 
 def _newest_mark(watermarks: Iterable[Found], stream: str) -> datetime | None:
@@ -280,14 +301,18 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield opened
 
 
-def read_books(warehouse_url: str, state_url: str | None = None, schema: str | None = None, cursor: str = "received_at") -> Books:
-    """Read everything, with SQL of the audit's own. Tables and columns may be written in capitals."""
-    quoted = [f"{f'{schema}.' if schema else ''}{name}" for name in _named(warehouse_url)]
-    streams = read_tables(warehouse_url, *(f"SELECT * FROM {name}" for name in quoted))
-    calls = {
-        stream: [Call(_text(row["id"]), _time(row[cursor]), tuple(map(repr, row.values()))) for row in map(_small, rows)]
-        for stream, rows in zip(_RANK, streams, strict=True)
-    }
+def read_books(
+    warehouse_url: str, state_url: str | None = None, sources: Mapping[str, str | None] | None = None, cursor: str = "received_at"
+) -> Books:
+    """Read everything, with SQL of the audit's own. Tables and columns may be written in capitals. `sources`: name -> schema."""
+    feeds = {}
+    for source, schema in (sources or {"": None}).items():
+        quoted = [f"{f'{schema}.' if schema else ''}{name}" for name in _named(warehouse_url)]
+        for stream, rows in zip(_RANK, read_tables(warehouse_url, *(f"SELECT * FROM {name}" for name in quoted)), strict=True):
+            feeds[source, stream] = [
+                Call(_text(row["id"]), _time(row[cursor]), tuple(map(repr, row.values()))) for row in map(_small, rows)
+            ]
+    calls = {stream: [call for (_, own), rows in feeds.items() for call in rows if own == stream] for stream in _RANK}
     url = state_url or warehouse_url
     where = "" if make_url(url).get_backend_name() == "sqlite" else "rehook_sync."
     runs, watermarks, state, customers = read_tables(url, *(f"SELECT * FROM {where}{table}" for table in _TABLES))
@@ -297,6 +322,7 @@ def read_books(warehouse_url: str, state_url: str | None = None, schema: str | N
         runs=sorted(runs, key=lambda row: (row["started_at"], row["run_id"])),
         watermarks=sorted(watermarks, key=lambda row: row["recorded_at"]),
         customers=customers,
+        feeds=feeds,
     )
 
 
@@ -343,14 +369,15 @@ def check_runs(books: Books) -> None:
 
 def check_coverage(books: Books, *, complete: bool, missed: Collection[str], gone: Collection[str]) -> None:
     """Every row of the newest window and every row up to the watermark is recorded, and nothing that is nowhere."""
-    for stream, calls in books.calls.items():
-        recorded = {message_id for own, message_id in books.state if own == stream}
+    for (source, stream), calls in books.feeds.items():
+        everywhere = {message_id for own, message_id in books.state if own == stream}
+        recorded = {key[1] for key, row in books.state.items() if key[0] == stream and source in {"", row["source"]}}
         named = {call.message_id for call in calls if call.message_id is not None}
         contents = {call.content for call in calls if call.message_id is None}
         nameless = {each for each in recorded if each.startswith("null-id:")} - named
         assert recorded - nameless <= named | set(gone)
         assert len(nameless) <= len(contents)
-        marks = [row for row in books.watermarks if row["stream"] == stream]
+        marks = [row for row in books.watermarks if row["stream"] == stream and source in {"", row["source"]}]
         check_watermarks(marks)
         newest = books.runs[-1] if books.runs and marks and marks[-1]["run_id"] == books.runs[-1]["run_id"] else None
         if newest is None or newest["status"] not in {"succeeded", "attention"} or not complete:
@@ -358,14 +385,14 @@ def check_coverage(books: Books, *, complete: bool, missed: Collection[str], gon
         mark = marks[-1]
         high = newest["started_at"] if newest["until_at"] is None else min(newest["until_at"], newest["started_at"])
         due = [call for call in calls if call.received_at is None or _within(mark["low_at"], call.received_at, high)]
-        assert {call.message_id for call in due} - {None} <= recorded
+        assert {call.message_id for call in due} - {None} <= everywhere
         assert len({call.content for call in due if call.message_id is None}) <= len(nameless)
         moved = [each for each in marks if each["high_at"] is not None]
         origin = moved[0]["low_at"] if moved else None
         passed = [
             call for call in calls if call.received_at and moved and _within(origin, call.received_at, min(high, moved[-1]["high_at"]))
         ]
-        assert {call.message_id for call in passed} - {None} <= recorded | set(missed)
+        assert {call.message_id for call in passed} - {None} <= everywhere | set(missed)
 
 
 def check_watermarks(marks: Iterable[Found]) -> None:

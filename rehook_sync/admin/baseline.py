@@ -20,7 +20,7 @@ from rehook_sync.jobs.plan import PlannedClaims
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
 from rehook_sync.jobs.run import Listener, leased, read_newest, run_status
 from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Stream, Traits, Window
-from rehook_sync.rules.periods import Extent, Period
+from rehook_sync.rules.periods import Extent, Feed, Period
 from rehook_sync.rules.traits import after_elsewhere
 from rehook_sync.rules.watermark import after_baseline
 from rehook_sync.runtime import Interrupt
@@ -33,10 +33,10 @@ __all__ = ["plan_baseline", "record_baseline"]
 def plan_baseline(context: JobContext, options: RunOptions) -> Plan:
     """Return what a baseline would record; writes nothing. Raises UsageError as `record_baseline`."""
     periods = _periods(context, options, "plan")
-    context.source.discover()
+    context.sources.discover()
     pipeline = _pipeline(context, PlannedClaims(context.ledger("plan")), options, "plan", periods)
-    plan = Plan({stream: _window(period) for stream, period in periods.items()})
-    for chunk in pipeline.read_chunks(plan.windows, options.streams):
+    plan = Plan({feed: _window(period) for feed, period in periods.items()})
+    for chunk in pipeline.read_chunks(plan.windows, plan.windows):
         plan.retried += sum(outcome.call.previous is not None for outcome in _skip(chunk))
     plan.rows = pipeline.rows.total()
     plan.actions["skipped"] = plan.rows
@@ -51,21 +51,21 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
     """
     state = context.state
     with leased(context, RunKind.BASELINE) as (ledger, recovered):
-        context.source.discover()
+        context.sources.discover()
         periods = _periods(context, options, ledger.run_id)
-        unfinished = Periods(context.database).read_open(options.streams, (RunKind.BASELINE,))
+        unfinished = Periods(context.database).read_open(periods, (RunKind.BASELINE,))
         asked = [each for each in periods.values() if not any(earlier.covers(each) for earlier in unfinished)]
         changes = read_change_notes(context)
-        with begun(state, ledger, context.run_start(RunKind.BASELINE, options), asked, context.source_name):
+        with begun(state, ledger, context.run_start(RunKind.BASELINE, options), asked):
             pass
         pipeline = _pipeline(context, ledger, options, ledger.run_id, periods)
-        newest: Mapping[Stream, datetime | None] = {}
+        newest: Mapping[Feed, datetime | None] = {}
         skipped, error = 0, None
         try:
-            windows = {stream: _window(period) for stream, period in periods.items()}
-            newest = read_newest(context.source, windows)
+            windows = {feed: _window(period) for feed, period in periods.items()}
+            newest = read_newest(context.sources, windows)
             with ledger.kept():
-                for chunk in pipeline.read_chunks(windows, options.streams):
+                for chunk in pipeline.read_chunks(windows, windows):
                     skipped += _record(ledger, chunk)
                     listen(Progress(ledger.run_id, pipeline.seen, pipeline.seen, skipped, {Status.SKIPPED: skipped}))
                     if interrupt.requested:
@@ -82,12 +82,16 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
             state.record_finish(connection, summary)
         notes = [*changes, *_notes(context, periods, pipeline.timeless, gone)]
         if not done:
-            notes += [f"{period_text(each)} is not done, and no run begins before: {how_to_go_on(each)}" for each in periods.values()]
+            named = len(context.sources) > 1
+            notes += [
+                f"{period_text(each, named=named)} is not done, and no run begins before: {how_to_go_on(each, named=named)}"
+                for each in periods.values()
+            ]
         return RunResult(summary, watermarks, Counter(), error, recovered, unsettled, notes)
 
 
-def _periods(context: JobContext, options: RunOptions, run_id: str) -> dict[Stream, Period]:
-    """Return the period of each stream. Raises UsageError for one that is empty or not over."""
+def _periods(context: JobContext, options: RunOptions, run_id: str) -> dict[Feed, Period]:
+    """Return the period of each feed. Raises UsageError for one that is empty or not over."""
     now, until = context.state.now(), options.until
     if options.since is None or until is None:
         raise UsageError("a baseline needs both --since and --until: the period that was settled elsewhere")
@@ -96,8 +100,8 @@ def _periods(context: JobContext, options: RunOptions, run_id: str) -> dict[Stre
     if isinstance(options.since, datetime) and options.since >= until:
         raise UsageError(f"--since {options.since.isoformat()} is not before --until {until.isoformat()}")
     return {
-        stream: Period(f"{run_id}-{stream}", stream, options.since_at, until, run_id, has_end=True, kind=RunKind.BASELINE)
-        for stream in options.streams
+        feed: Period(f"{run_id}-{'-'.join(feed)}", feed, options.since_at, until, run_id, has_end=True, kind=RunKind.BASELINE)
+        for feed in context.feeds(options)
     }
 
 
@@ -105,9 +109,9 @@ def _window(period: Period) -> Window:
     return Window(period.since, period.until)
 
 
-def _pipeline(context: JobContext, desk: ClaimDesk, options: RunOptions, run_id: str, periods: Mapping[Stream, Period]) -> Pipeline:
+def _pipeline(context: JobContext, desk: ClaimDesk, options: RunOptions, run_id: str, periods: Mapping[Feed, Period]) -> Pipeline:
     config = replace(context.pipeline_config(run_id, options), within=next(iter(periods.values())))
-    return Pipeline(context.source, context.state, desk, config)
+    return Pipeline(context.sources, context.state, desk, config)
 
 
 def _skip(chunk: Chunk) -> list[Outcome]:
@@ -142,31 +146,31 @@ def _customer(operation: Operation, known: dict[str, Traits]) -> Customer:
 def _finish(
     context: JobContext,
     ledger: Ledger,
-    periods: Mapping[Stream, Period],
-    newest: Mapping[Stream, datetime | None],
-    rows: Mapping[Stream, int],
+    periods: Mapping[Feed, Period],
+    newest: Mapping[Feed, datetime | None],
+    rows: Mapping[Feed, int],
     *,
     done: bool,
-) -> tuple[dict[Stream, datetime | None], int]:
+) -> tuple[dict[Feed, datetime | None], int]:
     """Record watermarks, and when it is done, that the periods are. Returns the watermarks, and calls that left the warehouse."""
     state, records, watermarks, gone = context.state, Periods(context.database), {}, 0
     unfinished = records.read_open(periods, (RunKind.BASELINE,))
     with ledger.transaction() as connection:
-        for stream, period in periods.items():
-            coverage = state.read_coverage(stream)
-            covered, high_at = after_baseline(coverage, _window(period), newest.get(stream), complete=done)
-            gone += state.skip_gone(connection, ledger.run_id, stream, _window(period)) if done else 0
-            state.record_watermark(connection, ledger.run_id, stream, covered, high_at, rows.get(stream, 0))
-            watermarks[stream] = high_at
+        for feed, period in periods.items():
+            coverage = state.read_coverage(feed)
+            covered, high_at = after_baseline(coverage, _window(period), newest.get(feed), complete=done)
+            gone += state.skip_gone(connection, ledger.run_id, feed, _window(period)) if done else 0
+            state.record_watermark(connection, ledger.run_id, feed, covered, high_at, rows.get(feed, 0))
+            watermarks[feed] = high_at
         settled = [each for each in unfinished if done and any(period.covers(each) for period in periods.values())]
         records.close(connection, settled, ledger.run_id, done=True)
     return watermarks, gone
 
 
-def _notes(context: JobContext, periods: Mapping[Stream, Period], timeless: int, gone: int = 0) -> list[str]:
+def _notes(context: JobContext, periods: Mapping[Feed, Period], timeless: int, gone: int = 0) -> list[str]:
     """Return what a baseline says of itself, one line each."""
     notes = []
-    doubtful = sum(context.state.count_doubtful_within(stream, _window(period)) for stream, period in periods.items())
+    doubtful = sum(context.state.count_doubtful_within(feed, _window(period)) for feed, period in periods.items())
     if doubtful:
         notes.append(f"{doubtful:,} of the period in doubt {'stays' if doubtful == 1 else 'stay'} so: `resolve` settles them")
     if timeless:
@@ -174,6 +178,6 @@ def _notes(context: JobContext, periods: Mapping[Stream, Period], timeless: int,
     if gone:
         notes.append(f"{gone:,} of them had failed or waited and {'is' if gone == 1 else 'are'} no longer in the warehouse")
     starts = {period.since for period in periods.values()}
-    if starts != {None} and any(context.state.read_coverage(stream).watermark is None for stream in periods):
+    if starts != {None} and any(context.state.read_coverage(feed).watermark is None for feed in periods):
         notes.append("the next run still needs --since, since nothing says where what is older was settled")
     return notes

@@ -5,6 +5,7 @@ sent, unchanged, merged or skipped count, and only users of whom the sync-state 
 `sync_customers` remembers which refresh sent whom. So one that was cut off goes on where it was, with the same command.
 """
 
+import heapq
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -36,13 +37,14 @@ from rehook_sync.models import (
     user_order,
 )
 from rehook_sync.rules.bodies import Names, build_customer, shape
-from rehook_sync.rules.periods import Period
+from rehook_sync.rules.periods import Feed, Period
 from rehook_sync.rules.traits import find_present, moment_of
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.customers import Refreshed, Refreshes
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods, begun
 from rehook_sync.times import FIRST_MOMENT
+from rehook_sync.warehouse.rows import time_order
 
 __all__ = ["count_refresh", "refresh"]
 
@@ -54,7 +56,7 @@ _USERS = 250
 def count_refresh(context: JobContext, options: RunOptions) -> int:
     """Return how many customers a refresh would send; sends and writes nothing."""
     period, _ = _find_period(context, options, "plan")
-    return sum(len(chunk.operations) for chunk in _Feed(context, period).chunks())
+    return sum(len(chunk.operations) for chunk in _Refresh(context, period).chunks())
 
 
 def refresh(context: JobContext, options: RunOptions, interrupt: Interrupt, listen: Listener) -> RunResult:
@@ -64,9 +66,9 @@ def refresh(context: JobContext, options: RunOptions, interrupt: Interrupt, list
     """
     state = context.state
     with leased(context, RunKind.REFRESH) as (ledger, recovered):
-        context.source.discover()
+        context.sources.discover()
         period, notes = _begin(context, ledger, options)
-        feed = _Feed(context, period)
+        feed = _Refresh(context, period)
         report = _send(context, ledger, feed, interrupt, listen)
         failed = report.counts[Status.FAILED]
         done = feed.complete and not failed and report.error is None and not report.interrupted
@@ -89,7 +91,7 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Pe
     notes = [*bind(context, ledger), *(each for each in read_change_notes(context) if "`refresh`" not in each)]
     outdated = [each for each in records.read_open(kinds=(RunKind.REFRESH,)) if each.period_id != period.period_id]
     start = context.run_start(RunKind.REFRESH, options)
-    with begun(context.state, ledger, start, [period] if is_new else [], context.source_name) as connection:
+    with begun(context.state, ledger, start, [period] if is_new else []) as connection:
         records.close(connection, outdated, ledger.run_id, done=False)
     if not is_new:
         notes.append(f"goes on with {period_text(period)}, which run {period.opened_by} began")
@@ -97,7 +99,7 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Pe
     return period, notes
 
 
-def _send(context: JobContext, ledger: Ledger, feed: "_Feed", interrupt: Interrupt, listen: Listener) -> DeliveryReport:
+def _send(context: JobContext, ledger: Ledger, feed: "_Refresh", interrupt: Interrupt, listen: Listener) -> DeliveryReport:
     """Send what the feed yields and record who was sent."""
     Thread(target=load_heavy).start()
 
@@ -113,7 +115,7 @@ def _send(context: JobContext, ledger: Ledger, feed: "_Feed", interrupt: Interru
         return DeliveryReport(error=None if stopped else error, interrupted=stopped)
 
 
-def _notes(report: DeliveryReport, feed: "_Feed", *, done: bool) -> list[str]:
+def _notes(report: DeliveryReport, feed: "_Refresh", *, done: bool) -> list[str]:
     """Return what a refresh says of itself, one line each."""
     counts = report.counts
     notes = [f"present traits of {counts[Status.SENT]:,} customers were sent again; no call's record changes by that"]
@@ -134,9 +136,10 @@ def _find_period(context: JobContext, options: RunOptions, run_id: str) -> tuple
         same = options.since is None or options.since_at == period.since
         if same and context.state.read_settings(period.opened_by) == context.kept_settings:
             return period, False
-    stream = Stream.IDENTIFIES
+    # It is of all sources; the first stands for them.
+    feed = Feed(next(iter(context.sources)), Stream.IDENTIFIES)
     until = context.state.now()
-    return Period(f"{run_id}-{stream}", stream, options.since_at, until, run_id, has_end=False, kind=RunKind.REFRESH), True
+    return Period(f"{run_id}-{'-'.join(feed)}", feed, options.since_at, until, run_id, has_end=False, kind=RunKind.REFRESH), True
 
 
 @dataclass(slots=True)
@@ -157,7 +160,7 @@ class _Present:
         return build_customer(call, self.metadata, self.code)
 
 
-class _Feed:
+class _Refresh:
     """The requests of a refresh, one per customer, users in order of their ids.
 
     Shape:  refresh_id: the run that asked for it.  sent: requests made so far.
@@ -191,7 +194,10 @@ class _Feed:
 
     def _put_aside(self, spool: Spool) -> None:
         """Put the calls aside that Rehook has, in the order of users, then of time."""
-        rows = self._context.source.read_window(Stream.IDENTIFIES, Window(None, self._period.until), None)
+        window = Window(None, self._period.until)
+        rows = heapq.merge(
+            *(source.read_window(Stream.IDENTIFIES, window, None) for source in self._context.sources.values()), key=time_order
+        )
         while page := list(islice(rows, _LOOKED_UP)):
             ids = [each for row in page for each in (row.message_id, row.recorded_id) if each is not None]
             known = self._context.state.read_known(Stream.IDENTIFIES, ids)
@@ -239,7 +245,7 @@ class _Feed:
 class _Recorder:
     """Records which customers were sent. Delivery takes it for the ledger of a run, but no call is marked or judged."""
 
-    def __init__(self, ledger: Ledger, feed: _Feed) -> None:
+    def __init__(self, ledger: Ledger, feed: _Refresh) -> None:
         """Record under the lease of a ledger."""
         self._ledger = ledger
         self._feed = feed

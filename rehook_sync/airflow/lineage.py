@@ -21,8 +21,7 @@ def sources(sync: "Sync") -> list[tuple[str, str]]:
     """Return (namespace, name) of the tables read, as OpenLineage names datasets; without user and password."""
     url = urlsplit(sync.settings.warehouse_url.get_secret_value())
     backend = url.scheme.partition("+")[0]
-    layout = sync.discover()
-    tables = [".".join(layout.table(stream).path) for stream in Stream]
+    tables = [".".join(layout.table(stream).path) for layout in sync.discover().values() for stream in Stream]
     if not url.hostname:
         return [(backend, f"{url.path}.{table}") for table in tables]
     scheme = {"postgresql": "postgres"}.get(backend, backend)

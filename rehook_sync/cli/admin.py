@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rehook_sync.cli.arguments import Config, DryRun, Json, OneStream, Since, read_settings, read_window
+from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Since, read_settings, read_window
 from rehook_sync.cli.commands import app, open_screen
 
 __all__: list[str] = []
@@ -15,10 +15,11 @@ _PERIOD = "ISO-8601 (naive is UTC), a date, an age (36h, 7d)"
 
 
 @app.command()
-def baseline(
+def baseline(  # noqa: PLR0913, PLR0917 - one parameter for each option
     since: Annotated[str, typer.Option(metavar="T", help=f"From this time on: {_PERIOD}, or 'beginning'.")],
     until: Annotated[str, typer.Option(metavar="T", help=f"Up to this time, itself excluded: {_PERIOD}.")],
     stream: OneStream = None,
+    source: OneSource = None,
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
@@ -32,7 +33,7 @@ def baseline(
     from rehook_sync.render.run import run_document, run_view
     from rehook_sync.sync import Sync
 
-    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream)
+    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source)
     if dry_run:
         with Sync(settings, read_only=True) as sync:
             plan = sync.plan_baseline(options)

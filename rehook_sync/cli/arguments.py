@@ -21,6 +21,7 @@ __all__ = [
     "DryRun",
     "Json",
     "OneReason",
+    "OneSource",
     "OneStream",
     "Since",
     "Until",
@@ -46,6 +47,7 @@ Since = Annotated[
 Until = Annotated[str | None, typer.Option(metavar="T", help="Up to this time, itself excluded; without it, now.", show_default=False)]
 OneStream = Annotated[Stream | None, typer.Option("--stream", help="Only this stream.", show_default=False)]
 
+OneSource = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this one of several sources.", show_default=False)]
 OneReason = Annotated[str | None, typer.Option("--reason", metavar="R", help="Only rows with this reason.", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; send and write nothing.")]
 
@@ -67,11 +69,13 @@ def read_id(text: str, name: str) -> str:
     return text
 
 
-def read_window(since: str | None, until: str | None, stream: Stream | None, limit: int | None = None) -> "RunOptions":
+def read_window(
+    since: str | None, until: str | None, stream: Stream | None, source: str | None = None, limit: int | None = None
+) -> "RunOptions":
     """Return the options of a run. Raises UsageError naming the option."""
     from rehook_sync.jobs.results import read_options
 
-    return replace(read_options(since, until, stream, marks="--"), limit=limit)
+    return replace(read_options(since, until, stream, marks="--"), source=source, limit=limit)
 
 
 def read_reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:

@@ -14,6 +14,7 @@ from rehook_sync.cli.arguments import (
     DryRun,
     Json,
     OneReason,
+    OneSource,
     OneStream,
     Since,
     Until,
@@ -75,6 +76,8 @@ def init(
     now = f"the sync-state tables have version {done.version}"
     text = f"applied {', '.join(done.applied)}; {now}" if done.applied else f"up to date: {now}"
     told = ["they know the API key of the settings"] if rotated_key else []
+    if done.adopted is not None:
+        told.append(f"all that they hold is of the source {done.adopted!r} from now on")
     document = {"version": done.version, "applied": done.applied}
     screen.result(document | ({"rotated_key": True} if rotated_key else {}), text, *told)
 
@@ -96,16 +99,17 @@ def check(config: Config = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def plan(
+def plan(  # noqa: PLR0913, PLR0917 - one parameter for each option
     since: Since = None,
     until: Until = None,
     stream: OneStream = None,
+    source: OneSource = None,
     sample: Annotated[int, typer.Option(metavar="N", min=0, help="Show so many request bodies.")] = 0,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Show what a run would do; sends nothing, writes nothing."""
-    _plan(open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream), sample)
+    _plan(open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source), sample)
 
 
 @app.command()
@@ -113,6 +117,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     since: Since = None,
     until: Until = None,
     stream: OneStream = None,
+    source: OneSource = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Judge so many rows at most.", show_default=False)] = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Do it in so many processes, each with a part of the users.")] = 1,
     abandon: Annotated[bool, typer.Option("--abandon", help="Give up the periods that are not done; sends nothing.")] = False,
@@ -124,10 +129,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     A period asked for with --since stays open until it is done.
     """
-    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, limit)
+    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source, limit)
     if abandon:
         if since or until or limit or workers > 1:
-            raise UsageError("--abandon gives up what is open and reads nothing: only --stream and --dry-run go with it")
+            raise UsageError("--abandon gives up what is open and reads nothing: only --stream, --source and --dry-run go with it")
         _abandon(screen, settings, options, dry_run=dry_run)
     elif dry_run:
         _plan(screen, settings, options, 0)
@@ -199,6 +204,7 @@ def audit(
     since: Annotated[str, typer.Option(metavar="T", help="From this time on: ISO-8601, a date, an age (7d), or 'beginning'.")],
     until: Until = None,
     stream: OneStream = None,
+    source: OneSource = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -206,7 +212,7 @@ def audit(
     from rehook_sync.render.audit import audit_document, audit_view
     from rehook_sync.sync import Sync
 
-    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream)
+    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source)
     with Sync(settings, read_only=True) as sync:
         report = sync.audit(options)
     screen.result(audit_document(report), *audit_view(report))

@@ -12,13 +12,23 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy import TextClause, bindparam, literal, text
 from sqlalchemy.engine.interfaces import Dialect
 
 from rehook_sync.database.dialects import WITH_ARGUMENT, WORDS
 from rehook_sync.errors import InternalError
 
-__all__ = ["Identifier", "Migration", "Query", "Statements", "load_migrations", "load_queries", "split_statements", "sql_folder"]
+__all__ = [
+    "Identifier",
+    "Migration",
+    "Query",
+    "Statements",
+    "load_migrations",
+    "load_queries",
+    "split_statements",
+    "sql_folder",
+    "with_literal",
+]
 
 Identifier = str | Sequence[str] | Sequence[Sequence[str]]
 """A name, a dotted name as a sequence of names, or a list of dotted names."""
@@ -190,6 +200,12 @@ def load_migrations(dialect: str) -> tuple[Migration, ...]:
     if [each.version for each in found] != list(range(1, len(found) + 1)):
         raise InternalError(f"sql/migrations: the versions for {dialect} have a gap")
     return tuple(found)
+
+
+def with_literal(statement: str, name: str, value: str, dialect: Dialect) -> str:
+    """Return a statement with a text in the place of `:'name'`, quoted for the dialect: where a value cannot be bound, as in DEFAULT."""
+    written = str(literal(value).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return statement.replace(f":'{name}'", written)
 
 
 def split_statements(script: str) -> list[str]:

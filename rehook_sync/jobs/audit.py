@@ -4,6 +4,7 @@ If both are in one database, a join counts the recorded calls. All others are lo
 once it is counted, and nothing is written.
 """
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +12,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from rehook_sync.database.queries import Identifier
-from rehook_sync.models import Stream, Window
+from rehook_sync.models import Window
+from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Absence, Coverage, why_unjudged
 from rehook_sync.state.periods import Periods
 from rehook_sync.state.state import Judged, State
 from rehook_sync.warehouse.rows import read_message_id
-from rehook_sync.warehouse.segment import SegmentSource
+from rehook_sync.warehouse.sources import Sources
 
-__all__ = ["UNJUDGED", "AuditLine", "AuditReport", "StreamAudit", "audit_stream"]
+__all__ = ["UNJUDGED", "AuditLine", "AuditReport", "FeedAudit", "audit_feed"]
 
 _LOOKED_UP = 2000
 """Ids per lookup in the sync-state."""
@@ -38,7 +40,7 @@ UNJUDGED: Sequence[str] = tuple(dict.fromkeys(_KINDS.values()))
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """The calls of one day and event of a stream.
+    """The calls of one day and event of a feed.
 
     Shape:  day: UTC, as `2026-11-01`; None for calls without a usable time.  event: None for identifies.
             counts: Status or kind of UNJUDGED -> calls in the warehouse, without zeros.
@@ -46,7 +48,7 @@ class AuditLine:
     """
 
     day: str | None
-    stream: Stream
+    feed: Feed
     event: str | None
     counts: Mapping[str, int]
     gone: int = 0
@@ -58,19 +60,24 @@ class AuditLine:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamAudit:
-    """What became of the calls of one stream in a window.
+class FeedAudit:
+    """What became of the calls of one feed in a window.
 
     Shape:  lines: by day and event.  first_missing_at: None when no missing call has a usable time.
             found_by_next_run: how many of the missing calls the next run finds.
     """
 
-    stream: Stream
+    feed: Feed
     window: Window
     coverage: Coverage
     lines: Sequence[AuditLine]
     first_missing_at: datetime | None
     found_by_next_run: int
+
+    @property
+    def rows(self) -> int:
+        """Return the calls in the warehouse, each id once."""
+        return sum(each.rows for each in self.lines)
 
     def count(self, kind: str) -> int:
         """Return the number of calls with a Status or of a kind of UNJUDGED."""
@@ -84,12 +91,12 @@ class AuditReport:
     Shape:  run_at_work: id of the run that held the lease when the comparison ended, None when it was free.
     """
 
-    streams: Sequence[StreamAudit]
+    feeds: Sequence[FeedAudit]
     run_at_work: str | None
 
     def count(self, kind: str) -> int:
-        """Return the number of calls with a Status or of a kind of UNJUDGED, over all streams."""
-        return sum(each.count(kind) for each in self.streams)
+        """Return the number of calls with a Status or of a kind of UNJUDGED, over all feeds."""
+        return sum(each.count(kind) for each in self.feeds)
 
     @property
     def missing(self) -> int:
@@ -99,30 +106,31 @@ class AuditReport:
     @property
     def found_by_next_run(self) -> int:
         """Return how many of the missing calls the next run finds."""
-        return sum(each.found_by_next_run for each in self.streams)
+        return sum(each.found_by_next_run for each in self.feeds)
 
     @property
     def repair(self) -> str | None:
         """Return the command that judges the missing calls, None when there are none."""
         if not self.missing:
             return None
-        since = min((each.first_missing_at for each in self.streams if each.first_missing_at is not None), default=None)
-        command = "python -m rehook_sync run"
+        since = min((each.first_missing_at for each in self.feeds if each.first_missing_at is not None), default=None)
+        lacking = {each.feed.source for each in self.feeds if each.count("missing")}
+        is_one_of_several = len(lacking) == 1 and len({each.feed.source for each in self.feeds}) > 1
+        command = f"python -m rehook_sync run{f' --source {shlex.quote(lacking.pop())}' if is_one_of_several else ''}"
         return command if since is None else f"{command} --since {since.isoformat().replace('+00:00', 'Z')}"
 
 
-def audit_stream(
-    source: SegmentSource, state: State, stream: Stream, window: Window, known_in: Identifier | None, lookback: timedelta
-) -> StreamAudit:
-    """Compare one stream of the warehouse with the sync-state.
+def audit_feed(sources: Sources, state: State, feed: Feed, window: Window, known_in: Identifier | None, lookback: timedelta) -> FeedAudit:
+    """Compare one feed of the warehouse with the sync-state.
 
     Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.
     A call that a run records meanwhile may be left out, but is never called missing: coverage is read first.
     """
-    coverage, periods = state.read_coverage(stream), Periods(state.database).read_open((stream,))
+    source, stream = sources[feed.source], feed.stream
+    coverage, periods = state.read_coverage(feed), Periods(state.database).read_open((feed,))
     now = state.now()
-    tally = _Tally(stream, window, coverage, lambda received_at: why_unjudged(coverage, lookback, now, received_at, periods))
-    tally.recorded.update(state.count_recorded(stream, window))
+    tally = _Tally(feed, window, coverage, lambda received_at: why_unjudged(coverage, lookback, now, received_at, periods))
+    tally.recorded.update(state.count_recorded(feed, window))
     if known_in is not None:
         for group in source.count_judged(stream, window, known_in):
             tally.counts[group.day, group.event][group.status] += group.calls
@@ -157,10 +165,10 @@ def audit_stream(
 
 
 class _Tally:
-    """The running counts of one stream: (day, event) -> kind -> calls."""
+    """The running counts of one feed: (day, event) -> kind -> calls."""
 
-    def __init__(self, stream: Stream, window: Window, coverage: Coverage, why: Callable[[datetime | None], Absence]) -> None:
-        self._stream = stream
+    def __init__(self, feed: Feed, window: Window, coverage: Coverage, why: Callable[[datetime | None], Absence]) -> None:
+        self._feed = feed
         self._window = window
         self._coverage = coverage
         self._why = why
@@ -181,7 +189,7 @@ class _Tally:
                 self._add_unjudged(received_at, event)
                 continue
             self.counts[_day(received_at), event][found.status] += 1
-            if found.received_at is not None and _within(self._window, found.received_at):
+            if found.received_at is not None and found.source == self._feed.source and _within(self._window, found.received_at):
                 self.matched[_day(found.received_at), found.event] += 1
 
     def _add_unjudged(self, received_at: datetime | None, event: str | None) -> None:
@@ -192,12 +200,12 @@ class _Tally:
             if received_at is not None:
                 self._first_missing_at = min(received_at, self._first_missing_at or received_at)
 
-    def result(self) -> StreamAudit:
+    def result(self) -> FeedAudit:
         """Return the counts as lines."""
         gone = {key: n - self.matched[key] for key, n in self.recorded.items() if n > self.matched[key]}
         keys = sorted(self.counts.keys() | gone.keys(), key=lambda key: (key[0] or "", key[1] or ""))
-        lines = [AuditLine(day, self._stream, event, dict(self.counts[day, event]), gone.get((day, event), 0)) for day, event in keys]
-        return StreamAudit(self._stream, self._window, self._coverage, lines, self._first_missing_at, self._found_by_next_run)
+        lines = [AuditLine(day, self._feed, event, dict(self.counts[day, event]), gone.get((day, event), 0)) for day, event in keys]
+        return FeedAudit(self._feed, self._window, self._coverage, lines, self._first_missing_at, self._found_by_next_run)
 
 
 def _day(moment: datetime | None) -> str | None:

@@ -16,8 +16,8 @@ __all__ = ["CheckResult", "check_each"]
 class Checkable(Protocol):
     """What `check` needs of a job."""
 
-    def discover(self) -> SourceLayout:
-        """Return what the Segment source looks like."""
+    def discover(self) -> Mapping[str, SourceLayout]:
+        """Return what each Segment source looks like."""
 
     def check_names(self) -> NamesCheck:
         """Return what the names in the settings match in the source."""
@@ -44,7 +44,7 @@ class CheckResult:
     """
 
     settings: Mapping[str, str] | None = None
-    layout: SourceLayout | None = None
+    layouts: Mapping[str, SourceLayout] | None = None
     names: NamesCheck | None = None
     version: int | None = None
     warnings: list[str] = field(default_factory=list)
@@ -65,7 +65,7 @@ class CheckResult:
 
     def is_good(self, name: str) -> bool | None:
         """Tell whether an item is in order; None when it was not looked at."""
-        found = {"settings": self.settings, "warehouse": self.layout, "state": self.version, "rehook": self.answer}[name]
+        found = {"settings": self.settings, "warehouse": self.layouts, "state": self.version, "rehook": self.answer}[name]
         return False if name in self.errors else None if found is None else True
 
 
@@ -73,10 +73,10 @@ def check_each(job: Checkable, found: CheckResult) -> None:
     """Look at warehouse, state and credentials, each even if another one fails. Writes nothing."""
 
     def look_at_warehouse() -> None:
-        found.layout = job.discover()
+        found.layouts = job.discover()
         found.names = job.check_names()
-        if found.layout.unreadable:
-            raise SourceError("\n".join(found.layout.unreadable_lines))
+        if unreadable := [line for layout in found.layouts.values() for line in layout.unreadable_lines]:
+            raise SourceError("\n".join(unreadable))
 
     def look_at_state() -> None:
         found.version = job.read_version()

@@ -1,5 +1,6 @@
 """What a job works on: one warehouse, one set of sync-state tables, one Rehook, and the settings each module needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,11 +13,11 @@ from rehook_sync.errors import SettingsError, UsageError
 from rehook_sync.jobs.notes.lines import change_notes
 from rehook_sync.jobs.pipeline import PipelineConfig
 from rehook_sync.jobs.results import RunOptions, period_text
-from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Stream, Window
+from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Window
 from rehook_sync.rehook.addresses import normal_url
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.changes import SHAPING, find_changes
-from rehook_sync.rules.periods import Period, RunBounds
+from rehook_sync.rules.periods import Feed, Period, RunBounds
 from rehook_sync.rules.validation import Policy
 from rehook_sync.rules.watermark import Beginning, next_window, resumed_start, what_is_new
 from rehook_sync.runtime import require_files
@@ -24,9 +25,10 @@ from rehook_sync.settings import Settings
 from rehook_sync.state.destination import Destination, Destinations
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods
+from rehook_sync.state.sources import KnownSources
 from rehook_sync.state.state import RunStart, State
 from rehook_sync.warehouse.layout import SourceConfig
-from rehook_sync.warehouse.segment import SegmentSource
+from rehook_sync.warehouse.sources import Sources
 
 if TYPE_CHECKING:
     import httpx
@@ -45,7 +47,7 @@ __all__ = [
     "require_access",
     "require_no_baseline",
     "require_same",
-    "source_config",
+    "source_configs",
 ]
 
 
@@ -57,7 +59,7 @@ class JobContext:
     """
 
     settings: Settings
-    source: SegmentSource
+    sources: Sources
     database: Database
     state: State
     transport: "httpx.AsyncBaseTransport | None"
@@ -81,11 +83,6 @@ class JobContext:
         schema = self.settings.state_schema_name
         return ("sync_state",) if schema is None else (schema, "sync_state")
 
-    @property
-    def source_name(self) -> str:
-        """Return the name of the Segment source: its schema, empty when none is set."""
-        return self.settings.warehouse_schema or ""
-
     def ledger(self, run_id: str, shard: int | None = None) -> Ledger:
         """Return the ledger of a run or of one of its shards. It holds no lease yet."""
         return Ledger(self.database, run_id, self.settings.lease_ttl.total_seconds(), shard)
@@ -100,27 +97,44 @@ class JobContext:
         shown = self.settings.describe()
         return {name: shown[name] for name in SHAPING}
 
+    def feeds(self, options: RunOptions) -> list[Feed]:
+        """Return the streams asked for, of each source asked for. Raises UsageError for a source that the settings do not name."""
+        if options.source is not None and options.source not in self.sources:
+            raise UsageError(f"source {options.source!r}: REHOOK_SYNC_WAREHOUSE_SCHEMA names {', '.join(map(repr, self.sources))}")
+        chosen = self.sources if options.source is None else (options.source,)
+        return [Feed(source, stream) for source in chosen for stream in options.streams]
+
     def bounds(self, options: RunOptions, run_id: str) -> RunBounds:
         """Return what a run reads, without the newest rows: what is new, and the periods that are open or asked for.
 
         Raises: UsageError when there is no lower bound, or nothing between the bounds.
         """
         now, lookback = self.state.now(), self.settings.lookback
-        windows: dict[Stream, Window] = {}
+        windows: dict[Feed, Window] = {}
         asked: list[Period] = []
-        open_ = Periods(self.database).read_open(options.streams, (RunKind.RUN,))
-        for stream in options.streams:
-            coverage = self.state.read_coverage(stream)
-            mine = [each for each in open_ if each.stream is stream]
+        open_ = Periods(self.database).read_open(feeds := self.feeds(options), (RunKind.RUN,))
+        for feed in feeds:
+            coverage = self.state.read_coverage(feed)
+            mine = [each for each in open_ if each.feed == feed]
             since = options.since
             if coverage.watermark is None and since is None:
-                since = resumed_start(mine) if mine else _start(self.settings)
+                since = resumed_start(mine) if mine else self._start_of(feed)
             window = next_window(coverage, lookback, now, since, options.until)
-            period = Period(f"{run_id}-{stream}", stream, window.low, window.high, run_id, has_end=options.until is not None)
+            period = Period(f"{run_id}-{'-'.join(feed)}", feed, window.low, window.high, run_id, has_end=options.until is not None)
             if options.since is not None and not any(each.covers(period) for each in mine):
                 asked.append(period)
-            windows[stream] = what_is_new(coverage, lookback, now, window)
+            windows[feed] = what_is_new(coverage, lookback, now, window)
         return RunBounds(windows, {}, (*open_, *asked), tuple(asked))
+
+    def _start_of(self, feed: Feed) -> datetime | Beginning | None:
+        """Return where the first run of a feed begins by the settings. Raises UsageError for a source that is new beside others."""
+        start_at = self.settings.start_at
+        if start_at is not None:
+            return start_at if isinstance(start_at, datetime) else Beginning.BEGINNING
+        known = KnownSources(self.database).read_names()
+        if feed.source in known or not known:
+            return None
+        raise UsageError(_new_source(feed.source, [each for each in known if each not in self.sources]))
 
     def pipeline_config(self, run_id: str, options: RunOptions, shard: Shard | None = None) -> PipelineConfig:
         """Return how rows are judged and shaped."""
@@ -214,19 +228,21 @@ def require_same(settings: Settings, known: Destination | None) -> None:
 
 
 def require_no_baseline(context: JobContext, options: RunOptions) -> None:
-    """Raise UsageError while a baseline of these streams is not done: a run would send what it was to settle."""
-    unfinished = Periods(context.database).read_open(options.streams, (RunKind.BASELINE,))
+    """Raise UsageError while a baseline of these feeds is not done: a run would send what it was to settle."""
+    unfinished = Periods(context.database).read_open(context.feeds(options), (RunKind.BASELINE,))
     if unfinished:
+        named = len(context.sources) > 1
         raise UsageError(
-            f"{period_text(unfinished[0])}, which run {unfinished[0].opened_by} was asked for, is not done, "
-            f"and a run would send its calls: {how_to_go_on(unfinished[0])}"
+            f"{period_text(unfinished[0], named=named)}, which run {unfinished[0].opened_by} was asked for, is not done, "
+            f"and a run would send its calls: {how_to_go_on(unfinished[0], named=named)}"
         )
 
 
-def how_to_go_on(baseline: Period) -> str:
-    """Return the commands that get a baseline done or give it up."""
+def how_to_go_on(baseline: Period, *, named: bool) -> str:
+    """Return the commands that get a baseline done or give it up. `named`: with its source."""
     low = Beginning.BEGINNING.value if baseline.since is None else baseline.since.isoformat()
     command = f"baseline --since {low} --until {baseline.until.isoformat()}".replace("+00:00", "Z")
+    command += f" --source {baseline.feed.source}" if named else ""
     return f"`{command}` goes on with it, `run --abandon` gives it up"
 
 
@@ -265,18 +281,29 @@ def rebind(context: JobContext, ledger: Ledger) -> None:
         destinations.bind(connection, normal_url(settings.api_url), key.get_secret_value())
 
 
-def source_config(settings: Settings) -> SourceConfig:
-    """Return where the Segment source is."""
-    return SourceConfig(
-        settings.warehouse_schema,
-        settings.identifies_table,
-        settings.tracks_table,
-        settings.cursor_column,
-        settings.track_properties,
-        frozenset(settings.trait_names),
-        frozenset(settings.property_names),
+def _new_source(name: str, lost: Sequence[str]) -> str:
+    """Return what to do about a source without a watermark beside others. `lost`: sources that have one and are not in the settings."""
+    begin = (
+        f"source {name!r} is new to the sync-state tables, so nothing was begun: say where it begins, for example "
+        f"`run --source {name} --since 7d` (each event sent pays out rewards), or set REHOOK_SYNC_START_AT"
     )
+    if not lost:
+        return begin
+    known = " or ".join(repr(each) for each in lost)
+    return f"{begin}; if it is {known} under another schema, set REHOOK_SYNC_WAREHOUSE_SCHEMA={lost[0]}={name}, which sends nothing again"
 
 
-def _start(settings: Settings) -> datetime | Beginning | None:
-    return settings.start_at if isinstance(settings.start_at, datetime | None) else Beginning.BEGINNING
+def source_configs(settings: Settings) -> dict[str, SourceConfig]:
+    """Return where the Segment sources are, by name."""
+    return {
+        name: SourceConfig(
+            schema,
+            settings.identifies_table,
+            settings.tracks_table,
+            settings.cursor_column,
+            settings.track_properties,
+            frozenset(settings.trait_names),
+            frozenset(settings.property_names),
+        )
+        for name, schema in settings.sources.items()
+    }

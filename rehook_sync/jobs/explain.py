@@ -6,10 +6,11 @@ from datetime import timedelta
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.results import Explanation, Unjudged
 from rehook_sync.models import SourceRow, Stream
+from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import why_unjudged
 from rehook_sync.state.periods import Periods
 from rehook_sync.state.state import State
-from rehook_sync.warehouse.segment import SegmentSource
+from rehook_sync.warehouse.sources import Sources
 
 __all__ = ["read_explanation"]
 
@@ -17,22 +18,25 @@ _ROWS = 200
 """So many of a user's newest calls are read from the warehouse, per stream."""
 
 
-def read_explanation(state: State, source: SegmentSource | None, key: str, lookback: timedelta) -> Explanation:
-    """Return everything known about a user id or a message id; without a source, from the sync-state alone.
+def read_explanation(state: State, sources: Sources | None, key: str, lookback: timedelta) -> Explanation:
+    """Return everything known about a user id or a message id; without sources, from the sync-state alone.
 
     A warehouse that cannot be read becomes a note.
     """
     rows, customer = state.explain(key)
-    found = Explanation(key, rows, customer, state.read_related(key))
-    if source is None:
+    named = len({row["source"] for row in rows}) > 1 or (sources is not None and len(sources) > 1)
+    found = Explanation(key, rows, customer, state.read_related(key), names_sources=named)
+    if sources is None:
         return found
     try:
-        earlier = {each for stream in Stream for each in source.discover().table(stream).earlier_ids([key])} if not rows else set()
+        tables = [layout.table(stream) for layout in sources.discover().values() for stream in Stream]
+        earlier = {each for table in tables for each in table.earlier_ids([key])} if not rows else set()
         if recorded := next((each for each in earlier if state.explain(each)[0]), None):
-            return read_explanation(state, source, recorded, lookback)
-        for row, judged in _read_warehouse(state, source, key):
+            return read_explanation(state, sources, recorded, lookback)
+        for row, judged in _read_warehouse(state, sources, key):
             if not judged:
-                coverage, periods = state.read_coverage(row.stream), Periods(state.database).read_open((row.stream,))
+                feed = Feed(row.source, row.stream)
+                coverage, periods = state.read_coverage(feed), Periods(state.database).read_open((feed,))
                 absence = why_unjudged(coverage, lookback, state.now(), row.received_at, periods)
                 found.unjudged.append(Unjudged(row, absence, coverage.origin))
             elif row.message_id not in {each["message_id"] for each in rows}:
@@ -44,10 +48,13 @@ def read_explanation(state: State, source: SegmentSource | None, key: str, lookb
     return found
 
 
-def _read_warehouse(state: State, source: SegmentSource, key: str) -> Iterator[tuple[SourceRow, bool]]:
-    """Yield the warehouse's calls of an id, and whether each has been judged."""
+def _read_warehouse(state: State, sources: Sources, key: str) -> Iterator[tuple[SourceRow, bool]]:
+    """Yield the warehouse's calls of an id, each once, and whether each has been judged."""
     for stream in Stream:
-        rows = {row.message_id: row for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS))}
+        rows: dict[str, SourceRow] = {}
+        for source in sources.values():
+            for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS)):
+                rows.setdefault(row.message_id, row)
         known = state.read_known(stream, rows)
         for message_id, row in rows.items():
             yield _without_fields(row), message_id in known

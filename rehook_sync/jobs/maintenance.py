@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from rehook_sync.errors import UsageError
-from rehook_sync.jobs.audit import UNJUDGED, audit_stream
+from rehook_sync.jobs.audit import UNJUDGED, audit_feed
 from rehook_sync.jobs.context import JobContext
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import RunKind, RunStatus, RunSummary, Status, Window
@@ -37,14 +37,19 @@ def require_doubtful(state: State, ids: Iterable[str] | None) -> None:
 
 
 def count_unjudged(context: JobContext, options: RunOptions) -> list[tuple[Period, int]]:
-    """Return the open periods of the streams, each with the number of its calls that no run has judged; of a refresh 0."""
+    """Return the open periods of the feeds, each with the number of its calls that no run has judged.
+
+    That is 0 for a refresh, and for a source that the settings do not name, which is not read.
+    """
     found: list[tuple[Period, int]] = []
-    for period in Periods(context.database).read_open(options.streams, RunKind):
-        if period.kind is RunKind.REFRESH:
+    for period in Periods(context.database).read_open(kinds=RunKind):
+        if period.feed.stream not in options.streams or options.source not in {None, period.feed.source}:
+            continue
+        if period.kind is RunKind.REFRESH or period.feed.source not in context.sources:
             found.append((period, 0))
             continue
         window = Window(period.since, period.until)
-        audit = audit_stream(context.source, context.state, period.stream, window, context.known_in, context.settings.lookback)
+        audit = audit_feed(context.sources, context.state, period.feed, window, context.known_in, context.settings.lookback)
         found.append((period, sum(audit.count(kind) for kind in UNJUDGED)))
     return found
 

@@ -1,6 +1,6 @@
 """From the warehouse's rows to operations: merged in time order, judged, shaped and cut into chunks.
 
-Rows of both streams and rows that failed in earlier runs form one sequence by time, over all users. So a referral code
+Rows of both streams of all sources and rows that failed in earlier runs form one sequence by time, over all users. So a referral code
 goes to whoever took it first, and a referrer's Identify call goes before the referee's sign-up.
 """
 
@@ -32,12 +32,12 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.bodies import Names, build_operations, shape
-from rehook_sync.rules.periods import Extent, Period
+from rehook_sync.rules.periods import Extent, Feed, Period
 from rehook_sync.rules.traits import CODE
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT
-from rehook_sync.warehouse.segment import SegmentSource
+from rehook_sync.warehouse.sources import Sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,14 +97,14 @@ class PipelineConfig:
 class Pipeline:
     """The rows of one run, read once.
 
-    Shape:  seen: rows read, known ones included.  rows: judged so far, by stream; without rejections that stay as they were.
+    Shape:  seen: rows read, known ones included.  rows: judged so far, by feed; without rejections that stay as they were.
             timeless: calls left out since no time says whether they are of the period.
             extent: what was read to its end.  findings: what there is to say of the rows judged.
     """
 
-    def __init__(self, source: SegmentSource, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
+    def __init__(self, sources: Sources, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
         """Prepare; nothing is read before `read_chunks`."""
-        self._source = source
+        self._sources = sources
         self._state = state
         self._desk = desk
         self._config = config
@@ -112,22 +112,22 @@ class Pipeline:
         self._pending: set[Key] = set()
         self._freed: dict[str, str] = {}
         self.seen = 0
-        self.rows: Counter[Stream] = Counter()
+        self.rows: Counter[Feed] = Counter()
         self.timeless = 0
         self.extent = Extent.NOTHING
         self.findings = Findings()
 
     def read_chunks(
-        self, windows: Mapping[Stream, Window], streams: Iterable[Stream], parts: Iterable[tuple[Stream, Window]] = ()
+        self, windows: Mapping[Feed, Window], feeds: Iterable[Feed], parts: Iterable[tuple[Feed, Window]] = ()
     ) -> Generator[Chunk, None, None]:
-        """Yield the rows of windows, parts of periods and the selected calls of the streams as chunks, oldest first.
+        """Yield the rows of windows, parts of periods and the selected calls of the feeds as chunks, oldest first.
 
         With a limit, what is new comes before the parts, so that no old period keeps it waiting.
         """
         # Identify calls are read last: so with an event, those that were loaded before it are seen.
-        new = [self._read_stream(stream, window) for stream, window in sorted(windows.items(), key=_rank, reverse=True)]
-        new += [self._read_again(stream, selection) for stream in streams for selection in self._config.selections]
-        old = [self._read_stream(stream, part) for stream, part in sorted(parts, key=_rank, reverse=True)]
+        new = [self._read_feed(feed, window) for feed, window in sorted(windows.items(), key=_rank, reverse=True)]
+        new += [self._read_again(feed, selection) for feed in feeds for selection in self._config.selections]
+        old = [self._read_feed(feed, part) for feed, part in sorted(parts, key=_rank, reverse=True)]
         try:
             left = self._config.limit
             for group in ([*new, *old],) if left is None else (new, old):
@@ -158,7 +158,7 @@ class Pipeline:
             self.seen += len(read)
             portion: list[SourceRow] = []
             size = 0
-            for row in self._source.fill_properties(self._fresh(read)):
+            for row in self._sources.fill_properties(self._fresh(read)):
                 portion.append(row)
                 size += row.size
                 if len(portion) == most or size > _PORTION_BYTES:
@@ -182,19 +182,20 @@ class Pipeline:
         """Note which outcomes have become durable. Safe to call from another thread."""
         self._pending.difference_update((outcome.call.stream, outcome.call.message_id) for outcome in outcomes)
 
-    def _reads_all(self, windows: Mapping[Stream, Window]) -> bool:
+    def _reads_all(self, windows: Mapping[Feed, Window]) -> bool:
         """Tell whether these are all tracks there are: no earlier run has judged some."""
-        tracks = windows.get(Stream.TRACKS)
-        return tracks is not None and tracks.low is None and self._state.read_coverage(Stream.TRACKS).watermark is None
+        tracks = [Feed(name, Stream.TRACKS) for name in self._sources]
+        return all(each in windows and windows[each].low is None and self._state.read_coverage(each).watermark is None for each in tracks)
 
-    def _read_stream(self, stream: Stream, window: Window) -> Generator[SourceRow, None, None]:
-        yield from self._source.read_window(stream, window, self._config.known_in, self._config.shard)
+    def _read_feed(self, feed: Feed, window: Window) -> Generator[SourceRow, None, None]:
+        yield from self._sources[feed.source].read_window(feed.stream, window, self._config.known_in, self._config.shard)
 
-    def _read_again(self, stream: Stream, selection: Selection) -> Generator[SourceRow, None, None]:
-        for page in self._state.read_again(stream, selection):
+    def _read_again(self, feed: Feed, selection: Selection) -> Generator[SourceRow, None, None]:
+        stream = feed.stream
+        for page in self._state.read_again(feed, selection):
             previous = {call.message_id: call.previous for call in page}
             missing = set(previous)
-            for row in self._source.read_ids(stream, previous):
+            for row in self._sources[feed.source].read_ids(stream, previous):
                 missing.discard(row.message_id)
                 if self._config.shard is None or self._config.shard.holds(row.user_id):
                     self._previous[stream, row.message_id] = previous[row.message_id]
@@ -274,7 +275,7 @@ class Pipeline:
             for row in waiting
         ]
         decided = [call for operation in operations for call in operation.calls] + [outcome.call for outcome in outcomes]
-        self.rows.update(call.stream for call in decided)
+        self.rows.update(Feed(call.source, call.stream) for call in decided)
         self._pending.update((call.stream, call.message_id) for call in decided)
         return Chunk(operations, outcomes)
 
@@ -338,10 +339,10 @@ def _order(row: SourceRow) -> tuple[datetime, int, str]:
     return (row.occurred_at or row.received_at or FIRST_MOMENT, _RANK[row.stream], row.message_id)
 
 
-def _rank(read: tuple[Stream, Window]) -> int:
-    return _RANK[read[0]]
+def _rank(read: tuple[Feed, Window]) -> int:
+    return _RANK[read[0].stream]
 
 
 def _unsent(row: SourceRow, status: Status, reason: Reason, detail: str | None, previous: PreviousOutcome | None) -> Outcome:
-    call = Call(row.stream, row.message_id, row.user_id, row.event, row.received_at, row.occurred_at, previous=previous)
+    call = Call(row.stream, row.message_id, row.user_id, row.event, row.received_at, row.occurred_at, None, previous, row.source)
     return Outcome(call, status, reason, detail, attempts=previous.attempts if previous else 0)

@@ -21,27 +21,30 @@ _Result = TypeVar("_Result")
 def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     """Return what a run would do, with at most `samples` request bodies."""
     require_same(context.settings, Destinations(context.database).read())
-    context.source.discover()
+    context.sources.discover()
     require_no_baseline(context, options)
     bounds = RunBounds({}, {}) if options.only else context.bounds(options, "plan")
-    read_newest(context.source, bounds.windows)
+    read_newest(context.sources, bounds.windows)
     ledger = context.ledger("plan")
-    pipeline = Pipeline(context.source, context.state, PlannedClaims(ledger), context.pipeline_config("plan", options))
-    plan = Plan({stream: bounds.reached(stream) for stream in bounds.windows})
+    pipeline = Pipeline(context.sources, context.state, PlannedClaims(ledger), context.pipeline_config("plan", options))
+    plan = Plan({feed: bounds.reached(feed) for feed in bounds.windows})
     known: dict[str, Traits | None] = {}
-    for chunk in pipeline.read_chunks(bounds.windows, options.streams, bounds.parts()):
+    for chunk in pipeline.read_chunks(bounds.windows, context.feeds(options), bounds.parts()):
         users = {operation.user_id for operation in chunk.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
         known.update(dict.fromkeys(users) | ledger.read_customers(users))
         for operation in chunk.operations:
             _plan_operation(plan, operation, known, sample=len(plan.samples) < samples, changes_only=context.changes_only)
     found = pipeline.findings
-    found.views = context.source.views_read
+    found.views = context.sources.views_read
     plan.rejected.update(found.rejected)
     plan.actions["rejected"] = found.rejected.total()
     plan.actions["waiting"] = found.waiting.total()
     plan.rows = pipeline.rows.total()
     plan.notes.extend(read_change_notes(context))
-    plan.notes.extend(f"goes on with {period_text(each)}, which run {each.opened_by} was asked for" for each in bounds.continued)
+    named = len(context.sources) > 1
+    plan.notes.extend(
+        f"goes on with {period_text(each, named=named)}, which run {each.opened_by} was asked for" for each in bounds.continued
+    )
     plan.notes.extend(read_notes(context, found, plan.rows, {}, None if options.only else bounds.windows))
     return plan
 

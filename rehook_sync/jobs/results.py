@@ -17,7 +17,7 @@ from rehook_sync.models import (
     Trigger,
     Window,
 )
-from rehook_sync.rules.periods import Period, RunBounds
+from rehook_sync.rules.periods import Feed, Period, RunBounds
 from rehook_sync.rules.watermark import Absence, Beginning
 from rehook_sync.times import parse_moment
 
@@ -41,13 +41,14 @@ __all__ = [
 class RunOptions:
     """What a caller asks of a run or a plan.
 
-    Shape:  since: lower bound instead of the watermark.  stream: None for both.  limit: rows judged at most.
+    Shape:  since: lower bound instead of the watermark.  stream, source: None for all.  limit: rows judged at most.
             only: retry these recorded calls and read no window; None: read the windows and retry failed calls.
     """
 
     since: datetime | Beginning | None = None
     until: datetime | None = None
     stream: Stream | None = None
+    source: str | None = None
     limit: int | None = None
     only: Selection | None = None
     trigger: Trigger = Trigger.CLI
@@ -91,14 +92,14 @@ class Progress:
 class RunResult:
     """How a run ended.
 
-    Shape:  watermarks: stream -> watermark, None when there is none yet.  rejected: recorded calls, by reason.
+    Shape:  watermarks: feed -> watermark, None when there is none yet.  rejected: recorded calls, by reason.
             error: what stopped the run.  recovered: dead runs that this one cleaned up after.
             unsettled: calls of all runs that are failed, in doubt or marked, or have waited too long.
             notes: what the user should know, one line each.
     """
 
     summary: RunSummary
-    watermarks: Mapping[Stream, datetime | None]
+    watermarks: Mapping[Feed, datetime | None]
     rejected: Counter[Reason]
     error: RehookSyncError | None
     recovered: Sequence[RunSummary]
@@ -128,7 +129,7 @@ class Plan:
     Shape:  actions: customer upserts, events, merged, unchanged, rejected, waiting -> rows.  samples: request bodies, JSON text.
     """
 
-    windows: Mapping[Stream, Window]
+    windows: Mapping[Feed, Window]
     rows: int = 0
     retried: int = 0
     actions: Counter[str] = field(default_factory=Counter)
@@ -143,7 +144,7 @@ class StatusReport:
 
     now: datetime
     runs: Sequence[Mapping[str, object]]
-    watermarks: Mapping[Stream, Mapping[str, object]]
+    watermarks: Mapping[Feed, Mapping[str, object]]
     counts: Sequence[Mapping[str, object]]
     lease: Mapping[str, object] | None
     periods: Sequence[Period] = ()
@@ -164,7 +165,7 @@ class Explanation:
 
     Shape:  related: for a message id, the call that carried it and what else of its user is not settled.
             unjudged: calls in the warehouse only.  looked: whether the warehouse was read.
-            detached: message ids of judged calls whose user id was removed since.
+            detached: message ids of judged calls whose user id was removed since.  names_sources: whether there are several.
     """
 
     key: str
@@ -175,6 +176,7 @@ class Explanation:
     detached: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     looked: bool = False
+    names_sources: bool = False
 
 
 def read_options(
@@ -205,23 +207,25 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
         raise UsageError(f"{option}: {error}") from None
 
 
-def period_text(period: Period) -> str:
-    """Return what a period is, for people: `tracks from the beginning until 2026-11-01 12:00 UTC`."""
+def period_text(period: Period, *, named: bool = False) -> str:
+    """Return what a period is, for people: `tracks from the beginning until 2026-11-01 12:00 UTC`. `named`: with its source."""
     low = "the beginning" if period.since is None else f"{period.since:%Y-%m-%d %H:%M}"
     if period.kind is RunKind.REFRESH:
         return f"the refresh of customers with calls from {low} on"
     what = "the baseline of " if period.kind is RunKind.BASELINE else ""
-    return f"{what}{period.stream} from {low} until {period.until:%Y-%m-%d %H:%M} UTC"
+    return f"{what}{period.feed.text(named=named)} from {low} until {period.until:%Y-%m-%d %H:%M} UTC"
 
 
 def period_notes(bounds: RunBounds, run_id: str, *, done: bool) -> list[str]:
     """Return notes for the user on the periods that a run was asked for or went on with, one line each."""
     closed = {each.period_id for each in bounds.done} if done else set()
     notes = []
+    named = len({feed.source for feed in bounds.windows}) > 1
     for each in bounds.periods:
+        text = period_text(each, named=named)
         asked = "" if each.opened_by == run_id else f", which run {each.opened_by} was asked for,"
         if each.period_id not in closed:
-            notes.append(f"{period_text(each)}{asked} is not done: each run goes on with it, and `run --abandon` gives it up")
+            notes.append(f"{text}{asked} is not done: each run goes on with it, and `run --abandon` gives it up")
         elif asked:
-            notes.append(f"{period_text(each)}{asked} is done")
+            notes.append(f"{text}{asked} is done")
     return notes

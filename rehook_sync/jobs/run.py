@@ -16,16 +16,17 @@ from rehook_sync.errors import DatabaseError, RehookSyncError
 from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes, require_no_baseline
 from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.notes.findings import Findings
-from rehook_sync.jobs.notes.lines import future_notes, run_notes
+from rehook_sync.jobs.notes.lines import future_notes, left_notes, run_notes
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_notes
-from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Stream, Window
-from rehook_sync.rules.periods import Extent, Period, RunBounds
+from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Window
+from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods, begun
-from rehook_sync.warehouse.segment import SegmentSource
+from rehook_sync.state.sources import KnownSources
+from rehook_sync.warehouse.sources import Sources
 
 __all__ = [
     "Listener",
@@ -54,27 +55,27 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
     """
     state = context.state
     with leased(context, _kind(options)) as (ledger, recovered):
-        reader = context.source.reader
+        reader = context.sources.reader
         reader.waiting = partial(ledger.write, Batch())  # renews the lease
-        context.source.discover()  # under the lease: a second run must not wait for the warehouse
+        context.sources.discover()  # under the lease: a second run must not wait for the warehouse
         require_no_baseline(context, options)
         bounds = RunBounds({}, {}) if options.only else context.bounds(options, ledger.run_id)
         options, begun = _begin(context, ledger, options, bounds.asked)
         ledger.reopens = options.only.status if options.only else Status.FAILED
-        pipeline = Pipeline(context.source, state, ledger, context.pipeline_config(ledger.run_id, options))
+        pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(ledger.run_id, options))
         windows, parts = bounds.windows, bounds.parts()
         report = DeliveryReport()
         try:
-            watermarks = {stream: state.read_coverage(stream).watermark for stream in windows}
+            watermarks = {feed: state.read_coverage(feed).watermark for feed in windows}
             loading = Thread(target=load_heavy)
             if parts or None in watermarks.values():
                 loading.start()
             # Read before the rows: a row that arrives in between stays above the new watermark.
-            bounds = replace(bounds, newest=read_newest(context.source, windows))
-            if not loading.ident and any(moment > (watermarks[stream] or moment) for stream, moment in bounds.newest.items() if moment):
+            bounds = replace(bounds, newest=read_newest(context.sources, windows))
+            if not loading.ident and any(moment > (watermarks[feed] or moment) for feed, moment in bounds.newest.items() if moment):
                 loading.start()
             reader.waiting = bool  # from here on, delivery renews the lease
-            work = Work(ledger, pipeline, pipeline.read_chunks(windows, options.streams, parts), [*windows.items(), *parts])
+            work = Work(ledger, pipeline, pipeline.read_chunks(windows, context.feeds(options), parts), [*windows.items(), *parts])
             report = deliver_work(context, work, interrupt, listen)
         except RehookSyncError as error:
             report.interrupted = interrupt.requested
@@ -104,7 +105,7 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions, asked: Sequ
     if only and only.status is Status.IN_DOUBT:
         require_doubtful(context.state, only.ids)
     notes = [*bind(context, ledger), *read_change_notes(context)]
-    with begun(context.state, ledger, context.run_start(_kind(options), options), asked, context.source_name) as connection:
+    with begun(context.state, ledger, context.run_start(_kind(options), options), asked) as connection:
         if only and only.status is Status.IN_DOUBT:
             # Users with calls in doubt may have failed calls too: all are sent, in order.
             user_ids = context.state.release_doubtful(connection, only.ids)
@@ -112,31 +113,30 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions, asked: Sequ
     return options, notes
 
 
-def read_newest(source: SegmentSource, windows: Mapping[Stream, Window]) -> dict[Stream, datetime | None]:
+def read_newest(sources: Sources, windows: Mapping[Feed, Window]) -> dict[Feed, datetime | None]:
     """Return the newest time in each window, None without one. Raises SourceError for a table that has rows, but no time in any."""
-    newest = {stream: source.newest(stream, window) for stream, window in windows.items()}
-    for stream, moment in newest.items():
+    newest = {feed: sources[feed.source].newest(feed.stream, window) for feed, window in windows.items()}
+    for feed, moment in newest.items():
         if moment is None:
-            source.require_times(stream)
+            sources[feed.source].require_times(feed.stream)
     return newest
 
 
-def read_notes(
-    context: JobContext, found: Findings, rows: int, unsettled: Mapping[Status, int], streams: Iterable[Stream] | None
-) -> list[str]:
+def read_notes(context: JobContext, found: Findings, rows: int, unsettled: Mapping[Status, int], feeds: Iterable[Feed] | None) -> list[str]:
     """Return what a run or a plan says of itself in the end, one line each.
 
-    Shape:  rows, unsettled: as in `run_notes`.  streams: whose windows were read; None: none was.
+    Shape:  rows, unsettled: as in `run_notes`.  feeds: whose windows were read; None: none was.
     """
-    future = [] if streams is None else _read_future_notes(context, streams)
-    found.delays += context.source.reader.take_delays()
-    layout = context.source.discover()
-    return [*future, *run_notes(context.settings, layout, found, rows=rows, unsettled=unsettled, window=streams is not None)]
+    future = [] if feeds is None else _read_future_notes(context, feeds)
+    found.delays += context.sources.reader.take_delays()
+    layouts = context.sources.discover()
+    left = left_notes(KnownSources(context.database).count_due(), context.sources)
+    return [*left, *future, *run_notes(context.settings, layouts, found, rows=rows, unsettled=unsettled, window=feeds is not None)]
 
 
-def _read_future_notes(context: JobContext, streams: Iterable[Stream]) -> list[str]:
+def _read_future_notes(context: JobContext, feeds: Iterable[Feed]) -> list[str]:
     try:
-        later = {stream: context.source.count_from(stream, context.state.now() + _FUTURE) for stream in streams}
+        later = {each: context.sources[each.source].count_from(each.stream, context.state.now() + _FUTURE) for each in feeds}
     except DatabaseError as error:  # no reason to fail what is done
         return [f"rows of the future were not counted: {error}"]
     return future_notes(later, _FUTURE)
@@ -144,8 +144,8 @@ def _read_future_notes(context: JobContext, streams: Iterable[Stream]) -> list[s
 
 def note_delivery(context: JobContext, found: Findings, report: DeliveryReport) -> Findings:
     """Add to what was found in the rows what sending and reading them showed."""
-    found.slowed, found.lowest, found.views = report.slowed, report.lowest, context.source.views_read
-    found.delays += context.source.reader.take_delays()
+    found.slowed, found.lowest, found.views = report.slowed, report.lowest, context.sources.views_read
+    found.delays += context.sources.reader.take_delays()
     return found
 
 
@@ -177,7 +177,7 @@ class Work:
     ledger: Ledger
     pipeline: Pipeline
     chunks: Generator[Chunk, None, None]
-    counted: Sequence[tuple[Stream, Window]] | None = None
+    counted: Sequence[tuple[Feed, Window]] | None = None
 
 
 def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
@@ -193,7 +193,7 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
             if pipeline.complete:
                 total = pipeline.rows.total()
             elif pipeline.seen:
-                due = sum(context.source.count(stream, window, context.known_in) for stream, window in work.counted)
+                due = sum(context.sources[feed.source].count(feed.stream, window, context.known_in) for feed, window in work.counted)
                 total = due + pipeline.recorded
             listen(Progress(work.ledger.run_id, total))
         yield from chunks
@@ -218,16 +218,16 @@ def _one(first: Future[Chunk | None]) -> Iterator[Chunk]:
 
 
 def record_end(
-    context: JobContext, ledger: Ledger, summary: RunSummary, bounds: RunBounds, rows: Mapping[Stream, int], extent: Extent
-) -> dict[Stream, datetime | None]:
+    context: JobContext, ledger: Ledger, summary: RunSummary, bounds: RunBounds, rows: Mapping[Feed, int], extent: Extent
+) -> dict[Feed, datetime | None]:
     """Record counts, watermarks, periods that are done and the end of the run."""
     state, watermarks = context.state, {}
     with ledger.transaction() as connection:
-        for stream, window in bounds.windows.items():
-            high_at = next_watermark(state.read_coverage(stream), window, bounds.newest.get(stream), complete=extent is not Extent.NOTHING)
-            watermarks[stream] = high_at
-            read = bounds.reached(stream) if extent is Extent.ALL else window
-            state.record_watermark(connection, ledger.run_id, stream, read, high_at, rows.get(stream, 0))
+        for feed, window in bounds.windows.items():
+            high_at = next_watermark(state.read_coverage(feed), window, bounds.newest.get(feed), complete=extent is not Extent.NOTHING)
+            watermarks[feed] = high_at
+            read = bounds.reached(feed) if extent is Extent.ALL else window
+            state.record_watermark(connection, ledger.run_id, feed, read, high_at, rows.get(feed, 0))
         Periods(context.database).close(connection, bounds.done if extent is Extent.ALL else (), ledger.run_id, done=True)
         state.record_finish(connection, summary)
     return watermarks

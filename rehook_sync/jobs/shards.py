@@ -23,12 +23,13 @@ from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, period_notes
 from rehook_sync.jobs.run import Listener, Work, deliver_work, new_run_id, note_delivery, read_newest, read_notes, record_end, run_status
 from rehook_sync.models import Batch, RunKind, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
-from rehook_sync.rules.periods import Extent, Period, RunBounds
+from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.destination import Destinations
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import begun
 from rehook_sync.state.shards import Shards
+from rehook_sync.state.sources import KnownSources
 
 __all__ = [
     "cut_users",
@@ -45,7 +46,7 @@ _FORMAT = 3
 def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
     """Return at most `most` ranges of users with about as many calls each; together they hold every possible user id.
 
-    Shape:  tiles: first user id of a tile and the calls in it, in any order, of both streams.
+    Shape:  tiles: first user id of a tile and the calls in it, in any order, of all feeds.
     """
     calls: Counter[str] = Counter()
     for first, number in tiles:
@@ -62,10 +63,8 @@ def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
 
 def write_bounds(bounds: RunBounds) -> str:
     """Return as JSON the bounds that all shards of a run share."""
-    windows = {
-        stream.value: [_text(window.low), _text(window.high), _text(bounds.newest.get(stream))] for stream, window in bounds.windows.items()
-    }
-    periods = [[each.period_id, each.stream, _text(each.since), _text(each.until), each.opened_by, each.has_end] for each in bounds.periods]
+    windows = [[*feed, _text(window.low), _text(window.high), _text(bounds.newest.get(feed))] for feed, window in bounds.windows.items()]
+    periods = [[each.period_id, *each.feed, _text(each.since), _text(each.until), each.opened_by, each.has_end] for each in bounds.periods]
     return orjson.dumps({"format": _FORMAT, "windows": windows, "periods": periods}).decode()
 
 
@@ -78,12 +77,13 @@ def read_bounds(text: str) -> RunBounds:
     if document.get("format") != _FORMAT:
         raise StateVersionError("another version of rehook-sync began this run: start a new one")
     windows, newest = {}, {}
-    for name, (low, high, last) in document["windows"].items():
-        windows[Stream(name)] = Window(_time(low), datetime.fromisoformat(high))
-        newest[Stream(name)] = _time(last)
+    for source, stream, low, high, last in document["windows"]:
+        feed = Feed(source, Stream(stream))
+        windows[feed] = Window(_time(low), datetime.fromisoformat(high))
+        newest[feed] = _time(last)
     periods = [
-        Period(period_id, Stream(stream), _time(since), datetime.fromisoformat(until), opened_by, has_end)
-        for period_id, stream, since, until, opened_by, has_end in document["periods"]
+        Period(period_id, Feed(source, Stream(stream)), _time(since), datetime.fromisoformat(until), opened_by, has_end)
+        for period_id, source, stream, since, until, opened_by, has_end in document["periods"]
     ]
     return RunBounds(windows, newest, tuple(periods))
 
@@ -106,26 +106,26 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
     """
     if options.only is not None or options.limit is not None:
         raise UsageError("a run in parts takes neither --limit nor a choice of rows: use one worker")
-    state, source = context.state, context.source
+    state, sources = context.state, context.sources
     ledger = context.ledger(new_run_id(state.now(), RunKind.RUN))
     ledger.acquire()
     try:
         with ledger.transaction() as connection:
             recovered = state.recover(connection, ledger.run_id, hold=context.holds)
-        source.reader.waiting = partial(ledger.write, Batch())  # renews the lease
-        source.discover()
+        sources.reader.waiting = partial(ledger.write, Batch())  # renews the lease
+        sources.discover()
         require_no_baseline(context, options)
         bounds = context.bounds(options, ledger.run_id)
-        bounds = replace(bounds, newest=read_newest(source, bounds.windows))
+        bounds = replace(bounds, newest=read_newest(sources, bounds.windows))
         read = [*bounds.windows.items(), *bounds.parts()]
-        tiles = [tile for stream, window in read for tile in source.read_user_tiles(stream, window, context.known_in)]
+        tiles = [tile for feed, window in read for tile in sources[feed.source].read_user_tiles(feed.stream, window, context.known_in)]
         due = sum(number for _, number in tiles) + state.count_due_again()
-        most = min(most, context.settings.concurrency) if source.can_split_users() else 1
+        most = min(most, context.settings.concurrency) if sources.can_split_users() else 1
         shards = cut_users(tiles, most if due else 1)
         notes = [*bind(context, ledger), *read_change_notes(context)]
-        with begun(state, ledger, context.run_start(RunKind.RUN, options), bounds.asked, context.source_name) as connection:
+        with begun(state, ledger, context.run_start(RunKind.RUN, options), bounds.asked) as connection:
             status = ShardStatus.WAITING if due else ShardStatus.DONE
-            findings = write_findings(Findings(delays=source.reader.take_delays()), None, context.settings)
+            findings = write_findings(Findings(delays=sources.reader.take_delays()), None, context.settings)
             Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status, findings)
     except BaseException:
         ledger.release()
@@ -156,19 +156,21 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
         with ledger.transaction() as connection:
             records.begin(connection, run_id, number)
             state.recover_users(connection, found.shard, hold=context.holds)
-        options = RunOptions(stream=next(iter(bounds.windows)) if len(bounds.windows) == 1 else None)
-        pipeline = Pipeline(context.source, state, ledger, context.pipeline_config(run_id, options, found.shard))
+        pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(run_id, RunOptions(), found.shard))
         report = DeliveryReport()
         Thread(target=load_heavy).start()
         try:
-            work = Work(ledger, pipeline, pipeline.read_chunks(bounds.windows, options.streams, bounds.parts()))
+            work = Work(ledger, pipeline, pipeline.read_chunks(bounds.windows, bounds.windows, bounds.parts()))
             report = deliver_work(context, work, interrupt, listen, shards=len(shards))
         except RehookSyncError as error:
             report.error = error
         status = ShardStatus.DONE if pipeline.complete else ShardStatus.INTERRUPTED
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
         findings = write_findings(note_delivery(context, pipeline.findings, report), found.findings, context.settings)
-        result = ShardResult(run_id, number, status, pipeline.rows, report.requests, report.error, findings)
+        rows: Counter[Stream] = Counter()
+        for feed, count in pipeline.rows.items():
+            rows[feed.stream] += count
+        result = ShardResult(run_id, number, status, rows, report.requests, report.error, findings)
         with ledger.transaction() as connection:
             records.finish(connection, result)
     finally:
@@ -199,16 +201,13 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
     if error is None and stopped is not None:
         error = StoppedError(stopped)
     done = all(each.status is ShardStatus.DONE for each in shards)
-    rows: Counter[Stream] = Counter()
-    for each in shards:
-        rows.update(each.rows)
     counted, rejected = state.count_run(run_id)
     unsettled = state.count_unsettled()
     status = run_status(error, unsettled, interrupted=interrupted or not (done or error))
     requests = sum(each.requests for each in shards)
     summary = RunSummary(run_id, status, sum(counted.values()), requests=requests, error=str(error) if error else None, **counted)
     extent = Extent.ALL if done and error is None else Extent.NOTHING
-    watermarks = record_end(context, ledger, summary, bounds, rows, extent)
+    watermarks = record_end(context, ledger, summary, bounds, KnownSources(context.database).count_feeds(run_id), extent)
     if done:
         ledger.release()
     else:

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rehook_sync.models import OWNED_BY, Reason, Status, Stream
+from rehook_sync.models import Reason, Status, Stream
+from rehook_sync.rules.validation import OWNED_BY
 
 __all__ = ["MEANING", "Advice", "Shell", "advise", "shell_word"]
 

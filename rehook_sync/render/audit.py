@@ -1,21 +1,21 @@
 """What an audit looks like: a document for programs, tables for people."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
 from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.jobs.audit import UNJUDGED, AuditLine, AuditReport, StreamAudit
+from rehook_sync.jobs.audit import UNJUDGED, AuditLine, AuditReport, FeedAudit
 from rehook_sync.models import Status
 from rehook_sync.render.console import visible
-from rehook_sync.render.text import line
+from rehook_sync.render.text import are_several, by_source, headed, line, number_text
 
 __all__ = ["audit_document", "audit_view"]
 
 _KINDS: tuple[str, ...] = (*Status, *UNJUDGED)
 _NAMES: dict[str, str] = {"not_due": "not yet due", "future": "in the future", "before_start": "before the start"}
+_ALWAYS = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED)
 _UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
 _STYLES: dict[str, str] = {"missing": "bold red", Status.FAILED: "red", Status.IN_DOUBT: "red"}
 _SHOWN = 40
@@ -29,18 +29,18 @@ def audit_document(report: AuditReport) -> dict[str, object]:
         "found_by_next_run": report.found_by_next_run,
         "repair": report.repair,
         "run_at_work": report.run_at_work,
-        "streams": {each.stream: _stream_document(each) for each in report.streams},
-        "lines": [_line_document(each) for stream in report.streams for each in stream.lines],
+        "streams": by_source({each.feed: _feed_document(each) for each in report.feeds}),
+        "lines": [_line_document(each) for feed in report.feeds for each in feed.lines],
     }
 
 
-def _stream_document(audit: StreamAudit) -> dict[str, object]:
+def _feed_document(audit: FeedAudit) -> dict[str, object]:
     return {
         "since": audit.window.low,
         "until": audit.window.high,
         "watermark": audit.coverage.watermark,
         "start": audit.coverage.origin,
-        "rows": sum(each.rows for each in audit.lines),
+        "rows": audit.rows,
         **{kind: audit.count(kind) for kind in _KINDS},
         "gone": sum(each.gone for each in audit.lines),
         "first_missing_at": audit.first_missing_at,
@@ -48,16 +48,17 @@ def _stream_document(audit: StreamAudit) -> dict[str, object]:
 
 
 def _line_document(found: AuditLine) -> dict[str, object]:
-    plain = {name: value for name, value in asdict(found).items() if name not in {"counts", "gone"}}
+    plain = {"day": found.day, **found.feed._asdict(), "event": found.event}
     return {**plain, "rows": found.rows, **{kind: found.counts.get(kind, 0) for kind in _KINDS}, "gone": found.gone}
 
 
 def audit_view(report: AuditReport) -> Iterator[RenderableType]:
     """Yield the counts of both streams, what is missing by day and event, and the repair."""
-    yield _counts(report.streams)
-    for each in report.streams:
+    named = are_several(each.feed for each in report.feeds)
+    yield _counts_by_source(report.feeds) if named else _counts(report.feeds)
+    for each in report.feeds:
         if each.coverage.watermark is None:
-            yield line(f"no run has come through {each.stream} yet: nothing of it is due", style="yellow")
+            yield line(f"no run has come through {each.feed.text(named=named)} yet: nothing of it is due", style="yellow")
     if report.run_at_work is not None:
         yield line(f"note: run {report.run_at_work} was at work meanwhile; audit again after it", style="yellow")
     yield from _remarks(report)
@@ -72,19 +73,28 @@ def audit_view(report: AuditReport) -> Iterator[RenderableType]:
     yield line("repair: ", report.repair or "", style="bold")
 
 
-def _counts(streams: Sequence[StreamAudit]) -> Grid:
+def _counts(feeds: Sequence[FeedAudit]) -> Grid:
     """Return a column per stream and a line per kind of call, which add up to the rows."""
     grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     grid.add_column("calls in the warehouse")
-    for each in streams:
-        grid.add_column(each.stream.value, justify="right")
-    grid.add_row("rows", *(f"{sum(line.rows for line in each.lines):,}" for each in streams), style="bold")
-    always = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED)
+    for each in feeds:
+        grid.add_column(each.feed.stream.value, justify="right")
+    grid.add_row("rows", *(f"{each.rows:,}" for each in feeds), style="bold")
     for kind in _KINDS:
-        counts = [each.count(kind) for each in streams]
-        if any(counts) or kind in always:
+        counts = [each.count(kind) for each in feeds]
+        if any(counts) or kind in _ALWAYS:
             name = Text(f"  {_NAMES.get(kind, kind.replace('_', ' '))}", _STYLES.get(kind, "") if any(counts) else "dim")
             grid.add_row(name, *(f"{count:,}" for count in counts))
+    return grid
+
+
+def _counts_by_source(feeds: Sequence[FeedAudit]) -> Grid:
+    """Return a line per feed and a column per kind of call that occurs, which add up to the rows."""
+    shown = [kind for kind in _KINDS if any(each.count(kind) for each in feeds)]
+    grid = headed("calls in the warehouse", "rows", *(_NAMES.get(kind, kind.replace("_", " ")) for kind in shown), numbers=True)
+    for each in feeds:
+        counts = (Text(number_text(each.count(kind)), _STYLES.get(kind, "") if each.count(kind) else "dim") for kind in shown)
+        grid.add_row(visible(each.feed.text(named=True)), Text(number_text(each.rows), "bold"), *counts)
     return grid
 
 
@@ -99,7 +109,7 @@ def _remarks(report: AuditReport) -> Iterator[RenderableType]:
         yield line(f"{future:,} dated in the future: a run reads them once their time has come")
     if early := report.count("before_start"):
         yield line(f"{early:,} older than the first start: they stay out on purpose; only an earlier `run --since` would send them")
-    if gone := sum(each.gone for stream in report.streams for each in stream.lines):
+    if gone := sum(each.gone for feed in report.feeds for each in feed.lines):
         yield line(f"{gone:,} more are recorded for this period, but the warehouse no longer has them there")
 
 
@@ -108,9 +118,10 @@ def _missing(report: AuditReport) -> Grid:
     for head in ("day (UTC)", "stream", "event"):
         grid.add_column(head, overflow="fold")
     grid.add_column("missing", justify="right")
-    found = [each for stream in report.streams for each in stream.lines if each.counts.get("missing")]
+    found = [each for feed in report.feeds for each in feed.lines if each.counts.get("missing")]
+    named = are_several(each.feed for each in report.feeds)
     for each in found[:_SHOWN]:
-        grid.add_row(each.day or "no time", each.stream.value, visible(each.event or ""), f"{each.counts['missing']:,}")
+        grid.add_row(each.day or "no time", visible(each.feed.text(named=named)), visible(each.event or ""), f"{each.counts['missing']:,}")
     if len(found) > _SHOWN:
         rest = sum(each.counts["missing"] for each in found[_SHOWN:])
         grid.add_row(f"{len(found) - _SHOWN} more lines", "", "--json has all", f"{rest:,}")

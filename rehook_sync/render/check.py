@@ -22,7 +22,7 @@ def check_document(found: CheckResult) -> dict[str, object]:
     """Return the result of a check."""
     details: dict[str, dict[str, object]] = {
         "settings": {"values": found.settings},
-        "warehouse": {"layout": None if found.layout is None else _layout_document(found.layout, found.names)},
+        "warehouse": {"layout": _layouts_document(found)},
         "state": {"version": found.version, "warnings": found.warnings},
         "rehook": {"http_status": None if found.answer is None else found.answer.http_status},
     }
@@ -43,7 +43,7 @@ def check_view(found: CheckResult) -> Iterator[RenderableType]:
     yield ""
     details: dict[str, list[str]] = {
         "settings": [],
-        "warehouse": [] if found.layout is None else _layout_lines(found.layout, found.names),
+        "warehouse": _layouts_lines(found),
         "state": [f"sync-state tables, version {found.version}", *(f"warning: {each}" for each in found.warnings)],
         "rehook": ["the credentials are good"],
     }
@@ -57,6 +57,20 @@ def check_view(found: CheckResult) -> Iterator[RenderableType]:
         told = lines if good else str(found.errors[name]).splitlines() if good is False else []
         items.add_row(name, Text(*mark), Text("\n".join(visible(each) for each in told)))
     yield items
+
+
+def _layouts_document(found: CheckResult) -> dict[str, object] | None:
+    """Return the layout of the source, or of each of several by name."""
+    documents = {name: _layout_document(layout, found.names) for name, layout in (found.layouts or {}).items()}
+    return dict(documents) if len(documents) > 1 else next(iter(documents.values()), None)
+
+
+def _layouts_lines(found: CheckResult) -> list[str]:
+    """Return the lines of the source; those of several stand below their names."""
+    lines = {name: _layout_lines(layout, found.names) for name, layout in (found.layouts or {}).items()}
+    names = list(found.names.warnings) if found.names else []
+    told = [text for name, each in lines.items() for text in ((name, *(f"  {text}" for text in each)) if len(lines) > 1 else each)]
+    return told + [f"warning: {each}" for each in names]
 
 
 def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[str, object]:
@@ -74,7 +88,7 @@ def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[s
         "loader_columns": layout.loader_columns(),
         "rudderstack": layout.rudderstack,
         "excluded": checked.excluded if checked else (),
-        "warnings": _warnings(layout, checked),
+        "warnings": (*layout.warnings, *(checked.warnings if checked else ())),
     }
 
 
@@ -97,11 +111,7 @@ def _layout_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]
         lines.append(f"{len(events)} event tables and their properties{_listed(events)}")
     lines += _unsent_lines(layout, checked)
     lines.append(f"new rows are found by {layout.cursor}")
-    return lines + [f"warning: {warning}" for warning in _warnings(layout, checked)]
-
-
-def _warnings(layout: SourceLayout, checked: NamesCheck | None) -> tuple[str, ...]:
-    return (*layout.warnings, *(checked.warnings if checked else ()))
+    return lines + [f"warning: {warning}" for warning in layout.warnings]
 
 
 def _unsent_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]:

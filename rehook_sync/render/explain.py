@@ -38,7 +38,7 @@ def explanation_document(explanation: Explanation, shell: Shell) -> dict[str, ob
         "rows": [{**row, "meaning": _why(row), "next": _advice_document(advise(row, shell))} for row in explanation.rows],
         "related": list(explanation.related),
         "customer": explanation.customer,
-        "not_judged": [_unjudged_document(each, shell) for each in explanation.unjudged] if explanation.looked else None,
+        "not_judged": [_unjudged_document(each, explanation, shell) for each in explanation.unjudged] if explanation.looked else None,
         "detached": list(explanation.detached) if explanation.looked else None,
         "notes": list(explanation.notes),
     }
@@ -49,7 +49,7 @@ def explanation_view(explanation: Explanation, shell: Shell) -> Iterator[Rendera
     known = bool(explanation.rows or explanation.unjudged or explanation.customer)
     yield from _head(explanation) if known else _nothing(explanation, shell)
     story: list[_JudgedCall | _UnjudgedCall] = [_JudgedCall(row, explanation, shell) for row in explanation.rows]
-    story += [_UnjudgedCall(each, shell) for each in explanation.unjudged]
+    story += [_UnjudgedCall(each, explanation, shell) for each in explanation.unjudged]
     for each in sorted(story, key=lambda each: each.at):
         yield ""
         yield from each.lines()
@@ -113,6 +113,8 @@ class _JudgedCall:
         yield _message(str(row["message_id"]), row["received_at"])
         if row["user_id"] not in (None, self.explanation.key):
             yield _fact("user", str(row["user_id"]))
+        if self.explanation.names_sources:
+            yield _fact("source", str(row["source"]))
         yield _fact("decided", f"{clock(row['settled_at'] or row['first_seen_at'])} by run {row['run_id']}")
         if why := _why(row):
             yield _fact("why", why)
@@ -155,6 +157,7 @@ class _UnjudgedCall:
     """A call that only the warehouse knows."""
 
     found: Unjudged
+    explanation: Explanation
     shell: Shell
 
     @property
@@ -166,8 +169,10 @@ class _UnjudgedCall:
         name = "identify" if row.stream is Stream.IDENTIFIES else f"track {row.event or '(no name)'}"
         yield line(f"{clock(row.occurred_at)}  {name}  ", ("not judged", "yellow"))
         yield _message(row.message_id, row.received_at)
+        if self.explanation.names_sources:
+            yield _fact("source", row.source)
         yield _fact("why", _absence(self.found))
-        yield from _next(_unjudged_advice(self.found, self.shell))
+        yield from _next(_unjudged_advice(self.found, self.explanation, self.shell))
 
 
 def _fact(label: str, text: str) -> RenderableType:
@@ -236,25 +241,26 @@ def _absence(found: Unjudged) -> str:
     return _ABSENCES[found.absence].format(began="" if found.began_at is None else f", {clock(found.began_at)}")
 
 
-def _unjudged_advice(found: Unjudged, shell: Shell) -> Advice | None:
-    at, stream = found.row.received_at, found.row.stream.value
+def _unjudged_advice(found: Unjudged, explanation: Explanation, shell: Shell) -> Advice | None:
+    at = found.row.received_at
+    only = ("--stream", found.row.stream.value, *(("--source", found.row.source) if explanation.names_sources else ()))
     if found.absence.ends_with_next_run:
         return Advice("wait for the next run, or start one", (("", shell("run")),))
     if found.absence is Absence.FUTURE or at is None:
         return None
     since = ("--since", f"{at:%Y-%m-%dT%H:%M:%SZ}")
-    commands = [("look first", shell("plan", *since, "--stream", stream)), ("then", shell("run", *since, "--stream", stream))]
+    commands = [("look first", shell("plan", *since, *only)), ("then", shell("run", *since, *only))]
     also = " with everything received since then that no run has judged; each event sent pays out rewards"
     return Advice(f"if it shall go out, take it up{also}", tuple(commands))
 
 
-def _unjudged_document(found: Unjudged, shell: Shell) -> dict[str, object]:
+def _unjudged_document(found: Unjudged, explanation: Explanation, shell: Shell) -> dict[str, object]:
     row = found.row
     return {
-        **{name: getattr(row, name) for name in ("stream", "message_id", "user_id", "event", "received_at", "occurred_at")},
+        **{name: getattr(row, name) for name in ("source", "stream", "message_id", "user_id", "event", "received_at", "occurred_at")},
         "absence": Absence.NEXT_RUN if found.absence.ends_with_next_run else found.absence,
         "meaning": _absence(found),
-        "next": _advice_document(_unjudged_advice(found, shell)),
+        "next": _advice_document(_unjudged_advice(found, explanation, shell)),
     }
 
 

@@ -1,6 +1,6 @@
 """What a plan looks like: a document for programs, tables for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from rich.console import RenderableType
@@ -8,8 +8,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from rehook_sync.jobs.results import Plan
-from rehook_sync.models import Status
-from rehook_sync.render.text import NOTES, add_reasons, clock, counted, largest, line, number_text
+from rehook_sync.models import Status, Window
+from rehook_sync.render.console import visible
+from rehook_sync.render.text import NOTES, add_reasons, are_several, by_source, clock, counted, headed, largest, line, number_text
+from rehook_sync.rules.periods import Feed
 
 __all__ = ["baseline_document", "baseline_view", "plan_document", "plan_view"]
 
@@ -22,7 +24,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "retried": plan.retried,
         "actions": {name.replace(" ", "_"): plan.actions[name] for name in names},
         "rejected_by_reason": dict(largest(plan.rejected)),
-        "windows": {stream: asdict(window) for stream, window in plan.windows.items()},
+        "windows": by_source({feed: asdict(window) for feed, window in plan.windows.items()}),
         "samples": list(plan.samples),
         "notes": list(plan.notes),
     }
@@ -50,7 +52,7 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
 
 def baseline_document(plan: Plan) -> dict[str, object]:
     """Return what a baseline would record."""
-    windows = {stream: asdict(window) for stream, window in plan.windows.items()}
+    windows = by_source({feed: asdict(window) for feed, window in plan.windows.items()})
     return {"rows": plan.rows, "retried": plan.retried, "windows": windows, "notes": list(plan.notes), "dry_run": True}
 
 
@@ -62,8 +64,18 @@ def baseline_view(plan: Plan) -> Iterator[RenderableType]:
 
 
 def _windows_and_notes(plan: Plan) -> Iterator[RenderableType]:
-    for stream, window in plan.windows.items():
-        low = "the beginning" if window.low is None else clock(window.low)
-        yield line(f"{stream:<10} from {low} until {clock(window.high)} UTC")
+    yield from _windows(plan.windows)
     for note in plan.notes:
         yield line("note: ", note, style="yellow")
+
+
+def _windows(windows: Mapping[Feed, Window]) -> Iterator[RenderableType]:
+    grid = headed("source", "stream", "from (UTC)", "until")
+    for feed, window in windows.items():
+        low = "the beginning" if window.low is None else clock(window.low)
+        if are_several(windows):
+            grid.add_row(visible(feed.source), feed.stream, low, clock(window.high))
+        else:
+            yield line(f"{feed.stream:<10} from {low} until {clock(window.high)} UTC")
+    if grid.rows:
+        yield grid

@@ -1,7 +1,8 @@
 """What the end of a run looks like: a document for programs, tables for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import datetime
 
 from rich.console import RenderableType
 from rich.table import Table as Grid
@@ -9,8 +10,23 @@ from rich.text import Text
 
 from rehook_sync.jobs.results import RunResult
 from rehook_sync.models import RunStatus, RunSummary, Status
-from rehook_sync.render.console import error_document
-from rehook_sync.render.text import COLOURS, NOTES, OUTCOMES, add_reasons, clock, counted, largest, line, number_text, status_text
+from rehook_sync.render.console import error_document, visible
+from rehook_sync.render.text import (
+    COLOURS,
+    NOTES,
+    OUTCOMES,
+    add_reasons,
+    are_several,
+    by_source,
+    clock,
+    counted,
+    headed,
+    largest,
+    line,
+    number_text,
+    status_text,
+)
+from rehook_sync.rules.periods import Feed
 
 __all__ = ["run_document", "run_view"]
 
@@ -20,7 +36,7 @@ def run_document(result: RunResult) -> dict[str, object]:
     return {
         **asdict(result.summary),
         "rejected_by_reason": dict(largest(result.rejected)),
-        "watermarks": result.watermarks,
+        "watermarks": by_source(result.watermarks),
         "unsettled": {status: result.unsettled.get(status, 0) for status in (Status.FAILED, Status.WAITING, Status.IN_DOUBT)},
         "recovered": [asdict(each) for each in result.recovered],
         "notes": list(result.notes),
@@ -46,9 +62,7 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
         if status is Status.REJECTED:
             add_reasons(rows, result.rejected)
     yield rows
-    marks = " · ".join(f"{stream} {clock(at)}" for stream, at in result.watermarks.items())
-    if result.watermarks:
-        yield line("watermark  ", f"{marks} UTC" if any(result.watermarks.values()) else clock(None))
+    yield from _watermarks(result.watermarks)
     for each in result.recovered:
         yield line(f"cleaned up after run {each.run_id}, which died: {_counts_text(each)}")
     for status in (Status.FAILED, Status.IN_DOUBT):
@@ -59,6 +73,19 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
         yield line("note: ", note, style="yellow")
     if result.error is None and (advice := _advice(result)):
         yield line("next: ", advice, style="bold")
+
+
+def _watermarks(found: Mapping[Feed, datetime | None]) -> Iterator[RenderableType]:
+    """Yield the watermarks in one line, or a line for each of several sources."""
+    if are_several(found):
+        streams = dict.fromkeys(feed.stream for feed in found)
+        grid = headed("watermark (UTC)", *streams)
+        for source in dict.fromkeys(feed.source for feed in found):
+            grid.add_row(visible(source), *(clock(found.get(Feed(source, stream))) for stream in streams))
+        yield grid
+    elif found:
+        marks = " · ".join(f"{feed.stream} {clock(at)}" for feed, at in found.items())
+        yield line("watermark  ", f"{marks} UTC" if any(found.values()) else clock(None))
 
 
 _NEXT = {

@@ -11,7 +11,19 @@ from rich.text import Text
 from rehook_sync.jobs.results import StatusReport, period_text
 from rehook_sync.models import RunKind, Status
 from rehook_sync.render.console import visible
-from rehook_sync.render.text import clock, counted, headed, line, meaning, number_text, seconds_between, status_text, whole
+from rehook_sync.render.text import (
+    are_several,
+    by_source,
+    clock,
+    counted,
+    headed,
+    line,
+    meaning,
+    number_text,
+    seconds_between,
+    status_text,
+    whole,
+)
 from rehook_sync.rules.periods import Period
 from rehook_sync.state.state import is_held
 from rehook_sync.times import span
@@ -23,7 +35,7 @@ _WIDE = 120
 
 def status_document(report: StatusReport) -> dict[str, object]:
     """Return runs, watermarks, counts and the lease."""
-    watermarks = {stream: {**row, "lag_s": _lag_s(report.now, row.get("high_at"))} for stream, row in report.watermarks.items()}
+    watermarks = by_source({feed: {**row, "lag_s": _lag_s(report.now, row.get("high_at"))} for feed, row in report.watermarks.items()})
     lease = None if report.lease is None else {**report.lease, "held": is_held(report.lease, report.now)}
     plain = {"now": report.now, "watermarks": watermarks, "counts": list(report.counts), "runs": list(report.runs), "lease": lease}
     return {**plain, "periods": [_period_document(each) for each in report.periods]}
@@ -34,14 +46,14 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
     if not report.runs:
         yield "no run yet"
     else:
-        yield _watermarks_grid(report)
+        yield _watermarks_grid(report, wide=width >= _WIDE)
         if report.counts:
             yield ""
             yield _counts_grid(report.counts)
         yield from _reasons_grid(report.counts)
         yield ""
         yield _runs_grid(report.runs, wide=width >= _WIDE)
-    yield from _periods_view(report.periods)
+    yield from _periods_view(report)
     yield ""
     if report.lease is not None and is_held(report.lease, report.now):
         lease = report.lease
@@ -66,21 +78,24 @@ def abandoned_view(found: Sequence[tuple[Period, int]], *, dry_run: bool) -> Ite
         if period.kind is RunKind.REFRESH:
             yield line(f"{verb} {period_text(period)}: customers that it did not reach keep what they have")
             continue
+        text = period_text(period, named=are_several(each.feed for each, _ in found))
         left = "not recorded, and a run that reads them sends them" if period.kind is RunKind.BASELINE else "left out"
-        yield line(f"{verb} {period_text(period)}: {counted(calls, 'call')} of it {'is' if calls == 1 else 'are'} {left}")
+        yield line(f"{verb} {text}: {counted(calls, 'call')} of it {'is' if calls == 1 else 'are'} {left}")
 
 
 def _period_document(period: Period) -> dict[str, object]:
-    return {"stream": period.stream, "since": period.since, "until": period.until, "opened_by": period.opened_by, "kind": period.kind}
+    return {**period.feed._asdict(), "since": period.since, "until": period.until, "opened_by": period.opened_by, "kind": period.kind}
 
 
-def _periods_view(periods: Sequence[Period]) -> Iterator[RenderableType]:
+def _periods_view(report: StatusReport) -> Iterator[RenderableType]:
     """Yield the open periods: what each run goes on with."""
+    periods = report.periods
     if not periods:
         return
     yield ""
+    named = are_several((*report.watermarks, *(each.feed for each in periods)))
     for period in periods:
-        yield line(("open  ", "yellow"), period_text(period))
+        yield line(("open  ", "yellow"), period_text(period, named=named))
     kinds = Counter(each.kind for each in periods)
     if kinds[RunKind.REFRESH]:
         yield line("`refresh` goes on with the refresh", style="dim")
@@ -90,11 +105,18 @@ def _periods_view(periods: Sequence[Period]) -> Iterator[RenderableType]:
         yield line(f"each run goes on with {'it' if asked == 1 else 'them'} until done; `run --abandon` gives up", style="dim")
 
 
-def _watermarks_grid(report: StatusReport) -> Grid:
-    grid = headed("stream", "watermark (UTC)", "behind", "recorded by run")
-    for stream, row in report.watermarks.items():
+def _watermarks_grid(report: StatusReport, *, wide: bool) -> Grid:
+    """Return a line for each stream; among several sources with the name of its own, which in a narrow table takes the run's place."""
+    named = are_several(report.watermarks)
+    heads = ["stream", "watermark (UTC)", "behind"]
+    grid = headed(*(["source"] if named else []), *heads, *(["recorded by run"] if wide or not named else []))
+    last = ""
+    for feed, row in report.watermarks.items():
         lag_s = _lag_s(report.now, row.get("high_at"))
-        grid.add_row(stream, clock(row.get("high_at")), "" if lag_s is None else span(lag_s), visible(row.get("run_id")))
+        cells = [feed.stream, clock(row.get("high_at")), "" if lag_s is None else span(lag_s), visible(row.get("run_id"))]
+        source = ["" if feed.source == last else visible(feed.source)] if named else []
+        grid.add_row(*source, *cells[: len(grid.columns) - len(source)])
+        last = feed.source
     return grid
 
 

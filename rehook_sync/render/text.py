@@ -1,7 +1,8 @@
 """What all renderings share: lines and tables for 80 columns, numbers, times, colours."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from rich.table import Table as Grid
 from rich.text import Text
@@ -9,12 +10,15 @@ from rich.text import Text
 from rehook_sync.models import Reason, Status
 from rehook_sync.render.advice import MEANING
 from rehook_sync.render.console import visible
+from rehook_sync.rules.periods import Feed
 
 __all__ = [
     "COLOURS",
     "NOTES",
     "OUTCOMES",
     "add_reasons",
+    "are_several",
+    "by_source",
     "clock",
     "counted",
     "headed",
@@ -27,6 +31,7 @@ __all__ = [
     "whole",
 ]
 
+T = TypeVar("T")
 COLOURS = {
     "succeeded": "green",
     "attention": "yellow",
@@ -54,6 +59,18 @@ def add_reasons(rows: Grid, reasons: Mapping[Reason, int]) -> None:
     """Add one line for each reason, the most frequent first."""
     for reason, count in largest(reasons):
         rows.add_row(number_text(count), Text(f"    {reason}", "dim"), meaning(reason))
+
+
+def by_source(found: Mapping[Feed, T]) -> dict[str, object]:
+    """Return what is known of each feed as a document: by stream, and by source before that if there are several."""
+    sources = dict.fromkeys(feed.source for feed in found)
+    documents = {name: {feed.stream.value: value for feed, value in found.items() if feed.source == name} for name in sources}
+    return dict(documents) if len(documents) > 1 else {stream: value for each in documents.values() for stream, value in each.items()}
+
+
+def are_several(feeds: Iterable[Feed]) -> bool:
+    """Tell whether feeds are of several sources: then each is shown with the name of its own."""
+    return len({feed.source for feed in feeds}) > 1
 
 
 def largest(reasons: Mapping[Reason, int]) -> list[tuple[Reason, int]]:

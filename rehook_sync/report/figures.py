@@ -77,12 +77,21 @@ class EventFigures:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far a stream has come. Units:  behind_s: age of its watermark in seconds, None without one."""
+    """How far a stream has come.
+
+    Shape:  source: its name, if there are several.  behind_s: age of its watermark in seconds, None without one.
+    """
 
     stream: str
     watermark_at: datetime | None
     behind_s: float | None
     recorded_at: datetime | None
+    source: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name for people."""
+        return self.stream if self.source is None else f"{self.stream} of {self.source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +172,14 @@ def build_figures(facts: Facts, shell: Shell) -> Figures:
         periods=periods,
         runs=len(facts.runs),
         newest=facts.runs[:_NEWEST_RUNS],
-        freshness=[_freshness(row, facts.now) for row in facts.watermarks],
+        freshness=[_freshness(row, facts.now, named=_named(facts)) for row in facts.watermarks],
         last_success_at=_moment(success.get("finished_at")) or _moment(success.get("started_at")),
         slowest=sorted((each for each in events if each.timed), key=lambda each: (-each.mean_s, each.name))[:_TOP],
         most_rejected=_most_rejected(events),
         lumped=sum(each.calls.total() for each in events if each.is_other),
         attention=_attention(facts.unsettled, shell),
         rows=facts.attention,
-        open_periods=[period_text(each) for each in facts.periods],
+        open_periods=[period_text(each, named=_named(facts)) for each in facts.periods],
     )
 
 
@@ -236,7 +245,9 @@ def _periods(facts: Facts) -> tuple[timedelta | None, list[Period]]:
     runs = sorted((run for run in facts.runs if _moment(run["started_at"])), key=_started)
     lags: dict[str, dict[str, float | None]] = defaultdict(dict)
     for row in facts.lags:
-        lags[str(row["run_id"])][str(row["stream"])] = _apart(row["high_at"], row["recorded_at"])
+        of_run, stream = lags[str(row["run_id"])], str(row["stream"])
+        found = [each for each in (of_run.get(stream), _apart(row["high_at"], row["recorded_at"])) if each is not None]
+        of_run[stream] = max(found, default=None)
     if len(runs) <= _SINGLE_RUNS:
         alone = [Period(_started(run)) for run in runs]
         for period, run in zip(alone, runs, strict=True):
@@ -261,9 +272,14 @@ def _add(period: Period, run: Mapping[str, object], lags: Mapping[str, Mapping[s
         period.lag_s[stream] = max(worst, default=None)
 
 
-def _freshness(row: Mapping[str, object], now: datetime) -> Freshness:
+def _named(facts: Facts) -> bool:
+    """Tell whether there are several sources."""
+    return len({str(row["source"]) for row in facts.watermarks} | {each.feed.source for each in facts.periods}) > 1
+
+
+def _freshness(row: Mapping[str, object], now: datetime, *, named: bool) -> Freshness:
     high_at = _moment(row["high_at"])
-    return Freshness(str(row["stream"]), high_at, _apart(high_at, now), _moment(row["recorded_at"]))
+    return Freshness(str(row["stream"]), high_at, _apart(high_at, now), _moment(row["recorded_at"]), str(row["source"]) if named else None)
 
 
 def _attention(rows: Sequence[Mapping[str, object]], shell: Shell) -> list[Attention]:

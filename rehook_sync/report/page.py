@@ -132,7 +132,7 @@ def _verdict(figures: Figures) -> _Verdict:
         problems.append(f"the last run {'was stopped' if last == 'stopped' else 'died'}")
     late = [each for each in figures.freshness if _is_stale(each, figures.now)]
     if late:
-        names = " and ".join(each.stream for each in late)
+        names = " and ".join(each.name for each in late)
         problems.append(f"no run has got through {names} for {span((figures.now - _newest(late)).total_seconds())}")
     if problems:
         text = "; ".join(problems)

@@ -184,7 +184,8 @@ def build_operations(
     the first. Their traits are united; the later value wins. A call that waits for another user starts a new request,
     so that a request only waits for one before it.
     """
-    identities = zip(*(accepted[name].tolist() for name in _IDENTITY), strict=True)
+    sources = [row.source for row in accepted["row"].tolist()]
+    identities = zip(*(accepted[name].tolist() for name in _IDENTITY), sources, strict=True)
     metadata, codes = accepted["metadata"].tolist(), accepted["referral_code"].tolist()
     operations = [
         _operation(identity, sent, code, previous.get(identity[:2]) if previous else None, claims, waits)
@@ -215,7 +216,7 @@ def without_traits(operation: Operation, left_out: Collection[str]) -> Operation
 
 
 _Metadata = Mapping[str, object]
-_Identity = tuple[Stream, str, str, str, datetime | None, datetime | None]
+_Identity = tuple[Stream, str, str, str, datetime | None, datetime | None, str]
 _IDENTITY = ("stream", "message_id", "user_id", "event", "received_at", "occurred_at")
 
 
@@ -227,12 +228,14 @@ def _operation(
     claims: Mapping[str, Claim],
     waits: Mapping[str, str],
 ) -> Operation:
-    stream, message_id, user_id, event, _, _ = identity
+    stream, message_id, user_id, event, received_at, occurred_at, source = identity
     if stream is Stream.TRACKS:
         body = to_json({"event_name": event, "source_id": user_id, "metadata": metadata})
-        return Operation(stream, user_id, (Call(*identity, payload_hash(body), previous),), body)
-    body = _customer_body(user_id, metadata, code)
-    call = Call(*identity, payload_hash(body), previous)
+    else:
+        body = _customer_body(user_id, metadata, code)
+    call = Call(stream, message_id, user_id, event, received_at, occurred_at, payload_hash(body), previous, source)
+    if stream is Stream.TRACKS:
+        return Operation(stream, user_id, (call,), body)
     hashes = trait_hashes(user_id, metadata)
     return Operation(stream, user_id, (call,), body, hashes, claims.get(message_id), (), waits.get(message_id))
 

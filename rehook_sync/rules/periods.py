@@ -4,12 +4,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from typing import NamedTuple
 
 from rehook_sync.models import RunKind, Stream, Window
 
-__all__ = ["Extent", "Period", "RunBounds", "older_parts"]
+__all__ = ["Extent", "Feed", "Period", "RunBounds", "older_parts"]
 
 _FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+class Feed(NamedTuple):
+    """One stream of one source, with a watermark of its own."""
+
+    source: str
+    stream: Stream
+
+    def text(self, *, named: bool) -> str:
+        """Return what it is called: `tracks`, or among several sources, `named`, `tracks of web_prod`."""
+        return f"{self.stream} of {self.source}" if named else self.stream.value
 
 
 class Extent(Enum):
@@ -22,14 +34,14 @@ class Extent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A period of one stream that a run was asked for.
+    """A period of one stream of one source that a run was asked for.
 
     Shape:  since: None means all history.  until: its end, itself excluded.  opened_by: id of that run.
             has_end: that end was asked for; else it is the time at which the run began.  kind: what that run was for.
     """
 
     period_id: str
-    stream: Stream
+    feed: Feed
     since: datetime | None
     until: datetime
     opened_by: str
@@ -45,32 +57,32 @@ class Period:
     def covers(self, other: "Period") -> bool:
         """Tell whether all of another period lies in this one, or in what each run reads after this one began."""
         begins_earlier = (self.since or _FIRST) <= (other.since or _FIRST)
-        return self.stream is other.stream and begins_earlier and (not self.has_end or other.until <= self.until)
+        return self.feed == other.feed and begins_earlier and (not self.has_end or other.until <= self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class RunBounds:
     """What a run reads.
 
-    Shape:  windows: stream -> where it looks for what is new; the watermark moves by these.
-            newest: stream -> time of the newest row in its window when the run began, None without rows.
+    Shape:  windows: where it looks for what is new; the watermark moves by these.
+            newest: time of the newest row in its window when the run began, None without rows.
             periods: those that are open, with those that this run was asked for.  asked: the latter.
     """
 
-    windows: Mapping[Stream, Window]
-    newest: Mapping[Stream, datetime | None]
+    windows: Mapping[Feed, Window]
+    newest: Mapping[Feed, datetime | None]
     periods: Sequence[Period] = ()
     asked: Sequence[Period] = field(default=(), compare=False)
 
-    def parts(self, *streams: Stream) -> list[tuple[Stream, Window]]:
-        """Return what lies below the windows and is asked for, of these streams or of all."""
-        return [(stream, part) for stream in streams or self.windows for part in older_parts(self.windows[stream], self._of(stream))]
+    def parts(self, *feeds: Feed) -> list[tuple[Feed, Window]]:
+        """Return what lies below the windows and is asked for, of these feeds or of all."""
+        return [(feed, part) for feed in feeds or self.windows for part in older_parts(self.windows[feed], self._of(feed))]
 
-    def reached(self, stream: Stream) -> Window:
-        """Return the window of a stream together with the parts of periods that touch it: what a complete run has read without a gap."""
-        window = self.windows[stream]
+    def reached(self, feed: Feed) -> Window:
+        """Return the window of a feed together with the parts of periods that touch it: what a complete run has read without a gap."""
+        window = self.windows[feed]
         low = window.low
-        for _, part in reversed(self.parts(stream)):
+        for _, part in reversed(self.parts(feed)):
             if low is not None and part.high >= low:
                 low = part.low
         return Window(low, window.high)
@@ -78,15 +90,15 @@ class RunBounds:
     @property
     def done(self) -> list[Period]:
         """Return the periods that are done once the run has read all of its bounds."""
-        return [each for each in self.periods if each.stream in self.windows and each.until <= self.windows[each.stream].high]
+        return [each for each in self.periods if each.feed in self.windows and each.until <= self.windows[each.feed].high]
 
     @property
     def continued(self) -> list[Period]:
         """Return the periods that earlier runs were asked for."""
         return [each for each in self.periods if each not in self.asked]
 
-    def _of(self, stream: Stream) -> list[Period]:
-        return [each for each in self.periods if each.stream is stream]
+    def _of(self, feed: Feed) -> list[Period]:
+        return [each for each in self.periods if each.feed == feed]
 
 
 def older_parts(window: Window, periods: Iterable[Period]) -> list[Window]:

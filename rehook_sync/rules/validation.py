@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rehook_sync.models import OWNED_BY, AnonymousCalls, Claim, MissingProperties, Moment, Reason, Stream
+from rehook_sync.models import AnonymousCalls, Claim, MissingProperties, Moment, Reason, Stream
 from rehook_sync.rules.traits import moment_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CodeBook", "Judgement", "Policy", "judge"]
+__all__ = ["OWNED_BY", "CodeBook", "Judgement", "Policy", "judge"]
+
+OWNED_BY = "owned by user "
+"""Begins the detail of `referral_code_taken`; the owner's id follows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """How far the watermark may move, and where the next window begins. Pure.
 
-Every source row at or below the watermark of its stream is settled or recorded.
+Every source row at or below the watermark of its source's stream is settled or recorded.
 """
 
 from collections.abc import Iterable, Sequence

@@ -309,6 +309,10 @@ def _update_row(outcome: Outcome) -> Sequence[object]:
 
 
 def _mark_row(outcome: Outcome) -> Sequence[object]:
+    return *_call_row(outcome), outcome.call.source
+
+
+def _call_row(outcome: Outcome) -> Sequence[object]:
     call = outcome.call
     received_at, occurred_at = _time(call.received_at), _time(call.occurred_at)
     return call.stream, call.message_id, call.user_id, call.event, received_at, occurred_at, outcome.attempts, call.payload_hash
@@ -319,7 +323,8 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def _insert_row(outcome: Outcome) -> Sequence[object]:
-    return *_mark_row(outcome), outcome.status, outcome.reason, outcome.detail, outcome.http_status, outcome.sent_as
+    settled = outcome.status, outcome.reason, outcome.detail, outcome.http_status, outcome.sent_as
+    return *_call_row(outcome), *settled, outcome.call.source
 
 
 def _previous_row(call: Call) -> dict[str, object]:

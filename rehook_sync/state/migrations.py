@@ -1,16 +1,21 @@
 """Creating and upgrading the sync-state tables: versioned steps in one transaction, one process at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from rehook_sync.database.engine import Database
-from rehook_sync.database.queries import Statements, load_migrations, split_statements
+from rehook_sync.database.queries import Statements, load_migrations, split_statements, with_literal
 from rehook_sync.errors import SettingsError, StateVersionError
+from rehook_sync.models import DEFAULT_SOURCE
 from rehook_sync.state.rights import Rights, require_folder
 
 __all__ = ["Upgrade", "check_version", "require_version", "upgrade"]
+
+_NAMED_SOURCES = 14
+"""The version from which on each call is recorded with its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +23,20 @@ class Upgrade:
     """What `upgrade` did.
 
     Shape:  applied: names of the steps taken now; empty when the tables were up to date.
+            adopted: the source that all is of from now on that was recorded before sources had names; None when nothing was.
     """
 
     version: int
     applied: tuple[str, ...]
+    adopted: str | None = None
 
 
-def upgrade(database: Database, schema: str | None) -> Upgrade:
+def upgrade(database: Database, schema: str | None, sources: Sequence[str] = (DEFAULT_SOURCE,)) -> Upgrade:
     """Bring the sync-state tables to this code's version; safe to repeat and to run concurrently.
 
+    Shape:  sources: names of the Segment sources; what was recorded before sources had names is of the only one.
     Raises: StateVersionError when the tables are newer than this code, or this user may not change them; nothing is changed.
-            SettingsError when nothing can be created there.
+            SettingsError when nothing can be created there, or when it is not known which source earlier records are of.
     """
     queries = _queries(database)
     require_folder(database)
@@ -48,21 +56,27 @@ def upgrade(database: Database, schema: str | None) -> Upgrade:
         # Likewise for CREATE TABLE.
         if rights is None or not rights.has_tables:
             connection.execute(queries["ensure_migrations_table"])
-        return _apply(connection, queries)
+        return _apply(connection, queries, sources)
 
 
-def _apply(connection: Connection, queries: Statements) -> Upgrade:
+def _apply(connection: Connection, queries: Statements, sources: Sequence[str]) -> Upgrade:
     migrations = load_migrations(connection.dialect.name)
     have = _newest(connection, queries)
     _refuse_newer(have, len(migrations))
     applied = []
+    adopts = 0 < have < _NAMED_SOURCES and bool(connection.execute(queries["has_runs"]).scalar_one())
+    if adopts and len(sources) > 1:
+        raise SettingsError(
+            "these tables were written when there was one source, and REHOOK_SYNC_WAREHOUSE_SCHEMA names several: "
+            "run `init` once with the one alone that they were written from, then name them all"
+        )
     for migration in migrations[have:]:
         for statement in split_statements(migration.sql):
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(with_literal(statement, "source", sources[0], connection.dialect))
         row = {"version": migration.version, "name": migration.name, "applied_at": datetime.now(UTC).isoformat()}
         connection.execute(queries["record_migration"], row)
         applied.append(migration.name)
-    return Upgrade(len(migrations), tuple(applied))
+    return Upgrade(len(migrations), tuple(applied), sources[0] if adopts else None)
 
 
 def check_version(database: Database, schema: str | None, *, writes: bool = False) -> int | None:

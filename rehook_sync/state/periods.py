@@ -1,6 +1,6 @@
 """The periods that runs were asked for, in the sync-state tables."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from sqlalchemy import Connection
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
 from rehook_sync.models import RunKind, Stream
-from rehook_sync.rules.periods import Period
+from rehook_sync.rules.periods import Feed, Period
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.state import RunStart, State
 from rehook_sync.times import to_time
@@ -29,26 +29,27 @@ class Periods:
         self._sql = Statements("state", database.engine.dialect)
 
     def read_open(
-        self, streams: Iterable[Stream] = tuple(Stream), kinds: Iterable[RunKind] = ASKED, connection: Connection | None = None
+        self, feeds: Collection[Feed] | None = None, kinds: Iterable[RunKind] = ASKED, connection: Connection | None = None
     ) -> list[Period]:
-        """Return the periods of these streams that are not done, in the order in which they were asked for.
+        """Return the periods of these feeds, or of all, that are not done, in the order in which they were asked for.
 
         kinds: what the runs that were asked for them are for.  connection: one that is open; None: one of its own.
         """
-        values = {"streams": storable_json(list(streams)), "kinds": storable_json(list(kinds))}
         with nullcontext(connection) if connection is not None else self._database.connect() as reading:
-            rows = reading.execute(self._sql["read_open_periods"], values).all()
-        return [
-            Period(row.period_id, Stream(row.stream), to_time(row.since_at), until, row.opened_by, bool(row.has_end), RunKind(row.kind))
-            for row in rows
-            if (until := to_time(row.until_at)) is not None
-        ]
+            rows = reading.execute(self._sql["read_open_periods"], {"kinds": storable_json(list(kinds))}).all()
+        found = []
+        for row in rows:
+            feed, until = Feed(row.source, Stream(row.stream)), to_time(row.until_at)
+            if until is not None and (feeds is None or feed in feeds):
+                bounds = to_time(row.since_at), until
+                found.append(Period(row.period_id, feed, *bounds, row.opened_by, bool(row.has_end), RunKind(row.kind)))
+        return found
 
-    def open(self, connection: Connection, periods: Iterable[Period], source: str) -> None:
-        """Record periods that a run was asked for. `source`: the schema they are of."""
+    def open(self, connection: Connection, periods: Iterable[Period]) -> None:
+        """Record periods that a run was asked for."""
         stored = self._database.as_stored
         for each in periods:
-            values = {"period_id": each.period_id, "source": source, "stream": each.stream, "opened_by": each.opened_by}
+            values = {"period_id": each.period_id, **each.feed._asdict(), "opened_by": each.opened_by}
             bounds = {"since_at": stored(each.since), "until_at": stored(each.until)}
             connection.execute(self._sql["open_period"], {**values, **bounds})
 
@@ -59,9 +60,9 @@ class Periods:
 
 
 @contextmanager
-def begun(state: State, ledger: Ledger, start: RunStart, asked: Iterable[Period], source: str) -> Iterator[Connection]:
+def begun(state: State, ledger: Ledger, start: RunStart, asked: Iterable[Period]) -> Iterator[Connection]:
     """Record in one transaction that a run has begun, the periods it was asked for, and what the caller adds."""
     with ledger.transaction() as connection:
         state.record_start(connection, ledger.run_id, start)
-        Periods(state.database).open(connection, asked, source)
+        Periods(state.database).open(connection, asked)
         yield connection

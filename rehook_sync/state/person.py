@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
-from rehook_sync.models import OWNED_BY, REMOVED, Status
+from rehook_sync.models import REMOVED, Status
+from rehook_sync.rules.validation import OWNED_BY
 
 __all__ = ["Note", "Person", "Traces"]
 

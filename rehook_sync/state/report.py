@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
-from rehook_sync.models import RunKind, Stream
+from rehook_sync.models import RunKind
 from rehook_sync.rules.periods import Period
 from rehook_sync.state.periods import Periods
 from rehook_sync.state.state import read_rows
@@ -57,7 +57,7 @@ def read_report(database: Database, since: datetime) -> Facts:
             calls=read("report_calls", since_run=f"{since:%Y%m%dT%H%M%SZ}", events=_REPORT_EVENTS),
             runs=read("report_runs", since=at, runs=_REPORT_RUNS),
             lags=read("report_lags", since=at, runs=2 * _REPORT_RUNS),
-            watermarks=[row for stream in Stream for row in read("read_last_watermarks", stream=stream)],
+            watermarks=read("read_last_watermarks"),
             last_success=next(iter(read("report_last_success")), None),
             unsettled=read("report_unsettled"),
             attention=read("report_attention", rows=_REPORT_ROWS),

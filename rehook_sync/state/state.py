@@ -29,6 +29,7 @@ from rehook_sync.models import (
     Trigger,
     Window,
 )
+from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Coverage
 from rehook_sync.times import to_time
 from rehook_sync.values import storable_json, storable_text
@@ -74,6 +75,7 @@ class Judged:
     status: Status
     event: str | None
     received_at: datetime | None
+    source: str
 
 
 def read_rows(connection: Connection, statement: Executable, values: Mapping[str, object]) -> list[dict[str, object]]:
@@ -101,10 +103,10 @@ class State:
         with self.database.connect() as connection:
             return _time(connection.execute(self._sql["database_now"]).scalar_one())
 
-    def read_coverage(self, stream: Stream) -> Coverage:
-        """Return what earlier runs covered of a stream without a gap."""
+    def read_coverage(self, feed: Feed) -> Coverage:
+        """Return what earlier runs covered of a feed without a gap."""
         with self.database.connect() as connection:
-            row = connection.execute(self._sql["read_coverage"], {"stream": stream}).one()
+            row = connection.execute(self._sql["read_coverage"], feed._asdict()).one()
         return Coverage(to_time(row.watermark), None if row.unbounded else to_time(row.origin))
 
     def read_known(self, stream: Stream, message_ids: Iterable[str]) -> dict[str, Status]:
@@ -116,21 +118,21 @@ class State:
         stored = {storable_text(message_id): message_id for message_id in message_ids}
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
-        return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at)) for row in rows}
+        return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at), row.source) for row in rows}
 
-    def count_recorded(self, stream: Stream, window: Window) -> dict[tuple[str | None, str | None], int]:
-        """Return the recorded calls of a stream in a window: (day, event) -> number."""
-        values = {"stream": stream, "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+    def count_recorded(self, feed: Feed, window: Window) -> dict[tuple[str | None, str | None], int]:
+        """Return the recorded calls of a feed in a window: (day, event) -> number."""
+        values = {**feed._asdict(), "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
         with self.database.connect() as connection:
             return {(row.day, row.event): row.n for row in connection.execute(self._sql["count_recorded"], values).all()}
 
-    def read_again(self, stream: Stream, selection: Selection) -> Iterator[list[DueCall]]:
-        """Yield pages of the selected failed, waiting or rejected calls of a stream, in time order.
+    def read_again(self, feed: Feed, selection: Selection) -> Iterator[list[DueCall]]:
+        """Yield pages of the selected failed, waiting or rejected calls of a feed, in time order.
 
         All are read before the first is yielded, so no call comes twice, and no transaction stays open.
         """
         name = {Status.REJECTED: "read_rejected", Status.WAITING: "read_waiting"}.get(selection.status, "read_failed")
-        values = {"stream": stream, "reason": selection.reason, "ids": None if selection.ids is None else _ids(selection.ids)}
+        values = {**feed._asdict(), "reason": selection.reason, "ids": None if selection.ids is None else _ids(selection.ids)}
         with Spool() as spool:
             with self.database.connect() as connection:
                 rows = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[name], values)
@@ -148,15 +150,15 @@ class State:
         with self.database.connect() as connection:
             return int(connection.execute(self._sql["count_doubtful"], {"ids": None if ids is None else _ids(ids)}).scalar_one())
 
-    def count_doubtful_within(self, stream: Stream, window: Window) -> int:
-        """Return how many calls of a stream in a window are in doubt."""
-        values = {"stream": stream, "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+    def count_doubtful_within(self, feed: Feed, window: Window) -> int:
+        """Return how many calls of a feed in a window are in doubt."""
+        values = {**feed._asdict(), "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
         with self.database.connect() as connection:
             return int(connection.execute(self._sql["count_doubtful_within"], values).scalar_one())
 
-    def skip_gone(self, connection: Connection, run_id: str, stream: Stream, window: Window) -> int:
+    def skip_gone(self, connection: Connection, run_id: str, feed: Feed, window: Window) -> int:
         """Settle the failed and waiting calls of a window as settled elsewhere. Returns how many."""
-        values = {"stream": stream, "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+        values = {**feed._asdict(), "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
         return connection.execute(self._sql["skip_unsent"], {**values, "run_id": run_id}).rowcount
 
     def read_not_doubtful(self, ids: Iterable[str]) -> list[str]:
@@ -232,11 +234,11 @@ class State:
         connection.execute(self._sql["finish_run"], {**values, **counts, "finished_at": finished_at})
 
     def record_watermark(
-        self, connection: Connection, run_id: str, stream: Stream, window: Window, high_at: datetime | None, rows_new: int
+        self, connection: Connection, run_id: str, feed: Feed, window: Window, high_at: datetime | None, rows_new: int
     ) -> None:
-        """Record how far a run got in a stream."""
+        """Record how far a run got in a feed."""
         stored = self.database.as_stored
-        values = {"run_id": run_id, "stream": stream, "low_at": stored(window.low), "high_at": stored(high_at), "rows_new": rows_new}
+        values = {"run_id": run_id, **feed._asdict(), "low_at": stored(window.low), "high_at": stored(high_at), "rows_new": rows_new}
         connection.execute(self._sql["insert_watermark"], {**values, "recorded_at": stored(self._now(connection))})
 
     def recover(self, connection: Connection, run_id: str, *, hold: bool) -> list[RunSummary]:
@@ -290,10 +292,9 @@ class State:
         """Return at most `runs` rows of `sync_runs`, newest first."""
         return self._rows("read_runs", {"runs": runs})
 
-    def read_watermarks(self) -> dict[Stream, dict[str, object]]:
-        """Return the newest watermark record of each stream."""
-        found = {stream: self._rows("read_last_watermarks", {"stream": stream}) for stream in Stream}
-        return {stream: rows[0] for stream, rows in found.items() if rows}
+    def read_watermarks(self) -> dict[Feed, dict[str, object]]:
+        """Return the newest watermark record of each feed."""
+        return {Feed(str(row["source"]), Stream(str(row["stream"]))): row for row in self._rows("read_last_watermarks", {})}
 
     def read_lease(self, name: str = "run") -> dict[str, object] | None:
         """Return the row of a lease, None when it was never taken."""

@@ -14,10 +14,9 @@ from rehook_sync.database.dialects import LONGEST_NAMES, MOST_COLUMNS
 from rehook_sync.database.engine import may_pass, one_line
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
-from rehook_sync.warehouse.columns import SYSTEM_COLUMNS
 from rehook_sync.warehouse.kinds import POSTGRESQL_KINDS, sqlite_kind
 from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, needs_slugs
-from rehook_sync.warehouse.names import event_table_names, find_name, listed, similar, tables_of, view_names
+from rehook_sync.warehouse.names import SYSTEM_COLUMNS, event_table_names, find_name, listed, similar, tables_of, view_names
 
 __all__ = ["Catalog", "Events", "altered"]
 

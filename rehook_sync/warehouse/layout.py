@@ -6,8 +6,7 @@ from enum import StrEnum
 
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
-from rehook_sync.warehouse.columns import RUDDERSTACK_COLUMNS, ColumnRules, rudderstack_mark
-from rehook_sync.warehouse.names import find_name, similar
+from rehook_sync.warehouse.names import RUDDERSTACK_COLUMNS, ColumnRules, find_name, rudderstack_mark, similar
 
 __all__ = [
     "JSON_PROPERTIES",

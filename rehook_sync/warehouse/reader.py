@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
@@ -59,14 +59,14 @@ class Delays:
 class Reader:
     """Reads of one warehouse. Shape:  waiting: called before each further attempt."""
 
-    def __init__(self, database: Database, schema: str | None) -> None:
-        """Prepare; nothing is read. `schema`: of the source, to tell whose locks are in the way."""
+    def __init__(self, database: Database, schemas: Sequence[str | None]) -> None:
+        """Prepare; nothing is read. `schemas`: of the sources, to tell whose locks are in the way."""
         self.patience = Patience()
         self._delays = Delays()
         self._watch = Watch(database.engine)
         self.waiting: Callable[[], object] = bool  # which does nothing
         self._database = database
-        self._schema = schema
+        self._schemas = schemas
 
     def read(self, read: Callable[[Connection], _T]) -> _T:
         """Return what `read` returns, which may be called several times, each time with a transaction of its own.
@@ -117,7 +117,7 @@ class Reader:
         try:
             with self._database.connect() as connection:
                 statement = queries["list_locks"].text(connection.dialect)
-                found = connection.execute(statement, {"schema": self._schema}).all()
+                found = [row for schema in self._schemas for row in connection.execute(statement, {"schema": schema})]
         except DatabaseError:
             found = []
         return "; ".join(_describe(*row) for row in found[:3]) or str(error)

@@ -18,7 +18,7 @@ from rehook_sync.database.fetch import fetch
 from rehook_sync.database.queries import Identifier
 from rehook_sync.database.spool import Spool, unpack
 from rehook_sync.errors import AlteredError, DatabaseError, LockedError, SourceError, TransientError
-from rehook_sync.models import Shard, SourceRow, Stream, Window
+from rehook_sync.models import DEFAULT_SOURCE, Shard, SourceRow, Stream, Window
 from rehook_sync.times import LAST_MOMENT
 from rehook_sync.warehouse.catalog import Catalog, altered
 from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
@@ -32,8 +32,6 @@ __all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Tabl
 
 _TILES = 128
 _NOTHING: tuple[int, Mapping[str, object], int] = (-1, {}, 0)
-_ONE_TEXT = {Kind.PADDED: Kind.TEXT, Kind.DECIMAL: Kind.NUMBER}
-"""Kinds whose ids have one text form with those of another kind."""
 _T = TypeVar("_T")
 
 
@@ -41,7 +39,7 @@ class JudgedGroup(NamedTuple):
     """The number of ids of a window in sync_state, of one day, event and status.
 
     Shape:  day, event: from the warehouse; days are `2026-11-01`, None for calls without a usable time.
-            recorded_day, recorded_event: from sync_state.  recorded_within: whether the recorded time is in the window.
+            recorded_day, recorded_event: from sync_state.  recorded_within: whether it is recorded for this source, in the window.
     """
 
     day: str | None
@@ -56,17 +54,18 @@ class JudgedGroup(NamedTuple):
 class SegmentSource:
     """One Segment source in one warehouse. Its layout is read once, and again when a table turns out to be altered.
 
-    Shape:  reader: its reads, and how patient they are.
+    Shape:  name: what the sync-state tables call it.  reader: its reads, and how patient they are.
     """
 
-    def __init__(self, database: Database, config: SourceConfig) -> None:
-        """Prepare; nothing is read."""
+    def __init__(self, database: Database, config: SourceConfig, name: str = DEFAULT_SOURCE, reader: Reader | None = None) -> None:
+        """Prepare; nothing is read. `reader`: shared with other sources of the warehouse."""
+        self.name = name
         self._database = database
         self._config = config
         self._layout: SourceLayout | None = None
         self._properties: EventProperties | None = None
         self._longest_name = LONGEST_NAMES.get(database.dialect)
-        self.reader = Reader(database, config.schema)
+        self.reader = reader or Reader(database, (config.schema,))
 
     def discover(self) -> SourceLayout:
         """Return the layout, read at the first call.
@@ -121,11 +120,6 @@ class SegmentSource:
         values = self._sql.bounds(window) | known_values(stream, known) | {"tiles": _TILES}
         return [(row[0], int(row[1])) for row in self._read_rows(statement, values)]
 
-    def can_split_users(self) -> bool:
-        """Tell whether user ids have one text form in both tables, so that a range of ids holds the same users in both."""
-        kinds = {self.discover().table(stream).kinds["user_id"] for stream in Stream}
-        return len({_ONE_TEXT.get(kind, kind) for kind in kinds}) == 1
-
     def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
         """Return how many calls `read_window` yields, each id once."""
         statement = self._sql.calls(stream, known, "count_calls", window=window)
@@ -144,7 +138,15 @@ class SegmentSource:
                 place: Place | None = self._sql.first_place(window, spool.count)
                 while place is not None:
                     place = self._read(partial(self._read_slice, (stream, window, known, shard), part, CallSpooler(spool), place))
-            yield from map(partial(unpack_row, stream), spool.in_order())
+            yield from self._rows(stream, spool)
+
+    def _rows(self, stream: Stream, spool: Spool) -> Iterator[SourceRow]:
+        return self._named(map(partial(unpack_row, stream), spool.in_order()))
+
+    def _named(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
+        for row in rows:
+            row.source = self.name
+            yield row
 
     def _read_slice(
         self,
@@ -173,7 +175,7 @@ class SegmentSource:
                 self._read(partial(self._read_by_id, stream, page, wanted, spool, spool.count))
             if any(each.startswith(NAMELESS) for each in wanted):
                 self._read(partial(self._read_by_id, stream, None, wanted, spool, spool.count))
-            for row in map(partial(unpack_row, stream), spool.in_order()):
+            for row in self._rows(stream, spool):
                 message_id = wanted.pop(row.message_id, None)
                 if message_id is not None:
                     row.message_id = message_id
@@ -216,7 +218,7 @@ class SegmentSource:
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
         """Return how many ids of a window are in sync_state, by day, event and status. `known`: sync_state, in this database."""
         statement = self._sql.due(stream, window, None, "count_judged", recorded=known)
-        rows = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known))
+        rows = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known) | {"source": self.name})
         return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
     def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str | bytes]) -> Iterator[SourceRow]:
@@ -231,7 +233,7 @@ class SegmentSource:
                 CallSpooler(spool).put_all(connection, statement, values, plan)
 
             self._read(read)
-            yield from map(partial(unpack_row, stream), spool.in_order())
+            yield from self._rows(stream, spool)
 
     def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
         """Return at most `rows` newest calls of a user, in `time_order`. Without an index on user ids it scans the table."""
@@ -240,7 +242,7 @@ class SegmentSource:
         found: dict[str, SourceRow] = {}
         for each in sorted(spellings(user_id)) if plan.folds_user else [user_id]:
             values = {"user_id": each, "rows": rows}
-            found.update((row.message_id, row) for row in build_rows(plan, self._read_rows(statement, values)))
+            found.update((row.message_id, row) for row in self._named(build_rows(plan, self._read_rows(statement, values))))
         return sorted(found.values(), key=time_order)[-rows:]
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:

@@ -3,7 +3,7 @@
 -- name: known_ids
 -- does: gives what is recorded of these message ids
 -- words: ids
-SELECT s.message_id, s.status, s.event, s.received_at FROM sync_state AS s
+SELECT s.message_id, s.status, s.event, s.received_at, s.source FROM sync_state AS s
 WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
 -- name: read_failed
@@ -11,7 +11,7 @@ WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM {ids: :id
 -- words: by_index, ids
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s {by_index: sync_state_unsettled}
-WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND s.stream = :stream
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'failed' AND s.source = :source AND s.stream = :stream
     AND (CAST(:reason AS text) IS NULL OR s.reason = CAST(:reason AS text)
         OR s.user_id IN (SELECT same.user_id FROM sync_state AS same WHERE same.status IN ('failed', 'in_doubt', 'sending') AND same.status = 'failed' AND same.reason = CAST(:reason AS text)))
     AND (CAST(:ids AS text) IS NULL OR s.user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
@@ -23,7 +23,7 @@ ORDER BY due_at, s.message_id;
 -- words: by_index, ids
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s {by_index: sync_state_waiting}
-WHERE s.status = 'waiting' AND s.stream = :stream AND (CAST(:reason AS text) IS NULL OR s.reason = CAST(:reason AS text))
+WHERE s.status = 'waiting' AND s.source = :source AND s.stream = :stream AND (CAST(:reason AS text) IS NULL OR s.reason = CAST(:reason AS text))
     AND (CAST(:ids AS text) IS NULL OR s.user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
         OR s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
 ORDER BY due_at, s.message_id;
@@ -33,7 +33,7 @@ ORDER BY due_at, s.message_id;
 -- words: ids
 SELECT s.message_id, coalesce(s.occurred_at, s.first_seen_at) AS due_at, s.status, s.reason, s.detail, s.http_status, s.attempts, s.run_id
 FROM sync_state AS s
-WHERE s.status = 'rejected' AND s.stream = :stream AND s.reason <> 'forgotten'
+WHERE s.status = 'rejected' AND s.source = :source AND s.stream = :stream AND s.reason <> 'forgotten'
     AND (s.user_id IS NOT NULL OR s.reason = 'missing_user_id')
     AND (s.reason = CAST(:reason AS text) OR (CAST(:reason AS text) IS NULL AND s.reason <> 'refused_by_rehook'))
     AND (CAST(:ids AS text) IS NULL OR s.user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
@@ -77,33 +77,33 @@ WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
 RETURNING user_id;
 
 -- name: count_doubtful_within
--- does: counts the calls of a stream in doubt that arrived in a window
+-- does: counts the calls of a feed in doubt that arrived in a window
 -- dialect: postgresql
 SELECT count(*) FROM sync_state AS s
-WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'in_doubt' AND s.stream = :stream
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'in_doubt' AND s.source = :source AND s.stream = :stream
     AND (CAST(:low AS timestamptz) IS NULL OR s.received_at >= CAST(:low AS timestamptz)) AND s.received_at < :high;
 
 -- name: count_doubtful_within
--- does: counts the calls of a stream in doubt that arrived in a window
+-- does: counts the calls of a feed in doubt that arrived in a window
 -- dialect: sqlite
 SELECT count(*) FROM sync_state AS s
-WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'in_doubt' AND s.stream = :stream
+WHERE s.status IN ('failed', 'in_doubt', 'sending') AND s.status = 'in_doubt' AND s.source = :source AND s.stream = :stream
     AND (:low IS NULL OR s.received_at >= :low) AND s.received_at < :high;
 
 -- name: skip_unsent
--- does: settles the failed and waiting calls of a stream that arrived in a window as settled elsewhere; without a lower bound, those without a time too
+-- does: settles the failed and waiting calls of a feed that arrived in a window as settled elsewhere; without a lower bound, those without a time too
 -- dialect: postgresql
 UPDATE sync_state SET status = 'skipped', reason = 'settled_elsewhere', detail = NULL, run_id = :run_id, settled_at = now()
-WHERE status IN ('failed', 'waiting') AND stream = :stream
+WHERE status IN ('failed', 'waiting') AND source = :source AND stream = :stream
     AND ((CAST(:low AS timestamptz) IS NULL AND received_at IS NULL)
         OR ((CAST(:low AS timestamptz) IS NULL OR received_at >= CAST(:low AS timestamptz)) AND received_at < :high));
 
 -- name: skip_unsent
--- does: settles the failed and waiting calls of a stream that arrived in a window as settled elsewhere; without a lower bound, those without a time too
+-- does: settles the failed and waiting calls of a feed that arrived in a window as settled elsewhere; without a lower bound, those without a time too
 -- dialect: sqlite
 -- words: now
 UPDATE sync_state SET status = 'skipped', reason = 'settled_elsewhere', detail = NULL, run_id = :run_id, settled_at = {now}
-WHERE status IN ('failed', 'waiting') AND stream = :stream
+WHERE status IN ('failed', 'waiting') AND source = :source AND stream = :stream
     AND ((:low IS NULL AND received_at IS NULL) OR ((:low IS NULL OR received_at >= :low) AND received_at < :high));
 
 -- name: count_unsettled
@@ -115,18 +115,26 @@ SELECT status, count(*) AS n FROM v1_attention GROUP BY status;
 SELECT (SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'failed')
     + (SELECT count(*) FROM sync_state WHERE status = 'waiting') AS n;
 
+-- name: count_due_by_source
+-- does: counts the calls that a run of their source takes up again
+SELECT due.source, count(*) AS n FROM (
+    SELECT source FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'failed'
+    UNION ALL
+    SELECT source FROM sync_state WHERE status = 'waiting'
+) AS due GROUP BY due.source ORDER BY due.source;
+
 -- name: count_recorded
 -- does: counts the recorded calls of a window by day and event
 -- dialect: postgresql
 SELECT CAST(CAST(s.received_at AS date) AS text) AS day, s.event, count(*) AS n FROM sync_state AS s
-WHERE s.stream = :stream AND (CAST(:low AS timestamptz) IS NULL OR s.received_at >= CAST(:low AS timestamptz)) AND s.received_at < :high
+WHERE s.source = :source AND s.stream = :stream AND (CAST(:low AS timestamptz) IS NULL OR s.received_at >= CAST(:low AS timestamptz)) AND s.received_at < :high
 GROUP BY 1, 2;
 
 -- name: count_recorded
 -- does: counts the recorded calls of a window by day and event
 -- dialect: sqlite
 SELECT substr(s.received_at, 1, 10) AS day, s.event, count(*) AS n FROM sync_state AS s
-WHERE s.stream = :stream AND (:low IS NULL OR s.received_at >= :low) AND s.received_at < :high
+WHERE s.source = :source AND s.stream = :stream AND (:low IS NULL OR s.received_at >= :low) AND s.received_at < :high
 GROUP BY 1, 2;
 
 -- name: count_by_status
@@ -136,24 +144,24 @@ SELECT stream, status, reason, count(*) AS n FROM sync_state GROUP BY stream, st
 -- name: explain
 -- does: lists the calls of one user id or message id, oldest first
 SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
-    s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at
+    s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at, s.source
 FROM sync_state AS s WHERE s.user_id = :id
 UNION
 SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
-    s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at
+    s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at, s.source
 FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id
 ORDER BY occurred_at, stream, message_id;
 
 -- name: explain_related
 -- does: lists the call that carried a message and the other unsettled calls of its user, oldest first
 SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
-    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
+    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at, o.source
 FROM sync_state AS o
 WHERE o.stream = 'identifies'
     AND o.message_id = (SELECT s.sent_as FROM sync_state AS s WHERE s.stream = 'identifies' AND s.message_id = :id)
 UNION
 SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
-    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at
+    o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at, o.source
 FROM sync_state AS o
 WHERE o.status IN ('failed', 'in_doubt', 'sending') AND o.message_id <> :id
     AND o.user_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id)

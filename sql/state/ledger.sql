@@ -26,9 +26,9 @@ BEGIN
     SELECT RAISE(ABORT, 'a mark is gone') WHERE NEW.strict AND changes() <> json_array_length(NEW.updates);
 
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
-        payload_hash, sent_as, run_id, first_seen_at, settled_at)
+        payload_hash, sent_as, source, run_id, first_seen_at, settled_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-        value ->> 6, value ->> 7, value ->> 12, NEW.run_id, {now},
+        value ->> 6, value ->> 7, value ->> 12, value ->> 13, NEW.run_id, {now},
         CASE WHEN value ->> 8 IN ('sent', 'unchanged', 'merged', 'skipped', 'rejected') THEN {now} END
     FROM json_each(NEW.inserts) WHERE true
     ON CONFLICT (stream, message_id) DO UPDATE
@@ -37,9 +37,10 @@ BEGIN
             settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
         WHERE sync_state.status IN ('failed', 'waiting', 'sending') OR sync_state.status = NEW.reopens;
 
-    INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 'sending', value ->> 6, value ->> 7, NEW.run_id,
-        {now}
+    INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, source, run_id,
+        first_seen_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 'sending', value ->> 6, value ->> 7, value ->> 8,
+        NEW.run_id, {now}
     FROM json_each(NEW.marks) WHERE true
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL, attempts = excluded.attempts,
@@ -86,9 +87,9 @@ WITH held AS (
     RETURNING first_seen_at = now() AS is_new
 ), inserted AS (
     INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts,
-        payload_hash, sent_as, run_id, first_seen_at, settled_at)
+        payload_hash, sent_as, source, run_id, first_seen_at, settled_at)
     SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), r ->> 8, r ->> 9, r ->> 10,
-        CAST(r ->> 11 AS integer), CAST(r ->> 6 AS integer), r ->> 7, r ->> 12, :run_id, now(),
+        CAST(r ->> 11 AS integer), CAST(r ->> 6 AS integer), r ->> 7, r ->> 12, r ->> 13, :run_id, now(),
         CASE WHEN r ->> 8 IN ('sent', 'unchanged', 'merged', 'skipped', 'rejected') THEN now() END
     FROM held, jsonb_array_elements(CAST(:inserts AS jsonb)) AS r
     ON CONFLICT (stream, message_id) DO UPDATE
@@ -97,9 +98,10 @@ WITH held AS (
             settled_at = excluded.settled_at, user_id = coalesce(excluded.user_id, sync_state.user_id)
         WHERE sync_state.status IN ('failed', 'waiting', 'sending') OR sync_state.status = :reopens
 ), marked AS (
-    INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, run_id, first_seen_at)
+    INSERT INTO sync_state (stream, message_id, user_id, event, received_at, occurred_at, status, attempts, payload_hash, source, run_id,
+        first_seen_at)
     SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, CAST(r ->> 4 AS timestamptz), CAST(r ->> 5 AS timestamptz), 'sending',
-        CAST(r ->> 6 AS integer), r ->> 7, :run_id, now()
+        CAST(r ->> 6 AS integer), r ->> 7, r ->> 8, :run_id, now()
     FROM held, jsonb_array_elements(CAST(:marks AS jsonb)) AS r
     ON CONFLICT (stream, message_id) DO UPDATE
         SET status = 'sending', reason = NULL, detail = NULL, http_status = NULL, attempts = excluded.attempts,

@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS sync_migrations (
 -- dialect: sqlite
 SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'sync_migrations';
 
+-- name: has_runs
+-- does: tells whether a run was ever recorded
+SELECT EXISTS (SELECT 1 FROM sync_runs);
+
 -- name: newest_migration
 -- does: gives the version of the sync-state tables, 0 before the first migration
 SELECT coalesce(max(version), 0) FROM sync_migrations;

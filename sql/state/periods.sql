@@ -1,13 +1,12 @@
 -- Periods that runs were asked for.
 
 -- name: read_open_periods
--- does: lists the periods of these streams, asked for by runs of these kinds, that are not done, in the order in which they were asked for
+-- does: lists the periods, asked for by runs of these kinds, that are not done, in the order in which they were asked for
 -- words: ids
-SELECT p.period_id, p.stream, p.since_at, p.until_at, p.opened_by, r.until_at IS NOT NULL AS has_end, r.kind
+SELECT p.period_id, p.source, p.stream, p.since_at, p.until_at, p.opened_by, r.until_at IS NOT NULL AS has_end, r.kind
 FROM sync_periods AS p JOIN sync_runs AS r ON r.run_id = p.opened_by
-WHERE p.closed_at IS NULL AND p.stream IN (SELECT wanted.value FROM {ids: :streams} AS wanted)
-    AND r.kind IN (SELECT meant.value FROM {ids: :kinds} AS meant)
-ORDER BY r.started_at, p.stream;
+WHERE p.closed_at IS NULL AND r.kind IN (SELECT meant.value FROM {ids: :kinds} AS meant)
+ORDER BY r.started_at, p.source, p.stream;
 
 -- name: open_period
 -- does: records a period that a run was asked for

@@ -35,6 +35,10 @@ FROM v1_runs ORDER BY started_at DESC, run_id DESC LIMIT :runs;
 -- does: counts the calls that a run wrote last, by status
 SELECT status, count(*) AS n FROM sync_state WHERE run_id = :run_id GROUP BY status;
 
+-- name: count_feeds
+-- does: counts the calls that a run wrote last, by source and stream
+SELECT source, stream, count(*) AS n FROM sync_state WHERE run_id = :run_id GROUP BY source, stream;
+
 -- name: count_sent
 -- does: counts the calls that a run sent, by stream
 SELECT stream, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'sent' GROUP BY stream;

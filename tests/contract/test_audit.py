@@ -43,26 +43,26 @@ def check_sums(bench: Bench, report: AuditReport) -> None:
     """The rows of each stream are those that the warehouse itself counts, and the sum of all kinds; the document says the same."""
     document: Any = audit_document(report)
     books = accounting.read_books(bench.warehouse_url, bench.state_url)
-    for audit in report.streams:
+    for audit in report.feeds:
         low, high = audit.window.low, audit.window.high
         calls = [
             call
-            for call in books.calls[audit.stream]
+            for call in books.calls[audit.feed.stream]
             if call.received_at is None or ((low is None or low <= call.received_at) and call.received_at < high)
         ]
         named = {call.message_id for call in calls if call.message_id is not None and call.message_id.strip()}
         nameless = {call.content for call in calls if call.message_id is None or not call.message_id.strip()}
-        of_stream = document["streams"][audit.stream]
+        of_stream = document["streams"][audit.feed.stream]
         assert of_stream["rows"] == len(named) + len(nameless) == sum(of_stream[kind] for kind in KINDS)
-        lines = [each for each in document["lines"] if each["stream"] == audit.stream]
+        lines = [each for each in document["lines"] if each["stream"] == audit.feed.stream]
         assert sum(each["rows"] for each in lines) == of_stream["rows"]
         assert len({(each["day"], each["event"]) for each in lines}) == len(lines)
 
 
 def found(report: AuditReport, kind: str) -> dict[tuple[str | None, str, str | None], int]:
     """(Day, stream, event) -> calls of a kind."""
-    lines = [line for stream in report.streams for line in stream.lines if line.counts.get(kind)]
-    return {(line.day, line.stream.value, line.event): line.counts[kind] for line in lines}
+    lines = [line for feed in report.feeds for line in feed.lines if line.counts.get(kind)]
+    return {(line.day, line.feed.stream.value, line.event): line.counts[kind] for line in lines}
 
 
 def day(moment: datetime) -> str:
@@ -129,7 +129,7 @@ def test_unread_rows_are_not_due_and_rows_before_the_start_stay_out(bench: Bench
     assert found(report, "before_start") == {(day(ago(days=40)), "tracks", "Order Completed"): 1}
     assert found(report, "not_due") == {(day(ago(minutes=1)), "tracks", "Order Completed"): 1}
     assert found(report, "future") == {(day(ago(days=-3)), "tracks", "Order Completed"): 1}
-    assert look(bench).streams[1].count("not_due") == 1
+    assert look(bench).feeds[1].count("not_due") == 1
     bench.run(ago(days=50))
     assert found(look(bench), "before_start") == {}
 
@@ -149,9 +149,9 @@ def test_rows_that_left_the_warehouse_are_named_and_change_no_sum(bench: Bench) 
     run_sql(bench.warehouse_url, "DELETE FROM tracks WHERE id IN ('t2', 't4')")
     report = look(bench)
     assert (report.missing, report.count("sent")) == (0, 5)
-    gone = {(line.day, line.event): line.gone for line in report.streams[1].lines if line.gone}
+    gone = {(line.day, line.event): line.gone for line in report.feeds[1].lines if line.gone}
     assert gone == {(day(ago(days=each)), "Order Completed"): 1 for each in (2, 4)}
-    assert [line.gone for line in look(bench, ago(days=1, hours=1)).streams[1].lines] == [0, 0]
+    assert [line.gone for line in look(bench, ago(days=1, hours=1)).feeds[1].lines] == [0, 0]
 
 
 def test_rows_whose_id_or_time_is_unusable_are_accounted_for(bench: Bench) -> None:
@@ -175,13 +175,13 @@ def test_pruned_rows_still_count(bench: Bench) -> None:
     bench.change_state("UPDATE {sync_state} SET user_id = NULL, event = NULL, payload_hash = NULL")
     report = look(bench)
     assert found(report, "sent") == {(day(ago(days=20)), "tracks", "Order Completed"): 4}
-    assert [line.gone for line in report.streams[1].lines] == [0]
+    assert [line.gone for line in report.feeds[1].lines] == [0]
 
 
 def test_one_stream_and_a_period_that_ends_before_it_begins(bench: Bench) -> None:
     bench.fill(tracks=[track("a", "ada", when=ago(days=1))])
     with bench.sync() as sync:
-        assert [each.stream for each in sync.audit(RunOptions(since=ALL, stream=Stream.TRACKS)).streams] == [Stream.TRACKS]
+        assert [each.feed.stream for each in sync.audit(RunOptions(since=ALL, stream=Stream.TRACKS)).feeds] == [Stream.TRACKS]
         with pytest.raises(UsageError, match="is not before the end of the period"):
             sync.audit(RunOptions(since=ago(days=1), until=ago(days=2)))
 

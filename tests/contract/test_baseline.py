@@ -12,7 +12,8 @@ from warehouse import Row, add_rows, identify, run_sql, track
 
 from rehook_sync.errors import LeaseHeldError, UsageError
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult
-from rehook_sync.models import Status, Stream
+from rehook_sync.models import DEFAULT_SOURCE, Status, Stream
+from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 
@@ -201,7 +202,7 @@ def test_one_that_joins_the_watermark_moves_it(bench: Bench) -> None:
     fill(bench)
     bench.run(ago(hours=13), until=ago(hours=11, minutes=15))
     done = baseline(bench, since=ago(hours=12))
-    assert done.watermarks[Stream.TRACKS] == ago(hours=11)
+    assert done.watermarks[Feed(DEFAULT_SOURCE, Stream.TRACKS)] == ago(hours=11)
     assert bench.run().summary.sent == 3
 
 

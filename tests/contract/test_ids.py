@@ -53,7 +53,7 @@ def settles(bench: Bench, message_id: str, user_id: str) -> None:
     assert bench.run(ALL, check=False).summary.rows_read == 0
     with bench.sync() as sync:
         report = sync.audit(RunOptions(since=ALL))
-        assert (report.missing, [each.count("sent") for each in report.streams]) == (0, [1, 1])
+        assert (report.missing, [each.count("sent") for each in report.feeds]) == (0, [1, 1])
         assert sync.plan(RunOptions(since=ALL)).rows == 0
         for key in (message_id, user_id):
             story = sync.explain(key)
@@ -152,7 +152,7 @@ def test_a_call_that_was_recorded_with_its_padding_is_not_sent_again(postgres_be
     postgres_bench.change_state("UPDATE {sync_state} SET message_id = 'm1        '")
     assert postgres_bench.run(ALL, check=False).summary.rows_read == 0
     with postgres_bench.sync() as sync:
-        assert [(each.count("sent"), each.count("missing"), each.lines[0].gone) for each in sync.audit(RunOptions(since=ALL)).streams] == [
+        assert [(each.count("sent"), each.count("missing"), each.lines[0].gone) for each in sync.audit(RunOptions(since=ALL)).feeds] == [
             (1, 0, 0),
             (1, 0, 0),
         ]

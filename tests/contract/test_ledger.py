@@ -16,6 +16,7 @@ from rehook_sync.database.engine import Database, open_database
 from rehook_sync.database.queries import load_queries
 from rehook_sync.errors import LeaseHeldError, LeaseLostError, LockedError, StateVersionError
 from rehook_sync.models import (
+    DEFAULT_SOURCE,
     Batch,
     Call,
     Claim,
@@ -31,6 +32,7 @@ from rehook_sync.models import (
     Stream,
     Window,
 )
+from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Coverage
 from rehook_sync.state.ledger import Ledger, elapsed_s
 from rehook_sync.state.migrations import check_version, upgrade
@@ -288,7 +290,7 @@ def test_failed_calls_come_in_time_order_page_by_page(state: State, ledger: Ledg
     moments = {f"m{at}": NOW + timedelta(microseconds=(37 * at) % 1201) for at in range(1201)}
     failed = [Outcome(call(name, occurred_at=moment), Status.FAILED, Reason.NETWORK_ERROR) for name, moment in moments.items()]
     ledger.write(Batch(outcomes=failed))
-    pages = list(state.read_again(Stream.TRACKS, Selection()))
+    pages = list(state.read_again(Feed(DEFAULT_SOURCE, Stream.TRACKS), Selection()))
     assert [len(page) for page in pages] == [500, 500, 201]
     assert [moments[each.message_id] for page in pages for each in page] == sorted(moments.values())
     assert pages[0][0].previous == PreviousOutcome("network_error", None, None, 0, "run-1")
@@ -297,7 +299,7 @@ def test_failed_calls_come_in_time_order_page_by_page(state: State, ledger: Ledg
 def test_call_that_fails_while_the_failed_are_read_does_not_come_again(state: State, ledger: Ledger) -> None:
     ledger.write(Batch(outcomes=[Outcome(call(f"m{at}"), Status.FAILED, Reason.NETWORK_ERROR) for at in range(501)]))
     seen: list[str] = []
-    for page in state.read_again(Stream.TRACKS, Selection()):
+    for page in state.read_again(Feed(DEFAULT_SOURCE, Stream.TRACKS), Selection()):
         seen.extend(each.message_id for each in page)
         ledger.write(Batch(outcomes=[Outcome(call("z"), Status.FAILED, Reason.NETWORK_ERROR)]))
     assert len(seen) == 501
@@ -313,7 +315,7 @@ def test_failed_calls_of_one_reason_bring_all_failed_calls_of_their_users(state:
     ledger.write(Batch(outcomes=outcomes))
 
     def found(selection: Selection) -> set[str]:
-        return {each.message_id for page in state.read_again(Stream.TRACKS, selection) for each in page}
+        return {each.message_id for page in state.read_again(Feed(DEFAULT_SOURCE, Stream.TRACKS), selection) for each in page}
 
     assert found(Selection(reason=Reason.BLOCKED_BY_EARLIER)) == {"a1", "a2"}
     assert found(Selection(ids=("b",))) == found(Selection(ids=("b1",))) == {"b1"}
@@ -328,7 +330,7 @@ def test_rejected_calls_are_found_by_reason_and_refused_ones_only_when_named(sta
 
     def found(reason: Reason | None) -> set[str]:
         selection = Selection(Status.REJECTED, reason)
-        return {each.message_id for page in state.read_again(Stream.TRACKS, selection) for each in page}
+        return {each.message_id for page in state.read_again(Feed(DEFAULT_SOURCE, Stream.TRACKS), selection) for each in page}
 
     assert found(None) == {"invalid_row"}
     assert found(Reason.REFUSED_BY_REHOOK) == {"refused_by_rehook"}
@@ -454,19 +456,21 @@ def start(state: State, ledger: Ledger) -> None:
 
 
 def test_coverage_knows_watermark_and_origin(state: State, ledger: Ledger) -> None:
-    assert state.read_coverage(Stream.TRACKS) == Coverage(None, None)
+    assert state.read_coverage(Feed(DEFAULT_SOURCE, Stream.TRACKS)) == Coverage(None, None)
     start(state, ledger)
     with ledger.transaction() as connection:
-        state.record_watermark(connection, "run-1", Stream.TRACKS, Window(NOW - timedelta(days=3), NOW), NOW - timedelta(hours=1), 7)
-    assert state.read_coverage(Stream.TRACKS) == Coverage(NOW - timedelta(hours=1), NOW - timedelta(days=3))
-    assert state.read_coverage(Stream.IDENTIFIES) == Coverage(None, None)
+        state.record_watermark(
+            connection, "run-1", Feed(DEFAULT_SOURCE, Stream.TRACKS), Window(NOW - timedelta(days=3), NOW), NOW - timedelta(hours=1), 7
+        )
+    assert state.read_coverage(Feed(DEFAULT_SOURCE, Stream.TRACKS)) == Coverage(NOW - timedelta(hours=1), NOW - timedelta(days=3))
+    assert state.read_coverage(Feed(DEFAULT_SOURCE, Stream.IDENTIFIES)) == Coverage(None, None)
 
 
 def test_origin_is_open_after_a_run_over_all_history(state: State, ledger: Ledger) -> None:
     start(state, ledger)
     with ledger.transaction() as connection:
-        state.record_watermark(connection, "run-1", Stream.TRACKS, Window(None, NOW), NOW, 7)
-    assert state.read_coverage(Stream.TRACKS) == Coverage(NOW, None)
+        state.record_watermark(connection, "run-1", Feed(DEFAULT_SOURCE, Stream.TRACKS), Window(None, NOW), NOW, 7)
+    assert state.read_coverage(Feed(DEFAULT_SOURCE, Stream.TRACKS)) == Coverage(NOW, None)
 
 
 @pytest.mark.parametrize(("hold", "status"), [(True, "in_doubt"), (False, "failed")])

@@ -50,7 +50,7 @@ def audit(bench: Bench) -> tuple[int, int]:
 
 def open_periods(bench: Bench) -> list[tuple[str, Any]]:
     with bench.sync() as sync:
-        return [(each.stream.value, each.since) for each in sync.read_status(1).periods]
+        return [(each.feed.stream.value, each.since) for each in sync.read_status(1).periods]
 
 
 def test_an_interrupted_period_is_gone_on_with_until_it_is_done(bench: Bench) -> None:
@@ -124,7 +124,7 @@ def test_a_period_that_is_given_up_stays_out_and_says_how_many(bench: Bench) -> 
         assert sum(calls for _, calls in sync.abandon(RunOptions(), dry_run=True)) == left
         assert len(open_periods(bench)) == 2
         found = sync.abandon(RunOptions(stream=Stream.TRACKS))
-        assert [period.stream for period, _ in found] == [Stream.TRACKS]
+        assert [period.feed.stream for period, _ in found] == [Stream.TRACKS]
         assert sum(calls for _, calls in [*found, *sync.abandon(RunOptions())]) == left
         assert sync.abandon(RunOptions()) == []
     assert (open_periods(bench), len(bench.sandbox.store.log)) == ([], log)

@@ -278,7 +278,7 @@ def test_ids_that_differ_in_half_a_surrogate_pair_alone_stop_nobody(request: pyt
         assert bench.run(ALL, check=False).summary.rows_read == 0
         with bench.sync() as sync:
             audit = sync.audit(RunOptions(ALL))
-        gone = sum(line.gone for stream in audit.streams for line in stream.lines)
+        gone = sum(line.gone for feed in audit.feeds for line in feed.lines)
         assert (audit.missing, audit.count("sent"), audit.count("rejected"), gone) == (0, 1, 2, 0)
 
 

@@ -85,7 +85,7 @@ def test_tables_decide_even_if_ten_thousand_rows_have_none(one_database: Bench) 
     add_old_calls(one_database, "seen")
     add_rows(one_database.warehouse_url, "tracks", [track("t1", "ada", "Order Completed", ago(hours=1), place="y")])
     with one_database.sync() as sync:
-        assert sync.discover().track_properties == "event_tables"
+        assert sync.discover()["default"].track_properties == "event_tables"
     one_database.run(ago(days=1))
     assert one_database.metadata() == [{"place": "y", "total": 5}]
 
@@ -103,7 +103,7 @@ def test_a_hand_made_source_keeps_its_columns_beside_tables_of_the_shop(one_data
     calls = [track("t1", "ada", "Bought", ago(hours=1), total=5, channel="store", record_id="r7", _fivetran_synced=ago(hours=1))]
     one_database.fill([identify("m1", "ada", ago(hours=2), channel="store")], calls, products=products)
     with one_database.sync() as sync:
-        layout = sync.discover()
+        layout = sync.discover()["default"]
     assert (layout.track_properties, layout.event_tables) == ("columns", {})
     result = one_database.run(ALL)
     assert one_database.metadata() == [{"channel": "store"}, {"total": 5, "channel": "store", "record_id": "r7"}]
@@ -221,7 +221,7 @@ def test_numbers_as_event_names_are_names(one_database: Bench) -> None:
 def test_check_says_what_is_taken_for_a_property_and_what_is_not(one_database: Bench) -> None:
     one_database.fill([], [track("t1", "ada", "Bought", ago(hours=1), channel="store", _sdc_sequence=1)])
     with one_database.sync(exclude=["Channel"]) as sync:
-        shown = CheckResult(layout=sync.discover(), names=sync.check_names())
+        shown = CheckResult(layouts=sync.discover(), names=sync.check_names())
     lines = str(next(each for each in check_view(shown) if isinstance(each, Table) and each.row_count == 4).columns[2]._cells)
     assert "sent, though RudderStack writes such columns" in lines
     assert "not sent, since they are loaders' own: _sdc_sequence (tracks)" in lines

@@ -89,7 +89,15 @@ def run(run_id: str, started_at: datetime, took: timedelta | None, **values: obj
 def call(message_id: str, status: str, **values: object) -> Row:
     settled = status in {"sent", "unchanged", "merged", "skipped", "rejected"}
     times: Row = {"received_at": NOON, "occurred_at": NOON - timedelta(minutes=1), "first_seen_at": NOON + timedelta(hours=1)}
-    own = {"stream": "tracks", "user_id": "ada", "event": "Order Completed", "reason": None, "detail": None, "http_status": None}
+    own = {
+        "source": "web",
+        "stream": "tracks",
+        "user_id": "ada",
+        "event": "Order Completed",
+        "reason": None,
+        "detail": None,
+        "http_status": None,
+    }
     more = {
         "attempts": 1,
         "payload_hash": "h",
@@ -115,9 +123,17 @@ RUNS = [
     run("r4", NOON, None, trigger="demo", status="running"),
 ]
 WATERMARKS: Rows = [
-    {"run_id": "r1", "stream": "tracks", "low_at": None, "high_at": NOON, "rows_new": 7, "recorded_at": NOON},
-    {"run_id": "r3", "stream": "tracks", "low_at": NOON, "high_at": NOON + timedelta(microseconds=1), "rows_new": 0, "recorded_at": NOON},
-    {"run_id": "r1", "stream": "identifies", "low_at": None, "high_at": None, "rows_new": 0, "recorded_at": NOON},
+    {"source": "web", "run_id": "r1", "stream": "tracks", "low_at": None, "high_at": NOON, "rows_new": 7, "recorded_at": NOON},
+    {
+        "source": "web",
+        "run_id": "r3",
+        "stream": "tracks",
+        "low_at": NOON,
+        "high_at": NOON + timedelta(microseconds=1),
+        "rows_new": 0,
+        "recorded_at": NOON,
+    },
+    {"source": "web", "run_id": "r1", "stream": "identifies", "low_at": None, "high_at": None, "rows_new": 0, "recorded_at": NOON},
 ]
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
 SOON = datetime.now(UTC) + timedelta(days=1)
@@ -263,8 +279,8 @@ def test_v1_freshness_gives_the_newest_watermark_and_its_age(filled: Database) -
     ages = {row["stream"]: row.pop("lag_s") for row in found}
     newest = plain(NOON + timedelta(microseconds=1))
     assert found == [
-        {"stream": "identifies", "watermark_at": None, "last_run_at": plain(NOON), "runs": 1},
-        {"stream": "tracks", "watermark_at": newest, "last_run_at": plain(NOON), "runs": 2},
+        {"stream": "identifies", "watermark_at": None, "last_run_at": plain(NOON), "runs": 1, "source": "web"},
+        {"stream": "tracks", "watermark_at": newest, "last_run_at": plain(NOON), "runs": 2, "source": "web"},
     ]
     assert ages["identifies"] is None
     assert isinstance(ages["tracks"], int)
@@ -296,11 +312,12 @@ def test_tables_of_the_first_version_are_upgraded_with_their_rows(database_url: 
             connection.execute(text("INSERT INTO sync_migrations VALUES (1, 'sync_state', 'long ago')"))
         later = {"waiting", "properties_wait_s", "skipped", "kind"}
         fill(database, "sync_runs", [{name: value for name, value in each.items() if name not in later} for each in RUNS])
-        fill(database, "sync_state", [each for each in CALLS if each["status"] != "waiting"])
+        known = [{name: value for name, value in each.items() if name != "source"} for each in CALLS if each["status"] != "waiting"]
+        fill(database, "sync_state", known)
         before = ask(database, "sync_state")
         assert {"analyst_views", "rows_by_arrival", "waiting"} <= set(upgrade(database, schema).applied)
         assert {row["run_id"]: row["duration_s"] for row in ask(database, "v1_runs")}["r1"] == 3661.999999
-        assert ask(database, "sync_state") == before
+        assert ask(database, "sync_state") == [{**row, "source": "default"} for row in before]
         assert len(ask(database, "v1_rejections")) == sum(each["status"] == "rejected" for each in CALLS) > 0
 
 

@@ -16,7 +16,8 @@ from warehouse import make_warehouse
 
 from rehook_sync.errors import CredentialsRefusedError, DatabaseError, LeaseHeldError, RehookSyncError, StoppedError, UsageError
 from rehook_sync.jobs.results import Plan, RunOptions, RunResult
-from rehook_sync.models import Reason, RunStatus, Selection, Status, Stream
+from rehook_sync.models import DEFAULT_SOURCE, Reason, RunStatus, Selection, Status, Stream
+from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import load_settings
@@ -727,7 +728,7 @@ class World:
                 reach.spans.append(Span(low, request.until, complete))
             assert known is None or (watermark is not None and watermark >= known)
             assert watermark is None or watermark <= self.now
-            assert outcome.result is None or outcome.result.watermarks[stream] == watermark
+            assert outcome.result is None or outcome.result.watermarks[Feed(DEFAULT_SOURCE, stream)] == watermark
             if outcome.result is not None and (outcome.result.error or outcome.result.summary.status is RunStatus.INTERRUPTED):
                 assert watermark == known
             self._check_nothing_passed(stream)

@@ -7,7 +7,7 @@ import pytest
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.rules.bodies import Names, shape
 from rehook_sync.rules.names import Exclusion, spelling
-from rehook_sync.warehouse.columns import ColumnRules, Owner, rudderstack_mark
+from rehook_sync.warehouse.names import ColumnRules, Owner, rudderstack_mark
 from rehook_sync.warehouse.rows import RowPlan, build_rows
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -185,7 +185,7 @@ def busy_page(word: str) -> str:
     rows = [calls(word, Status.SENT, 5, took=(1, 2, 3, 4, 5)), calls(word + "2", Status.REJECTED, 4, reason=word)]
     attention = [waiting(word, event=word, user_id=word, reason=word), waiting("--" + word, Status.FAILED)]
     unsettled = [{"status": "in_doubt", "reason": word, "n": 1, "occurred_at": NOW}]
-    marks = [{"stream": word, "high_at": NOW, "recorded_at": NOW, "run_id": word, "low_at": None, "rows_new": 1}]
+    marks = [{"source": word, "stream": word, "high_at": NOW, "recorded_at": NOW, "run_id": word, "low_at": None, "rows_new": 1}]
     shell = Shell(word)
     return render_page(
         build_figures(facts(calls=rows, runs=runs, attention=attention, unsettled=unsettled, watermarks=marks), shell), shell

@@ -46,7 +46,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.warehouse_url.get_secret_value() == WAREHOUSE
     found = settings.model_dump(exclude={"warehouse_url"})
     assert found == {
-        "warehouse_schema": None,
+        "warehouse_schema": {},
         "identifies_table": "identifies",
         "tracks_table": "tracks",
         "track_properties": TrackProperties.AUTO,

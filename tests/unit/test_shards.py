@@ -12,6 +12,7 @@ from rehook_sync.jobs.notes.names import MetNames
 from rehook_sync.jobs.run import RunBounds
 from rehook_sync.jobs.shards import cut_users, read_bounds, write_bounds
 from rehook_sync.models import Shard, Stream, Window
+from rehook_sync.rules.periods import Feed
 from rehook_sync.settings import load_settings
 from rehook_sync.warehouse.reader import Delays
 
@@ -54,7 +55,8 @@ def test_calls_without_a_user_belong_to_the_first_part() -> None:
 def test_a_plan_is_read_as_it_was_written() -> None:
     moment = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
     plan = RunBounds(
-        {Stream.TRACKS: Window(None, moment), Stream.IDENTIFIES: Window(moment, moment)}, {Stream.TRACKS: moment, Stream.IDENTIFIES: None}
+        {Feed("web", Stream.TRACKS): Window(None, moment), Feed("ios", Stream.IDENTIFIES): Window(moment, moment)},
+        {Feed("web", Stream.TRACKS): moment, Feed("ios", Stream.IDENTIFIES): None},
     )
     assert read_bounds(write_bounds(plan)) == plan
 

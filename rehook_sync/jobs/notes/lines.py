@@ -5,16 +5,17 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 
 from rehook_sync.jobs.notes.findings import Findings
-from rehook_sync.jobs.notes.names import source_notes
-from rehook_sync.models import Reason, Status, Stream
+from rehook_sync.jobs.notes.names import Layouts, of_each, source_notes
+from rehook_sync.models import Reason, Status
 from rehook_sync.rules.changes import Change
+from rehook_sync.rules.periods import Feed
 from rehook_sync.settings import Settings
 from rehook_sync.times import duration_text
 from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.names import listed
 from rehook_sync.warehouse.reader import Delays
 
-__all__ = ["change_notes", "future_notes", "run_notes"]
+__all__ = ["change_notes", "future_notes", "left_notes", "run_notes"]
 
 _MANY_ANONYMOUS = 0.2
 _NAMED = 5
@@ -23,7 +24,7 @@ _LONGEST_VALUE = 80
 
 
 def run_notes(
-    settings: Settings, layout: SourceLayout, found: Findings, *, rows: int, unsettled: Mapping[Status, int], window: bool
+    settings: Settings, layouts: Layouts, found: Findings, *, rows: int, unsettled: Mapping[Status, int], window: bool
 ) -> list[str]:
     """Return what a run or a plan says of what it found, one line each.
 
@@ -31,15 +32,15 @@ def run_notes(
             window: whether a window was read, so that the names in the settings could match.
     """
     return [
-        *layout.unreadable_lines,
+        *of_each(layouts, lambda layout: layout.unreadable_lines),
         *_rejection_notes(found.rejected, rows),
         *_waiting_notes(found.waiting, unsettled, settings.properties_wait),
         *_bare_notes(found.bare),
         *_gone_notes(found.gone),
         *_left_out_notes(found.left_out),
         *_encoded_notes(found.encoded),
-        *(source_notes(settings, layout, found.met) if window else ()),
-        *(_view_notes(layout, found.views) if window else ()),
+        *(source_notes(settings, layouts, found.met) if window else ()),
+        *(of_each(layouts, lambda layout: _view_notes(layout, found.views)) if window else ()),
         *_standing_notes(found.standing),
         *_slowness_notes(found.slowed, found.lowest, settings.concurrency),
         *_delay_notes(found.delays),
@@ -58,9 +59,20 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-def future_notes(later: Mapping[Stream, int], margin: timedelta) -> list[str]:
+def left_notes(due: Mapping[str, int], sources: Collection[str]) -> list[str]:
+    """Return notes for the user on calls of sources that the settings do not name. `due`: source -> calls to be taken up again."""
+    return [
+        f"{count:,} of source {name!r} that failed or wait are not taken up: REHOOK_SYNC_WAREHOUSE_SCHEMA does not name it"
+        for name, count in due.items()
+        if name not in sources
+    ]
+
+
+def future_notes(later: Mapping[Feed, int], margin: timedelta) -> list[str]:
     """Return a note for the user on rows that are dated later than now by more than `margin`, as far as a thousand were counted."""
-    found = [f"{'more than ' * (count >= _MANY_LATER)}{count:,} of {stream}" for stream, count in later.items() if count]
+    named = len({feed.source for feed in later}) > 1
+    counts = {feed.text(named=named): count for feed, count in later.items() if count}
+    found = [f"{'more than ' * (count >= _MANY_LATER)}{count:,} of {feed}" for feed, count in counts.items()]
     if not found:
         return []
     dated = f"dated more than {duration_text(margin)} in the future"

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rehook_sync.models import SourceRow, Stream
@@ -11,7 +11,7 @@ from rehook_sync.settings import RESERVED_TRAITS, Settings
 from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
 from rehook_sync.warehouse.names import listed, similar
 
-__all__ = ["MetNames", "NamesCheck", "check_names", "close_names", "source_notes"]
+__all__ = ["Layouts", "MetNames", "NamesCheck", "check_names", "close_names", "of_each", "source_notes"]
 
 _MOST_MET = 10_000
 _SHOWN_TABLES = 4
@@ -50,17 +50,26 @@ class NamesCheck:
     warnings: Sequence[str]
 
 
-def check_names(settings: Settings, layout: SourceLayout, events: Collection[str] | None) -> NamesCheck:
-    """Return what the names in the settings match. Shape:  events: names of all events of the source, None if not read."""
+Layouts = Mapping[str, SourceLayout]
+"""Name of a source -> its layout."""
+
+
+def check_names(settings: Settings, layouts: Layouts, events: Collection[str] | None) -> NamesCheck:
+    """Return what the names in the settings match. Shape:  events: names of all events of the sources, None if not read."""
     met = MetNames(events=set(events or ()), all_read=events is not None)
     exclusion = Exclusion(settings.exclude)
-    excluded = {column for stream in Stream for column in _sent_columns(layout, stream) if exclusion.holds(column)}
-    return NamesCheck(sorted(excluded), [*_guarded_notes(layout), *_name_notes(settings, layout, met)])
+    excluded = {column for stream in Stream for column in _sent_columns(layouts, stream) if exclusion.holds(column)}
+    return NamesCheck(sorted(excluded), [*of_each(layouts, _guarded_notes), *_name_notes(settings, layouts, met)])
 
 
-def source_notes(settings: Settings, layout: SourceLayout, met: MetNames) -> list[str]:
-    """Return what a run or a plan says once about the columns and names of the source, one line each."""
-    return [*_guarded_notes(layout), *_loader_notes(layout), *_name_notes(settings, layout, met)]
+def source_notes(settings: Settings, layouts: Layouts, met: MetNames) -> list[str]:
+    """Return what a run or a plan says once about the columns and names of its sources, one line each."""
+    return [*of_each(layouts, _guarded_notes), *of_each(layouts, _loader_notes), *_name_notes(settings, layouts, met)]
+
+
+def of_each(layouts: Layouts, notes: Callable[[SourceLayout], Iterable[str]]) -> list[str]:
+    """Return the notes on each source; with several, each names its own."""
+    return [note if len(layouts) == 1 else f"{name}: {note}" for name, layout in layouts.items() for note in notes(layout)]
 
 
 def _guarded_notes(layout: SourceLayout) -> list[str]:
@@ -86,55 +95,59 @@ def _loader_notes(layout: SourceLayout) -> list[str]:
     return [f"columns of loaders are not sent{whose}: {columns}; to send one, name it in TRAIT_NAMES or PROPERTY_NAMES"]
 
 
-def _name_notes(settings: Settings, layout: SourceLayout, met: MetNames) -> list[str]:
-    """Return a note for each name in the settings that is known to match nothing.
+def _name_notes(settings: Settings, layouts: Layouts, met: MetNames) -> list[str]:
+    """Return a note for each name in the settings that is known to match nothing in any source.
 
     What a JSON column holds is not known ahead: there, a name counts as wrong only if rows have one that is nearly the same.
     """
     traits = [name for name, key in settings.trait_names.items() if RESERVED_TRAITS.get(name) != key]
     return [
-        *_unmatched_exclusions(settings.exclude, layout, met),
-        *_unmatched_columns("TRAIT_NAMES", traits, layout, Stream.IDENTIFIES, met),
-        *_unmatched_columns("PROPERTY_NAMES", settings.property_names, layout, Stream.TRACKS, met),
-        *_unmatched_events(settings.conversion_events, layout, met),
+        *_unmatched_exclusions(settings.exclude, layouts, met),
+        *_unmatched_columns("TRAIT_NAMES", traits, layouts, Stream.IDENTIFIES, met),
+        *_unmatched_columns("PROPERTY_NAMES", settings.property_names, layouts, Stream.TRACKS, met),
+        *_unmatched_events(settings.conversion_events, layouts, met),
     ]
 
 
-def _unmatched_exclusions(names: Iterable[str], layout: SourceLayout, met: MetNames) -> list[str]:
-    columns = {column for stream in Stream for table in _tables(layout, stream) for column in table.columns}
-    members = {name for stream in layout.json for name in met.fields[stream]}
-    sent = members.union(*(_sent_columns(layout, stream) for stream in Stream))
+def _unmatched_exclusions(names: Iterable[str], layouts: Layouts, met: MetNames) -> list[str]:
+    columns = {column for stream in Stream for table in _tables(layouts, stream) for column in table.columns}
+    in_json = _json_streams(layouts)
+    members = {name for stream in in_json for name in met.fields[stream]}
+    sent = members.union(*(_sent_columns(layouts, stream) for stream in Stream))
     known = {spelling(each) for each in columns | members}
     notes = []
     for name in sorted(names):
-        if spelling(name) in known or _is_member(name, layout):
+        if spelling(name) in known or _is_member(name, layouts):
             continue
-        if not layout.json:
+        if not in_json:
             notes.append(f"EXCLUDE: {name!r} matches no column; {_meant(name, sent)}")
         elif close := close_names(name, sent):
             notes.append(f"EXCLUDE: {name!r} matches no column, and nothing in the rows read; {_meant(name, close)}")
     return notes
 
 
-def _unmatched_columns(setting: str, names: Iterable[str], layout: SourceLayout, stream: Stream, met: MetNames) -> list[str]:
-    tables = _tables(layout, stream)
+def _unmatched_columns(setting: str, names: Iterable[str], layouts: Layouts, stream: Stream, met: MetNames) -> list[str]:
+    tables = _tables(layouts, stream)
+    in_json = stream in _json_streams(layouts)
     columns = {column for table in tables for column in table.columns}
-    sent = _sent_columns(layout, stream) | (met.fields[stream] if stream in layout.json else set())
-    where = layout.table(stream).name + (" or an event table" if len(tables) > 1 else "")
+    sent = _sent_columns(layouts, stream) | (met.fields[stream] if in_json else set())
+    own = dict.fromkeys(layout.table(stream).name for layout in layouts.values())
+    where = " or ".join(own) + (" or an event table" if len(tables) > len(layouts) else "")
     notes = []
     for name in sorted(set(names) - sent):
         same = [each for each in sent if spelling(each) == spelling(name)]
         if name in columns:
             notes.append(f"{setting}: {name!r} is not sent; it is a column of the call itself, or TRACK_PROPERTIES leaves it out")
-        elif stream not in layout.json:
+        elif not in_json:
             notes.append(f"{setting}: {name!r} is no column of {where}; {_meant(name, sent)}")
         elif same:
             notes.append(f"{setting}: {name!r} is no column of {where}, and in none of the rows read; {_meant(name, same)}")
     return notes
 
 
-def _unmatched_events(names: Iterable[str], layout: SourceLayout, met: MetNames) -> list[str]:
-    tables = {spelling(table) for table in layout.event_tables}
+def _unmatched_events(names: Iterable[str], layouts: Layouts, met: MetNames) -> list[str]:
+    event_tables = [table for layout in layouts.values() for table in layout.event_tables]
+    tables = {spelling(table) for table in event_tables}
     notes = []
     for name in sorted(set(names) - met.events):
         same = [each for each in met.events if spelling(each) == spelling(name)]
@@ -142,25 +155,32 @@ def _unmatched_events(names: Iterable[str], layout: SourceLayout, met: MetNames)
         if same or (met.all_read and len(met.events) < _MOST_MET):
             notes.append(f"CONVERSION_EVENTS: no event read is called {name!r}; {_meant(name, same or met.events)}")
         elif tables and not has_table:
-            notes.append(f"CONVERSION_EVENTS: no event table is named like {name!r}; {_meant(name, met.events or layout.event_tables)}")
+            notes.append(f"CONVERSION_EVENTS: no event table is named like {name!r}; {_meant(name, met.events or event_tables)}")
         elif not tables and (close := close_names(name, met.events)):
             notes.append(f"CONVERSION_EVENTS: no event read is called {name!r}; {_meant(name, close)}")
     return notes
 
 
-def _tables(layout: SourceLayout, stream: Stream) -> list[Table]:
-    return [layout.table(stream), *(layout.event_tables.values() if stream is Stream.TRACKS else ())]
+def _tables(layouts: Layouts, stream: Stream) -> list[Table]:
+    own = [layout.table(stream) for layout in layouts.values()]
+    return own + ([table for layout in layouts.values() for table in layout.event_tables.values()] if stream is Stream.TRACKS else [])
 
 
-def _sent_columns(layout: SourceLayout, stream: Stream) -> set[str]:
+def _json_streams(layouts: Layouts) -> set[Stream]:
+    """Return the streams that keep fields in a JSON column, in some source."""
+    return {stream for layout in layouts.values() for stream in layout.json}
+
+
+def _sent_columns(layouts: Layouts, stream: Stream) -> set[str]:
     """Return the traits or properties among the columns, before any is excluded."""
-    events = layout.event_tables.values() if stream is Stream.TRACKS else ()
-    return set(layout.fields(stream)).union(*(layout.event_columns(table) for table in events))
+    own = {column for layout in layouts.values() for column in layout.fields(stream)}
+    events = [(layout, table) for layout in layouts.values() for table in layout.event_tables.values() if stream is Stream.TRACKS]
+    return own.union(*(layout.event_columns(table) for layout, table in events))
 
 
-def _is_member(name: str, layout: SourceLayout) -> bool:
+def _is_member(name: str, layouts: Layouts) -> bool:
     """Tell whether a name may be that of a member of a column, such as `address.city` of `address`: nobody knows ahead."""
-    kinds = {column: kind for stream in Stream for table in _tables(layout, stream) for column, kind in table.kinds.items()}
+    kinds = {column: kind for stream in Stream for table in _tables(layouts, stream) for column, kind in table.kinds.items()}
     starts = {spelling(name[: found.start()]) for found in re.finditer(r"[\W_]+", name)}
     return any(kind in {Kind.JSON, Kind.OTHER} and spelling(column) in starts for column, kind in kinds.items())
 

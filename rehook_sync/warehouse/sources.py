@@ -1,0 +1,71 @@
+"""The Segment sources of one warehouse: several schemas, each with a layout of its own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rehook_sync.database.engine import Database
+from rehook_sync.errors import SourceError
+from rehook_sync.models import SourceRow, Stream
+from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout
+from rehook_sync.warehouse.reader import Reader
+from rehook_sync.warehouse.segment import SegmentSource
+
+__all__ = ["Sources"]
+
+_ONE_TEXT = {Kind.PADDED: Kind.TEXT, Kind.DECIMAL: Kind.NUMBER}
+"""Kinds whose ids have one text form with those of another kind."""
+
+
+class Sources(Mapping[str, SegmentSource]):
+    """The sources by name, in the order of the settings.
+
+    Shape:  reader: the reads of all of them, and how patient they are.
+    """
+
+    def __init__(self, database: Database, configs: Mapping[str, SourceConfig]) -> None:
+        """Prepare; nothing is read. `configs`: name of a source -> where it is."""
+        self.reader = Reader(database, [config.schema for config in configs.values()])
+        self._sources = {name: SegmentSource(database, config, name, self.reader) for name, config in configs.items()}
+
+    def __getitem__(self, name: str) -> SegmentSource:
+        """Return a source."""
+        return self._sources[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names."""
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._sources)
+
+    def discover(self) -> dict[str, SourceLayout]:
+        """Return the layout of each source, read at the first call.
+
+        Raises: SourceError for what is no Segment source; the message names it and the setting to change.
+        """
+        return {name: self._discover(name) for name in self}
+
+    def _discover(self, name: str) -> SourceLayout:
+        try:
+            return self[name].discover()
+        except SourceError as error:
+            raise (SourceError(f"source {name!r}: {error}") if len(self) > 1 else error) from error
+
+    @property
+    def views_read(self) -> set[str]:
+        """Return the names of the views that were read for an event that is called so."""
+        return {view for source in self.values() for view in source.views_read}
+
+    def can_split_users(self) -> bool:
+        """Tell whether user ids have one text form in all tables, so that a range of ids holds the same users in each."""
+        kinds = {layout.table(stream).kinds["user_id"] for layout in self.discover().values() for stream in Stream}
+        return len({_ONE_TEXT.get(kind, kind) for kind in kinds}) == 1
+
+    def fill_properties(self, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:
+        """Yield the rows in their order, each track with its properties, as its source has them."""
+        own = {name: [row for row in rows if row.source == name] for name in self}
+        filled = {name: source.fill_properties(own[name]) for name, source in self.items() if own[name]}
+        for row in rows:
+            yield next(filled[row.source])
+        for each in filled.values():
+            next(each, None)  # its temporary file goes
