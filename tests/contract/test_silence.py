@@ -86,7 +86,7 @@ def proxy(bench: Bench, tmp_path: Path) -> Iterator[Swallower]:
 
 def run_through(proxy: Swallower, bench: Bench, interrupt: Interrupt | None = None, *, silence_s: float = 0.3) -> RunResult:
     with bench.sync(warehouse_url=proxy.url) as sync:
-        watch = sync._source.reader._watch
+        watch = sync._sources.reader._watch
         watch.silence_s, watch.answer_s = silence_s, 2.0
         return sync.run(RunOptions(since=ALL), interrupt or Interrupt())
 
