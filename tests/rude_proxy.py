@@ -79,8 +79,8 @@ class RudeProxy:
                 writer.write(await _read_message(answers))
                 await writer.drain()
                 is_over = is_rude and await self._misbehave(writer)
-        except (OSError, asyncio.IncompleteReadError):
-            return
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # one of the three is over: the client, the sandbox or this server
         finally:
             for each in (writer, upstream):
                 if each is not None:

@@ -14,7 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,12 @@ class Tally:
     crashed: int = 0
     closes: int = 0
     doubts_of_closes: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Add what happened in another piece."""
+        for each in fields(self):
+            if each.name != "database":
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
     def line(self) -> str:
         """One line of the table."""
@@ -353,49 +359,65 @@ def postgres() -> Iterator[str]:
         server.cleanup()
 
 
+def run_piece(forks: Forks, seed: int, minutes: float) -> list[Tally]:
+    """One piece of the long run: half of its time on each database, each from nothing."""
+    with tempfile.TemporaryDirectory() as folder, postgres() as postgres_url:
+        sqlite, other = Path(folder, "sqlite"), Path(folder, "postgresql")
+        sqlite.mkdir()
+        other.mkdir()
+        (sqlite / "warehouse.db").touch()
+        return [
+            besiege(forks, sqlite, f"sqlite:///{sqlite / 'warehouse.db'}", "SQLite", seed, minutes / 2),
+            besiege(forks, other, postgres_url, "PostgreSQL", seed, minutes / 2),
+        ]
+
+
+HEAD = (
+    "database",
+    "runs",
+    "kills",
+    "faults injected",
+    "rows",
+    "lost",
+    "events received twice",
+    "in doubt",
+    "bound",
+    "per kill of a run",
+    "per close",
+)
+
+
+def tables(tallies: Sequence[Tally]) -> str:
+    """What happened on each database, and which faults were met."""
+    kinds = sorted({kind for each in tallies for kind in each.faults})
+    return "\n".join(
+        [
+            f"| {' | '.join(HEAD)} |",
+            f"|{'---|' * len(HEAD)}",
+            *(each.line() for each in tallies),
+            "",
+            f"| fault | {' | '.join(each.database for each in tallies)} |",
+            f"|{'---|' * (1 + len(tallies))}",
+            *(f"| {kind} | {' | '.join(str(each.faults[kind]) for each in tallies)} |" for kind in kinds),
+        ]
+    )
+
+
 def main() -> int:
     """Do it and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="in all, half of it on each database")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=10.0, help="of each piece, half of it on each database")
+    parser.add_argument("--pieces", type=int, default=1, help="so many times, each from nothing; what happened is added up")
+    parser.add_argument("--seed", type=int, default=1, help="of the first piece; each further one has the next")
     asked = parser.parse_args()
-    with Forks() as forks, tempfile.TemporaryDirectory() as folder, postgres() as postgres_url:
-        sqlite = Path(folder, "sqlite")
-        sqlite.mkdir()
-        (sqlite / "warehouse.db").touch()
-        Path(folder, "postgresql").mkdir()
-        half = asked.minutes / 2
-        tallies = [
-            besiege(forks, sqlite, f"sqlite:///{sqlite / 'warehouse.db'}", "SQLite", asked.seed, half),
-            besiege(forks, Path(folder, "postgresql"), postgres_url, "PostgreSQL", asked.seed, half),
-        ]
-    head = (
-        "database",
-        "runs",
-        "kills",
-        "faults injected",
-        "rows",
-        "lost",
-        "events received twice",
-        "in doubt",
-        "bound",
-        "per kill of a run",
-        "per close",
-    )
-    kinds = sorted({kind for each in tallies for kind in each.faults})
-    lines = [
-        f"`make nightly`, {asked.minutes:g} minutes, seed {asked.seed}:",
-        "",
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(each.line() for each in tallies),
-        "",
-        f"| fault | {' | '.join(each.database for each in tallies)} |",
-        f"|{'---|' * (1 + len(tallies))}",
-        *(f"| {kind} | {' | '.join(str(each.faults[kind]) for each in tallies)} |" for kind in kinds),
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 0 if all(each.is_clean for each in tallies) else 1
+    sums = [Tally("SQLite"), Tally("PostgreSQL")]
+    with Forks() as forks:
+        for seed in range(asked.seed, asked.seed + asked.pieces):
+            for total, found in zip(sums, run_piece(forks, seed, asked.minutes), strict=True):
+                total.add(found)
+                sys.stderr.write(f"seed {seed}: {found.line()}\n")
+    sys.stdout.write(f"`make nightly`, {asked.minutes * asked.pieces:g} minutes, seed {asked.seed}:\n\n{tables(sums)}\n")
+    return 0 if all(each.is_clean for each in sums) else 1
 
 
 if __name__ == "__main__":
