@@ -208,9 +208,8 @@ class Http1Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """End the connection at once. What has not left of its request never does: later ones do not overtake it on their way out."""
-        connection = self._transport.get_extra_info("socket")
-        if connection is not None and not self._transport.is_closing():
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+        with suppress(AttributeError, OSError, ValueError):  # there is no socket any more
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
         self._transport.abort()
 
     def _wait(self) -> asyncio.Future[None]:

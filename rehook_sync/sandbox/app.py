@@ -179,7 +179,7 @@ class Exchange:
     async def drop(self, *, reset: bool = False) -> None:
         """Close the connection without an answer; with `reset` by a TCP reset."""
         connection = self._transport.get_extra_info("socket")
-        if reset and connection is not None:
+        if reset and connection is not None and not self._transport.is_closing():
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
         self.abort()
         await self.wait_for_disconnect()

@@ -150,6 +150,7 @@ class World:
     """A warehouse that grows, and the runs that deliver it, however often they are killed.
 
     Shape:  kills: processes that died of it.  doubtful: requests whose answer a fault withheld.
+            late: idempotency keys of events that were loaded while a run read, after the Identify calls of their users.
     """
 
     forks: Forks
@@ -162,6 +163,7 @@ class World:
     environ: dict[str, str] = field(default_factory=dict)
     kills: int = 0
     doubtful: int = 0
+    late: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.people = Population(self.rng)
@@ -264,6 +266,7 @@ class World:
 
         Neighbouring ones travel as one. When nobody knows whether that arrived, they come again, and may be grouped in
         another way: back to the user's last event at most. An event in doubt may have been on its way while others went.
+        One that was loaded late may go after newer Identify calls, but never an Identify call after a newer event.
         """
         newest: dict[str, int] = {}
         last_event: dict[str, int] = {}
@@ -275,7 +278,8 @@ class World:
             before = newest.get(user_id, 0)
             again = each.path == "/customers" and seq > last_event.get(user_id, 0)
             same = each.path == "/customers" and seq == before
-            assert seq > before or again or same, f"{seq} came after {before}: {self.story(user_id, each)}"
+            late = each.idempotency_key in self.late and seq > last_event.get(user_id, 0)
+            assert seq > before or again or same or late, f"{seq} came after {before}: {self.story(user_id, each)}"
             newest[user_id] = max(before, seq)
             if each.path != "/customers":
                 last_event[user_id] = seq

@@ -158,6 +158,7 @@ class Siege:
         def arrive() -> None:
             for name in list(waiting):
                 rows = waiting.pop(name)
+                world.late |= {idempotency_key("tracks", str(row["id"])) for row in rows if name == "tracks"}
                 add_rows(world.url, name, rows)
                 self.tally.faults["loaded late"] += bool(rows)
 
