@@ -139,6 +139,10 @@ class Audit:
                 assert self.received.customers[user_id].metadata == metadata
         return books
 
+    def rename(self, sources: Mapping[str, str]) -> None:
+        """Expect what was settled under other names of sources: old -> new."""
+        self._settled = {key: {**row, "source": sources.get(row["source"], row["source"])} for key, row in self._settled.items()}
+
 
 @dataclass
 class Bench:

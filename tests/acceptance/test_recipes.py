@@ -3,14 +3,18 @@
 import re
 import shlex
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from accounting import assert_numbers_add_up
+import pytest
+from accounting import Audit, assert_numbers_add_up
+from warehouse import event, make_warehouse, run_sql, track
 
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Credentials
 
-from .conftest import ROOT, Done, Shop, wait_until
+from .conftest import ROOT, Done, Shop, make_shop, wait_until
 
 
 def carry_out(shop: Shop, title: str, **environ: str) -> list[Done]:
@@ -161,3 +165,49 @@ def test_giving_a_period_up_says_what_stays_out(shop: Shop) -> None:
     assert len(shop.sandbox.store.log) == before
     audit = shop("audit", "--since", "beginning", "--json")
     assert (audit.code, sum(each["before_start"] for each in audit.json["streams"].values())) == (0, left)
+
+
+@pytest.fixture
+def web_shop(tmp_path: Path, sandbox: Sandbox, postgres_url: str) -> Iterator[Shop]:
+    """The shop in the schema `web_prod` of a PostgreSQL server, delivered, and another source beside it."""
+    shop = make_shop(tmp_path, postgres_url, sandbox)
+    run_sql(postgres_url, "ALTER SCHEMA public RENAME TO web_prod")
+    tracks = [track(f"i{at:03}", f"user_{at % 7:05}", "App Opened", datetime.now(UTC) - timedelta(days=9, hours=-at)) for at in range(200)]
+    make_warehouse(
+        postgres_url, {"identifies": [], "tracks": tracks, "app_opened": [event(row["id"]) for row in tracks]}, schema="ios_prod"
+    )
+    environ = {"REHOOK_SYNC_WAREHOUSE_SCHEMA": "web_prod"}
+    assert [shop(*words, **environ).code for words in (("init",), ("run", "--since", "beginning"))] == [0, 0]
+    yield shop
+    shop.program.end_all()
+
+
+def test_a_new_source(web_shop: Shop) -> None:
+    sent = len(web_shop.sandbox.store.events)
+    done = web_shop("run", REHOOK_SYNC_WAREHOUSE_SCHEMA="web_prod,ios_prod")
+    assert (done.code, done.out) == (2, "")
+    assert "source 'ios_prod' is new to the sync-state tables, so nothing was begun" in done.err
+    checked, planned, begun, ran = carry_out(web_shop, "A new source")
+    assert [each.code for each in (checked, planned, begun, ran)] == [0, 0, 0, 0]
+    assert "tracks: table ios_prod.tracks" in checked.out
+    new = len(web_shop.sandbox.store.events) - sent
+    assert 100 < new < 200, "of the last 7 days"
+    assert f"{new:,}    events" in planned.out
+    shown = web_shop("status", REHOOK_SYNC_WAREHOUSE_SCHEMA="web_prod,ios_prod", COLUMNS="80").out
+    assert "ios_prod" in shown
+    assert "web_prod" in shown
+    audit = Audit(web_shop.url, received=web_shop.sandbox.store, sources={"web_prod": "web_prod", "ios_prod": "ios_prod"})
+    audit.check(ordered=False)  # the new source's old calls come after the other one's new ones
+
+
+def test_a_renamed_schema(web_shop: Shop) -> None:
+    log = len(web_shop.sandbox.store.log)
+    run_sql(web_shop.url, "ALTER SCHEMA web_prod RENAME TO web_production")
+    done = web_shop("run", REHOOK_SYNC_WAREHOUSE_SCHEMA="web_production")
+    assert (done.code, done.out) == (2, "")
+    assert "if it is 'web_prod' under another schema, set REHOOK_SYNC_WAREHOUSE_SCHEMA=web_prod=web_production" in done.err
+    planned, ran = carry_out(web_shop, "A renamed schema")
+    assert (planned.code, ran.code) == (0, 0)
+    assert "0  rows  " in ran.out
+    assert len(web_shop.sandbox.store.log) == log
+    Audit(web_shop.url, received=web_shop.sandbox.store, sources={"web_prod": "web_production"}).check()
