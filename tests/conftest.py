@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
-from warehouse import WAREHOUSES
+from warehouse import WAREHOUSES, close_engines
 
 try:
     distribution("apache-airflow-core")
@@ -80,6 +80,7 @@ def fresh_database(server: str, template: str = "template1") -> Iterator[str]:
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
+        close_engines()
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         admin.dispose()
@@ -130,6 +131,13 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh, empty database of each kind."""
     return str(request.getfixturevalue(WAREHOUSES[request.param].fixture))
+
+
+@pytest.fixture(autouse=True)
+def closed_connections() -> Iterator[None]:
+    """No connection of a test outlives it."""
+    yield
+    close_engines()
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 from sqlalchemy.engine.interfaces import Dialect
 
 from rehook_sync.database.engine import open_database
@@ -29,6 +29,7 @@ __all__ = [
     "Warehouse",
     "add_rows",
     "at",
+    "close_engines",
     "engine_to",
     "event",
     "identify",
@@ -83,6 +84,7 @@ WAREHOUSES: Mapping[str, Warehouse] = {
     ),
     "postgresql": Warehouse("postgres_url", longest_name=63),
 }
+_POOLED: list[Engine] = []
 _COMMON = ("id", "user_id", "anonymous_id", "received_at", "timestamp")
 
 
@@ -163,10 +165,27 @@ def _transaction(url: str) -> Iterator[Connection]:
         yield connection
 
 
-@lru_cache(maxsize=8)
+@cache
 def engine_to(url: str) -> Engine:
-    """An engine that keeps no connection; it is kept itself, since it asks each new database half a dozen questions."""
-    return create_engine(url, poolclass=NullPool)
+    """An engine to prepare and to look with; `close_engines` ends it.
+
+    That of a PostgreSQL keeps its connection: for a new one the server does as much as for a hundred statements.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "postgresql":
+        return create_engine(url, poolclass=NullPool)
+    # A statement that was prepared fails once its table is altered.
+    options = {"prepare_threshold": None} if parsed.get_driver_name() == "psycopg" else {}
+    engine = create_engine(url, pool_size=1, max_overflow=-1, pool_pre_ping=True, connect_args=options)
+    _POOLED.append(engine)
+    return engine
+
+
+def close_engines() -> None:
+    """Close the connections that are kept."""
+    while _POOLED:
+        _POOLED.pop().dispose()
+    engine_to.cache_clear()
 
 
 def _columns(table: str, rows: Iterable[Row], types: Mapping[str, str | None]) -> dict[str, str]:
