@@ -5,6 +5,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Connection
 
@@ -35,7 +36,12 @@ class Destination:
 
 def fingerprint(key: str, salt: bytes | None = None) -> str:
     """Return what is kept of an API key: a salt and a hash with it, in hexadecimal digits."""
-    salt = salt or secrets.token_bytes(_SALT_BYTES)
+    return _hashed(key, salt or secrets.token_bytes(_SALT_BYTES))
+
+
+@lru_cache(maxsize=4)
+def _hashed(key: str, salt: bytes) -> str:
+    """Hash once: it is meant to take long, and a run asks twice."""
     return f"{salt.hex()}:{hashlib.scrypt(key.encode(), salt=salt, **_COST).hex()}"
 
 
