@@ -166,9 +166,11 @@ class Catalog:
     def probe_events(self, names: Iterable[str]) -> dict[str, Table]:
         """Return name -> table, for tables that can be read and have an `id`; `tell_unreadable` tells of the others."""
         found = {}
+        names = [name for name in names if name not in self._lacks]
+        columns = self._read_columns(names)
         for name in names:
-            if name in self._lacks:
-                continue
+            if not any(each.lower() == "id" for each in columns.get(name, ("id",))):
+                continue  # one statement for all tables spares those for each that is no event's
             try:
                 table = self.probe(name)
             except SourceError as error:
@@ -183,6 +185,16 @@ class Catalog:
             if table.has("id"):
                 found[name] = table
         return found
+
+    def _read_columns(self, names: Sequence[str]) -> Mapping[str, Collection[str]]:
+        """Return the columns of tables; nothing for those, or for all, that cannot be listed."""
+        try:
+            return _list_columns(self._connection, self._dialect, self.schema, names) or {}
+        except DBAPIError as error:
+            if may_pass(error):
+                raise
+            self._connection.rollback()
+            return {}
 
     def probe_in_use(self, wanted: Container[str], cursor: str) -> tuple[dict[str, Table], Mapping[str, str]]:
         """Return those of the tables that can be read, which events in use are called like, and what to tell of the others."""
@@ -289,18 +301,26 @@ class Catalog:
 
 def altered(connection: Connection, dialect: str, tables: Sequence[Table]) -> list[str]:
     """Return the names of tables that have other columns by now, or are gone."""
-    queries = load_queries("warehouse", dialect)
-    found: dict[str, set[str]] = {}
-    if "list_columns" in queries and tables:
-        names = [table.name for table in tables]
-        values = {"schema": tables[0].schema, "tables": json.dumps(names) if dialect == "sqlite" else names}
-        for name, column in connection.execute(queries["list_columns"].text(connection.dialect), values):
-            found.setdefault(str(name), set()).add(str(column))
-    else:
+    found = _list_columns(connection, dialect, tables[0].schema, [table.name for table in tables]) if tables else {}
+    if found is None:
+        found = {}
         for table in tables:
-            with connection.execute(queries["probe_table"].text(connection.dialect, table=table.path)) as result:
+            statement = load_queries("warehouse", dialect)["probe_table"].text(connection.dialect, table=table.path)
+            with connection.execute(statement) as result:
                 found[table.name] = {column[0] for column in result.cursor.description}
     return [table.name for table in tables if found.get(table.name) != set(table.columns.values())]
+
+
+def _list_columns(connection: Connection, dialect: str, schema: str | None, names: Sequence[str]) -> dict[str, set[str]] | None:
+    """Return table -> columns by one statement, None where the warehouse has no such statement."""
+    queries = load_queries("warehouse", dialect)
+    if "list_columns" not in queries:
+        return None
+    found: dict[str, set[str]] = {}
+    values = {"schema": schema, "tables": json.dumps(names) if dialect == "sqlite" else names}
+    for name, column in connection.execute(queries["list_columns"].text(connection.dialect), values) if names else ():
+        found.setdefault(str(name), set()).add(str(column))
+    return found
 
 
 def _keys(names: Iterable[str]) -> dict[str, str]:

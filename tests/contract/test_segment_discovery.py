@@ -47,6 +47,17 @@ def test_tables_with_their_views_are_found_without_reading_tracks(database_url: 
     assert list(source.discover().event_tables) == ["order"], "nobody reads the view of the table"
 
 
+def test_tables_without_an_id_are_not_looked_at_one_by_one(database_url: str, open_source: OpenSource) -> None:
+    ours = {f"table{number}": [{"name": "x", "received_at": NOON}] for number in range(9)}
+    make_warehouse(database_url, {"identifies": [], "tracks": [track("t1", "u", "Order")], "order": [event("t1", total=5)], **ours})
+    source = open_source(database_url)
+    said: list[str] = []
+    sqlalchemy.event.listen(source._database.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    assert list(source.discover().event_tables) == ["order"]
+    assert [each for each in said if "1 = 0" in each and "table" in each] == []
+    assert properties_of(source) == {"t1": {"total": 5}}
+
+
 @pytest.mark.parametrize("kind", ["TABLE", "VIEW"])
 def test_an_event_called_like_a_view_is_found_when_it_occurs(database_url: str, open_source: OpenSource, kind: str) -> None:
     calls = [track("t1", "u", "Order"), track("t2", "u", "Order View")]
