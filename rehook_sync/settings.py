@@ -35,7 +35,7 @@ from rehook_sync.inputs import (
 from rehook_sync.models import DEFAULT_SOURCE, AnonymousCalls, CustomerUpdates, MissingProperties, OnAmbiguousEvent, TrackProperties
 from rehook_sync.times import duration_text
 
-__all__ = ["RESERVED_TRAITS", "Settings", "load_settings"]
+__all__ = ["RESERVED_TRAITS", "Settings", "load_settings", "without_userinfo"]
 
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
@@ -181,7 +181,7 @@ def _backend(url: SecretStr) -> str:
 
 def _shown(name: str, value: object) -> str:
     if isinstance(value, SecretStr):
-        return _without_userinfo(value.get_secret_value()) if name.endswith("_url") else "***"
+        return without_userinfo(value.get_secret_value()) if name.endswith("_url") else "***"
     if isinstance(value, timedelta):
         return duration_text(value)
     if isinstance(value, datetime):
@@ -195,7 +195,7 @@ def _shown(name: str, value: object) -> str:
     return "(none)" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _without_userinfo(url: str) -> str:
+def without_userinfo(url: str) -> str:
     """Hide user, password and query. A question mark before an @ is ambiguous: then only the scheme stays."""
     scheme, _, rest = url.partition("://")
     userinfo, at, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")

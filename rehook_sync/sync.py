@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from rehook_sync.admin.baseline import plan_baseline, record_baseline
+from rehook_sync.admin.copying import CopyReport, copy_state
 from rehook_sync.admin.refresh import count_refresh, refresh
 from rehook_sync.database.engine import open_database, same_database
 from rehook_sync.delivery.outcomes import stop_reason
@@ -197,6 +198,22 @@ class Sync:
     def count_refresh(self, options: RunOptions) -> int:
         """Return how many customers a refresh would send; sends and writes nothing."""
         return count_refresh(self._context(), options)
+
+    def copy_state(self, url: str, interrupt: Interrupt) -> CopyReport:
+        """Copy the sync-state to the empty database of a URL; see `admin/copying.py`. Changes nothing here.
+
+        Raises: UsageError when the database is not empty, or of another kind than SQLite and PostgreSQL.
+        """
+        context, schema = self._context(), self.settings.state_schema or "rehook_sync"
+        schemas = [None if each.startswith("sqlite") else schema for each in (self._state_database.dialect, url)]
+        target = open_database(url, "--to", may_create=True, search_path=schemas[1])
+        try:
+            if target.dialect not in {"sqlite", "postgresql"}:
+                raise UsageError(f"--to: the sync-state tables live in SQLite or PostgreSQL, not in {target.dialect}")
+            ledger = context.ledger(f"{context.state.now():%Y%m%dT%H%M%SZ}-copy")
+            return copy_state(ledger, self._state_database, schemas[0], target, schemas[1], interrupt)
+        finally:
+            target.close()
 
     def abandon(self, options: RunOptions, *, dry_run: bool = False) -> list[tuple[Period, int]]:
         """Give up the open periods of the streams. Returns each with the number of its calls that no run has judged."""

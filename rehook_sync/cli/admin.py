@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Since, read_settings, read_window
+from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Since, read_database_url, read_settings, read_window
 from rehook_sync.cli.commands import app, open_screen
 
 __all__: list[str] = []
@@ -73,3 +73,29 @@ def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None,
         if result.error is not None:
             screen.complain(result.error)
         raise typer.Exit(run_exit_code(result, interrupt))
+
+
+@app.command("copy-state")
+def copy_state(
+    to: Annotated[str, typer.Option(metavar="URL", help="An empty database, SQLite or PostgreSQL; - reads the URL from stdin.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Copy the sync-state to an empty database.
+
+    Proves that all rows are the same there, and changes nothing here. It refuses while a run is at work.
+    """
+    import sys
+
+    from rehook_sync.render.console import interruptible
+    from rehook_sync.render.copying import copy_document, copy_view
+    from rehook_sync.settings import without_userinfo
+    from rehook_sync.sync import Sync
+
+    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    url = read_database_url("--to", sys.stdin.readline().strip() if to == "-" else to)
+    with interruptible() as interrupt, Sync(settings) as sync:
+        report = sync.copy_state(url, interrupt)
+    place = without_userinfo(url)
+    screen.result(copy_document(report, place), *copy_view(report, place))
+    raise typer.Exit(128 + interrupt.signal if report.interrupted and interrupt.signal is not None else 0)

@@ -25,6 +25,7 @@ __all__ = [
     "OneStream",
     "Since",
     "Until",
+    "read_database_url",
     "read_id",
     "read_reason",
     "read_settings",
@@ -84,3 +85,15 @@ def read_reason(text: str | None, allowed: Sequence[Reason]) -> Reason | None:
     if text is not None and found is None:
         raise UsageError(f"--reason: {text!r} is not one of {', '.join(allowed)}")
     return found
+
+
+def read_database_url(option: str, text: str) -> str:
+    """Return a database URL given to an option. Raises UsageError, which does not quote it."""
+    from pydantic import SecretStr
+
+    from rehook_sync.inputs import as_database_url
+
+    try:
+        return as_database_url(SecretStr(text)).get_secret_value()
+    except ValueError:
+        raise UsageError(f"{option} is not a database URL, for example sqlite:///state.db") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from accounting import Audit, assert_numbers_add_up
+from sqlalchemy import make_url
 from warehouse import event, make_warehouse, run_sql, track
 
 from rehook_sync.sandbox.server import Sandbox
@@ -28,7 +29,7 @@ def carry_out(shop: Shop, title: str, **environ: str) -> list[Done]:
         words = shlex.split(line, comments=True)
         if words[0] == "export":
             name, _, value = words[1].partition("=")
-            environ.setdefault(name, value)
+            environ.setdefault(name, environ.get(value[1:], value) if value.startswith("$") else value)
         else:
             assert words[:3] == ["python", "-m", "rehook_sync"]
             done.append(shop(*(environ.get(word[1:], word) if word.startswith("$") else word for word in words[3:]), **environ))
@@ -148,6 +149,24 @@ def test_a_changed_mapping(shop: Shop) -> None:
     assert "has changed since the last run" not in ran.out
     assert shop("run").out.count("REHOOK_SYNC_TRAIT_NAMES has changed since the last run") == 1
     assert_numbers_add_up(shop.url, received=shop.sandbox.store)
+
+
+def test_moving_the_state(shop: Shop, postgres_url: str) -> None:
+    assert shop.ready()("run", "--since", "beginning", "--until", "3d").code == 0
+    held = shop.counts()
+    there = make_url(postgres_url).update_query_dict({"application_name": "s3cret-name"}).render_as_string(hide_password=False)
+    copied, planned, ran = carry_out(shop, "Moving the state", NEW_STATE_URL=there)
+    assert (copied.code, planned.code, ran.code) == (0, 0, 0), copied.err
+    assert "s3cret-name" not in copied.out + copied.err
+    assert shop.counts() == held, "nothing has changed here"
+    assert sum(held.values()) + shop("status", "--json", REHOOK_SYNC_STATE_URL=there).json["runs"][0]["rows_read"] == shop.calls
+    assert shop("audit", "--since", "beginning", REHOOK_SYNC_STATE_URL=there).code == 0
+    assert_numbers_add_up(shop.url, there, received=shop.sandbox.store)
+    again = shop("copy-state", "--to", there)
+    assert (again.code, again.out, again.err.count("\n")) == (2, "", 1)
+    assert "are not empty" in again.err
+    wrong = shop("copy-state", "--to", "s3cret-name")
+    assert (wrong.code, "s3cret-name" in wrong.err) == (2, False)
 
 
 def test_giving_a_period_up_says_what_stays_out(shop: Shop) -> None:
