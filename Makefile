@@ -5,7 +5,7 @@ VENV ?= .venv
 AIRFLOW_VENV ?= $(VENV)-airflow
 NIGHTLY_ARGS ?= --minutes 10
 BENCH_ARGS ?=
-PYTEST_ARGS ?= -q -n auto --maxprocesses 4
+PYTEST_ARGS ?= -q -n auto --maxprocesses 4 --dist worksteal
 
 MAKEFLAGS += --no-print-directory
 RUN := $(VENV)/bin/python
@@ -18,7 +18,7 @@ PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-ready test-here test-airflow test-airflow-aside browser pooler screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside browser pooler screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -48,17 +48,17 @@ check: $(VENV)/.installed-test
 check-tests:
 	@$(RUN) -m pytest -q -n 2 tests/unit tests/house --ignore tests/house/test_distribution.py --ignore tests/house/test_dictionary.py
 
-# Airflow's part takes its turns while others wait. What it says is printed in one piece, after the progress of the rest.
-test:
-	@$(MAKE) -j3 test-ready
-	@$(MAKE) -j2 test-here test-airflow-aside; code=$$?; cat $(VENV)/airflow.log; exit $$code
+# The three do not wait for each other. Linters that complain say so at once; what Airflow's part says is printed in one piece, in the end.
+test: $(VENV)/.created
+	@$(MAKE) -j4 test-here test-airflow-aside lint-aside; code=$$?; cat $(VENV)/airflow.log; exit $$code
 
-test-ready: lint $(VENV)/.installed-dbt browser pooler
-
-test-here:
+test-here: $(VENV)/.installed-test $(VENV)/.installed-dbt browser pooler
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 
-test-airflow-aside:
+lint-aside: $(VENV)/.installed-test
+	@$(MAKE) lint > $(VENV)/lint.log 2>&1 || { cat $(VENV)/lint.log; exit 1; }
+
+test-airflow-aside: $(VENV)/.created
 	@$(MAKE) test-airflow > $(VENV)/airflow.log 2>&1
 
 # Airflow and its providers warn of each other; what they warn of is not ours to mend.

@@ -25,6 +25,7 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_us
     os.environ["TMPDIR"] = str(_MEMORY)
     tempfile.tempdir = None  # look again
 
+_LONGEST = tuple(f"tests/{name}" for name in ("model/", "acceptance/test_dbt.py", "acceptance/test_overlap.py"))
 _NO_DISK = "fsync = off\nfull_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\n"
 
 
@@ -42,6 +43,12 @@ else:
 def pytest_xdist_auto_num_workers() -> int:
     """One process of tests more than there are processors, since some tests wait for what only time brings about."""
     return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that in the end no process waits for one of them; all else stays in its order, a random one."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 def pytest_collection_finish() -> None:

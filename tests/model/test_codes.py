@@ -76,6 +76,7 @@ def play(history: list[tuple[list[tuple[str, str | None, str, bool, int]], Circu
         return world
 
 
+@pytest.mark.timeout(20_000 if IS_NIGHTLY else 300)
 @SIZE
 @given(history=st.lists(st.tuples(batches, calm), min_size=1, max_size=4), chosen=options)
 def test_without_trouble_the_first_by_time_owns_a_code(history: list, chosen: dict[str, object]) -> None:  # type: ignore[type-arg]
@@ -90,6 +91,7 @@ def test_without_trouble_the_first_by_time_owns_a_code(history: list, chosen: di
     assert world.receiver.store.owners == {code: user_id for user_id, code in codes.items()}
 
 
+@pytest.mark.timeout(20_000 if IS_NIGHTLY else 300)
 @SIZE
 @given(history=st.lists(st.tuples(batches, st.one_of(calm, death, trouble)), min_size=2, max_size=4), chosen=options)
 def test_whatever_happened_our_books_of_codes_are_those_of_rehook(history: list, chosen: dict[str, object]) -> None:  # type: ignore[type-arg]
