@@ -39,7 +39,8 @@ def status(warehouse_url: str, state_url: str | None = None) -> None:
 
 
 def run(warehouse_url: str, state_url: str | None = None) -> None:
-    with Sync(settings(warehouse_url, state_url)) as sync:
+    """Nobody listens at the address of Rehook, and nobody waits for it."""
+    with Sync(settings(warehouse_url, state_url, max_attempts=1)) as sync:
         sync.run(RunOptions(Beginning.BEGINNING), Interrupt())
 
 
