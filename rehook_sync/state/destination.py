@@ -57,12 +57,17 @@ class Destinations:
         """Return where calls went, None if no run has said so yet."""
         with self._database.connect() as connection:
             row = connection.execute(self._sql["read_destination"]).first()
-        return None if row is None else Destination(row.api_url, row.key_fingerprint, to_time(row.bound_at), bool(row.is_used))
+            if row is None:
+                return None
+            return Destination(row.api_url, row.key_fingerprint, to_time(row.bound_at), self._has_sent(connection))
 
     def has_sent(self) -> bool:
         """Tell whether a call was sent, or may have been."""
         with self._database.connect() as connection:
-            return bool(connection.execute(self._sql["has_sent"]).scalar_one())
+            return self._has_sent(connection)
+
+    def _has_sent(self, connection: Connection) -> bool:
+        return bool(connection.execute(self._sql["has_sent"]).scalar_one())
 
     def bind(self, connection: Connection, api_url: str, key: str) -> None:
         """Let the tables belong to this Rehook, and to no other any more."""

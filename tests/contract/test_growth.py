@@ -32,6 +32,7 @@ EVERY_RUN = (
     "count_unsettled",
     "count_run",
     "count_reasons",
+    "has_sent",
 )
 HALF_OPEN = {"forget_open_claims", "restore_accepted_codes"}
 """These go through an index that holds nothing but what they look for."""
@@ -86,6 +87,24 @@ FILL_POSTGRES = (
     "SELECT 'tracks', 'm' || i, 'u' || i, 'sent', 'r', now(), now() FROM generate_series(1, 3000) AS n (i)",
     "INSERT INTO sync_customers (source_id, referral_code, accepted_code) SELECT user_id, user_id, user_id FROM sync_state",
 )
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_postgresql_looks_for_what_was_sent_run_by_run(postgres_url: str, analyzed: bool) -> None:
+    """Where nothing was ever sent, as after a baseline, all calls would be read."""
+    queries = load_queries("state", "postgresql")
+    with closing(open_database(postgres_url, "STATE_URL", search_path="rehook_sync")) as database:
+        upgrade(database, "rehook_sync")
+        with database.transaction() as connection:
+            for each in (*(each.replace("'sent'", "'skipped'") for each in FILL_POSTGRES), *(["ANALYZE sync_state"] if analyzed else [])):
+                connection.exec_driver_sql(each)
+            run = "INSERT INTO sync_runs (run_id, trigger, status, started_at, version) VALUES ('r', 'cli', 'succeeded', now(), '0')"
+            connection.exec_driver_sql(run)
+            plan = "\n".join(connection.execute(text(f"EXPLAIN {queries['has_sent'].sql}")).scalars())
+            assert connection.execute(queries["has_sent"].text(connection.dialect)).scalar_one() is False
+            connection.exec_driver_sql("UPDATE sync_state SET status = 'in_doubt' WHERE message_id = 'm7'")
+            assert connection.execute(queries["has_sent"].text(connection.dialect)).scalar_one() is True
+    assert "Seq Scan on sync_state" not in plan, plan
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
