@@ -118,6 +118,8 @@ class _JudgedCall:
         yield _fact("decided", f"{clock(row['settled_at'] or row['first_seen_at'])} by run {row['run_id']}")
         if why := _why(row):
             yield _fact("why", why)
+        if row["status"] == Status.WAITING:
+            yield _fact("waits", f"since {clock(row['first_seen_at'])}")
         if earlier := self._earlier():
             yield _fact("", earlier)
         yield _fact("sent", self._sent())

@@ -1,5 +1,6 @@
 """Events whose properties are not loaded yet wait, hold nobody back, and go out once and whole. Each run is audited."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -7,10 +8,13 @@ import accounting
 import pytest
 from accounting import ALL, Bench, ago, open_bench
 from latecomers import arrive_late
+from rich.console import Console
 from warehouse import Row, add_rows, event, identify, make_warehouse, run_sql, track
 
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Reason, RunStatus, Selection, Status
+from rehook_sync.render.advice import Shell
+from rehook_sync.render.explain import explanation_view
 from rehook_sync.render.run import run_view
 from rehook_sync.runtime import Interrupt
 
@@ -120,6 +124,17 @@ def test_send_is_for_who_wants_events_without_properties(bench: Bench) -> None:
     said = "1 event goes out with what the table of tracks has alone, as MISSING_PROPERTIES=send says: Order Completed 1"
     assert (result.summary.sent, result.notes) == (1, [said])
     assert bench.metadata() == [{}]
+
+
+def test_its_story_says_since_when_it_waits(one_database: Bench) -> None:
+    one_database.fill(tracks=[order("t1", 3)], order_completed=[event("t9", total=1)])
+    one_database.run(ALL)
+    (first,) = one_database.read_state("sync_state")
+    one_database.run()
+    console = Console(width=200)
+    with one_database.sync() as sync, console.capture() as shown:
+        console.print(*explanation_view(sync.explain("t1"), Shell()))
+    assert re.search(rf"\n  waits +since {first['first_seen_at']:%Y-%m-%d %H:%M:%S}\s*\n", shown.get())
 
 
 def test_it_needs_attention_once_it_has_waited_too_long(bench: Bench) -> None:

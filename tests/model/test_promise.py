@@ -17,6 +17,7 @@ from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Reason, Selection, Status, Stream
 from rehook_sync.rules.watermark import Beginning
 
+from .neighbours import ACTS
 from .receiver import EFFECTS, Trouble
 from .reference import Row
 from .world import MINUTE, Circumstances, World
@@ -60,12 +61,13 @@ troubles = st.builds(
 steps = st.sampled_from((*range(4, 20), *range(5, 14), 0, 1, 2, 3, 30))
 choices = st.one_of(st.none(), st.lists(st.one_of(st.integers(0, 3), st.sampled_from(USERS)), min_size=1, max_size=3))
 calm = st.builds(Circumstances)
+beside_others = st.builds(Circumstances, neighbours=st.dictionaries(st.integers(0, 25), st.sampled_from(ACTS), min_size=1, max_size=6))
 trouble = st.builds(Circumstances, troubles=st.lists(troubles, min_size=1, max_size=2))
 death = st.builds(Circumstances, kill_at=steps, late=st.booleans())
 failing = st.builds(Circumstances, fail_at=steps, late=st.booleans())
 stopping = st.builds(Circumstances, interrupt_at=st.integers(0, 10))
 mixed = st.builds(Circumstances, troubles=st.lists(troubles, max_size=1), kill_at=steps, late=st.booleans())
-anything = st.one_of(calm, trouble, death, mixed, failing, stopping)
+anything = st.one_of(calm, beside_others, trouble, death, mixed, failing, stopping)
 
 
 class Machine(RuleBasedStateMachine):
@@ -157,6 +159,11 @@ class Machine(RuleBasedStateMachine):
     @rule(around=calm)
     def run_calmly(self, around: Circumstances) -> None:
         self.world.run(RunOptions(since=self._first()), around)
+
+    @rule(count=st.integers(2, 8), around=beside_others, data=st.data())
+    def run_beside_others(self, count: int, around: Circumstances, data: st.DataObject) -> None:
+        self._arrive_on_time(count, data)
+        self.world.run(RunOptions(self._first()), around)
 
     @rule(count=st.integers(2, 8), around=trouble, data=st.data())
     def run_in_trouble(self, count: int, around: Circumstances, data: st.DataObject) -> None:
@@ -307,7 +314,7 @@ def _postgresql(server: str) -> Iterator[Any]:
     while True:
         name = f"model_{number}"
         with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE IF EXISTS model_{number - 4} WITH (FORCE)"))
+            connection.execute(text(f'DROP DATABASE IF EXISTS "model_{number - 4}" WITH (FORCE)'))
             connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
             connection.execute(text(f"CREATE DATABASE {name}"))
         yield make_url(server).set(database=name).render_as_string(hide_password=False)

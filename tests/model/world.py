@@ -23,6 +23,7 @@ from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
 
+from .neighbours import beside
 from .receiver import Arrival, Killed, Receiver, Switch, Trouble
 from .reference import CODE, Copy, Customer, Key, Order, Reach, Row, Span, fold, judge, plain_reason
 
@@ -56,6 +57,7 @@ class Circumstances:
 
     Shape:  kill_at, fail_at: the request or commit at which the process dies or the commit fails; late: it is done, but nobody hears of it.
             interrupt_at: the request at which somebody asks it to stop.
+            neighbours: what others do to the warehouse, by the number of the read before which they do it; no trouble for a run.
     """
 
     troubles: list[Trouble] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Circumstances:
     fail_at: int | None = None
     late: bool = False
     interrupt_at: int | None = None
+    neighbours: dict[int, str] = field(default_factory=dict)
 
     @property
     def are_calm(self) -> bool:
@@ -112,6 +115,7 @@ class World:
         self.healthy = True
         self._place: dict[str, object] = {"warehouse_url": warehouse_url, "state_url": state_url}
         self._warehouse = _open(warehouse_url)
+        self._tables = tables
         self._state = _open(state_url or warehouse_url)
         self._schema = "" if make_url(state_url or warehouse_url).get_backend_name() == "sqlite" else "rehook_sync."
         self._complaints: list[str] = []
@@ -330,7 +334,7 @@ class World:
         if around.interrupt_at is not None:
             self.receiver.listeners.append(lambda: interrupt.request(15) if self.receiver.calls > (around.interrupt_at or 0) else None)
         switch = self.receiver.switch
-        with switch.between(), self.sync() as sync:
+        with switch.between(), self.sync() as sync, beside(sync, self._warehouse, self._tables, around.neighbours):
             outcome = _hear(lambda: act(sync, interrupt), switch)
         lease = self._read(f"SELECT owner, expires_at FROM {self._schema}sync_lease WHERE owner IS NOT NULL")
         self.lease_is_held = any(row["expires_at"].year > 2020 for row in lease)
