@@ -283,3 +283,18 @@ def test_properties_take_one_statement_for_each_table_and_some_chunks(bench: Ben
         assert sync.plan(RunOptions(since=ALL)).actions["events"] == 300
     read = [each for each in asked if "rehook_sync__id FROM" in each and "happened" in each]
     assert len(read) == 20 * 3, "the first 50 rows, 200 rows, the rest: not six chunks"
+
+
+def test_five_thousand_tracks_in_fifty_tables_take_two_statements_for_each(bench: Bench) -> None:
+    """The first rows are read for themselves, so that sending begins early; the rest together. All else is the same for any number."""
+    calls = [track(f"t{n:04}", f"u{n % 97}", f"Happened {n % 50}", ago(hours=9) + timedelta(seconds=n)) for n in range(5000)]
+    tables = {f"happened_{n}": [event(f"t{each:04}", ago(hours=9), total=each) for each in range(n, 5000, 50)] for n in range(50)}
+    bench.fill([], calls, **tables)
+    asked: list[str] = []
+    with bench.sync(chunk_rows=2000) as sync:
+        sync.discover()
+        sqlalchemy_event.listen(sync._warehouse.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+        plan = sync.plan(RunOptions(since=ALL))
+    assert (plan.actions["events"], plan.actions["waiting"]) == (5000, 0)
+    assert len([each for each in asked if "happened_" in each]) <= 2 * 50
+    assert len(asked) < 2 * 50 + 40
