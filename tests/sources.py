@@ -137,6 +137,23 @@ def with_views_of_which_one_is_an_events(_: Warehouse) -> Source:
 
 
 @source
+def with_events_called_like_views(_: Warehouse) -> Source:
+    calls = [track(f"t{n}", "ann", name, ago(hours=n)) for n, name in enumerate(("Product View", "Order View", "Order"), 1)]
+    tables = {"product_view": [event("t1", product_id="p")], "order_view": [event("t2", seen=2)], "order": [event("t3", total=3)]}
+    sent: list[Sent] = [("Product View", {"product_id": "p"}), ("Order View", {"seen": 2}), ("Order", {"total": 3})]
+    return Source([Step({"identifies": [], "tracks": calls, **tables}, sent=sent)])
+
+
+@source
+def with_tables_written_as_loaders_do(_: Warehouse) -> Source:
+    calls = [track(f"t{n}", "ann", name, ago(hours=n)) for n, name in enumerate(("Order", "Signup", "Users"), 1)]
+    tables = {"_order": [event("t1", total=1)], "Signup": [event("t2", plan="pro")], "_users": [event("t3", seats=3)]}
+    no_event = {"users": [person("t3", password="secret")]}
+    sent: list[Sent] = [("Order", {"total": 1}), ("Signup", {"plan": "pro"}), ("Users", {"seats": 3})]
+    return Source([Step({"identifies": [], "tracks": calls, **tables, **no_event}, sent=sent)])
+
+
+@source
 def with_columns_of_loaders(_: Warehouse) -> Source:
     def marks(load: int) -> Row:
         names = ("_fivetran_synced", "_airbyte_raw_id", "_dlt_load_id", "_sdc_batched_at", "_loaded_at", "uuid_ts", "loaded_at")

@@ -121,14 +121,6 @@ def test_a_friendly_source_says_nothing(one_database: Bench) -> None:
     assert one_database.metadata() == [{}, {"sum": 5, "channel": "web", "referral_code": "REF"}]
 
 
-def test_columns_of_loaders_change_no_customer(one_database: Bench) -> None:
-    one_database.fill([identify("m1", "ada", ago(hours=9), plan="pro", _fivetran_synced=ago(hours=9))], [])
-    one_database.run(ALL)
-    add_rows(one_database.warehouse_url, "identifies", [identify("m2", "ada", ago(hours=8), plan="pro", _fivetran_synced=ago(hours=8))])
-    assert one_database.run().summary.unchanged == 1
-    assert one_database.metadata() == [{"plan": "pro"}]
-
-
 # Names in the settings
 
 
