@@ -11,10 +11,11 @@ from contextlib import contextmanager
 
 from rehook_sync.sandbox.server import Sandbox
 
-__all__ = ["RudeProxy"]
+__all__ = ["REFUSAL_OF_NOBODY", "RudeProxy"]
 
 _EVENT = b"POST /events/invoke "
-_UNASKED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 11\r\n\r\nnot for you"
+REFUSAL_OF_NOBODY = "not for you"
+_UNASKED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 11\r\n\r\n%b" % REFUSAL_OF_NOBODY.encode()
 
 
 class RudeProxy:

@@ -34,8 +34,9 @@ _FIRST_REST_S, _LONGEST_REST_S = 0.004, 0.064
 """How long a connection rests between two requests to a server that was seen to close without a word."""
 _LISTEN_S = 0.02
 _LISTEN_TIMES = 2
-"""A second answer is awaited for so long, and so many usual answers more."""
-_SMOOTHING = 0.05
+"""A second answer is awaited for so long, and so many answers more: of the slowest lately at first, of the usual ones later."""
+_FIRST_REFUSALS = 64
+_SMOOTHING, _FADING = 0.05, 0.999
 _SCHEMES = frozenset({"http", "https"})
 
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError, ValueError)
@@ -72,6 +73,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._rest_s = 0.0
         self._speaks_unasked = False
         self._usual_s = 0.0
+        self._slowest_s = 0.0
+        self._refusals = 0
         self._targets: dict[str, _Target] = {}
         self._idle: dict[object, list[_PooledConnection]] = {}
         self._busy = 0
@@ -183,7 +186,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """
         if 200 <= connection.status < 300:
             return connection.has_surplus
-        return await connection.listen(_LISTEN_S + _LISTEN_TIMES * self._usual_s)
+        self._refusals += 1
+        answer_s = self._slowest_s if self._refusals <= _FIRST_REFUSALS else self._usual_s
+        return await connection.listen(_LISTEN_S + _LISTEN_TIMES * answer_s)
 
     def _heed(self, pooled: "_PooledConnection") -> None:
         """Use no connection twice once one has said what nobody asked: only on a fresh one an answer is surely the request's."""
@@ -204,7 +209,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if pooled.connection.complete and pooled.connection.is_clean and not self._closed and not self._speaks_unasked:
             pooled.used_at = now = self._loop.time()
             if pooled.connection.status < 300:
-                self._usual_s += (now - pooled.asked_at - self._usual_s) * (_SMOOTHING if self._usual_s else 1.0)
+                took_s = now - pooled.asked_at
+                self._usual_s += (took_s - self._usual_s) * (_SMOOTHING if self._usual_s else 1.0)
+                self._slowest_s = max(took_s, self._slowest_s * _FADING)
             pooled.idle.append(pooled)
         else:
             if not pooled.connection.complete:

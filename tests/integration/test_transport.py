@@ -609,6 +609,27 @@ def test_answers_nobody_asked_for_reject_nothing_that_was_received(seed: int) ->
     assert not [each for each, answer in answers.items() if answer.effect is REFUSED]
 
 
+def test_refusal_of_nobody_is_noticed_before_an_answer_as_slow_as_the_slowest() -> None:
+    """The eleventh answer is slow, and so is the last, which the refusal of nobody stands before."""
+
+    async def behave(connection: Connection) -> None:
+        while await connection.read_request():
+            number = len(connection.server.requests)
+            if number == 99:
+                await connection.answer(400, b'{"message":"nobody asked"}')
+            if number in {11, 99}:
+                await asyncio.sleep(0.08)
+            await connection.answer()
+
+    async def scenario() -> None:
+        async with FaultyServer(behave) as server, client_of(server) as client:
+            answers = [await client.send(operation(f"m-{number}")) for number in range(99)]
+            assert {answer.effect for answer in answers[:-1]} == {ACCEPTED}
+            assert answers[-1].effect is UNKNOWN
+
+    run(scenario())
+
+
 def test_overloaded_server_that_answers_before_reading_is_understood() -> None:
     async def scenario() -> None:
         async with FaultyServer(answers_before_reading(503)) as server:

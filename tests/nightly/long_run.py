@@ -21,7 +21,7 @@ from typing import Any
 from acceptance.harness import Forked, Forks, World, database_lock, is_sqlite, kill_at, kill_ever_later, make_old_calls, make_world
 from accounting import idempotency_key
 from hostile import hostile_role, pooled
-from rude_proxy import RudeProxy
+from rude_proxy import REFUSAL_OF_NOBODY, RudeProxy
 from warehouse import Row, add_rows, run_sql
 
 CALLS = 150
@@ -344,6 +344,7 @@ def count_rows(world: World, tally: Tally) -> None:
     tally.lost = len(ids - status.keys()) + sum(not arrived[key] for message_id, key in keys.items() if status[message_id] == "sent")
     tally.twice = sum(number - 1 for number in arrived.values())
     tally.in_doubt = sum(each == "in_doubt" for each in status.values())
+    tally.faults["rejected by a refusal of nobody"] += world.count(f"status = 'rejected' AND detail LIKE '%%{REFUSAL_OF_NOBODY}%%'")
     tally.crashed = world.count("reason = 'crashed_in_flight'")
     tally.bound = 2 * world.concurrency * world.kills + world.doubtful
 
