@@ -31,7 +31,7 @@ LEASE_S = 15
 SLEEPS_S = (0.05, 0.6)
 QUICK = {"REHOOK_SYNC_TIMEOUT": "1", "REHOOK_SYNC_MAX_ATTEMPTS": "3"}
 EVENT = "/events/invoke"
-RUDE = {"close": "close after an answer", "unasked": "unasked after an answer", "late": "closed, then passed on late"}
+RUDE = {"close": "close after an answer", "unasked": "unasked after an answer", "late": "closed and passed on late"}
 AMBIGUOUS: tuple[dict[str, Any], ...] = (
     {"kind": "commit_then_drop"},
     {"kind": "commit_then_drop", "reset": True},
