@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from accounting import ALL, Bench, ago, open_bench
 from rich.console import Console
 from sqlalchemy import make_url
+from three_sources import measure
 from warehouse import Row, add_rows, event, identify, run_sql, track
 
 from rehook_sync.errors import SettingsError, SourceError, UsageError
@@ -294,3 +296,9 @@ def test_a_file_of_sqlite_holds_one_source_with_any_name(request: pytest.Fixture
         bench.run(ALL, warehouse_schema="web=main")
         assert {row["source"] for row in bench.read_state("sync_state")} == {"web"}
         assert make_url(bench.warehouse_url).get_backend_name() == "sqlite"
+
+
+def test_a_killed_backfill_of_three_sources_ends_complete_and_in_order(postgres_url: str, tmp_path: Path) -> None:
+    found = measure(postgres_url, tmp_path, rows=700, users=53)
+    assert (found.rows, found.out_of_order, found.sent_again) == (2100, 0, 0)
+    assert 0 < found.killed_after < 2100

@@ -14,7 +14,8 @@ with calls as (
         sent_as,
         run_id,
         {{ rehook_time('first_seen_at') }} as first_seen_at,
-        {{ rehook_time('settled_at') }} as settled_at
+        {{ rehook_time('settled_at') }} as settled_at,
+        source
     from {{ source('rehook_sync', 'sync_state') }}
 )
 
