@@ -302,3 +302,37 @@ def test_a_killed_backfill_of_three_sources_ends_complete_and_in_order(postgres_
     found = measure(postgres_url, tmp_path, rows=700, users=53)
     assert (found.rows, found.out_of_order, found.sent_again) == (2100, 0, 0)
     assert 0 < found.killed_after < 2100
+
+
+def test_a_baseline_of_one_source_settles_no_other(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": visits("w", 9)}, IOS: {"tracks": visits("i", 8)}})
+    with bench.sync() as sync:
+        done = sync.baseline(RunOptions(since=ALL, until=ago(hours=4), source=IOS), Interrupt())
+    assert (done.summary.skipped, bench.sandbox.store.log) == (8, [])
+    assert {row["source"] for row in bench.read_state("sync_state")} == {IOS}
+    with pytest.raises(UsageError, match=f"source '{WEB}' is new"):
+        bench.run()
+    assert bench.run(ALL, source=WEB).summary.sent == 9
+    assert bench.run().summary.requests == 0
+
+
+def test_an_unfinished_baseline_names_its_source_in_the_command_that_goes_on(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": visits("w", 9)}, IOS: {"tracks": visits("i", 18)}})
+    interrupt = Interrupt()
+    with bench.sync() as sync:
+        sync.baseline(RunOptions(since=ALL, until=ago(hours=4), source=IOS), interrupt, lambda _progress: interrupt.request(2))
+    with pytest.raises(UsageError, match=f"`baseline --since beginning --until .*Z --source {IOS}` goes on with it"):
+        bench.run(ALL)
+    assert bench.run(ALL, source=WEB).summary.sent == 9, "no baseline of this source is open"
+
+
+def test_a_refresh_sends_what_is_newest_over_all_sources(bench: Bench) -> None:
+    web = [identify("w1", "ada", ago(hours=5), plan="free"), identify("w2", "ada", ago(hours=3), plan="free")]
+    server = [identify("s1", "ada", ago(hours=4), plan="pro", seats=3)]
+    bench.fill_sources({WEB: {"identifies": web}, SERVER: {"identifies": server}})
+    bench.run(ALL)
+    with bench.sync(trait_names={"plan": "planName"}) as sync:
+        result = sync.refresh(RunOptions(), Interrupt())
+    assert result.error is None
+    assert bench.metadata()[-1] == {"planName": "free", "seats": 3}
+    assert bench.run(trait_names={"plan": "planName"}, check=False).summary.sent == 0
