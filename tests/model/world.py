@@ -110,7 +110,7 @@ class World:
         self.rows: dict[Key, Row] = {}
         self.options = dict(DEFAULTS)
         self.reach = {stream: Reach() for stream in Stream}
-        self.receiver = Receiver(self._resolve, self._watch)
+        self.receiver = Receiver(self._resolve, self._look)
         self.lease_is_held = False
         self.healthy = True
         self._place: dict[str, object] = {"warehouse_url": warehouse_url, "state_url": state_url}
@@ -119,6 +119,7 @@ class World:
         self._state = _open(state_url or warehouse_url)
         self._schema = "" if make_url(state_url or warehouse_url).get_backend_name() == "sqlite" else "rehook_sync."
         self._complaints: list[str] = []
+        self._refreshing = False
         self._may_repeat: set[Key] = set()
         self._left: set[Key] = set()
         self._carried_out: dict[Key, int] = defaultdict(int)
@@ -195,7 +196,7 @@ class World:
             sorted(found["sync_runs"], key=lambda row: (row["started_at"], row["run_id"])),
             sorted(found["sync_watermarks"], key=lambda row: row["recorded_at"]),
             {row["source_id"]: row["referral_code"] for row in customers},
-            [row for row in found["sync_periods"] if row["closed_at"] is None],
+            [row for row in found["sync_periods"] if row["closed_at"] is None and "-refresh-" not in row["opened_by"]],
         )
 
     def _name_of(self, row: Found) -> str:
@@ -273,6 +274,12 @@ class World:
         """Take old detail out."""
         outcome = self._step(lambda sync, interrupt: sync.prune(older_than, interrupt), "prune", around)
         assert isinstance(outcome.error, UsageError) == (older_than < self.options["lookback"])  # type: ignore[operator]
+
+    def refresh(self, around: Circumstances) -> None:
+        """Send customers their present traits again: no call's record changes, no event leaves, no customer gets two in one go."""
+        self._refreshing = True
+        self._step(lambda sync, interrupt: sync.refresh(RunOptions(), interrupt), "refresh", around)
+        self._refreshing = False
 
     def _refusal(self, request: RunOptions) -> bool:
         """Whether a request cannot be meant."""
@@ -382,8 +389,15 @@ class World:
             for some in combinations(mine, size):
                 if sha256(f"{stream}:{chr(10).join(str(row.message_id) for row in some)}".encode()).hexdigest() == key:
                     return some
-        self._complaints.append(f"a request of {user_id} that stands for no row")
+        if not self._refreshing:
+            self._complaints.append(f"a request of {user_id} that stands for no row")
         return ()
+
+    def _look(self, arrival: Arrival) -> None:
+        if self._refreshing:
+            self._watch_refresh(arrival)
+        else:
+            self._watch(arrival)
 
     def _watch(self, arrival: Arrival) -> None:
         """What must hold at the moment a request arrives."""
@@ -406,6 +420,19 @@ class World:
                     settled = each.outcome != "unknown" or self.options["on_ambiguous_event"] != "resend"
             if settled:
                 self._complaints.append(f"{last.key} was sent again")
+
+    def _watch_refresh(self, arrival: Arrival) -> None:
+        """A refresh says what the customer's settled calls say, each trait by the newest, and says it once."""
+        expected, unsure = self._customers[arrival.user_id], self._unsure[arrival.user_id]
+        if arrival.stream is not Stream.IDENTIFIES or arrival.rows:
+            self._complaints.append(f"a refresh sent {arrival.body} for {[row.key for row in arrival.rows]}")
+        if any(each.accepted and each.user_id == arrival.user_id and each is not arrival for each in self.receiver.arrivals):
+            self._complaints.append(f"a refresh sent {arrival.user_id} twice")
+        if self.receiver.open[arrival.user_id]:
+            self._complaints.append(f"two requests of {arrival.user_id} are open at once")
+        metadata = arrival.body["metadata"]
+        if not unsure and (metadata, arrival.body.get(CODE)) != (expected.metadata, expected.code):
+            self._complaints.append(f"{arrival.user_id} was refreshed with {arrival.body}, and has {expected.metadata}")
 
     def _needs_no_mark(self, row: Row) -> bool:
         """Tell whether a call that is carried out, but never recorded, leaves the books right: a customer of whom they know nothing."""
@@ -519,7 +546,7 @@ class World:
         """A user's requests arrive in the order of their times; what is merged stands where its first call stood."""
         last: dict[str, tuple[datetime, int, str]] = {}
         merged: list[tuple[Row, ...]] = []
-        for arrival in self.receiver.arrivals:
+        for arrival in self.receiver.arrivals if not self._refreshing else ():
             place = arrival.rows[0].order
             assert last.get(arrival.user_id, place) <= place, f"out of order: {arrival}"
             if arrival.accepted:
@@ -643,7 +670,11 @@ class World:
         assert {row["status"] for row in own} <= SETTLED | {"waiting"}, [row for row in own if row["status"] not in SETTLED]
         judged = {(row["stream"], self._name_of(row)) for row in own}
         if request.only is not None:
-            assert judged == self._meant(request.only, before)
+            meant = self._meant(request.only, before)
+            stand = (
+                {key for key in meant - judged if self._stands(key, before.state[key])} if request.only.status is Status.REJECTED else set()
+            )
+            assert judged | stand == meant
         else:
             must, may = self._due(request, before)
             assert judged <= may
@@ -663,6 +694,11 @@ class World:
     def _still_waiting(self, before: Books) -> set[Key]:
         """Rows that waited before and wait now: no limit counts them."""
         return {key for key, row in before.state.items() if row["status"] == self.books.state[key]["status"] == "waiting"}
+
+    def _stands(self, key: Key, row: Found) -> bool:
+        """Whether a rejected call is rejected again for the same reason: then its record stays as it was."""
+        reason = row["reason"]
+        return bool(reason == Reason.REFERRAL_CODE_TAKEN or plain_reason(self.rows[key], self.options)[0] == reason)
 
     def _meant(self, selection: Selection, before: Books) -> set[Key]:
         """Recorded rows that a verb takes up again."""
