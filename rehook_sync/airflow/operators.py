@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, BaseOperator, TriggerRule
@@ -130,11 +131,11 @@ class RehookCheckOperator(RehookOperator):
 class RehookPlanOperator(RehookOperator):
     """Start a run: take the lease, settle what dead runs left, divide the users into shards.
 
-    Shape:  since, until: as on the command line.  stream: one of the two, empty for both.  dry_run: count only.
-            shards: most tasks that deliver.  All may be templates.  Returns one element per shard, to expand over.
+    Shape:  since, until: as on the command line.  stream: one of the two, empty for both.  source: a name, empty for all.
+            dry_run: count only.  shards: most tasks that deliver.  All may be templates.  Returns one element per shard, to expand over.
     """
 
-    template_fields: Sequence[str] = (*RehookOperator.template_fields, "since", "until", "stream", "dry_run", "shards")
+    template_fields: Sequence[str] = (*RehookOperator.template_fields, "since", "until", "stream", "source", "dry_run", "shards")
 
     def __init__(
         self,
@@ -142,6 +143,7 @@ class RehookPlanOperator(RehookOperator):
         since: str | None = "{{ params.since or '' }}",
         until: str | None = "{{ params.until or '' }}",
         stream: str | None = "{{ params.stream or '' }}",
+        source: str | None = "{{ params.get('source') or '' }}",
         dry_run: bool | str = "{{ params.dry_run }}",
         shards: int | str = "{{ params.shards }}",
         **more: Any,  # noqa: ANN401 - what every operator takes
@@ -151,13 +153,14 @@ class RehookPlanOperator(RehookOperator):
         self.since = since
         self.until = until
         self.stream = stream
+        self.source = source
         self.dry_run = dry_run
         self.shards = shards
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """Start the run. Raises UsageError for bad parameters, LeaseHeldError while another run is at work."""
         refuse_unknown(context["dag_run"].conf or {}, context["dag"].params)
-        order = Order.read({name: getattr(self, name) for name in ("since", "until", "stream", "dry_run", "shards")})
+        order = Order.read({name: getattr(self, name) for name in ("since", "until", "stream", "source", "dry_run", "shards")})
         return self._plan_only(context, order) if order.dry_run else self._start(context, order)
 
     def _start(self, context: Context, order: Order) -> list[dict[str, object]]:
@@ -285,7 +288,7 @@ def _request(order: Order) -> "RunOptions":
     from rehook_sync.jobs.results import read_options
     from rehook_sync.models import Trigger
 
-    return read_options(order.since, order.until, order.stream, Trigger.AIRFLOW)
+    return replace(read_options(order.since, order.until, order.stream, Trigger.AIRFLOW), source=order.source)
 
 
 def as_document(document: Mapping[str, object]) -> dict[str, Any]:

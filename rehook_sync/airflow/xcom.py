@@ -18,7 +18,7 @@ _TRUTH = {"true": True, "false": False, "": False}
 class Order:
     """The checked parameters of a DAG run; times are still text.
 
-    Shape:  since, until, stream: None when not given.  shards: most tasks that deliver.
+    Shape:  since, until, stream, source: None when not given.  shards: most tasks that deliver.
     """
 
     since: str | None = None
@@ -26,6 +26,7 @@ class Order:
     stream: str | None = None
     dry_run: bool = False
     shards: int = 1
+    source: str | None = None
 
     @classmethod
     def read(cls, values: Mapping[str, object]) -> Self:
@@ -40,7 +41,9 @@ class Order:
             raise UsageError(f"dry_run: {texts['dry_run']!r} is neither true nor false")
         if not texts["shards"].isdecimal() or not 1 <= int(texts["shards"]) <= _MOST_SHARDS:
             raise UsageError(f"shards: {texts['shards']!r} is no number from 1 to {_MOST_SHARDS}")
-        return cls(texts["since"] or None, texts["until"] or None, texts["stream"] or None, dry_run, int(texts["shards"]))
+        return cls(
+            texts["since"] or None, texts["until"] or None, texts["stream"] or None, dry_run, int(texts["shards"]), texts["source"] or None
+        )
 
 
 @dataclass(frozen=True, slots=True)

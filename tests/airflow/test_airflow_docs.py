@@ -60,7 +60,7 @@ def test_settings_of_airflow_exist(setting: tuple[str, str]) -> None:
     assert name in retrieve_configuration_description()[section]["options"]
 
 
-@pytest.mark.parametrize("name", ["since", "until", "stream", "dry_run", "shards"])
+@pytest.mark.parametrize("name", ["since", "until", "stream", "source", "dry_run", "shards"])
 def test_every_parameter_is_explained(name: str) -> None:
-    assert set(airflow_home.load_dag("rehook_sync").params) == {"since", "until", "stream", "dry_run", "shards"}
+    assert set(airflow_home.load_dag("rehook_sync").params) == {"since", "until", "stream", "source", "dry_run", "shards"}
     assert f"`{name}`" in PAGE

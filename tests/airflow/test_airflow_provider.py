@@ -267,12 +267,12 @@ class TestOrders:
     """What the tasks hand to each other."""
 
     def test_rendered_text_becomes_an_order(self) -> None:
-        order = Order.read({"since": "7d", "until": "None", "stream": "", "dry_run": "True", "shards": "4"})
-        assert order == Order("7d", None, None, True, 4)
+        order = Order.read({"since": "7d", "until": "None", "stream": "", "source": "web", "dry_run": "True", "shards": "4"})
+        assert order == Order("7d", None, None, True, 4, "web")
 
     @pytest.mark.parametrize(("name", "value"), [("shards", "0"), ("shards", "many"), ("shards", "1001"), ("dry_run", "perhaps")])
     def test_what_cannot_be_read_is_named(self, name: str, value: str) -> None:
-        values = {"since": "", "until": "", "stream": "", "dry_run": "False", "shards": "1", name: value}
+        values = {"since": "", "until": "", "stream": "", "source": "", "dry_run": "False", "shards": "1", name: value}
         with pytest.raises(UsageError, match=f"^{name}: "):
             Order.read(values)
 
