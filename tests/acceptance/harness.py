@@ -219,8 +219,8 @@ class World:
             self.expire_lease()
 
     def expire_lease(self) -> None:
-        """Let the lease be over, whoever holds it."""
-        run_sql(self.url, f"UPDATE {state_table(self.url, 'sync_lease')} SET expires_at = '{_PAST}'")
+        """Let the lease be over, whoever holds it. With another fence, no write of theirs that has reached a server can renew it."""
+        run_sql(self.url, f"UPDATE {state_table(self.url, 'sync_lease')} SET expires_at = '{_PAST}', fence = fence + 1")
 
     def is_ready(self) -> bool:
         """Tell whether the sync-state tables exist: all of them or none."""
