@@ -223,7 +223,7 @@ def test_numbers_that_are_none_are_noted_once_by_all_workers(pg_source: Source) 
     pg_source.fill(identifies=people, tracks=[])
     run_sql(pg_source.url, "UPDATE identifies SET score = 'NaN'")
     done = pg_source(*RUN, "--workers", "2", "--json")
-    assert (done.code, done.json["sent"]) == (0, 8)
+    assert (done.code, done.json["sent"]) == (0, 8), done
     assert done.json["notes"] == ["values that are NaN or infinite were left out, as NULL is: 8, in score (8)"]
     pg_source.check()
 
