@@ -2,12 +2,13 @@
 
 # ruff: noqa: PLC0415 - so that --help and --version answer at once
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Since, read_database_url, read_settings, read_window
-from rehook_sync.cli.commands import app, open_screen
+from rehook_sync.cli.commands import app, open_screen, perform
 
 __all__: list[str] = []
 
@@ -28,9 +29,7 @@ def baseline(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     For what Segment's own destination has delivered, and after a restored backup.
     """
-    from rehook_sync.render.console import interruptible, run_exit_code, watched
     from rehook_sync.render.plan import baseline_document, baseline_view
-    from rehook_sync.render.run import run_document, run_view
     from rehook_sync.sync import Sync
 
     screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source)
@@ -39,13 +38,8 @@ def baseline(  # noqa: PLR0913, PLR0917 - one parameter for each option
             plan = sync.plan_baseline(options)
         screen.result(baseline_document(plan), *baseline_view(plan))
         raise typer.Exit(0)
-    with interruptible() as interrupt, Sync(settings) as sync:
-        with watched(screen, interrupt) as listen:
-            result = sync.baseline(options, interrupt, listen)
-        screen.result(run_document(result), *run_view(result))
-        if result.error is not None:
-            screen.complain(result.error)
-        raise typer.Exit(run_exit_code(result, interrupt))
+    with Sync(settings) as sync:
+        raise typer.Exit(perform(screen, partial(sync.baseline, options)))
 
 
 @app.command()
@@ -54,8 +48,6 @@ def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None,
 
     After a change of names or exclusions. With --since only customers with a call from then on. One that was cut off goes on.
     """
-    from rehook_sync.render.console import interruptible, run_exit_code, watched
-    from rehook_sync.render.run import run_document, run_view
     from rehook_sync.sync import Sync
 
     screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, None, None)
@@ -66,13 +58,8 @@ def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None,
             {"customers": count, "dry_run": True}, f"would send {count:,} customers their present traits; nothing was sent or written"
         )
         raise typer.Exit(0)
-    with interruptible() as interrupt, Sync(settings) as sync:
-        with watched(screen, interrupt) as listen:
-            result = sync.refresh(options, interrupt, listen)
-        screen.result(run_document(result), *run_view(result))
-        if result.error is not None:
-            screen.complain(result.error)
-        raise typer.Exit(run_exit_code(result, interrupt))
+    with Sync(settings) as sync:
+        raise typer.Exit(perform(screen, partial(sync.refresh, options)))
 
 
 @app.command("copy-state")

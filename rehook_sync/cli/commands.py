@@ -27,12 +27,16 @@ from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import Reason, Stream
 
 if TYPE_CHECKING:
-    from rehook_sync.jobs.results import RunOptions
+    from collections.abc import Callable
+
+    from rehook_sync.jobs.results import RunOptions, RunResult
+    from rehook_sync.jobs.run import Listener
     from rehook_sync.models import Selection
     from rehook_sync.render.console import Screen
+    from rehook_sync.runtime import Interrupt
     from rehook_sync.settings import Settings
 
-__all__ = ["app", "open_screen"]
+__all__ = ["app", "open_screen", "perform"]
 
 DEFAULT_PORT = 8790
 DEFAULT_PAGE = "rehook_sync_report.html"
@@ -78,8 +82,8 @@ def init(
     told = ["they know the API key of the settings"] if rotated_key else []
     if done.adopted is not None:
         told.append(f"all that they hold is of the source {done.adopted!r} from now on")
-    document = {"version": done.version, "applied": done.applied}
-    screen.result(document | ({"rotated_key": True} if rotated_key else {}), text, *told)
+    more = ({"rotated_key": True} if rotated_key else {}) | ({"adopted": done.adopted} if done.adopted is not None else {})
+    screen.result({"version": done.version, "applied": done.applied} | more, text, *told)
 
 
 @app.command()
@@ -422,21 +426,28 @@ def _plan(screen: "Screen", settings: "Settings", options: "RunOptions", samples
 
 
 def _run(screen: "Screen", settings: "Settings", options: "RunOptions", workers: int = 1) -> int:
+    def work(interrupt: "Interrupt", listen: "Listener") -> "RunResult":
+        if workers > 1:
+            from rehook_sync.workers import run_in_processes
+
+            return run_in_processes(settings, options, workers, interrupt, listen)
+        from rehook_sync.sync import Sync
+
+        with Sync(settings) as sync:
+            return sync.run(options, interrupt, listen)
+
+    return perform(screen, work)
+
+
+def perform(screen: "Screen", work: "Callable[[Interrupt, Listener], RunResult]") -> int:
+    """Do work that signals can stop, show how it goes and how it ended, and return the exit code."""
     from rehook_sync.render.console import interruptible, run_exit_code, watched
     from rehook_sync.render.run import run_document, run_view
 
     with interruptible() as interrupt:
         try:
             with watched(screen, interrupt) as listen:
-                if workers > 1:
-                    from rehook_sync.workers import run_in_processes
-
-                    result = run_in_processes(settings, options, workers, interrupt, listen)
-                else:
-                    from rehook_sync.sync import Sync
-
-                    with Sync(settings) as sync:
-                        result = sync.run(options, interrupt, listen)
+                result = work(interrupt, listen)
         except RehookSyncError:
             if interrupt.signal is None:
                 raise

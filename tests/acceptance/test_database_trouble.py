@@ -137,7 +137,7 @@ def test_a_lock_of_some_seconds_is_waited_out(on_postgres: World, table: str) ->
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "run --workers 2", "plan", "audit --since 30d", "check"],
+    ["run", "run --workers 2", "plan", "audit --since 30d", "check", "baseline --since 30d --until 0d", "refresh"],
 )
 def test_one_signal_ends_a_command_that_waits_for_a_lock_of_the_source(on_postgres: World, command: str) -> None:
     with source_lock(on_postgres.url):
