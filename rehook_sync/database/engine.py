@@ -125,13 +125,19 @@ class Database:
             raise _kind(error)(f"the database of {self.setting} failed: {one_line(error)}{room}") from error
 
     def let_readers_in(self) -> None:
-        """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other."""
+        """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other.
+
+        Raises: SettingsError for a database in memory.
+        """
         if self.dialect != "sqlite":
             return
         with self.gate():
             connection = self.engine.raw_connection()
             try:
-                sqlite.switch_to_wal(connection.cursor())
+                cursor = connection.cursor()
+                if sqlite.is_in_memory(cursor):
+                    raise SettingsError(f"{self.setting}: a database in memory ends with the command: name a file, sqlite:///state.db")
+                sqlite.switch_to_wal(cursor)
             except sqlite3.Error as error:
                 raise DatabaseError(f"the database of {self.setting} failed: {one_line(error)}") from error
             finally:

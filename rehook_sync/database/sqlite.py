@@ -88,7 +88,10 @@ def is_full(error: BaseException) -> bool:
 
 
 def switch_to_wal(cursor: DBAPICursor) -> None:
-    """Switch to write-ahead logging, once. Retried here, since SQLite refuses at once while others have the file open."""
+    """Switch to write-ahead logging, once. Retried here, since SQLite refuses at once while others have the file open.
+
+    Raises: sqlite3.OperationalError when it cannot be done, as on some file systems.
+    """
     until = time.monotonic() + BUSY_TIMEOUT_S
     while cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
@@ -96,7 +99,14 @@ def switch_to_wal(cursor: DBAPICursor) -> None:
         except sqlite3.OperationalError:
             if time.monotonic() > until:
                 raise
-            time.sleep(_SWITCH_WAIT_S)
+        if time.monotonic() > until:
+            raise sqlite3.OperationalError("write-ahead logging cannot be switched on for this file")
+        time.sleep(_SWITCH_WAIT_S)
+
+
+def is_in_memory(cursor: DBAPICursor) -> bool:
+    """Tell whether the database has no file, and so ends with its connection."""
+    return not cursor.execute("PRAGMA database_list").fetchone()[2]
 
 
 def create_private(engine: Engine, path: str | None) -> None:

@@ -312,6 +312,13 @@ def test_settings_that_make_no_sense(source: Source, environ: dict[str, str], wo
     assert source.received() == 0
 
 
+@pytest.mark.parametrize(("command", "setting"), [(("init",), "REHOOK_SYNC_STATE_URL"), (("copy-state", "--to", "sqlite://"), "--to")])
+def test_a_state_in_memory_is_refused(source: Source, command: tuple[str, ...], setting: str) -> None:
+    environ = {} if setting == "--to" else {setting: "sqlite://"}
+    assert source("init").code == 0
+    refused(source(*command, **environ), 2, setting, "in memory", "sqlite:///state.db")
+
+
 def test_missing_credentials_are_each_named(source: Source) -> None:
     source.fill()
     write_settings(source.program.folder / "rehook_sync.toml", {"warehouse_url": source.url, "api_url": source.sandbox.url})
