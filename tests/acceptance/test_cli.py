@@ -40,6 +40,9 @@ OPTIONS = {
     "report": {"--out", "--since"},
     "sandbox": {"--port"},
     "demo": {"--keep"},
+    "baseline": {"--since", "--until", "--stream", "--source", "--dry-run"},
+    "refresh": {"--since", "--dry-run"},
+    "copy-state": {"--to"},
 }
 HEAVY = re.compile(r"\b(pandas|sqlalchemy|aiohttp|httpx|starlette|uvicorn|numpy|pydantic_settings)\b")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -64,7 +67,7 @@ def assert_one_error(done: Done, code: int, *words: str) -> None:
 def test_help_lists_the_commands(program: Program) -> None:
     done = program("--help")
     assert done.code == 0
-    listed = re.findall(r"^  ([a-z]+)  ", done.out.partition("Commands:")[2], re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+)  ", done.out.partition("Commands:")[2], re.MULTILINE)
     assert listed == list(OPTIONS)
     assert "..." not in done.out.partition("Commands:")[2], "a command's help is cut off"
 
