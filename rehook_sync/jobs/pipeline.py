@@ -268,7 +268,7 @@ class Pipeline:
         outcomes = [outcome for outcome in outcomes if not self._stands(outcome)]
         self.findings.rejected.update(outcome.reason for outcome in outcomes if outcome.reason)
         waiting = judgement.waiting["row"].tolist()
-        self.findings.waiting.update(row.event or "" for row in waiting)
+        self.findings.waiting.update((row.event or "", row.unloaded or "") for row in waiting)
         self.findings.bare.update(row.event or "" for row in judgement.accepted["row"].tolist() if row.unloaded)
         outcomes += [
             _unsent(row, Status.WAITING, Reason.PROPERTIES_NOT_LOADED, row.unloaded, previous.get((row.stream, row.message_id)))

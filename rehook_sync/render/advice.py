@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rehook_sync.models import Reason, Status, Stream
 from rehook_sync.rules.validation import OWNED_BY
+from rehook_sync.warehouse.names import is_hidden
 
 __all__ = ["MEANING", "Advice", "Shell", "advise", "shell_word"]
 
@@ -25,7 +26,7 @@ MEANING = {
     Reason.SERVER_ERROR: "Rehook answered with a server error",
     Reason.NETWORK_ERROR: "no connection to Rehook",
     Reason.BLOCKED_BY_EARLIER: "waits for an earlier call of the same user",
-    Reason.PROPERTIES_NOT_LOADED: "its event table does not have it yet",
+    Reason.PROPERTIES_NOT_LOADED: "its properties could not be read yet",
     Reason.SUPERSEDED: "newer calls carried what it would change",
     Reason.SETTLED_ELSEWHERE: "settled elsewhere, says a baseline; never sent from here",
     Reason.TIMEOUT: "no answer in time; it may have arrived",
@@ -110,7 +111,12 @@ def _advise_failed(row: Mapping[str, object], shell: Shell) -> Advice:
     return Advice("the next run sends it again by itself; or now", (("", shell("retry")),))
 
 
-def _advise_waiting(_row: Mapping[str, object], shell: Shell) -> Advice:
+def _advise_waiting(row: Mapping[str, object], shell: Shell) -> Advice:
+    if is_hidden(str(row.get("detail") or "")):
+        return Advice(
+            "let this user read the event table: `check` says what to grant; each run looks again and sends it with its properties",
+            (("", shell("check")),),
+        )
     return Advice(
         "each run looks again and sends it once its properties are loaded; if they never come, or under another id, "
         "send it with what the table of tracks has: set REHOOK_SYNC_MISSING_PROPERTIES=send, then",

@@ -191,10 +191,11 @@ class State:
         with self.database.connect() as connection:
             return int(connection.execute(self._sql["count_due_again"]).scalar_one())
 
-    def count_waiting(self, run_id: str) -> dict[str, int]:
-        """Return event -> calls that a run left waiting for their properties, the most frequent first."""
+    def count_waiting(self, run_id: str) -> dict[tuple[str, str], int]:
+        """Return (event, detail) -> calls that a run left waiting for their properties, the most frequent first."""
         with self.database.connect() as connection:
-            return {row.event or "": row.n for row in connection.execute(self._sql["count_waiting"], {"run_id": run_id})}
+            rows = connection.execute(self._sql["count_waiting"], {"run_id": run_id})
+            return {(row.event or "", row.detail or ""): row.n for row in rows}
 
     def count_prunable(self, before: datetime) -> int:
         """Return how many calls settled before a time are not pruned."""

@@ -12,12 +12,14 @@ from enum import Enum, auto
 from rehook_sync.models import Stream
 
 __all__ = [
+    "HIDDEN",
     "RUDDERSTACK_COLUMNS",
     "SYSTEM_COLUMNS",
     "ColumnRules",
     "Owner",
     "event_table_names",
     "find_name",
+    "is_hidden",
     "listed",
     "rudderstack_mark",
     "similar",
@@ -25,6 +27,8 @@ __all__ = [
     "view_names",
 ]
 
+HIDDEN = "cannot be read"
+"""How the detail of an event ends that waits since its table cannot be read."""
 _VIEW = "_view"
 _CALL = frozenset("id user_id anonymous_id received_at sent_at timestamp original_timestamp event event_text".split())  # noqa: SIM905
 _EVENT = frozenset({"event", "event_text"})
@@ -35,6 +39,11 @@ _VIEW_HELPER = "row_number"  # BigQuery's deduplicating views number their rows
 _LOADERS = ("_fivetran_", "_airbyte_", "_dlt_", "_sdc_")
 RUDDERSTACK_COLUMNS = frozenset({"channel", "record_id", "rudder_event"})
 _RUDDERSTACK_MARKS = ("context_request_ip", "context_passed_ip")
+
+
+def is_hidden(detail: str) -> bool:
+    """Tell from the detail of an event that waits whether its table cannot be read; otherwise the event is not in it yet."""
+    return detail.endswith(HIDDEN)
 
 
 def find_name(names: Iterable[str], wanted: str) -> str | None:

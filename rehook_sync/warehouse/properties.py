@@ -12,7 +12,7 @@ from rehook_sync.database.queries import Identifier
 from rehook_sync.database.spool import Spool
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
-from rehook_sync.warehouse.names import tables_of
+from rehook_sync.warehouse.names import HIDDEN, tables_of
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.rows import NAMELESS, pack_fields, read_fields, read_message_id, spellings, trimmed
 from rehook_sync.warehouse.statements import CallStatements
@@ -72,7 +72,7 @@ class EventProperties:
                 continue
             hidden = tables_of(slug, self._layout().unreadable, self._longest_name)
             for place in places.values():
-                rows[place].unloaded = f"table {hidden[0]!r} cannot be read" if hidden else f"there is no table {slug!r} yet"
+                rows[place].unloaded = f"table {hidden[0]!r} {HIDDEN}" if hidden else f"there is no table {slug!r} yet"
         return [table for found in tables.values() for table in found], contested
 
     def _tables_of(self, slug: str) -> list[Table]:

@@ -44,8 +44,8 @@ SELECT source, stream, count(*) AS n FROM sync_state WHERE run_id = :run_id GROU
 SELECT stream, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'sent' GROUP BY stream;
 
 -- name: count_waiting
--- does: counts the calls that wait for their properties since a run, by event, the most frequent first
-SELECT event, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'waiting' GROUP BY event ORDER BY n DESC, event;
+-- does: counts the calls that wait for their properties since a run, by event and detail, the most frequent first
+SELECT event, detail, count(*) AS n FROM sync_state WHERE run_id = :run_id AND status = 'waiting' GROUP BY event, detail ORDER BY n DESC, event, detail;
 
 -- name: count_reasons
 -- does: counts the calls that a run rejected, by reason

@@ -15,6 +15,7 @@ from warehouse import OpenSource, add_rows, at, event, identify, make_warehouse,
 from rehook_sync.errors import SourceError
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Stream, Window
+from rehook_sync.render.advice import Shell, advise
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sync import Sync
@@ -208,7 +209,14 @@ def test_check_fails_and_a_run_says_what_it_leaves_waiting(hidden: Bench, shop: 
     assert told(hidden.warehouse_url, "order_completed") in str(found.errors["warehouse"])
     for notes in (hidden.plan(ALL).notes, hidden.run(ALL, check=False).notes):
         assert [note for note in notes if told(hidden.warehouse_url, "order_completed") in note]
+        (waits,) = [note for note in notes if note.startswith("waiting")]
+        assert waits == ("waiting for the properties of 1 event, whose event table cannot be read: Order Completed 1; each run looks again")
     assert hidden.statuses() == {"m": "sent", "t1": "waiting:properties_not_loaded", "t2": "sent"}
+    with hidden.sync() as sync:
+        (row,) = sync.explain("t1").rows
+    advice = advise(row, Shell())
+    assert advice is not None
+    assert "grant" in advice.text
     run_sql(shop, told(hidden.warehouse_url, "order_completed"))
     assert "warehouse" not in Sync.check(hidden.settings()).errors
     result = hidden.run(check=False)

@@ -63,5 +63,17 @@ def test_doubt_is_settled_by_message_id() -> None:
     assert [command for _, command in found.commands] == [f"python -m rehook_sync resolve --{verb} m-1" for verb in ("accept", "resend")]
 
 
+def test_an_event_whose_table_cannot_be_read_is_never_advised_to_go_out_bare() -> None:
+    row = {**ROW, "status": Status.WAITING, "reason": Reason.PROPERTIES_NOT_LOADED}
+    hidden = advise({**row, "detail": "table 'order_completed' cannot be read"}, Shell())
+    absent = advise({**row, "detail": "its id is not in table 'order_completed' yet"}, Shell())
+    assert hidden is not None
+    assert absent is not None
+    assert "MISSING_PROPERTIES" not in hidden.text
+    assert "grant" in hidden.text
+    assert [command for _, command in hidden.commands] == ["python -m rehook_sync check"]
+    assert "MISSING_PROPERTIES=send" in absent.text
+
+
 def test_every_reason_has_a_meaning() -> None:
     assert set(MEANING) == set(Reason)

@@ -17,7 +17,7 @@ __all__ = ["Findings", "read_findings", "write_findings"]
 class Findings:
     """What a run, a plan or an attempt at a shard found in its rows, requests and reads.
 
-    Shape:  rejected: by reason.  waiting: by event.  bare: sent without what their event tables do not have, by event.
+    Shape:  rejected: by reason.  waiting: by event and detail.  bare: sent without what their event tables do not have, by event.
             left_out: NaN and infinities that were not sent, by column.  encoded: JSON objects that were encoded twice, by column.
             gone: recorded calls to be taken up again that are no longer in the warehouse.
             standing: rejections that were judged again and stay as they were.
@@ -26,7 +26,7 @@ class Findings:
     """
 
     rejected: Counter[Reason] = field(default_factory=Counter)
-    waiting: Counter[str] = field(default_factory=Counter)
+    waiting: Counter[tuple[str, str]] = field(default_factory=Counter)
     bare: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     encoded: Counter[str] = field(default_factory=Counter)

@@ -12,7 +12,7 @@ from rehook_sync.rules.periods import Feed
 from rehook_sync.settings import Settings
 from rehook_sync.times import duration_text
 from rehook_sync.warehouse.layout import SourceLayout
-from rehook_sync.warehouse.names import listed
+from rehook_sync.warehouse.names import is_hidden, listed
 from rehook_sync.warehouse.reader import Delays
 
 __all__ = ["change_notes", "future_notes", "left_notes", "run_notes"]
@@ -90,22 +90,30 @@ def _rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
     ]
 
 
-def _waiting_notes(waiting: Mapping[str, int], unsettled: Mapping[Status, int], wait: timedelta) -> list[str]:
-    """Return notes for the user on calls whose properties are not loaded yet, one line each.
+def _waiting_notes(waiting: Mapping[tuple[str, str], int], unsettled: Mapping[Status, int], wait: timedelta) -> list[str]:
+    """Return notes for the user on calls whose properties are not loaded yet or cannot be read, one line each.
 
-    Shape:  waiting: event -> calls.  unsettled: includes those that have waited longer than `wait`.
+    Shape:  waiting: (event, detail) -> calls.  unsettled: includes those that have waited longer than `wait`.
     """
-    if not waiting:
-        return []
-    shown = _by_event(waiting)
-    total = sum(waiting.values())
-    what = "1 event that its event table does" if total == 1 else f"{total:,} events that their event tables do"
-    notes = [f"waiting for the properties of {what} not have yet: {shown}; each run looks again"]
-    if overdue := unsettled.get(Status.WAITING, 0):
+    absent, hidden = Counter[str](), Counter[str]()
+    for (event, detail), calls in waiting.items():
+        (hidden if is_hidden(detail) else absent)[event] += calls
+    notes, advice = [], []
+    if total := hidden.total():
+        what = "1 event, whose event table" if total == 1 else f"{total:,} events, whose event tables"
+        notes.append(f"waiting for the properties of {what} cannot be read: {_by_event(hidden)}; each run looks again")
+        advice.append("let this user read the event tables that it cannot read")
+    if total := absent.total():
+        what = "1 event that its event table does" if total == 1 else f"{total:,} events that their event tables do"
+        notes.append(f"waiting for the properties of {what} not have yet: {_by_event(absent)}; each run looks again")
+        advice.append(
+            "see why the loader leaves them out of the event tables; if it gives these other ids, or to "
+            "send them with what the table of tracks has, set REHOOK_SYNC_MISSING_PROPERTIES=send, or REHOOK_SYNC_TRACK_PROPERTIES=columns"
+        )
+    if notes and (overdue := unsettled.get(Status.WAITING, 0)):
         notes.append(
             f"{overdue:,} of the waiting {'event has' if overdue == 1 else 'events have'} waited longer than {duration_text(wait)} "
-            "(REHOOK_SYNC_PROPERTIES_WAIT): see why the loader leaves them out of the event tables; if it gives these other ids, or to "
-            "send them with what the table of tracks has, set REHOOK_SYNC_MISSING_PROPERTIES=send, or REHOOK_SYNC_TRACK_PROPERTIES=columns"
+            f"(REHOOK_SYNC_PROPERTIES_WAIT): {'; then '.join(advice)}"
         )
     return notes
 
