@@ -6,6 +6,7 @@ sent, unchanged, merged or skipped count, and only users of whom the sync-state 
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -70,18 +71,19 @@ def refresh(context: JobContext, options: RunOptions, interrupt: Interrupt, list
         period, notes = _begin(context, ledger, options)
         feed = _Refresh(context, period)
         report = _send(context, ledger, feed, interrupt, listen)
-        failed = report.counts[Status.FAILED]
+        customers = {each: report.counts[each] for each in (Status.SENT, Status.REJECTED, Status.FAILED)}
+        failed, refused = customers[Status.FAILED], customers[Status.REJECTED]
         done = feed.complete and not failed and report.error is None and not report.interrupted
         unsettled = state.count_unsettled()
         status = run_status(report.error, unsettled, interrupted=report.interrupted)
-        status = RunStatus.ATTENTION if status is RunStatus.SUCCEEDED and failed else status
+        status = RunStatus.ATTENTION if status is RunStatus.SUCCEEDED and (failed or refused) else status
         message = None if report.error is None else str(report.error)
         summary = RunSummary(ledger.run_id, status, requests=report.requests, error=message)
         with ledger.transaction() as connection:
             Periods(context.database).close(connection, [period] if done else [], ledger.run_id, done=True)
             state.record_finish(connection, summary)
         notes += _notes(report, feed, done=done)
-        return RunResult(summary, {}, report.rejected, report.error, recovered, unsettled, notes)
+        return RunResult(summary, {}, Counter(), report.error, recovered, unsettled, notes, customers)
 
 
 def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Period, list[str]]:
@@ -117,14 +119,12 @@ def _send(context: JobContext, ledger: Ledger, feed: "_Refresh", interrupt: Inte
 
 def _notes(report: DeliveryReport, feed: "_Refresh", *, done: bool) -> list[str]:
     """Return what a refresh says of itself, one line each."""
-    counts = report.counts
-    notes = [f"present traits of {counts[Status.SENT]:,} customers were sent again; no call's record changes by that"]
-    if counts[Status.REJECTED]:
-        notes.append(f"Rehook refused the traits of {counts[Status.REJECTED]:,} customers; they keep what they have there")
-    if feed.unusable:
-        notes.append(f"{feed.unusable:,} calls hold what cannot be sent under today's settings, and were left out")
-    if counts[Status.FAILED]:
-        notes.append(f"{counts[Status.FAILED]:,} customers could not be sent")
+    notes = ["no call's record changes by a refresh"]
+    if report.counts[Status.REJECTED]:
+        notes.append("whom Rehook refused keeps what is there; a query on refreshed_by in docs/operating.md lists them")
+    if unusable := feed.unusable:
+        held = "1 call holds what cannot be sent under today's settings, and was"
+        notes.append(f"{held if unusable == 1 else f'{unusable:,} calls hold what cannot be sent under the settings, and were'} left out")
     if not done:
         notes.append("the refresh is not done: `refresh` goes on with it, `run --abandon` gives it up")
     return notes

@@ -48,6 +48,7 @@ def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None,
 
     After a change of names or exclusions. With --since only customers with a call from then on. One that was cut off goes on.
     """
+    from rehook_sync.render.text import counted
     from rehook_sync.sync import Sync
 
     screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, None, None)
@@ -55,7 +56,8 @@ def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None,
         with Sync(settings, read_only=True) as sync:
             count = sync.count_refresh(options)
         screen.result(
-            {"customers": count, "dry_run": True}, f"would send {count:,} customers their present traits; nothing was sent or written"
+            {"customers": count, "dry_run": True},
+            f"would send {counted(count, 'customer')} their present traits; nothing was sent or written",
         )
         raise typer.Exit(0)
     with Sync(settings) as sync:

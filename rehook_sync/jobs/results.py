@@ -96,6 +96,7 @@ class RunResult:
             error: what stopped the run.  recovered: dead runs that this one cleaned up after.
             unsettled: calls of all runs that are failed, in doubt or marked, or have waited too long.
             notes: what the user should know, one line each.
+            customers: of a refresh, what became of its requests, one per customer; no call's record changes, so rows are 0.
     """
 
     summary: RunSummary
@@ -105,6 +106,7 @@ class RunResult:
     recovered: Sequence[RunSummary]
     unsettled: Mapping[Status, int]
     notes: Sequence[str]
+    customers: Mapping[Status, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def run_document(result: RunResult) -> dict[str, object]:
     """Return how a run ended."""
     return {
         **asdict(result.summary),
+        **({} if result.customers is None else {"customers": dict(result.customers)}),
         "rejected_by_reason": dict(largest(result.rejected)),
         "watermarks": by_source(result.watermarks),
         "unsettled": {status: result.unsettled.get(status, 0) for status in (Status.FAILED, Status.WAITING, Status.IN_DOUBT)},
@@ -48,20 +49,7 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
     """Yield the summary of a run: counts that add up, watermarks, what is left to do."""
     summary = result.summary
     yield line("run ", (summary.run_id, "bold"), " ", status_text(summary.status))
-    rows = Grid.grid(padding=(0, 2))
-    rows.add_column(justify="right", min_width=9)
-    rows.add_column(no_wrap=True)
-    rows.add_column(style="dim")
-    rows.add_row(number_text(summary.rows_read), "rows", counted(summary.requests, "request"))
-    for status in OUTCOMES:
-        count = getattr(summary, status)
-        if status is Status.SKIPPED and not count:
-            continue
-        style = COLOURS.get(status) if count else "dim"
-        rows.add_row(number_text(count), Text(f"  {status.replace('_', ' ')}", style or ""), NOTES.get(status, "") if count else "")
-        if status is Status.REJECTED:
-            add_reasons(rows, result.rejected)
-    yield rows
+    yield _rows(result) if result.customers is None else _customers(result.customers, summary.requests)
     yield from _watermarks(result.watermarks)
     for each in result.recovered:
         yield line(f"cleaned up after run {each.run_id}, which died: {_counts_text(each)}")
@@ -73,6 +61,42 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
         yield line("note: ", note, style="yellow")
     if result.error is None and (advice := _advice(result)):
         yield line("next: ", advice, style="bold")
+
+
+def _counts_grid() -> Grid:
+    """Return an empty table of counts, names and remarks."""
+    rows = Grid.grid(padding=(0, 2))
+    rows.add_column(justify="right", min_width=9)
+    rows.add_column(no_wrap=True)
+    rows.add_column(style="dim")
+    return rows
+
+
+def _customers(customers: Mapping[Status, int], requests: int) -> Grid:
+    """Return what became of the customers of a refresh."""
+    rows = _counts_grid()
+    total = sum(customers.values())
+    rows.add_row(number_text(total), "customer" if total == 1 else "customers", counted(requests, "request"))
+    remarks = {Status.REJECTED: "Rehook refused them", Status.FAILED: "`refresh` sends them again"}
+    for status, count in customers.items():
+        style = COLOURS.get(status) if count else "dim"
+        rows.add_row(number_text(count), Text(f"  {status}", style or ""), remarks.get(status, "") if count else "")
+    return rows
+
+
+def _rows(result: RunResult) -> Grid:
+    """Return what became of the rows of a run."""
+    summary, rows = result.summary, _counts_grid()
+    rows.add_row(number_text(summary.rows_read), "rows", counted(summary.requests, "request"))
+    for status in OUTCOMES:
+        count = getattr(summary, status)
+        if status is Status.SKIPPED and not count:
+            continue
+        style = COLOURS.get(status) if count else "dim"
+        rows.add_row(number_text(count), Text(f"  {status.replace('_', ' ')}", style or ""), NOTES.get(status, "") if count else "")
+        if status is Status.REJECTED:
+            add_reasons(rows, result.rejected)
+    return rows
 
 
 def _watermarks(found: Mapping[Feed, datetime | None]) -> Iterator[RenderableType]:
@@ -101,7 +125,9 @@ def _advice(result: RunResult) -> str:
         return "run again to go on; requests in flight were settled, nothing is sent twice"
     if summary.status is not RunStatus.ATTENTION:
         return ""
-    parts = ["`explain ID` tells the story of one user or call", *(text for status, text in _NEXT.items() if result.unsettled.get(status))]
+    parts = [text for status, text in _NEXT.items() if result.unsettled.get(status)]
+    if result.customers is None:
+        parts.insert(0, "`explain ID` tells the story of one user or call")
     return "; ".join(parts)
 
 

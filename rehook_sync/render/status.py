@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -31,6 +31,8 @@ from rehook_sync.times import span
 __all__ = ["abandoned_document", "abandoned_view", "status_document", "status_view"]
 
 _WIDE = 120
+_SCREEN = Console(width=1000)
+"""Measures tables."""
 
 
 def status_document(report: StatusReport) -> dict[str, object]:
@@ -52,7 +54,7 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
             yield _counts_grid(report.counts)
         yield from _reasons_grid(report.counts)
         yield ""
-        yield _runs_grid(report.runs, wide=width >= _WIDE)
+        yield from _runs_view(report.runs, width)
     yield from _periods_view(report)
     yield ""
     if report.lease is not None and is_held(report.lease, report.now):
@@ -147,21 +149,43 @@ def _reasons_grid(counts: Sequence[Mapping[str, object]]) -> Iterator[Renderable
     yield grid
 
 
-def _runs_grid(runs: Sequence[Mapping[str, object]], *, wide: bool) -> Grid:
-    heads = {"rows_read": "rows", "sent": "sent", "unchanged": "same", "merged": "merged", "skipped": "skip", "rejected": "reject"}
-    heads |= {"failed": "failed", "waiting": "wait", "in_doubt": "doubt"}
-    if not any(run["skipped"] for run in runs):
-        del heads["skipped"]
-    grid = headed(*(("run", "by", "took") if wide else ("run at (UTC)",)), "ended", *heads.values(), numbers=True)
+_COUNTS = {"rows_read": "rows", "sent": "sent", "unchanged": "same", "merged": "merged", "skipped": "skip", "rejected": "reject"}
+_COUNTS |= {"failed": "failed", "waiting": "wait", "in_doubt": "doubt"}
+_SELDOM = ("skipped", "failed", "waiting", "in_doubt")
+"""Counts that a narrow table shows only if a run has any."""
+_DROPPED = ("unchanged", "merged", "skipped")
+"""Counts that a narrow table does not show if it would be too wide, the first one first."""
+
+
+def _runs_view(runs: Sequence[Mapping[str, object]], width: int) -> Iterator[RenderableType]:
+    """Yield a line for each run, no wider than the screen, and which counts have no room."""
+    wide = width >= _WIDE
+    seldom = ("skipped",) if wide else _SELDOM
+    counts = {name: head for name, head in _COUNTS.items() if name not in seldom or any(run[name] for run in runs)}
+    dropped = []
+    for name in _DROPPED if not wide else ():
+        if _runs_grid(runs, counts, wide=wide).__rich_measure__(_SCREEN, _SCREEN.options).maximum <= width:
+            break
+        if name in counts:
+            dropped.append(counts.pop(name))
+    yield _runs_grid(runs, counts, wide=wide)
+    if dropped:
+        yield line(f"no room for {' and '.join(dropped)}: see {_WIDE} columns, or --json", style="dim")
+
+
+def _runs_grid(runs: Sequence[Mapping[str, object]], counts: Mapping[str, str], *, wide: bool) -> Grid:
+    """Return a line for each run, with these counts: name -> head. The id of a run names its kind; without it, a line of its own does."""
+    grid = headed(*(("run", "by", "took") if wide else ("run at (UTC)",)), "ended", *counts.values(), numbers=True)
     for run in runs:
-        ran = span(seconds_between(run["started_at"], run["finished_at"]))
-        # The id of a run names its kind; in a narrow table the kind has a line of its own.
+        requests = f"\n  {counted(whole(run['requests']), 'request')}" if run["kind"] == RunKind.REFRESH else ""
         kind = "" if run["kind"] == RunKind.RUN else f"\n  {run['kind']}"
-        first = (visible(run["run_id"]), visible(run["trigger"]), ran) if wide else (f"{clock(run['started_at'])}{kind}",)
-        grid.add_row(*first, status_text(str(run["status"])), *(number_text(run[name]) for name in heads))
-    for column in grid.columns[: 3 if wide else 1]:
+        first = [f"{clock(run['started_at'])[:-3]}{kind}{requests}"]
+        if wide:
+            took = span(seconds_between(run["started_at"], run["finished_at"]))
+            first = [visible(run["run_id"]) + requests, visible(run["trigger"]), took]
+        grid.add_row(*first, status_text(str(run["status"])), *(number_text(run[name]) for name in counts))
+    for column in grid.columns[: 4 if wide else 2]:
         column.justify = "left"
-    grid.columns[3 if wide else 1].justify = "left"
     return grid
 
 

@@ -2,20 +2,23 @@
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import accounting
 import orjson
 import pytest
-from accounting import ALL, Bench, ago
+from accounting import ALL, Bench, ago, read_rows
 from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.errors import LeaseHeldError
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult
+from rehook_sync.render.run import run_document, run_view
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.store import Received
 
 bench = accounting.bench
+ROOT = Path(__file__).resolve().parents[2]
 USERS = 23
 RENAMED: dict[str, Any] = {"trait_names": {"plan_type": "planType"}}
 
@@ -160,11 +163,28 @@ def test_customers_that_cannot_be_sent_need_attention_and_are_sent_next_time(ben
     bench.sandbox.faults.add("status", status=503, source_id="u07")
     done = refresh(bench, max_attempts=1)
     assert done.summary.status == "attention"
-    assert any("1 customers could not be sent" in note for note in done.notes)
+    assert done.customers == {"sent": USERS - 1, "rejected": 0, "failed": 1}
+    shown = [" ".join(str(part).split()) for part in run_view(done)]
+    assert not any("1 customers" in each for each in shown)
     bench.sandbox.faults.clear()
     before = len(bench.sandbox.store.log)
     assert refresh(bench).summary.status == "succeeded"
     assert [each.source_id for each in arrived(bench, before)] == ["u07"]
+
+
+def test_customers_that_rehook_refuses_need_attention_and_a_query_finds_them(bench: Bench) -> None:
+    fill(bench)
+    for user in ("u03", "u11"):
+        bench.sandbox.faults.add("status", status=422, source_id=user)
+    done = refresh(bench)
+    assert (done.summary.status, done.customers) == ("attention", {"sent": USERS - 2, "rejected": 2, "failed": 0})
+    document: Any = run_document(done)
+    assert (document["rejected"], document["rejected_by_reason"], document["customers"]["rejected"]) == (0, {}, 2)
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("**Refused:**")[2]
+    query = page.partition("```sql\n")[2].partition("```")[0]
+    for table in ("sync_customers", "sync_runs"):
+        query = query.replace(f"rehook_sync.{table}", bench.name_of(table))
+    assert [row["source_id"] for row in read_rows(bench.state_url or bench.warehouse_url, query)] == ["u03", "u11"]
 
 
 def test_an_api_that_is_down_stops_it(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 
@@ -69,6 +70,27 @@ def test_status_says_what_each_run_was_for(bench: Bench, width: int) -> None:
     words = Counter(shown.replace("-", " ").split())
     assert all(words[kind] == 1 for kind in ("retry", "revalidate", "resend", "accept", "prune", "forget")), shown
     assert max(map(len, shown.splitlines())) <= width
+
+
+def test_each_run_has_a_line_in_80_columns_whatever_it_counted(bench: Bench) -> None:
+    do_all(bench)
+    with bench.sync() as sync:
+        report = sync.read_status(10)
+    names = ("rows_read", "sent", "unchanged", "merged", "skipped", "rejected", "failed", "waiting", "in_doubt")
+    plain = dict.fromkeys(names, 0)
+    baseline = {**report.runs[0], **plain, "kind": "run", "rows_read": 12345, "skipped": 12345}
+    refresh = {**report.runs[0], **plain, "kind": "refresh", "requests": 4321}
+    full = {**report.runs[0], "kind": "run", "status": "interrupted", **dict.fromkeys(names, 10000)}
+    for runs, told in (([baseline], "12,345"), ([baseline, refresh], "4,321 requests"), ([baseline, full], "no room for same and merged")):
+        screen = Console(file=StringIO(), width=80)
+        for part in status_view(replace(report, runs=runs), 80):
+            screen.print(part)
+        assert isinstance(screen.file, StringIO)
+        shown = screen.file.getvalue()
+        lines = shown.partition("run at (UTC)")[2].partition("\n\n")[0].splitlines()[1:]
+        extra = sum(each.startswith(("  ", "no room")) for each in lines)
+        assert len(lines) - extra == len(runs), shown
+        assert told in shown
 
 
 def test_the_id_of_an_earlier_run_tells_its_kind(database_url: str) -> None:
