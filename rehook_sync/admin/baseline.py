@@ -18,9 +18,9 @@ from rehook_sync.jobs.context import JobContext, how_to_go_on, read_change_notes
 from rehook_sync.jobs.pipeline import ClaimDesk, Pipeline
 from rehook_sync.jobs.plan import PlannedClaims
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
-from rehook_sync.jobs.run import Listener, leased, read_newest, run_status
+from rehook_sync.jobs.run import Listener, leased, looking, read_newest, run_status
 from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Stream, Traits, Window
-from rehook_sync.rules.periods import Extent, Feed, Period
+from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
 from rehook_sync.rules.traits import after_elsewhere
 from rehook_sync.rules.watermark import after_baseline
 from rehook_sync.runtime import Interrupt
@@ -47,23 +47,23 @@ def plan_baseline(context: JobContext, options: RunOptions) -> Plan:
 def record_baseline(context: JobContext, options: RunOptions, interrupt: Interrupt, listen: Listener) -> RunResult:
     """Record the calls of a period as settled elsewhere and return how it ended.
 
-    Raises: LeaseHeldError, and UsageError for a period that is empty or not over, before anything is done.
+    Raises: LeaseHeldError, UsageError for a period that is empty or not over, and SourceError, before anything is done.
     """
     state = context.state
     with leased(context, RunKind.BASELINE) as (ledger, recovered):
-        context.sources.discover()
         periods = _periods(context, options, ledger.run_id)
         unfinished = Periods(context.database).read_open(periods, (RunKind.BASELINE,))
         asked = [each for each in periods.values() if not any(earlier.covers(each) for earlier in unfinished)]
         changes = read_change_notes(context)
         with begun(state, ledger, context.run_start(RunKind.BASELINE, options), asked):
             pass
+        windows = {feed: _window(period) for feed, period in periods.items()}
+        with looking(context, ledger, RunBounds({}, {})):
+            context.sources.discover()
+            newest = read_newest(context.sources, windows)
         pipeline = _pipeline(context, ledger, options, ledger.run_id, periods)
-        newest: Mapping[Feed, datetime | None] = {}
         skipped, error = 0, None
         try:
-            windows = {feed: _window(period) for feed, period in periods.items()}
-            newest = read_newest(context.sources, windows)
             with ledger.kept():
                 for chunk in pipeline.read_chunks(windows, windows):
                     skipped += _record(ledger, chunk)

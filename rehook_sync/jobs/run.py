@@ -12,7 +12,7 @@ from itertools import chain, islice
 from threading import Thread
 
 from rehook_sync.delivery.sender import DeliveryReport, deliver
-from rehook_sync.errors import DatabaseError, RehookSyncError
+from rehook_sync.errors import ConfigurationError, DatabaseError, RehookSyncError, UsageError
 from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes, require_no_baseline
 from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.notes.findings import Findings
@@ -20,7 +20,7 @@ from rehook_sync.jobs.notes.lines import future_notes, left_notes, run_notes
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_notes
 from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Window
-from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
+from rehook_sync.rules.periods import Extent, Feed, RunBounds
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -33,7 +33,9 @@ __all__ = [
     "RunBounds",
     "Work",
     "deliver_work",
+    "find_bounds",
     "leased",
+    "looking",
     "new_run_id",
     "note_delivery",
     "read_newest",
@@ -57,10 +59,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
     with leased(context, _kind(options)) as (ledger, recovered):
         reader = context.sources.reader
         reader.waiting = partial(ledger.write, Batch())  # renews the lease
-        context.sources.discover()  # under the lease: a second run must not wait for the warehouse
-        require_no_baseline(context, options)
-        bounds = RunBounds({}, {}) if options.only else context.bounds(options, ledger.run_id)
-        options, begun = _begin(context, ledger, options, bounds.asked)
+        options, bounds, begun = _begin(context, ledger, options)
         ledger.reopens = options.only.status if options.only else Status.FAILED
         pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(ledger.run_id, options))
         windows, parts = bounds.windows, bounds.parts()
@@ -94,23 +93,58 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
 
 
-def _begin(context: JobContext, ledger: Ledger, options: RunOptions, asked: Sequence[Period]) -> tuple[RunOptions, list[str]]:
-    """Record that a run has begun and what it was asked for, and let calls in doubt go that it is to send.
+def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[RunOptions, RunBounds, list[str]]:
+    """Record that a run has begun and what it was asked for, let calls in doubt go that it is to send, and look at the sources.
 
-    Returns what it takes up, and notes for the user.
+    Returns what it takes up, what it reads, and notes for the user.
 
-    Raises: UsageError and SettingsError when something else must be asked for, or another Rehook; then nothing is recorded.
+    Raises: ConfigurationError when something else must be asked for, or another Rehook or source; then nothing is recorded.
     """
     only = options.only
+    if only:
+        context.sources.discover()  # before any call in doubt is let go
+    bounds = RunBounds({}, {}) if only else find_bounds(context, options, ledger.run_id)
     if only and only.status is Status.IN_DOUBT:
         require_doubtful(context.state, only.ids)
     notes = [*bind(context, ledger), *read_change_notes(context)]
-    with begun(context.state, ledger, context.run_start(_kind(options), options), asked) as connection:
+    with begun(context.state, ledger, context.run_start(_kind(options), options), bounds.asked) as connection:
         if only and only.status is Status.IN_DOUBT:
             # Users with calls in doubt may have failed calls too: all are sent, in order.
             user_ids = context.state.release_doubtful(connection, only.ids)
             options = replace(options, only=Selection(Status.FAILED, ids=tuple(user_ids)))
-    return options, notes
+    with looking(context, ledger, bounds):
+        context.sources.discover()
+    return options, bounds, notes
+
+
+def find_bounds(context: JobContext, options: RunOptions, run_id: str) -> RunBounds:
+    """Return what a run reads, before it looks at the sources. Raises: UsageError, or SourceError if that says more."""
+    require_no_baseline(context, options)
+    try:
+        return context.bounds(options, run_id)
+    except UsageError:
+        context.sources.discover()  # a schema that is not there is not a new source
+        raise
+
+
+@contextmanager
+def looking(context: JobContext, ledger: Ledger, bounds: RunBounds) -> Iterator[None]:
+    """Look at the sources under the lease, for a run that was recorded before: what it was asked for stays open if that is cut off.
+
+    If settings or sources must change first, the run is taken back as if it had not begun.
+    """
+    try:
+        yield
+    except ConfigurationError:
+        with ledger.transaction() as connection:
+            Periods(context.database).take_back(connection, ledger.run_id)
+        raise
+    except RehookSyncError as error:
+        interrupted = context.sources.reader.patience.is_over()
+        message = None if interrupted else str(error)
+        summary = RunSummary(ledger.run_id, run_status(error, {}, interrupted=interrupted), error=message)
+        record_end(context, ledger, summary, bounds, {}, Extent.NOTHING)
+        raise
 
 
 def read_newest(sources: Sources, windows: Mapping[Feed, Window]) -> dict[Feed, datetime | None]:

@@ -17,11 +17,23 @@ import orjson
 
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
-from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes, require_no_baseline, require_same
+from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes, require_same
 from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, period_notes
-from rehook_sync.jobs.run import Listener, Work, deliver_work, new_run_id, note_delivery, read_newest, read_notes, record_end, run_status
+from rehook_sync.jobs.run import (
+    Listener,
+    Work,
+    deliver_work,
+    find_bounds,
+    looking,
+    new_run_id,
+    note_delivery,
+    read_newest,
+    read_notes,
+    record_end,
+    run_status,
+)
 from rehook_sync.models import Batch, RunKind, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
 from rehook_sync.runtime import Interrupt
@@ -113,17 +125,19 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
         with ledger.transaction() as connection:
             recovered = state.recover(connection, ledger.run_id, hold=context.holds)
         sources.reader.waiting = partial(ledger.write, Batch())  # renews the lease
-        sources.discover()
-        require_no_baseline(context, options)
-        bounds = context.bounds(options, ledger.run_id)
-        bounds = replace(bounds, newest=read_newest(sources, bounds.windows))
-        read = [*bounds.windows.items(), *bounds.parts()]
-        tiles = [tile for feed, window in read for tile in sources[feed.source].read_user_tiles(feed.stream, window, context.known_in)]
-        due = sum(number for _, number in tiles) + state.count_due_again()
-        most = min(most, context.settings.concurrency) if sources.can_split_users() else 1
-        shards = cut_users(tiles, most if due else 1)
+        bounds = find_bounds(context, options, ledger.run_id)
         notes = [*bind(context, ledger), *read_change_notes(context)]
-        with begun(state, ledger, context.run_start(RunKind.RUN, options), bounds.asked) as connection:
+        with begun(state, ledger, context.run_start(RunKind.RUN, options), bounds.asked):
+            pass
+        with looking(context, ledger, bounds):
+            sources.discover()
+            bounds = replace(bounds, newest=read_newest(sources, bounds.windows))
+            read = [*bounds.windows.items(), *bounds.parts()]
+            tiles = [tile for feed, window in read for tile in sources[feed.source].read_user_tiles(feed.stream, window, context.known_in)]
+            due = sum(number for _, number in tiles) + state.count_due_again()
+            most = min(most, context.settings.concurrency) if sources.can_split_users() else 1
+            shards = cut_users(tiles, most if due else 1)
+        with ledger.transaction() as connection:
             status = ShardStatus.WAITING if due else ShardStatus.DONE
             findings = write_findings(Findings(delays=sources.reader.take_delays()), None, context.settings)
             Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status, findings)

@@ -58,6 +58,11 @@ class Periods:
         for each in periods:
             connection.execute(self._sql["close_period"], {"period_id": each.period_id, "run_id": run_id, "done": done})
 
+    def take_back(self, connection: Connection, run_id: str) -> None:
+        """Remove the record of a run that has begun and done nothing, and of the periods that it was asked for."""
+        for name in ("remove_periods", "remove_run"):
+            connection.execute(self._sql[name], {"run_id": run_id})
+
 
 @contextmanager
 def begun(state: State, ledger: Ledger, start: RunStart, asked: Iterable[Period]) -> Iterator[Connection]:

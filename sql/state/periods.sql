@@ -18,3 +18,11 @@ VALUES (:period_id, :source, :stream, :since_at, :until_at, :opened_by);
 -- words: now
 UPDATE sync_periods SET closed_at = {now}, closed_by = :run_id, done_to = CASE WHEN CAST(:done AS boolean) THEN until_at ELSE done_to END
 WHERE period_id = :period_id AND closed_at IS NULL;
+
+-- name: remove_periods
+-- does: removes the periods that a run was asked for which has done nothing
+DELETE FROM sync_periods WHERE opened_by = :run_id;
+
+-- name: remove_run
+-- does: removes the record of a run which has done nothing
+DELETE FROM sync_runs WHERE run_id = :run_id;

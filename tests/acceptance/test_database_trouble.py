@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -137,20 +138,56 @@ def test_a_lock_of_some_seconds_is_waited_out(on_postgres: World, table: str) ->
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "run --workers 2", "plan", "audit --since 30d", "check", "baseline --since 30d --until 0d", "refresh"],
+    ["run", "run --workers 2", "plan", "audit --since 30d", "check", "refresh"],
 )
 def test_one_signal_ends_a_command_that_waits_for_a_lock_of_the_source(on_postgres: World, command: str) -> None:
-    with source_lock(on_postgres.url):
-        process = on_postgres.start(*command.split(), REHOOK_SYNC_TIMEOUT="10")
-        wait_until(lambda: bool(run_sql(on_postgres.url, "SELECT 1 FROM pg_locks WHERE NOT granted")))
+    stop_while_locked(on_postgres, *command.split())
+    on_postgres.run_to_the_end()
+
+
+def stop_while_locked(world: World, *command: str) -> None:
+    """End a command by a signal while it waits for a lock of the source."""
+    with source_lock(world.url):
+        process = world.start(*command, REHOOK_SYNC_TIMEOUT="10")
+        wait_until(lambda: bool(run_sql(world.url, "SELECT 1 FROM pg_locks WHERE NOT granted")))
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         done = process.wait()
         took_s = time.monotonic() - began
     assert (done.code, done.out) == (143, ""), done
     assert took_s < 10
-    assert [row["owner"] for row in on_postgres.read_state("sync_lease")] in ([], [None]), "the lease is free"
-    assert on_postgres.count("true") == 0
+    assert [row["owner"] for row in world.read_state("sync_lease")] in ([], [None]), "the lease is free"
+    assert world.count("true") == 0
+
+
+def test_a_baseline_stopped_before_its_first_row_keeps_runs_from_beginning(on_postgres: World) -> None:
+    command = ("baseline", "--since", "beginning", "--until", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    stop_while_locked(on_postgres, *command)
+    assert [row["status"] for row in on_postgres.read_state("sync_runs")] == ["interrupted"]
+    refused = on_postgres("run")
+    assert (refused.code, on_postgres.store.log) == (2, []), refused
+    assert f"`{' '.join(command)}` goes on with it" in refused.err
+    assert on_postgres(*command).code == 0
+    assert on_postgres("run").code == 0
+    assert on_postgres.store.log == []
+    assert {row["status"] for row in on_postgres.read_state()} == {"skipped"}
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_a_period_asked_for_is_gone_on_with_when_its_run_saw_no_row(on_postgres: World, workers: tuple[str, ...]) -> None:
+    settings = on_postgres.folder / "rehook_sync.toml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace('start_at = "beginning"\n', ""), encoding="utf-8")
+    assert on_postgres("run").code == 2, "there is no lower bound"
+    stop_while_locked(on_postgres, "run", "--since", "beginning", *workers)
+    assert [row["status"] for row in on_postgres.read_state("sync_runs")] == ["interrupted"]
+    on_postgres.run_to_the_end()
+    assert all(row["closed_at"] is not None for row in on_postgres.read_state("sync_periods"))
+
+
+@pytest.mark.parametrize("command", ["baseline --since 30d --until 0d", "run --since 30d", "run --since 30d --workers 2"])
+def test_what_names_no_readable_source_is_as_if_it_had_not_begun(on_postgres: World, command: str) -> None:
+    refused = on_postgres(*command.split(), REHOOK_SYNC_WAREHOUSE_SCHEMA="web_prdo")
+    assert (refused.code, on_postgres.read_state("sync_periods"), on_postgres.read_state("sync_runs")) == (2, [], []), refused
     on_postgres.run_to_the_end()
 
 
