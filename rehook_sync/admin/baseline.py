@@ -84,7 +84,8 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
         if not done:
             named = len(context.sources) > 1
             notes += [
-                f"{period_text(each, named=named)} is not done, and no run begins before: {how_to_go_on(each, named=named)}"
+                f"{period_text(each, named=named)} is not done, and no run begins before: "
+                f"{how_to_go_on(each, periods.values(), context.sources)}"
                 for each in periods.values()
             ]
         return RunResult(summary, watermarks, Counter(), error, recovered, unsettled, notes)

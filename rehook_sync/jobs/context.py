@@ -1,6 +1,6 @@
 """What a job works on: one warehouse, one set of sync-state tables, one Rehook, and the settings each module needs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from rehook_sync.errors import SettingsError, UsageError
 from rehook_sync.jobs.notes.lines import change_notes
 from rehook_sync.jobs.pipeline import PipelineConfig
 from rehook_sync.jobs.results import RunOptions, period_text
-from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Window
+from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Stream, Window
 from rehook_sync.rehook.addresses import normal_url
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.changes import SHAPING, find_changes
@@ -231,18 +231,26 @@ def require_no_baseline(context: JobContext, options: RunOptions) -> None:
     """Raise UsageError while a baseline of these feeds is not done: a run would send what it was to settle."""
     unfinished = Periods(context.database).read_open(context.feeds(options), (RunKind.BASELINE,))
     if unfinished:
-        named = len(context.sources) > 1
+        first, named = unfinished[0], len(context.sources) > 1
         raise UsageError(
-            f"{period_text(unfinished[0], named=named)}, which run {unfinished[0].opened_by} was asked for, is not done, "
-            f"and a run would send its calls: {how_to_go_on(unfinished[0], named=named)}"
+            f"{period_text(first, named=named)}, which run {first.opened_by} was asked for, is not done, "
+            f"and a run would send its calls: {how_to_go_on(first, unfinished, context.sources)}"
         )
 
 
-def how_to_go_on(baseline: Period, *, named: bool) -> str:
-    """Return the commands that get a baseline done or give it up. `named`: with its source."""
+def how_to_go_on(baseline: Period, unfinished: Iterable[Period], sources: Collection[str]) -> str:
+    """Return the commands that get a baseline done or give it up. They settle nothing that no baseline was asked for.
+
+    Shape:  unfinished: all that are open; those with the same bounds are done by the same command.  sources: those of the settings.
+    """
+    same = {baseline.feed, *(each.feed for each in unfinished if (each.since, each.until) == (baseline.since, baseline.until))}
+    names, streams = {each.source for each in same}, {each.stream for each in same}
+    if names != set(sources) or len(same) < len(names) * len(streams):
+        names, streams = {baseline.feed.source}, {each.stream for each in same if each.source == baseline.feed.source}
     low = Beginning.BEGINNING.value if baseline.since is None else baseline.since.isoformat()
     command = f"baseline --since {low} --until {baseline.until.isoformat()}".replace("+00:00", "Z")
-    command += f" --source {baseline.feed.source}" if named else ""
+    command += f" --source {baseline.feed.source}" if names != set(sources) else ""
+    command += f" --stream {baseline.feed.stream}" if streams != set(Stream) else ""
     return f"`{command}` goes on with it, `run --abandon` gives it up"
 
 

@@ -1,5 +1,6 @@
 """A baseline records a period as settled elsewhere: nothing of it is ever sent, and what comes later is."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -177,6 +178,18 @@ def test_a_baseline_that_was_cut_off_holds_runs_up_until_it_is_done(bench: Bench
     assert baseline(bench).summary.skipped == left
     assert bench.run().summary.rows_read == 0
     assert (len(bench.sandbox.store.log), audit(bench)["skipped"]) == (log, OLD + 1)
+
+
+def test_the_command_that_goes_on_settles_no_other_stream(bench: Bench) -> None:
+    fill(bench)
+    interrupt = Interrupt()
+    done = baseline(bench, stream=Stream.TRACKS, listen=lambda _: interrupt.request(2), interrupt=interrupt)
+    command = r"`baseline --since beginning --until [^ ]*Z --stream tracks` goes on with it"
+    assert any(re.search(command, note) for note in done.notes)
+    with pytest.raises(UsageError, match=command):
+        bench.run(ALL)
+    baseline(bench, stream=Stream.TRACKS)
+    assert bench.run(ALL).summary.sent == 4, "the Identify call and the three events after the cut"
 
 
 def test_a_baseline_can_be_given_up(bench: Bench) -> None:
