@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Since, read_database_url, read_settings, read_window
-from rehook_sync.cli.commands import app, open_screen, perform
+from rehook_sync.cli.commands import app
+from rehook_sync.cli.screens import open_screen, perform
 
 __all__: list[str] = []
 

@@ -23,12 +23,11 @@ from rehook_sync.cli.arguments import (
     read_settings,
     read_window,
 )
+from rehook_sync.cli.screens import open_screen, perform
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import Reason, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rehook_sync.jobs.results import RunOptions, RunResult
     from rehook_sync.jobs.run import Listener
     from rehook_sync.models import Selection
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from rehook_sync.runtime import Interrupt
     from rehook_sync.settings import Settings
 
-__all__ = ["app", "open_screen", "perform"]
+__all__ = ["app"]
 
 DEFAULT_PORT = 8790
 DEFAULT_PAGE = "rehook_sync_report.html"
@@ -374,13 +373,6 @@ def demo(
     raise typer.Exit(run_demo(open_screen(as_json=as_json), keep))
 
 
-def open_screen(*, as_json: bool) -> "Screen":
-    """Return where a command shows its answer."""
-    from rehook_sync.render.console import Screen
-
-    return Screen(as_json=as_json)
-
-
 def _ask_for_all(screen: "Screen", settings: "Settings", *, resend: bool) -> None:
     """Ask on a terminal whether all calls in doubt are meant; elsewhere `--all` is answer enough."""
     from rehook_sync.sync import Sync
@@ -437,22 +429,3 @@ def _run(screen: "Screen", settings: "Settings", options: "RunOptions", workers:
             return sync.run(options, interrupt, listen)
 
     return perform(screen, work)
-
-
-def perform(screen: "Screen", work: "Callable[[Interrupt, Listener], RunResult]") -> int:
-    """Do work that signals can stop, show how it goes and how it ended, and return the exit code."""
-    from rehook_sync.render.console import interruptible, run_exit_code, watched
-    from rehook_sync.render.run import run_document, run_view
-
-    with interruptible() as interrupt:
-        try:
-            with watched(screen, interrupt) as listen:
-                result = work(interrupt, listen)
-        except RehookSyncError:
-            if interrupt.signal is None:
-                raise
-            return 128 + interrupt.signal  # it was stopped while it waited, before it began
-        screen.result(run_document(result), *run_view(result))
-        if result.error is not None:
-            screen.complain(result.error)
-        return run_exit_code(result, interrupt)

@@ -162,6 +162,8 @@ class SegmentSource:
         rest = replace(window, low=usable_time(place.at) or window.low)
         statement = self._sql.calls(stream, known, part, shard, window=rest, columns=columns)
         values = self._sql.bounds(rest) | known_values(stream, known, shard) | {"low": place.at}
+        if known:
+            self._sql.prepare(connection)
         next_place = spooler.put_slice(connection, statement, values, plan, place)
         self._require_same([self.discover().table(stream)], connection)
         return next_place

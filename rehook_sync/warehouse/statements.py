@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import TextClause
+from sqlalchemy import Connection, TextClause
 
 from rehook_sync.database.dialects import SLICE_ROWS
 from rehook_sync.database.engine import Database
@@ -129,6 +129,11 @@ class CallStatements:
             expanding=frozenset().union(*(each.expanding for each in queries)),
         )
         return whole.text(self._database.engine.dialect, **{name: identifiers[name] for name in whole.identifiers})
+
+    def prepare(self, connection: Connection) -> None:
+        """Let a statement that leaves out known calls compare all of them at once, where a planner might not."""
+        if "compare_all_at_once" in self._queries:
+            connection.execute(self.text(["compare_all_at_once"], {}))
 
     def user_column(self, alias: str) -> Identifier:
         """Return the user ids of a stream as text."""

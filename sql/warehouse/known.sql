@@ -40,3 +40,9 @@
     SELECT * FROM timed
     WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
 )
+
+-- name: compare_all_at_once
+-- does: keeps the planner, in this transaction, from going through the known calls once for each call: before the sync-state
+--       tables are analyzed, it takes them for few
+-- dialect: postgresql
+SELECT set_config('enable_nestloop', 'off', true), set_config('cursor_tuple_fraction', '1', true);

@@ -2,13 +2,20 @@
 
 import re
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+import warehouse
+from sqlalchemy import Connection, text
+from sqlalchemy.event import listen
+from warehouse import NOON, OpenSource, identify, make_warehouse, run_sql
 
 from rehook_sync.database.engine import open_database
 from rehook_sync.database.queries import load_queries
+from rehook_sync.models import Stream, Window
 from rehook_sync.state.migrations import upgrade
+
+open_source = warehouse.open_source
 
 EVERY_RUN = (
     "known_ids",
@@ -137,3 +144,27 @@ def test_postgresql_finds_what_a_dead_run_left_by_an_index(postgres_url: str, na
             found = connection.execute(explain, {"low_user": "", "high_user": None, "detail": ""}).scalars()
             plan = "\n".join(found)
     assert "Seq Scan" not in plan, plan
+
+
+def test_known_calls_are_compared_at_once_before_they_are_analyzed(postgres_url_with_state: str, open_source: OpenSource) -> None:
+    url = postgres_url_with_state
+    make_warehouse(url, {"identifies": [identify("m", "u")], "tracks": []})
+    run_sql(
+        url,
+        "CREATE INDEX identifies_by_received_at ON identifies (received_at)",
+        "INSERT INTO identifies (id, user_id, received_at, timestamp) SELECT 'm' || n, 'u', now() + n * interval '1 ms', now()"
+        " FROM generate_series(1, 20000) AS n",
+        "ANALYZE identifies",
+        "INSERT INTO rehook_sync.sync_state (stream, message_id, received_at, status, attempts, run_id, first_seen_at)"
+        " SELECT 'identifies', id, received_at, 'sent', 1, 'r', now() FROM identifies",
+    )
+    source, plans = open_source(url), list[str]()
+
+    def explain(connection: Connection, _cursor: object, statement: str, values: dict[str, object], *_: object) -> None:
+        if "rehook_sync__place" in statement and not statement.startswith("EXPLAIN"):
+            plans.append("\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", values)))
+
+    listen(source._database.engine, "before_cursor_execute", explain)
+    assert list(source.read_window(Stream.IDENTIFIES, Window(None, NOON + timedelta(days=9000)), ("rehook_sync", "sync_state"))) == []
+    assert plans
+    assert not any("Nested Loop" in each for each in plans), plans[0]
