@@ -37,7 +37,7 @@ def plan_baseline(context: JobContext, options: RunOptions) -> Plan:
     pipeline = _pipeline(context, PlannedClaims(context.ledger("plan")), options, "plan", periods)
     plan = Plan({feed: _window(period) for feed, period in periods.items()})
     for chunk in pipeline.read_chunks(plan.windows, plan.windows):
-        plan.retried += sum(outcome.call.previous is not None for outcome in _skip(chunk))
+        plan.retried.update(each.call.previous.status for each in _skip(chunk) if each.call.previous is not None)
     plan.rows = pipeline.rows.total()
     plan.actions["skipped"] = plan.rows
     plan.notes.extend(_notes(context, periods, pipeline.timeless))

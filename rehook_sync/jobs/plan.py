@@ -32,6 +32,8 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     for chunk in pipeline.read_chunks(bounds.windows, context.feeds(options), bounds.parts()):
         users = {operation.user_id for operation in chunk.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
         known.update(dict.fromkeys(users) | ledger.read_customers(users))
+        decided = [call for each in chunk.operations for call in each.calls] + [each.call for each in chunk.outcomes]
+        plan.retried.update(call.previous.status for call in decided if call.previous is not None)
         for operation in chunk.operations:
             _plan_operation(plan, operation, known, sample=len(plan.samples) < samples, changes_only=context.changes_only)
     found = pipeline.findings
@@ -81,7 +83,6 @@ class PlannedClaims:
 
 def _plan_operation(plan: Plan, operation: Operation, known: dict[str, Traits | None], *, sample: bool, changes_only: bool) -> None:
     user_id = operation.user_id
-    plan.retried += sum(call.previous is not None for call in operation.calls)
     news: Operation | None = operation
     if operation.stream is Stream.TRACKS:
         plan.actions["events"] += 1

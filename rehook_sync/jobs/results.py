@@ -129,11 +129,12 @@ class Plan:
     """What a run would do.
 
     Shape:  actions: customer upserts, events, merged, unchanged, rejected, waiting -> rows.  samples: request bodies, JSON text.
+            retried: rows that are taken up again, by the status they have.
     """
 
     windows: Mapping[Feed, Window]
     rows: int = 0
-    retried: int = 0
+    retried: Counter[Status] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
     rejected: Counter[Reason] = field(default_factory=Counter)
     samples: list[str] = field(default_factory=list)

@@ -103,8 +103,14 @@ def _remarks(report: AuditReport) -> Iterator[RenderableType]:
         yield line(f"{unsettled:,} judged but not settled: the next run retries what failed, `resolve` settles what is in doubt")
     if waiting := report.count(Status.WAITING):
         yield line(f"{waiting:,} wait for their properties: their event tables do not have them yet, and each run looks again")
-    if newer := report.count("not_due"):
-        yield line(f"{newer:,} newer than the watermark: the next run reads them")
+    before = sum(each.count("not_due") for each in report.feeds if each.coverage.watermark is None)
+    if before:
+        yield line(
+            f"{before:,} not judged, and no watermark yet: the next run goes on with an open period, which `status` shows; "
+            "without one it needs --since or REHOOK_SYNC_START_AT"
+        )
+    if newer := report.count("not_due") - before:
+        yield line(f"{newer:,} newer than the watermark, or in an open period: the next run reads them")
     if future := report.count("future"):
         yield line(f"{future:,} dated in the future: a run reads them once their time has come")
     if early := report.count("before_start"):

@@ -15,13 +15,15 @@ from rehook_sync.rules.periods import Feed
 
 __all__ = ["baseline_document", "baseline_view", "plan_document", "plan_view"]
 
+_BEFORE = {Status.FAILED: "failed", Status.WAITING: "waited", Status.REJECTED: "rejected", Status.IN_DOUBT: "in doubt"}
+
 
 def plan_document(plan: Plan) -> dict[str, object]:
     """Return what a run would do. Samples are the exact bodies, as text."""
     names = ("events", "customer upserts", "merged", "unchanged", "waiting", "rejected")
     return {
         "rows": plan.rows,
-        "retried": plan.retried,
+        "retried": plan.retried.total(),
         "actions": {name.replace(" ", "_"): plan.actions[name] for name in names},
         "rejected_by_reason": dict(largest(plan.rejected)),
         "windows": by_source({feed: asdict(window) for feed, window in plan.windows.items()}),
@@ -37,7 +39,7 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
     rows.add_column(justify="right", min_width=9)
     rows.add_column(no_wrap=True)
     rows.add_column(style="dim")
-    rows.add_row(number_text(plan.rows), "rows", f"{plan.retried:,} of them failed before" if plan.retried else "")
+    rows.add_row(number_text(plan.rows), "rows", _before(plan))
     rows.add_row(number_text(plan.actions["events"]), "  events", "one request each")
     rows.add_row(number_text(plan.actions["customer upserts"]), "  customer upserts", "one request each")
     for status in (Status.MERGED, Status.UNCHANGED, *((Status.WAITING,) if plan.actions[Status.WAITING] else ())):
@@ -50,15 +52,21 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
         yield line((f"sample {number}  ", "dim"), body)
 
 
+def _before(plan: Plan) -> str:
+    """Return what became before of the rows that are taken up again."""
+    found = [f"{plan.retried[status]:,} {word} before" for status, word in _BEFORE.items() if plan.retried[status]]
+    return f"of them {', '.join(found)}" if found else ""
+
+
 def baseline_document(plan: Plan) -> dict[str, object]:
     """Return what a baseline would record."""
     windows = by_source({feed: asdict(window) for feed, window in plan.windows.items()})
-    return {"rows": plan.rows, "retried": plan.retried, "windows": windows, "notes": list(plan.notes), "dry_run": True}
+    return {"rows": plan.rows, "retried": plan.retried.total(), "windows": windows, "notes": list(plan.notes), "dry_run": True}
 
 
 def baseline_view(plan: Plan) -> Iterator[RenderableType]:
     """Yield what a baseline would record."""
-    before = f", {plan.retried:,} of which failed or wait" if plan.retried else ""
+    before = f", {plan.retried.total():,} of which failed or wait" if plan.retried else ""
     yield line((f"would record {counted(plan.rows, 'call')} as settled elsewhere", "bold"), f"{before}; nothing was sent or written")
     yield from _windows_and_notes(plan)
 

@@ -1,5 +1,6 @@
 """Reads of a warehouse: each a short transaction, begun again when a lock, the server or the network keeps it from its end."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -76,6 +77,7 @@ class Reader:
         began = self.patience.clock()
         locked = repeats = silent = 0
         while True:
+            left_s = math.inf
             try:
                 with opened(self._database) as connection, self._watch.over(connection, self.patience.is_over):
                     found = read(connection)
@@ -84,6 +86,7 @@ class Reader:
                 waited_s = self.patience.clock() - began
                 if self.patience.is_over() or waited_s >= self.patience.locked_s:
                     raise LockedError(f"the warehouse is locked, for {waited_s:.0f} s at least: {self._blame(error)}") from error
+                left_s = self.patience.locked_s - waited_s
             except TransientError as error:
                 repeats += 1
                 silent += bool(self._watch.cause)
@@ -96,7 +99,7 @@ class Reader:
                     self._delays.locked += 1
                     self._delays.locked_s += self.patience.clock() - began
                 return found
-            self._pause(pause_s(locked + repeats))
+            self._pause(min(pause_s(locked + repeats), left_s))  # the last attempt begins when patience ends
             self.waiting()
 
     def take_delays(self) -> Delays:

@@ -44,6 +44,9 @@ def test_it_reads_beside_a_run_and_says_so(shop: Shop) -> None:
     assert done.code == 0
     assert "note: run their-run was at work meanwhile" in done.out
     assert "no run has come through tracks yet" in done.out
+    said = " ".join(done.out.split())
+    assert "not judged, and no watermark yet: the next run goes on with an open period" in said
+    assert "newer than the watermark" not in said
 
 
 def test_wrong_calls_are_2(shop: Shop) -> None:

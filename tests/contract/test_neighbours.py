@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from rehook_sync.models import RunStatus
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.sync import Sync
+from rehook_sync.warehouse.reader import Patience, Reader
 
 _T = TypeVar("_T")
 ENDING = threading.Lock()
@@ -298,3 +299,22 @@ def test_five_thousand_tracks_in_fifty_tables_take_two_statements_for_each(bench
     assert (plan.actions["events"], plan.actions["waiting"]) == (5000, 0)
     assert len([each for each in asked if "happened_" in each]) <= 2 * 50
     assert len(asked) < 2 * 50 + 40
+
+
+def test_a_read_is_given_up_when_patience_ends_and_no_pause_later(sqlite_url: str) -> None:
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def refuse(_: Connection) -> None:
+        sleep(1)  # as long as a read waits for a lock
+        raise LockedError("locked")
+
+    with closing(open_database(sqlite_url, "WAREHOUSE_URL")) as database:
+        reader = Reader(database, [None])
+        reader.patience = Patience(15, sleep, lambda: now)
+        with pytest.raises(LockedError, match="for 16 s at least"):
+            reader.read(refuse)
+    assert now == 16

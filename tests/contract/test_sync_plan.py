@@ -10,7 +10,7 @@ from warehouse import add_rows, event, identify, track
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
 from rehook_sync.errors import StateVersionError
 from rehook_sync.jobs.results import Plan, RunResult
-from rehook_sync.models import Reason
+from rehook_sync.models import Reason, Status
 
 bench = accounting.bench
 TABLES = ("sync_runs", "sync_watermarks", "sync_state", "sync_customers", "sync_lease", "sync_migrations")
@@ -73,7 +73,7 @@ def test_a_plan_knows_failed_rows_and_codes_taken_before(bench: Bench) -> None:
         [identify("taken", "eve", ago(hours=1), referral_code="C2"), identify("free", "bob", ago(hours=1), referral_code="D")],
     )
     plan = bench.plan()
-    assert (plan.rows, plan.retried, plan.rejected) == (4, 2, {Reason.REFERRAL_CODE_TAKEN: 1})
+    assert (plan.rows, plan.retried, plan.rejected) == (4, {Status.FAILED: 2}, {Reason.REFERRAL_CODE_TAKEN: 1})
     assert_plan_held(plan, bench.run())
 
 

@@ -9,12 +9,14 @@ import pytest
 from accounting import ALL, Bench, ago, open_bench
 from latecomers import arrive_late
 from rich.console import Console
+from rich.table import Table
 from warehouse import Row, add_rows, event, identify, make_warehouse, run_sql, track
 
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Reason, RunStatus, Selection, Status
 from rehook_sync.render.advice import Shell
 from rehook_sync.render.explain import explanation_view
+from rehook_sync.render.plan import plan_view
 from rehook_sync.render.run import run_view
 from rehook_sync.runtime import Interrupt
 
@@ -120,10 +122,15 @@ def test_send_is_for_who_wants_events_without_properties(bench: Bench) -> None:
     bench.fill(tracks=[order("t1", 3)], order_completed=[event("t9", total=1)])
     bench.run(ALL)
     assert bench.statuses() == {"t1": WAITS}
+    plan = bench.plan(missing_properties="send")
+    (rows,) = (each for each in list(plan_view(plan)) if isinstance(each, Table))
+    assert plan.retried == {Status.WAITING: 1}
+    assert "of them 1 waited before" in list(rows.columns[2].cells)
     result = bench.run(missing_properties="send")
     said = "1 event goes out with what the table of tracks has alone, as MISSING_PROPERTIES=send says: Order Completed 1"
     changed, note = result.notes
     assert changed.startswith("REHOOK_SYNC_MISSING_PROPERTIES has changed since the last run, from wait to send")
+    assert "next run" not in changed, "this run has done it"
     assert (result.summary.sent, note) == (1, said)
     assert bench.metadata() == [{}]
 
