@@ -92,16 +92,18 @@ def time_order(row: SourceRow) -> tuple[datetime, str]:
 
 
 def pack_row(row: SourceRow) -> tuple[int, bytes, bytes]:
-    """Return a row as a spool keeps it, with a key that sorts as `time_order` does."""
-    moment = row.occurred_at
-    at = 0 if moment is None else (moment - FIRST_MOMENT) // _TICK
-    values = row.message_id, row.user_id, row.anonymous_id, row.event, row.event_slug, row.received_at, moment
+    """Return a row as a spool keeps it, with a key that sorts as `time_order` does.
+
+    Times are kept as microseconds: to pack and unpack them as they are takes four times as long.
+    """
+    received_at, occurred_at = _ticks(row.received_at), _ticks(row.occurred_at)
+    values = row.message_id, row.user_id, row.anonymous_id, row.event, row.event_slug, received_at, occurred_at
     more = row.problem, row.unloaded, row.recorded_id, row.encoded
     try:
         packed = pack((*values, row.fields, *more))
     except (TypeError, RecursionError):
         packed = pack((*values, {name: _packable(value) for name, value in row.fields.items()}, *more))
-    return at, row.message_id.encode("utf-8", "surrogatepass"), packed
+    return occurred_at or 0, row.message_id.encode("utf-8", "surrogatepass"), packed
 
 
 def pack_fields(place: int, fields: Mapping[str, object]) -> bytes:
@@ -114,9 +116,18 @@ def pack_fields(place: int, fields: Mapping[str, object]) -> bytes:
 
 def unpack_row(stream: Stream, packed: bytes) -> SourceRow:
     """Return the row of a stream that `pack_row` packed."""
-    row = SourceRow(stream, *unpack(packed))
+    message_id, user_id, anonymous_id, event, slug, received_at, occurred_at, *more = unpack(packed)
+    row = SourceRow(stream, message_id, user_id, anonymous_id, event, slug, _moment(received_at), _moment(occurred_at), *more)
     row.size = len(packed)
     return row
+
+
+def _ticks(moment: datetime | None) -> int | None:
+    return None if moment is None else (moment - FIRST_MOMENT) // _TICK
+
+
+def _moment(ticks: int | None) -> datetime | None:
+    return None if ticks is None else FIRST_MOMENT + timedelta(microseconds=ticks)
 
 
 def read_message_id(value: object) -> tuple[str | None, str | None]:
