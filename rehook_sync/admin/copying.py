@@ -1,13 +1,13 @@
 """A copy of the sync-state in another database, from SQLite to PostgreSQL or back.
 
 All rows are written in one transaction, then read back and compared by their number and a hash, before it commits. So a copy
-that was cut off leaves nothing behind, and the same command begins anew. The lease is held meanwhile: no run writes here what
-the copy would not have. Memory holds one page of rows.
+that was cut off leaves nothing behind, and the same command begins anew. The lease is held meanwhile, and proved at the end: no run
+writes here what the copy would not have. Memory holds one page of rows.
 """
 
 import hashlib
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,19 +56,23 @@ def copy_state(
 ) -> CopyReport:
     """Copy all sync-state tables to an empty database and prove that the rows are the same. The ledger has no lease yet.
 
-    Raises: UsageError when there are rows already, LeaseHeldError while a run is at work, DatabaseError when the rows differ.
+    Raises: UsageError when there are rows already, LeaseHeldError while a run is at work, DatabaseError when the rows differ,
+            and LeaseLostError when a run may have written here meanwhile; then nothing is copied.
     """
     ledger.acquire()
     try:
         with ledger.kept():
             _require_empty(target, target_schema)
             upgrade(target, target_schema)
-            with source.connect() as reading, target.transaction() as writing:
+            with source.connect() as reading, ExitStack() as held, target.transaction() as writing:
                 here = {each.name: each for each in _tables(reading, source_schema)}
                 there = _tables(writing, target_schema)
                 if here.keys() != {each.name for each in there}:
                     raise DatabaseError("the tables of the two places differ: run `python -m rehook_sync init`, then copy again")
-                return CopyReport([_copy(reading, here[each.name], writing, each, interrupt) for each in there])
+                copied = [_copy(reading, here[each.name], writing, each, interrupt) for each in there]
+                # Open until the copy has committed: a run cannot begin in between, even if this process is stopped there.
+                held.enter_context(ledger.transaction())
+                return CopyReport(copied)
     except _CutOffError:
         return CopyReport((), interrupted=True)
     finally:

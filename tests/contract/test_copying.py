@@ -12,7 +12,7 @@ from warehouse import add_rows, identify, run_sql, track
 import rehook_sync.admin.copying
 from rehook_sync.admin.copying import CopyReport
 from rehook_sync.database.engine import open_database
-from rehook_sync.errors import DatabaseError, LeaseHeldError, UsageError
+from rehook_sync.errors import DatabaseError, LeaseHeldError, LeaseLostError, UsageError
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.migrations import upgrade
@@ -110,6 +110,28 @@ def test_it_refuses_while_a_run_is_at_work(road: tuple[Bench, str]) -> None:
             copy(bench, there)
         holder.release()
     assert copy(bench, there).tables
+
+
+def test_a_copy_that_lost_its_lease_to_a_run_leaves_nothing(road: tuple[Bench, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, there = road
+    fill(bench)
+    url = bench.state_url or bench.warehouse_url
+    tables_of, schema = rehook_sync.admin.copying._tables, "" if url.startswith("sqlite") else "rehook_sync."
+    sent = 0
+
+    def frozen(*which: Any) -> Any:
+        """Stands for a process that is stopped for longer than the lease lasts, once it has read a part."""
+        nonlocal sent
+        if which[0].info.get("write") and not sent:
+            run_sql(url, f"UPDATE {schema}sync_lease SET expires_at = '2020-01-01T00:00:00.000000Z'")
+            sent = bench.run(check=False).summary.sent
+        return tables_of(*which)
+
+    monkeypatch.setattr(rehook_sync.admin.copying, "_tables", frozen)
+    with pytest.raises(LeaseLostError, match="lost its lease to another run"):
+        copy(bench, there)
+    assert sent
+    assert Bench(bench.warehouse_url, there, bench.sandbox).read_state("sync_state") == []
 
 
 def test_one_that_was_cut_off_leaves_nothing_and_begins_anew(road: tuple[Bench, str], monkeypatch: pytest.MonkeyPatch) -> None:
