@@ -15,6 +15,7 @@ from datetime import datetime
 
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.jobs.context import JobContext, how_to_go_on, read_change_notes
+from rehook_sync.jobs.notes.lines import shared_notes
 from rehook_sync.jobs.pipeline import ClaimDesk, Pipeline
 from rehook_sync.jobs.plan import PlannedClaims
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
@@ -40,7 +41,7 @@ def plan_baseline(context: JobContext, options: RunOptions) -> Plan:
         plan.retried.update(each.call.previous.status for each in _skip(chunk) if each.call.previous is not None)
     plan.rows = pipeline.rows.total()
     plan.actions["skipped"] = plan.rows
-    plan.notes.extend(_notes(context, periods, pipeline.timeless))
+    plan.notes.extend([*shared_notes(pipeline.findings.shared), *_notes(context, periods, pipeline.timeless)])
     return plan
 
 
@@ -80,7 +81,7 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
         summary = RunSummary(ledger.run_id, status, total, skipped=total, error=None if error is None else str(error))
         with ledger.transaction() as connection:
             state.record_finish(connection, summary)
-        notes = [*changes, *_notes(context, periods, pipeline.timeless, gone)]
+        notes = [*changes, *shared_notes(pipeline.findings.shared), *_notes(context, periods, pipeline.timeless, gone)]
         if not done:
             named = len(context.sources) > 1
             notes += [

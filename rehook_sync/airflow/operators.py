@@ -273,7 +273,9 @@ class RehookFinishOperator(RehookOperator):
             raise AirflowFailException(f"run {result.summary.run_id} was interrupted: clear the shards that failed, and {self.task_id}")
         if self.fail_on_attention and result.summary.status is RunStatus.ATTENTION:
             left = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in result.unsettled.items() if count)
-            raise AirflowFailException(f"run {result.summary.run_id} is done, but rows need attention: {left}; see v1_attention")
+            raise AirflowFailException(
+                f"run {result.summary.run_id} is done, but rows need attention: {left or 'see its notes'}; see v1_attention"
+            )
         return report
 
     def _announce(self, context: Context, run_id: str, sent: "Mapping[Stream, int]") -> None:

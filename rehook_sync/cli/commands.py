@@ -219,7 +219,7 @@ def audit(
     with Sync(settings, read_only=True) as sync:
         report = sync.audit(options)
     screen.result(audit_document(report), *audit_view(report))
-    raise typer.Exit(3 if report.missing else 0)
+    raise typer.Exit(0 if report.is_complete else 3)
 
 
 @app.command()

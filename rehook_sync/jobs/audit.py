@@ -9,10 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 
 from rehook_sync.database.queries import Identifier
-from rehook_sync.models import Window
+from rehook_sync.models import SourceRow, Window
+from rehook_sync.rules.identity import SharedIds
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Absence, Coverage, why_unjudged
 from rehook_sync.state.periods import Periods
@@ -34,7 +36,8 @@ _KINDS: Mapping[Absence, str] = {
     Absence.FUTURE: "future",
     Absence.BEFORE_START: "before_start",
 }
-UNJUDGED: Sequence[str] = tuple(dict.fromkeys(_KINDS.values()))
+_SHARED = "same_id_elsewhere"
+UNJUDGED: Sequence[str] = (*dict.fromkeys(_KINDS.values()), _SHARED)
 """The kinds of calls that no run has judged."""
 
 
@@ -65,6 +68,7 @@ class FeedAudit:
 
     Shape:  lines: by day and event.  first_missing_at: None when no missing call has a usable time.
             found_by_next_run: how many of the missing calls the next run finds.
+            shared: calls that another source's call with the same id keeps from being sent.
     """
 
     feed: Feed
@@ -73,6 +77,7 @@ class FeedAudit:
     lines: Sequence[AuditLine]
     first_missing_at: datetime | None
     found_by_next_run: int
+    shared: SharedIds
 
     @property
     def rows(self) -> int:
@@ -104,6 +109,17 @@ class AuditReport:
         return self.count("missing")
 
     @property
+    def shared(self) -> SharedIds:
+        """Return the calls that are not sent, since another source's call has their id."""
+        calls = sum((each.shared.calls for each in self.feeds), Counter[str]())
+        return SharedIds(calls, next((each.shared.example for each in self.feeds if each.shared.example), ""))
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether every call that is due has been judged."""
+        return not self.missing and not self.shared.calls
+
+    @property
     def found_by_next_run(self) -> int:
         """Return how many of the missing calls the next run finds."""
         return sum(each.found_by_next_run for each in self.feeds)
@@ -129,7 +145,8 @@ def audit_feed(sources: Sources, state: State, feed: Feed, window: Window, known
     source, stream = sources[feed.source], feed.stream
     coverage, periods = state.read_coverage(feed), Periods(state.database).read_open((feed,))
     now = state.now()
-    tally = _Tally(feed, window, coverage, lambda received_at: why_unjudged(coverage, lookback, now, received_at, periods))
+    why = partial(why_unjudged, coverage, lookback, now, periods=periods)
+    tally = _Tally(feed, window, coverage, why, partial(source.read_ids, stream))
     tally.recorded.update(state.count_recorded(feed, window))
     if known_in is not None:
         for group in source.count_judged(stream, window, known_in):
@@ -167,13 +184,22 @@ def audit_feed(sources: Sources, state: State, feed: Feed, window: Window, known
 class _Tally:
     """The running counts of one feed: (day, event) -> kind -> calls."""
 
-    def __init__(self, feed: Feed, window: Window, coverage: Coverage, why: Callable[[datetime | None], Absence]) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        window: Window,
+        coverage: Coverage,
+        why: Callable[[datetime | None], Absence],
+        read_ids: Callable[[Iterable[str]], Iterable[SourceRow]],
+    ) -> None:
+        self._read_ids = read_ids
         self._feed = feed
         self._window = window
         self._coverage = coverage
         self._why = why
         self._first_missing_at: datetime | None = None
         self._found_by_next_run = 0
+        self._shared = SharedIds()
         self.counts: defaultdict[tuple[str | None, str | None], Counter[str]] = defaultdict(Counter)
         self.recorded: Counter[tuple[str | None, str | None]] = Counter()
         self.matched: Counter[tuple[str | None, str | None]] = Counter()
@@ -183,10 +209,15 @@ class _Tally:
     ) -> None:
         """Look up calls and count them: message id, time, event."""
         judged = look_up([message_id for message_id, _, _ in calls]) if calls else {}
+        elsewhere = [message_id for message_id, found in judged.items() if found.source != self._feed.source]
+        rows = {row.message_id: row for row in self._read_ids(elsewhere)} if elsewhere else {}
         for message_id, received_at, event in calls:
             found = judged.get(message_id)
             if found is None:
                 self._add_unjudged(received_at, event)
+                continue
+            if message_id in rows and self._shared.note(rows[message_id], found):
+                self.counts[_day(received_at), event][_SHARED] += 1
                 continue
             self.counts[_day(received_at), event][found.status] += 1
             if found.received_at is not None and found.source == self._feed.source and _within(self._window, found.received_at):
@@ -205,7 +236,7 @@ class _Tally:
         gone = {key: n - self.matched[key] for key, n in self.recorded.items() if n > self.matched[key]}
         keys = sorted(self.counts.keys() | gone.keys(), key=lambda key: (key[0] or "", key[1] or ""))
         lines = [AuditLine(day, self._feed, event, dict(self.counts[day, event]), gone.get((day, event), 0)) for day, event in keys]
-        return FeedAudit(self._feed, self._window, self._coverage, lines, self._first_missing_at, self._found_by_next_run)
+        return FeedAudit(self._feed, self._window, self._coverage, lines, self._first_missing_at, self._found_by_next_run, self._shared)
 
 
 def _day(moment: datetime | None) -> str | None:

@@ -1,15 +1,17 @@
 """What sync-state and warehouse know about one user id or message id."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.results import Explanation, Unjudged
 from rehook_sync.models import SourceRow, Stream
+from rehook_sync.rules.identity import is_other_call
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import why_unjudged
 from rehook_sync.state.periods import Periods
-from rehook_sync.state.state import State
+from rehook_sync.state.state import Judged, State
 from rehook_sync.warehouse.sources import Sources
 
 __all__ = ["read_explanation"]
@@ -34,7 +36,9 @@ def read_explanation(state: State, sources: Sources | None, key: str, lookback: 
         if recorded := next((each for each in earlier if state.explain(each)[0]), None):
             return read_explanation(state, sources, recorded, lookback)
         for row, judged in _read_warehouse(state, sources, key):
-            if not judged:
+            if judged is not None and found.shared.note(row, judged):
+                continue
+            if judged is None:
                 feed = Feed(row.source, row.stream)
                 coverage, periods = state.read_coverage(feed), Periods(state.database).read_open((feed,))
                 absence = why_unjudged(coverage, lookback, state.now(), row.received_at, periods)
@@ -48,16 +52,18 @@ def read_explanation(state: State, sources: Sources | None, key: str, lookback: 
     return found
 
 
-def _read_warehouse(state: State, sources: Sources, key: str) -> Iterator[tuple[SourceRow, bool]]:
-    """Yield the warehouse's calls of an id, each once, and whether each has been judged."""
+def _read_warehouse(state: State, sources: Sources, key: str) -> Iterator[tuple[SourceRow, Judged | None]]:
+    """Yield the warehouse's calls of an id, each once, and what is recorded under the message id of each."""
     for stream in Stream:
-        rows: dict[str, SourceRow] = {}
+        rows: defaultdict[str, list[SourceRow]] = defaultdict(list)
         for source in sources.values():
             for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS)):
-                rows.setdefault(row.message_id, row)
-        known = state.read_known(stream, rows)
-        for message_id, row in rows.items():
-            yield _without_fields(row), message_id in known
+                if all(is_other_call(row, other) for other in rows[row.message_id]):
+                    rows[row.message_id].append(row)
+        judged = state.read_judged(stream, rows)
+        for message_id, same in rows.items():
+            for row in same:
+                yield _without_fields(row), judged.get(message_id)
 
 
 def _without_fields(row: SourceRow) -> SourceRow:

@@ -35,7 +35,7 @@ from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.rules.periods import Extent, Feed, Period
 from rehook_sync.rules.traits import CODE
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
-from rehook_sync.state.state import State
+from rehook_sync.state.state import Judged, State
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.sources import Sources
 
@@ -109,7 +109,7 @@ class Pipeline:
         self._desk = desk
         self._config = config
         self._previous: dict[Key, PreviousOutcome] = {}
-        self._pending: set[Key] = set()
+        self._pending: dict[Key, Call] = {}
         self._freed: dict[str, str] = {}
         self.seen = 0
         self.rows: Counter[Feed] = Counter()
@@ -180,7 +180,8 @@ class Pipeline:
 
     def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
         """Note which outcomes have become durable. Safe to call from another thread."""
-        self._pending.difference_update((outcome.call.stream, outcome.call.message_id) for outcome in outcomes)
+        for outcome in outcomes:
+            self._pending.pop((outcome.call.stream, outcome.call.message_id), None)
 
     def _reads_all(self, windows: Mapping[Feed, Window]) -> bool:
         """Tell whether these are all tracks there are: no earlier run has judged some."""
@@ -208,17 +209,18 @@ class Pipeline:
 
         Pending rows are checked first: one that becomes durable meanwhile is then found among the recorded ones.
         """
-        rows = self._under_recorded_ids(list(rows))
-        first: dict[Key, SourceRow] = {}
-        for row in rows:
-            key = (row.stream, row.message_id)
-            if key not in self._pending:
-                first.setdefault(key, row)
-        known: dict[Key, Status] = {}
+        rows, shared = self._under_recorded_ids(list(rows)), self.findings.shared
+        pending = [self._pending.get((row.stream, row.message_id)) for row in rows]
+        free = [row for row, other in zip(rows, pending, strict=True) if not shared.note(row, other) and other is None]
+        known: dict[Key, Judged] = {}
         for stream in Stream:
-            ids = [message_id for own, message_id in first if own is stream]
-            if ids:
-                known.update(((stream, message_id), status) for message_id, status in self._state.read_known(stream, ids).items())
+            if ids := {row.message_id for row in free if row.stream is stream}:
+                known.update(((stream, message_id), found) for message_id, found in self._state.read_judged(stream, ids).items())
+        first: dict[Key, SourceRow] = {}
+        for row in free:
+            key = (row.stream, row.message_id)
+            if not shared.note(row, known.get(key) or first.get(key)):
+                first.setdefault(key, row)
         due = [row for key, row in first.items() if self._is_due(key, known.get(key))]
         taken = [row for row in due if self._config.within is None or self._config.within.holds(row.received_at)]
         self.timeless += sum(row.received_at is None for row in due) - sum(row.received_at is None for row in taken)
@@ -249,8 +251,8 @@ class Pipeline:
                     row.message_id = row.recorded_id
         return rows
 
-    def _is_due(self, key: Key, status: Status | None) -> bool:
-        return status is None if key not in self._previous else status is self._previous[key].status
+    def _is_due(self, key: Key, known: Judged | None) -> bool:
+        return known is None if key not in self._previous else known is not None and known.status is self._previous[key].status
 
     def _judge(self, rows: Sequence[SourceRow]) -> Chunk:
         self.findings.met.note(rows)
@@ -276,7 +278,7 @@ class Pipeline:
         ]
         decided = [call for operation in operations for call in operation.calls] + [outcome.call for outcome in outcomes]
         self.rows.update(Feed(call.source, call.stream) for call in decided)
-        self._pending.update((call.stream, call.message_id) for call in decided)
+        self._pending.update(((call.stream, call.message_id), call) for call in decided)
         return Chunk(operations, outcomes)
 
     def _stands(self, outcome: Outcome) -> bool:

@@ -17,6 +17,7 @@ from rehook_sync.models import (
     Trigger,
     Window,
 )
+from rehook_sync.rules.identity import SharedIds
 from rehook_sync.rules.periods import Feed, Period, RunBounds
 from rehook_sync.rules.watermark import Absence, Beginning
 from rehook_sync.times import parse_moment
@@ -169,6 +170,7 @@ class Explanation:
     Shape:  related: for a message id, the call that carried it and what else of its user is not settled.
             unjudged: calls in the warehouse only.  looked: whether the warehouse was read.
             detached: message ids of judged calls whose user id was removed since.  names_sources: whether there are several.
+            shared: calls in the warehouse whose id is that of another source's call.
     """
 
     key: str
@@ -180,6 +182,7 @@ class Explanation:
     notes: list[str] = field(default_factory=list)
     looked: bool = False
     names_sources: bool = False
+    shared: SharedIds = field(default_factory=SharedIds)
 
 
 def read_options(

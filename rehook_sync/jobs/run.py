@@ -81,7 +81,8 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
             report.error = None if report.interrupted else error
         unsettled = state.count_unsettled()
         counts = {each.value: report.counts[each] for each in Status if each is not Status.SENDING}
-        status = run_status(report.error, unsettled, interrupted=report.interrupted)
+        shares = bool(pipeline.findings.shared.calls)
+        status = run_status(report.error, unsettled, interrupted=report.interrupted, shares=shares)
         message = str(report.error) if report.error else None
         summary = RunSummary(ledger.run_id, status, sum(counts.values()), requests=report.requests, error=message, **counts)
         extent = Extent.NOTHING if report.error or report.interrupted else pipeline.extent
@@ -273,10 +274,10 @@ def _kind(options: RunOptions) -> RunKind:
     return {Status.REJECTED: RunKind.REVALIDATE, Status.IN_DOUBT: RunKind.RESEND}.get(options.only.status, RunKind.RETRY)
 
 
-def run_status(error: RehookSyncError | None, unsettled: Mapping[Status, int], *, interrupted: bool) -> RunStatus:
-    """Return how a run ended, given what stopped it and the unsettled calls of all runs."""
+def run_status(error: RehookSyncError | None, unsettled: Mapping[Status, int], *, interrupted: bool, shares: bool = False) -> RunStatus:
+    """Return how a run ended, given what stopped it and the unsettled calls of all runs. `shares`: calls have the ids of others."""
     if interrupted:
         return RunStatus.INTERRUPTED
     if error is not None:
         return RunStatus.STOPPED
-    return RunStatus.ATTENTION if any(unsettled.values()) else RunStatus.SUCCEEDED
+    return RunStatus.ATTENTION if shares or any(unsettled.values()) else RunStatus.SUCCEEDED

@@ -217,7 +217,8 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
     done = all(each.status is ShardStatus.DONE for each in shards)
     counted, rejected = state.count_run(run_id)
     unsettled = state.count_unsettled()
-    status = run_status(error, unsettled, interrupted=interrupted or not (done or error))
+    found = read_findings(each.findings for each in shards)
+    status = run_status(error, unsettled, interrupted=interrupted or not (done or error), shares=bool(found.shared.calls))
     requests = sum(each.requests for each in shards)
     summary = RunSummary(run_id, status, sum(counted.values()), requests=requests, error=str(error) if error else None, **counted)
     extent = Extent.ALL if done and error is None else Extent.NOTHING
@@ -226,7 +227,6 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
         ledger.release()
     else:
         ledger.let_go()
-    found = read_findings(each.findings for each in shards)
     found.rejected, found.waiting = rejected, Counter(state.count_waiting(run_id))
     notes = period_notes(bounds, run_id, done=extent is Extent.ALL)
     notes += read_notes(context, found, summary.rows_read, unsettled, bounds.windows)

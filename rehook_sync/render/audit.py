@@ -7,6 +7,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from rehook_sync.jobs.audit import UNJUDGED, AuditLine, AuditReport, FeedAudit
+from rehook_sync.jobs.notes.lines import shared_notes
 from rehook_sync.models import Status
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import are_several, by_source, headed, line, number_text
@@ -17,7 +18,7 @@ _KINDS: tuple[str, ...] = (*Status, *UNJUDGED)
 _NAMES: dict[str, str] = {"not_due": "not yet due", "future": "in the future", "before_start": "before the start"}
 _ALWAYS = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED)
 _UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
-_STYLES: dict[str, str] = {"missing": "bold red", Status.FAILED: "red", Status.IN_DOUBT: "red"}
+_STYLES: dict[str, str] = {"missing": "bold red", "same_id_elsewhere": "bold red", Status.FAILED: "red", Status.IN_DOUBT: "red"}
 _SHOWN = 40
 """Lines shown of what is missing; the document has all."""
 
@@ -62,8 +63,10 @@ def audit_view(report: AuditReport) -> Iterator[RenderableType]:
     if report.run_at_work is not None:
         yield line(f"note: run {report.run_at_work} was at work meanwhile; audit again after it", style="yellow")
     yield from _remarks(report)
+    yield from (line(note, style="bold red") for note in shared_notes(report.shared))
     if not report.missing:
-        yield line(("nothing is missing", "green"))
+        if report.is_complete:
+            yield line(("nothing is missing", "green"))
         return
     yield ""
     yield line((f"{report.missing:,} missing", "bold red"), ": below the watermark, and no run has judged them")

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from rehook_sync.jobs.notes.lines import shared_notes
 from rehook_sync.jobs.results import Explanation, Unjudged
 from rehook_sync.models import Reason, Status, Stream
 from rehook_sync.render.advice import Advice, Shell, advise
@@ -40,7 +41,7 @@ def explanation_document(explanation: Explanation, shell: Shell) -> dict[str, ob
         "customer": explanation.customer,
         "not_judged": [_unjudged_document(each, explanation, shell) for each in explanation.unjudged] if explanation.looked else None,
         "detached": list(explanation.detached) if explanation.looked else None,
-        "notes": list(explanation.notes),
+        "notes": [*shared_notes(explanation.shared), *explanation.notes],
     }
 
 
@@ -57,7 +58,7 @@ def explanation_view(explanation: Explanation, shell: Shell) -> Iterator[Rendera
         detached = counted(len(explanation.detached), "call")
         yield line(f"{detached} of the warehouse judged, and the user id taken out here since, by `prune` or `forget`; one of them:")
         yield line(f"  {shell('explain', ids=(explanation.detached[0],))}", style="bold")
-    for note in explanation.notes:
+    for note in (*shared_notes(explanation.shared), *explanation.notes):
         yield line("note: ", note, style="yellow")
 
 
@@ -85,7 +86,7 @@ def _head(explanation: Explanation) -> Iterator[RenderableType]:
 
 def _nothing(explanation: Explanation, shell: Shell) -> Iterator[RenderableType]:
     yield line(f"nothing is known about {explanation.key}: no judged call has this user id or message id")
-    if explanation.detached:
+    if explanation.detached or explanation.shared.calls:
         return
     if explanation.looked:
         yield "The warehouse holds none either: if it was made, it has not been loaded yet."

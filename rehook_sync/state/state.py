@@ -76,6 +76,7 @@ class Judged:
     event: str | None
     received_at: datetime | None
     source: str
+    user_id: str | None
 
 
 def read_rows(connection: Connection, statement: Executable, values: Mapping[str, object]) -> list[dict[str, object]]:
@@ -118,7 +119,9 @@ class State:
         stored = {storable_text(message_id): message_id for message_id in message_ids}
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
-        return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at), row.source) for row in rows}
+        return {
+            stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at), row.source, row.user_id) for row in rows
+        }
 
     def count_recorded(self, feed: Feed, window: Window) -> dict[tuple[str | None, str | None], int]:
         """Return the recorded calls of a feed in a window: (day, event) -> number."""

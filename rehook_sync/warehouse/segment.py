@@ -57,9 +57,12 @@ class SegmentSource:
     Shape:  name: what the sync-state tables call it.  reader: its reads, and how patient they are.
     """
 
-    def __init__(self, database: Database, config: SourceConfig, name: str = DEFAULT_SOURCE, reader: Reader | None = None) -> None:
-        """Prepare; nothing is read. `reader`: shared with other sources of the warehouse."""
+    def __init__(
+        self, database: Database, config: SourceConfig, name: str = DEFAULT_SOURCE, reader: Reader | None = None, *, alone: bool = True
+    ) -> None:
+        """Prepare; nothing is read. `reader`: shared with other sources of the warehouse, unless the source is `alone`."""
         self.name = name
+        self._alone = alone
         self._database = database
         self._config = config
         self._layout: SourceLayout | None = None
@@ -83,7 +86,7 @@ class SegmentSource:
 
     @property
     def _sql(self) -> CallStatements:
-        return CallStatements(self._database, self.discover())
+        return CallStatements(self._database, self.discover(), self.name, alone=self._alone)
 
     def read_event_names(self) -> set[str]:
         """Return the names of all events, as calls have them. Scans tracks."""
@@ -218,7 +221,7 @@ class SegmentSource:
                 yield message_id, usable_time(received_at), None if event is None else str(event)
 
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
-        """Return how many ids of a window are in sync_state, by day, event and status. `known`: sync_state, in this database."""
+        """Return how many ids of a window sync_state has of this source, by day, event and status. `known`: its name."""
         statement = self._sql.due(stream, window, None, "count_judged", recorded=known)
         rows = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known) | {"source": self.name})
         return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]

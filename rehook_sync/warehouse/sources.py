@@ -24,7 +24,8 @@ class Sources(Mapping[str, SegmentSource]):
     def __init__(self, database: Database, configs: Mapping[str, SourceConfig]) -> None:
         """Prepare; nothing is read. `configs`: name of a source -> where it is."""
         self.reader = Reader(database, [config.schema for config in configs.values()])
-        self._sources = {name: SegmentSource(database, config, name, self.reader) for name, config in configs.items()}
+        alone = len(configs) == 1
+        self._sources = {name: SegmentSource(database, config, name, self.reader, alone=alone) for name, config in configs.items()}
 
     def __getitem__(self, name: str) -> SegmentSource:
         """Return a source."""

@@ -40,8 +40,10 @@ _FOR_NUMBERS = {"timed": "timed_numbers", "read_properties": "read_properties_nu
 class CallStatements:
     """Statements for one source with one layout."""
 
-    def __init__(self, database: Database, layout: SourceLayout) -> None:
-        """Load the queries of the warehouse's dialect; nothing is read."""
+    def __init__(self, database: Database, layout: SourceLayout, source: str, *, alone: bool) -> None:
+        """Load the queries of the warehouse's dialect; nothing is read. `alone`: whether no other source has calls in sync_state."""
+        self._source = source
+        self._without = "new_calls" if alone else "new_calls_of_source"
         self._database = database
         self._dialect = database.dialect
         self._layout = layout
@@ -55,14 +57,15 @@ class CallStatements:
         shard: Shard | None = None,
         *,
         window: Window | None = None,
-        without: str = "new_calls",
+        without: str | None = None,
         **identifiers: Identifier,
     ) -> TextClause:
         """Return a statement over the calls of a stream.
 
         Shape:  known: sync_state, whose calls are left out, or None.  what: the last fragment or fragments.  window: None for all rows.
-                without: the fragment that leaves out known calls. `new_calls` is cheap, but gives calls recorded outside the window.
+                without: the fragment that leaves out known calls; None: a cheap one, which gives calls recorded outside the window.
         """
+        without = without or self._without
         layout = self._layout
         table = layout.table(stream)
         cursor = table.columns[layout.cursor]
@@ -88,7 +91,8 @@ class CallStatements:
         ]
         if self._dialect == "sqlite" or layout.has_text(stream, layout.cursor):
             fragments.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
-        return self.text(fragments, common | identifiers)
+        statement = self.text(fragments, common | identifiers)
+        return statement.bindparams(source=self._source) if known and without != "new_calls" else statement
 
     def properties(self, table: Table, *, near: bool) -> list[str]:
         """Return the fragments that read an event table by ids, `near`: within bounds of time."""

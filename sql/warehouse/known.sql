@@ -33,12 +33,30 @@
     )
 )
 
--- name: unjudged_calls
--- does: leaves out every call that sync_state has, by one lookup per call
+-- name: new_calls_of_source
+-- does: as new_calls, for one of several sources: keeps calls whose id is that of another source's call, which may be another one
 -- identifiers: known
 , due AS (
     SELECT * FROM timed
-    WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id)
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM (
+            SELECT dated.message_id FROM :"known" AS dated
+            WHERE dated.stream = :stream AND dated.source = :source AND dated.received_at >= :low AND dated.received_at < :high
+            UNION ALL
+            SELECT undated.message_id FROM :"known" AS undated
+            WHERE undated.stream = :stream AND undated.source = :source AND undated.received_at IS NULL
+        ) AS judged
+        WHERE judged.message_id = timed.rehook_sync__id
+    )
+)
+
+-- name: unjudged_calls
+-- does: leaves out every call that sync_state has of this source, by one lookup per call
+-- identifiers: known
+, due AS (
+    SELECT * FROM timed
+    WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id AND known.source = :source)
 )
 
 -- name: compare_all_at_once

@@ -11,7 +11,7 @@ from warehouse import add_rows, identify, run_sql, track
 
 import rehook_sync.jobs.audit
 from rehook_sync.errors import UsageError
-from rehook_sync.jobs.audit import AuditReport
+from rehook_sync.jobs.audit import UNJUDGED, AuditReport
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Stream
 from rehook_sync.render.audit import audit_document
@@ -19,7 +19,7 @@ from rehook_sync.rules.watermark import Beginning
 from rehook_sync.times import parse_moment
 
 bench = accounting.bench
-KINDS = ("sent", "unchanged", "merged", "rejected", "failed", "in_doubt", "sending", "missing", "not_due", "future", "before_start")
+KINDS = ("sent", "unchanged", "merged", "rejected", "failed", "in_doubt", "sending", *UNJUDGED)
 
 
 @pytest.fixture(autouse=True)

@@ -336,3 +336,75 @@ def test_a_refresh_sends_what_is_newest_over_all_sources(bench: Bench) -> None:
     assert result.error is None
     assert bench.metadata()[-1] == {"planName": "free", "seats": 3}
     assert bench.run(trait_names={"plan": "planName"}, check=False).summary.sent == 0
+
+
+def serial(source: str, ids: Sequence[int], hours: float) -> dict[str, list[Row]]:
+    """Calls with bigint ids: one of each stream for each id, and a user of its own for each id."""
+    people = [identify(each, f"{source}-{each}", ago(hours=hours), plan=source) for each in ids]
+    return {"identifies": people, "tracks": [track(each, f"{source}-{each}", "Visited", ago(hours=hours)) for each in ids]}
+
+
+SERIAL: Mapping[str, Any] = {name: {"identifies": {"id": "bigint"}, "tracks": {"id": "bigint"}} for name in (WEB, IOS)}
+
+
+def test_calls_with_the_id_of_another_call_are_noted_by_plan_run_and_audit(bench: Bench) -> None:
+    bench.fill_sources({WEB: serial("w", range(1, 10), 5), IOS: serial("i", range(3, 14), 4)}, SERIAL)
+    noted = f"14 calls of source '{IOS}' (ids of '{WEB}') not sent: calls of another user or event have the same message ids, such as "
+    assert any(note.startswith(noted) for note in bench.plan(ALL).notes)
+    for since, sent in ((ALL, 26), (None, 0)):
+        result = bench.run(since)
+        assert (result.summary.sent, result.summary.status) == (sent, RunStatus.ATTENTION)
+        assert any(note.startswith(noted) for note in result.notes)
+    with bench.sync() as sync:
+        report = sync.audit(RunOptions(since=ALL))
+    assert (report.missing, report.count("same_id_elsewhere"), report.is_complete) == (0, 14, False)
+    assert [each.count("sent") for each in report.feeds] == [9, 9, 4, 4]
+    assert [each.rows for each in report.feeds] == [9, 9, 11, 11]
+    assert sum(line.gone for each in report.feeds for line in each.lines) == 0
+    text = shown(audit_view(report))
+    assert f"14 calls of source '{IOS}'" in text
+    assert "nothing is missing" not in text
+
+
+def test_a_later_call_with_the_id_of_an_earlier_one_is_noted(bench: Bench) -> None:
+    bench.fill_sources({WEB: serial("w", range(1, 6), 5), IOS: serial("i", range(6, 8), 5)}, SERIAL)
+    assert bench.run(ALL).summary.status is RunStatus.SUCCEEDED
+    add_rows(bench.warehouse_url, "tracks", serial("i", [2], 1)["tracks"], schema=IOS)
+    for source in (None, IOS):
+        result = bench.run(source=source)
+        assert (result.summary.sent, result.summary.status) == (0, RunStatus.ATTENTION)
+        assert any(note.startswith(f"1 call of source '{IOS}' (ids of '{WEB}') not sent") for note in result.notes)
+
+
+def test_a_failed_call_is_not_retried_with_the_call_of_another_source(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": serial("w", [1, 2], 4)["tracks"]}, IOS: {}}, SERIAL)
+    bench.sandbox.faults.add("status", status=503, source_id="w-1", times=1)
+    bench.run(ALL, max_attempts=1)
+    assert bench.statuses() == {"1": "failed:server_error", "2": "sent"}
+    add_rows(bench.warehouse_url, "tracks", serial("i", [1], 5)["tracks"], schema=IOS)
+    assert bench.run().summary.sent == 1
+    assert bench.events() == {("w-1", "Visited"): 1, ("w-2", "Visited"): 1}
+
+
+def test_explain_says_that_another_call_has_the_id(bench: Bench) -> None:
+    bench.fill_sources({WEB: serial("w", range(1, 6), 5), IOS: serial("i", range(1, 6), 4)}, SERIAL)
+    bench.run(ALL)
+    with bench.sync() as sync:
+        lost, sent = sync.explain("i-3"), sync.explain("w-3")
+    text = " ".join(shown(explanation_view(lost, Shell())).split())
+    assert "prune" not in text
+    assert f"2 calls of source '{IOS}' (ids of '{WEB}') not sent" in text
+    assert (lost.detached, sent.detached, dict(sent.shared.calls)) == ([], [], {})
+
+
+def test_parts_of_a_run_note_calls_with_the_id_of_another_call(bench: Bench) -> None:
+    bench.fill_sources({WEB: serial("w", range(1, 6), 5), IOS: serial("i", range(6, 8), 5)}, SERIAL)
+    bench.run(ALL)
+    add_rows(bench.warehouse_url, "tracks", serial("i", range(1, 4), 1)["tracks"], schema=IOS)
+    with bench.sync() as sync:
+        started = sync.start(RunOptions(since=ALL), 2)
+        for number in started.shards:
+            assert sync.deliver_shard(started.run_id, number, Interrupt()).error is None
+        result = sync.finish(started.run_id)
+    assert (result.summary.sent, result.summary.status) == (0, RunStatus.ATTENTION)
+    assert any(note.startswith(f"3 calls of source '{IOS}' (ids of '{WEB}') not sent") for note in result.notes)

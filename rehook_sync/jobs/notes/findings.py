@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 
 from rehook_sync.jobs.notes.names import MetNames, close_names
 from rehook_sync.models import Reason, Stream
+from rehook_sync.rules.identity import SharedIds
 from rehook_sync.settings import Settings
 from rehook_sync.warehouse.reader import Delays
 
@@ -20,7 +21,7 @@ class Findings:
     Shape:  rejected: by reason.  waiting: by event and detail.  bare: sent without what their event tables do not have, by event.
             left_out: NaN and infinities that were not sent, by column.  encoded: JSON objects that were encoded twice, by column.
             gone: recorded calls to be taken up again that are no longer in the warehouse.
-            standing: rejections that were judged again and stay as they were.
+            standing: rejections that were judged again and stay as they were.  shared: calls that have the id of another one.
             met: the names in the rows.  views: those read for an event that is called so.  delays: of reads.
             slowed: how often fewer requests at once were allowed.  lowest: fewest ever allowed, 0 if nothing was sent.
     """
@@ -32,6 +33,7 @@ class Findings:
     encoded: Counter[str] = field(default_factory=Counter)
     gone: int = 0
     standing: int = 0
+    shared: SharedIds = field(default_factory=SharedIds)
     met: MetNames = field(default_factory=MetNames)
     views: set[str] = field(default_factory=set)
     delays: Delays = field(default_factory=Delays)
@@ -53,6 +55,8 @@ def write_findings(found: Findings, earlier: str | None, settings: Settings) -> 
         "encoded": found.encoded + before.encoded,
         "gone": max(found.gone, before.gone),  # the same calls, looked for again
         "standing": found.standing + before.standing,
+        "shared": found.shared.calls | before.shared.calls,  # the same calls, met again
+        "shared_id": before.shared.example or found.shared.example,
         "events": events,
         "fields": {stream.value: names for stream, names in zip(Stream, columns, strict=True)},
         "views": sorted(found.views | before.views),
@@ -71,6 +75,8 @@ def read_findings(texts: Iterable[str | None]) -> Findings:
             getattr(total, name).update(document[name])
         for name in ("gone", "standing", "slowed", "lowest"):
             setattr(total, name, getattr(total, name) + document[name])
+        total.shared.calls.update(document.get("shared", {}))
+        total.shared.example = total.shared.example or document.get("shared_id", "")
         total.met.events.update(document["events"])
         for stream in Stream:
             total.met.fields[stream].update(document["fields"].get(stream.value, ()))

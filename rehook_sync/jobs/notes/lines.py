@@ -8,6 +8,7 @@ from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.notes.names import Layouts, of_each, source_notes
 from rehook_sync.models import Reason, Status
 from rehook_sync.rules.changes import Change
+from rehook_sync.rules.identity import SharedIds
 from rehook_sync.rules.periods import Feed
 from rehook_sync.settings import Settings
 from rehook_sync.times import duration_text
@@ -15,7 +16,7 @@ from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.names import is_hidden, listed
 from rehook_sync.warehouse.reader import Delays
 
-__all__ = ["change_notes", "future_notes", "left_notes", "run_notes"]
+__all__ = ["change_notes", "future_notes", "left_notes", "run_notes", "shared_notes"]
 
 _MANY_ANONYMOUS = 0.2
 _NAMED = 5
@@ -33,6 +34,7 @@ def run_notes(
     """
     return [
         *of_each(layouts, lambda layout: layout.unreadable_lines),
+        *shared_notes(found.shared),
         *_rejection_notes(found.rejected, rows),
         *_waiting_notes(found.waiting, unsettled, settings.properties_wait),
         *_bare_notes(found.bare),
@@ -77,6 +79,15 @@ def future_notes(later: Mapping[Feed, int], margin: timedelta) -> list[str]:
         return []
     dated = f"dated more than {duration_text(margin)} in the future"
     return [f"rows {dated} are not read before their time has come: {listed(found)}; see what dates them so"]
+
+
+def shared_notes(shared: SharedIds) -> list[str]:
+    """Return notes for the user on calls that cannot go out under their ids, one line each."""
+    return [
+        f"{'1 call' if count == 1 else f'{count:,} calls'} of source {pair} not sent: calls of another user or event have the same "
+        f"message ids, such as {shared.example!r}; give each source ids of its own by a view: see docs/operating.md, Several sources"
+        for pair, count in shared.calls.items()
+    ]
 
 
 def _rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
