@@ -61,6 +61,7 @@ def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
         return UsageError.exit_code
     name = "python -m rehook_sync" if Path(sys.argv[0]).name == "__main__.py" else Path(sys.argv[0]).name
     try:
+        _require_once(arguments)
         require_files()
         code = typer.main.get_command(app).main(list(arguments), prog_name=name, standalone_mode=False)
     except RehookSyncError as error:
@@ -74,6 +75,14 @@ def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
             raise
         return _screen(as_json=as_json).fail(UsageError(f"{describe().rstrip('.')}; see `{_help_command(name, error)}`"))
     return code if isinstance(code, int) else 0
+
+
+def _require_once(arguments: Sequence[str]) -> None:
+    """Refuse two sources or streams, of which only the last would be taken. Raises UsageError."""
+    before_any_text = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for option in ("--source", "--stream"):
+        if sum(each.partition("=")[0] == option for each in before_any_text) > 1:
+            raise UsageError(f"{option} takes one: leave it out for all, or give a command for each")
 
 
 def _screen(*, as_json: bool) -> "Screen":

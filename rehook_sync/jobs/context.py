@@ -1,6 +1,6 @@
 """What a job works on: one warehouse, one set of sync-state tables, one Rehook, and the settings each module needs."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -134,7 +134,8 @@ class JobContext:
         known = KnownSources(self.database).read_names()
         if feed.source in known or not known:
             return None
-        raise UsageError(_new_source(feed.source, [each for each in known if each not in self.sources]))
+        lost = [each for each in known if each not in self.sources]
+        raise UsageError(_new_source(feed.source, lost, source_configs(self.settings)))
 
     def pipeline_config(self, run_id: str, options: RunOptions, shard: Shard | None = None) -> PipelineConfig:
         """Return how rows are judged and shaped."""
@@ -289,8 +290,11 @@ def rebind(context: JobContext, ledger: Ledger) -> None:
         destinations.bind(connection, normal_url(settings.api_url), key.get_secret_value())
 
 
-def _new_source(name: str, lost: Sequence[str]) -> str:
-    """Return what to do about a source without a watermark beside others. `lost`: sources that have one and are not in the settings."""
+def _new_source(name: str, lost: Sequence[str], configs: Mapping[str, SourceConfig]) -> str:
+    """Return what to do about a source without a watermark beside others.
+
+    Shape:  lost: sources that have one and are not in the settings.  configs: those of the settings, by name.
+    """
     begin = (
         f"source {name!r} is new to the sync-state tables, so nothing was begun: say where it begins, for example "
         f"`run --source {name} --since 7d` (each event sent pays out rewards), or set REHOOK_SYNC_START_AT"
@@ -298,7 +302,9 @@ def _new_source(name: str, lost: Sequence[str]) -> str:
     if not lost:
         return begin
     known = " or ".join(repr(each) for each in lost)
-    return f"{begin}; if it is {known} under another schema, set REHOOK_SYNC_WAREHOUSE_SCHEMA={lost[0]}={name}, which sends nothing again"
+    schemas = {lost[0] if each == name else each: config.schema for each, config in configs.items()}
+    value = ",".join(each if schema in {None, each} else f"{each}={schema}" for each, schema in schemas.items())
+    return f"{begin}; if it is {known} under another schema, set REHOOK_SYNC_WAREHOUSE_SCHEMA={value}, which sends nothing again"
 
 
 def source_configs(settings: Settings) -> dict[str, SourceConfig]:

@@ -165,7 +165,9 @@ def read_notes(context: JobContext, found: Findings, rows: int, unsettled: Mappi
     future = [] if feeds is None else _read_future_notes(context, feeds)
     found.delays += context.sources.reader.take_delays()
     layouts = context.sources.discover()
-    left = left_notes(KnownSources(context.database).count_due(), context.sources)
+    known = KnownSources(context.database)
+    open_ = Counter(each.feed.source for each in Periods(context.database).read_open())
+    left = left_notes(known.read_names(), known.count_due(), open_, context.sources)
     return [*left, *future, *run_notes(context.settings, layouts, found, rows=rows, unsettled=unsettled, window=feeds is not None)]
 
 

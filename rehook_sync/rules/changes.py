@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["SHAPING", "Change", "find_changes"]
+__all__ = ["SCHEMAS", "SHAPING", "Change", "find_changes"]
+
+SCHEMAS = "warehouse_schema"
 
 SHAPING: Mapping[str, str] = {
-    "warehouse_schema": "`audit --since T` tells what of the past no run has judged, and `run --since T` takes it",
+    SCHEMAS: "each source goes on under its name",
     "identifies_table": "`audit --since T` tells what of the past no run has judged, and `run --since T` takes it",
     "tracks_table": "`audit --since T` tells what of the past no run has judged, and `run --since T` takes it",
     "cursor_column": "one `run --since T`, with T some days back, finds what the other column dates earlier",
@@ -26,7 +28,10 @@ SHAPING: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A setting that is not what it was in the last run. Shape:  before, now: only what differs, as text.  advice: what applies it."""
+    """A setting that is not what it was in the last run.
+
+    Shape:  before, now: as text, of a list only what differs, of schemas all.  advice: what applies it to the past.
+    """
 
     name: str
     before: str
@@ -42,9 +47,21 @@ def find_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[Chan
     found = []
     for name, advice in SHAPING.items():
         old, new = before.get(name), now.get(name)
-        if old is not None and new is not None and old != new:
+        if old is None or new is None or old == new:
+            continue
+        if name == SCHEMAS:
+            found.append(Change(name, old, new, _schemas_advice(old, new)))
+        else:
             found.append(Change(name, _only(old, new), _only(new, old), advice))
     return found
+
+
+def _schemas_advice(before: str, now: str) -> str:
+    """Return what a change of the sources means: which are new, which are not read any more, and that all others go on."""
+    old, new = ({each.partition("=")[0] for each in text.split(", ")} for text in (before, now))
+    parts = [f"{', '.join(sorted(new - old))} began where it was told to"] if new - old else []
+    parts += [f"{', '.join(sorted(old - new))} is not read any more, and keeps its record"] if old - new else []
+    return "; ".join(parts) or SHAPING[SCHEMAS]
 
 
 def _only(text: str, other: str) -> str:

@@ -148,6 +148,8 @@ def test_version_is_there_at_once(program: Program) -> None:
         (("run", "--since", "yesterday"), ("--since", "'yesterday' is no time")),
         (("run", "--until", "beginning"), ("--until",)),
         (("sandbox", "--port", "70000"), ("--port",)),
+        (("run", "--source", "a", "--source=b"), ("--source takes one",)),
+        (("plan", "--stream", "tracks", "--stream", "identifies"), ("--stream takes one",)),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(program: Program, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:

@@ -115,6 +115,31 @@ def test_a_schema_with_another_name_keeps_its_watermark_under_the_old_one(bench:
     assert (report.missing, sum(line.gone for feed in report.feeds for line in feed.lines)) == (0, 0)
 
 
+def test_the_advice_about_a_renamed_schema_keeps_the_other_sources(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": visits("w", 4)}, IOS: {"tracks": visits("i", 4)}})
+    bench.run(ALL)
+    run_sql(bench.warehouse_url, f"ALTER SCHEMA {WEB} RENAME TO web_next")
+    bench.use("web_next", IOS)
+    with pytest.raises(UsageError, match=f"set REHOOK_SYNC_WAREHOUSE_SCHEMA={WEB}=web_next,{IOS}, which sends nothing again"):
+        bench.run()
+    bench.use(f"{WEB}=web_next", IOS)
+    result = bench.run()
+    assert result.summary.requests == 0
+    assert any(f"from {WEB}, {IOS} to {WEB}=web_next, {IOS}: each source goes on under its name" in note for note in result.notes)
+
+
+def test_each_run_names_a_source_that_the_settings_leave_out(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": visits("w", 4)}, IOS: {"tracks": visits("i", 4)}})
+    bench.run(ALL)
+    bench.run(ALL, source=IOS, limit=1)
+    bench.use(WEB)
+    for _ in range(2):
+        notes = bench.run(check=False).notes
+        assert f"source '{IOS}' is not read: REHOOK_SYNC_WAREHOUSE_SCHEMA does not name it" in notes
+    bench.use(WEB, IOS)
+    assert not any("is not read" in note for note in bench.run().notes)
+
+
 def test_the_newest_value_of_a_trait_wins_over_all_sources(bench: Bench) -> None:
     web = [identify("w1", "ada", ago(hours=5), plan="free"), identify("w2", "ada", ago(hours=3), plan="free")]
     bench.fill_sources({WEB: {"identifies": web}, SERVER: {"identifies": [identify("s1", "ada", ago(hours=4), plan="pro")]}})

@@ -13,7 +13,7 @@ PLAIN: dict[str, Any] = {"warehouse_url": "sqlite:///x.db"}
 
 
 def kept(**changes: Any) -> dict[str, str]:
-    shown = load_settings(None, {}, **PLAIN, **changes).describe()
+    shown = load_settings(None, {}, **{**PLAIN, **changes}).describe()
     return {name: shown[name] for name in SHAPING}
 
 
@@ -37,6 +37,21 @@ def test_a_change_names_what_applies_it(change: dict[str, Any], before: str, now
 def test_only_what_differs_of_a_list_is_told() -> None:
     (found,) = find_changes(kept(exclude=["email", "phone"]), kept(exclude=["email", "address"]))
     assert (found.before, found.now) == ("phone", "address")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "advice"),
+    [
+        ("web", "web,ios", "ios began where it was told to"),
+        ("web,ios", "web", "ios is not read any more, and keeps its record"),
+        ("web", "web=web_next", "each source goes on under its name"),
+    ],
+)
+def test_a_change_of_sources_is_shown_whole_and_says_what_it_means(before: str, now: str, advice: str) -> None:
+    url = {"warehouse_url": "postgresql://here/db"}
+    (found,) = find_changes(kept(warehouse_schema=before, **url), kept(warehouse_schema=now, **url))
+    assert (found.before, found.now) == (before.replace(",", ", "), now.replace(",", ", "))
+    assert found.advice == advice
 
 
 def test_the_same_settings_have_not_changed() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.notes.names import Layouts, of_each, source_notes
 from rehook_sync.models import Reason, Status
-from rehook_sync.rules.changes import Change
+from rehook_sync.rules.changes import SCHEMAS, Change
 from rehook_sync.rules.identity import SharedIds
 from rehook_sync.rules.periods import Feed
 from rehook_sync.settings import Settings
@@ -52,22 +52,28 @@ def run_notes(
 def change_notes(changes: Iterable[Change]) -> list[str]:
     """Return notes for the user on settings that have changed since the last run, one line each."""
     return [
-        f"REHOOK_SYNC_{each.name.upper()} has changed since the last run, from {_short(each.before)} to {_short(each.now)}: {each.advice}"
+        f"REHOOK_SYNC_{each.name.upper()} has changed since the last run, from {_shown(each, each.before)} to {_shown(each, each.now)}: "
+        f"{each.advice}"
         for each in changes
     ]
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+def _shown(change: Change, text: str) -> str:
+    """Return a value that is not too long; schemas are shown whole, since none of them may be missing."""
+    return text if change.name == SCHEMAS or len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-def left_notes(due: Mapping[str, int], sources: Collection[str]) -> list[str]:
-    """Return notes for the user on calls of sources that the settings do not name. `due`: source -> calls to be taken up again."""
-    return [
-        f"{count:,} of source {name!r} that failed or wait are not taken up: REHOOK_SYNC_WAREHOUSE_SCHEMA does not name it"
-        for name, count in due.items()
-        if name not in sources
-    ]
+def left_notes(known: Iterable[str], due: Mapping[str, int], periods: Mapping[str, int], sources: Collection[str]) -> list[str]:
+    """Return a note for the user on each source that the sync-state tables know and the settings do not name.
+
+    Shape:  due: source -> calls to be taken up again.  periods: source -> periods that are open.  sources: those of the settings.
+    """
+    notes = []
+    for name in sorted({*known, *due} - {*sources}):
+        what = f"{due[name]:,} of source {name!r} that failed or wait are not taken up" if name in due else f"source {name!r} is not read"
+        left = f"; periods of it that are not done, {periods[name]}: `run --abandon --source {name}` gives up" if name in periods else ""
+        notes.append(f"{what}: REHOOK_SYNC_WAREHOUSE_SCHEMA does not name it{left}")
+    return notes
 
 
 def future_notes(later: Mapping[Feed, int], margin: timedelta) -> list[str]:
