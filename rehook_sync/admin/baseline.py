@@ -27,6 +27,7 @@ from rehook_sync.rules.watermark import after_baseline
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods, begun
+from rehook_sync.state.sources import KnownSources
 
 __all__ = ["plan_baseline", "record_baseline"]
 
@@ -89,6 +90,7 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
                 f"{how_to_go_on(each, periods.values(), context.sources)}"
                 for each in periods.values()
             ]
+        notes += _open_notes(context, periods)
         return RunResult(summary, watermarks, Counter(), error, recovered, unsettled, notes)
 
 
@@ -112,7 +114,9 @@ def _window(period: Period) -> Window:
 
 
 def _pipeline(context: JobContext, desk: ClaimDesk, options: RunOptions, run_id: str, periods: Mapping[Feed, Period]) -> Pipeline:
-    config = replace(context.pipeline_config(run_id, options), within=next(iter(periods.values())))
+    # The same id in two sources is one call: what failed under another source's name may be of this period.
+    others = KnownSources(context.database).count_due().keys() - {feed.source for feed in periods}
+    config = replace(context.pipeline_config(run_id, options), within=next(iter(periods.values())), also_of=sorted(others))
     return Pipeline(context.sources, context.state, desk, config)
 
 
@@ -167,6 +171,18 @@ def _finish(
         settled = [each for each in unfinished if done and any(period.covers(each) for period in periods.values())]
         records.close(connection, settled, ledger.run_id, done=True)
     return watermarks, gone
+
+
+def _open_notes(context: JobContext, periods: Mapping[Feed, Period]) -> list[str]:
+    """Return notes on baselines that are open besides this one: a day ago is another time than when they were asked for."""
+    unfinished = Periods(context.database).read_open(context.feeds(RunOptions()), (RunKind.BASELINE,))
+    others = [each for each in unfinished if each.feed not in periods or not periods[each.feed].covers(each)]
+    named = len(context.sources) > 1
+    return [
+        f"{period_text(each, named=named)}, which run {each.opened_by} was asked for, is still not done, "
+        f"and no run begins before: {how_to_go_on(each, unfinished, context.sources)}"
+        for each in others
+    ]
 
 
 def _notes(context: JobContext, periods: Mapping[Feed, Period], timeless: int, gone: int = 0) -> list[str]:

@@ -44,6 +44,7 @@ from rehook_sync.runtime import Interrupt
 from rehook_sync.state.customers import Refreshed, Refreshes
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods, begun
+from rehook_sync.state.sources import KnownSources
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.rows import time_order
 
@@ -98,6 +99,12 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Pe
     if not is_new:
         notes.append(f"goes on with {period_text(period)}, which run {period.opened_by} began")
     notes += [f"{period_text(each)}, which run {each.opened_by} began, was not done: this one begins anew" for each in outdated]
+    lost = [name for name in KnownSources(context.database).read_names() if name not in context.sources]
+    if lost:
+        notes.append(
+            f"calls of {', '.join(map(repr, lost))} are not read, since REHOOK_SYNC_WAREHOUSE_SCHEMA does not name "
+            f"{'it' if len(lost) == 1 else 'them'}: what customers have from there alone is not sent"
+        )
     return period, notes
 
 

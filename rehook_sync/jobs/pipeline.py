@@ -79,7 +79,7 @@ class PipelineConfig:
 
     Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.  limit: rows judged at most.
             selections: recorded calls to judge again.  shard: the users whose calls are read; None: all.
-            within: only calls of this period, of whatever stream, are judged; None: all.
+            within: judges only calls of this period.  also_of: sources whose recorded calls are taken too if one that is read has them.
     """
 
     run_id: str
@@ -92,6 +92,7 @@ class PipelineConfig:
     selections: Sequence[Selection] = (Selection(Status.FAILED), Selection(Status.WAITING))
     shard: Shard | None = None
     within: Period | None = None
+    also_of: Sequence[str] = ()
 
 
 class Pipeline:
@@ -126,7 +127,8 @@ class Pipeline:
         """
         # Identify calls are read last: so with an event, those that were loaded before it are seen.
         new = [self._read_feed(feed, window) for feed, window in sorted(windows.items(), key=_rank, reverse=True)]
-        new += [self._read_again(feed, selection) for feed in feeds for selection in self._config.selections]
+        again = [(feed, Feed(name, feed.stream)) for feed in feeds for name in (feed.source, *self._config.also_of)]
+        new += [self._read_again(feed, recorded, selection) for feed, recorded in again for selection in self._config.selections]
         old = [self._read_feed(feed, part) for feed, part in sorted(parts, key=_rank, reverse=True)]
         try:
             left = self._config.limit
@@ -191,15 +193,13 @@ class Pipeline:
     def _read_feed(self, feed: Feed, window: Window) -> Generator[SourceRow, None, None]:
         yield from self._sources[feed.source].read_window(feed.stream, window, self._config.known_in, self._config.shard)
 
-    def _read_again(self, feed: Feed, selection: Selection) -> Generator[SourceRow, None, None]:
-        stream = feed.stream
-        for page in self._state.read_again(feed, selection):
-            previous = {call.message_id: call.previous for call in page}
-            missing = set(previous)
-            for row in self._sources[feed.source].read_ids(stream, previous):
+    def _read_again(self, feed: Feed, recorded: Feed, selection: Selection) -> Generator[SourceRow, None, None]:
+        for page in self._state.read_again(recorded, selection):
+            missing = set(previous := {call.message_id: call.previous for call in page})
+            for row in self._sources[feed.source].read_ids(feed.stream, previous):
                 missing.discard(row.message_id)
                 if self._config.shard is None or self._config.shard.holds(row.user_id):
-                    self._previous[stream, row.message_id] = previous[row.message_id]
+                    self._previous[feed.stream, row.message_id] = previous[row.message_id]
                     yield row
             # Nobody knows whose they are, so the first shard counts them.
             self.findings.gone += len(missing) if self._config.shard is None or self._config.shard.number == 0 else 0

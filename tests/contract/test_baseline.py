@@ -192,6 +192,20 @@ def test_the_command_that_goes_on_settles_no_other_stream(bench: Bench) -> None:
     assert bench.run(ALL).summary.sent == 4, "the Identify call and the three events after the cut"
 
 
+def test_a_baseline_says_which_other_is_still_open(bench: Bench) -> None:
+    fill(bench)
+    interrupt = Interrupt()
+    first = baseline(bench, since=ago(days=3), listen=lambda _: interrupt.request(2), interrupt=interrupt)
+    assert not any("still not done" in note for note in first.notes)
+    second = baseline(bench, since=ago(days=3, seconds=-5), until=ago(hours=10, seconds=-5))
+    words = f"which run {first.summary.run_id} was asked for, is still not done"
+    (command,) = {note.split("`")[1] for note in second.notes if words in note}
+    since, until = re.findall(r"20[^ ]*Z", command)
+    third = baseline(bench, since=datetime.fromisoformat(since), until=datetime.fromisoformat(until))
+    assert not any("still not done" in note for note in third.notes)
+    bench.run(ago(days=3))
+
+
 def test_a_baseline_can_be_given_up(bench: Bench) -> None:
     fill(bench)
     interrupt = Interrupt()

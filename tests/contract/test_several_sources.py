@@ -341,6 +341,23 @@ def test_a_baseline_of_one_source_settles_no_other(bench: Bench) -> None:
     assert bench.run().summary.requests == 0
 
 
+def test_a_baseline_of_one_source_settles_what_failed_under_another(bench: Bench) -> None:
+    both, late = track("both", "ada", "Visited", ago(hours=5)), track("late", "ada", "Visited", ago(hours=2))
+    own = track("own", "ada", "Visited", ago(hours=4.5))
+    bench.fill_sources({WEB: {"tracks": [both, own, late]}, IOS: {"tracks": [both, late]}})
+    bench.sandbox.faults.add("status", status=503, source_id="ada")
+    bench.run(ALL, max_attempts=1, source=WEB)
+    bench.sandbox.faults.clear()
+    assert {status.partition(":")[0] for status in bench.statuses().values()} == {"failed"}
+    with bench.sync() as sync:
+        options = RunOptions(since=ALL, until=ago(hours=3), source=IOS)
+        assert sync.plan_baseline(options).rows == 1
+        assert sync.baseline(options, Interrupt()).summary.skipped == 1
+    assert bench.statuses()["both"] == "skipped:settled_elsewhere"
+    assert bench.run().summary.sent == 2
+    assert len(bench.sandbox.store.events) == 2
+
+
 def test_an_unfinished_baseline_names_its_source_in_the_command_that_goes_on(bench: Bench) -> None:
     bench.fill_sources({WEB: {"tracks": visits("w", 9)}, IOS: {"tracks": visits("i", 18)}})
     interrupt = Interrupt()
@@ -433,3 +450,15 @@ def test_parts_of_a_run_note_calls_with_the_id_of_another_call(bench: Bench) -> 
         result = sync.finish(started.run_id)
     assert (result.summary.sent, result.summary.status) == (0, RunStatus.ATTENTION)
     assert any(note.startswith(f"3 calls of source '{IOS}' (ids of '{WEB}') not sent") for note in result.notes)
+
+
+def test_a_refresh_names_the_sources_that_it_does_not_read(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"identifies": [identify("w", "ada", ago(hours=5), plan="a")]}, IOS: {"identifies": []}})
+    bench.run(ALL)
+    bench.use(IOS)
+    with bench.sync() as sync:
+        notes = sync.refresh(RunOptions(), Interrupt()).notes
+    assert [note for note in notes if "are not read" in note] == [
+        f"calls of '{WEB}' are not read, since REHOOK_SYNC_WAREHOUSE_SCHEMA does not name it: "
+        "what customers have from there alone is not sent"
+    ]
