@@ -143,12 +143,13 @@ def write_traits(traits: Traits) -> str:
 
 
 def customer_rows(customers: Iterable[Customer]) -> str:
-    """Return the newest record of each customer, with the newest accepted code, as JSON for `write_batch`."""
+    """Return the newest record of each customer, with the newest accepted code and message that was sent, as JSON for `write_batch`."""
     newest: dict[str, Customer] = {}
     for customer in customers:
-        before = newest.get(customer.user_id)
-        code = customer.code or (before.code if before else None)
-        newest[customer.user_id] = customer if code == customer.code else replace(customer, code=code)
+        if before := newest.get(customer.user_id):
+            message_id, code = customer.message_id or before.message_id, customer.code or before.code
+            customer = replace(customer, message_id=message_id, sent=customer.sent or before.sent, code=code)  # noqa: PLW2901
+        newest[customer.user_id] = customer
     return storable_json([_customer_row(customer) for customer in newest.values()])
 
 

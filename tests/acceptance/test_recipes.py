@@ -112,7 +112,8 @@ def test_after_a_restored_backup(shop: Shop) -> None:
     plan = shop("plan", "--json", **environ).json
     assert plan["actions"]["events"] > 0, "without the baseline they would be paid out twice"
     recorded, ran, refreshed = carry_out(shop, "After a restored backup", LAST=last, **environ)
-    assert (recorded.code, ran.code, refreshed.code) == (0, 0, 0)
+    assert (recorded.code, ran.code, refreshed.code) == (0, 0, 3)
+    assert re.search(r"^ +1 +rejected", refreshed.out, re.MULTILINE), "the customer whose traits Rehook refuses: the lost record knew it"
     assert len(shop.sandbox.store.events) == sent
     assert shop("audit", "--since", "beginning", **environ).code == 0
 

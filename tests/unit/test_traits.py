@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warehouse import at
 
-from rehook_sync.models import AnonymousCalls, Operation, SourceRow, Traits
+from rehook_sync.models import AnonymousCalls, Customer, Operation, SourceRow, Traits
 from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.rules.traits import after_doubt, after_sending, after_skipping, find_news, is_superseded
 from rehook_sync.rules.validation import CodeBook, Policy, judge
-from rehook_sync.state.customers import parse_traits, write_traits
+from rehook_sync.state.customers import customer_rows, parse_traits, write_traits
 
 
 def operations(*rows: SourceRow, merge: bool = True) -> list[Operation]:
@@ -171,3 +171,9 @@ def _deliver(
     if now == "o":
         return after_sending(news, known), False
     return (after_doubt(news, known) if now == "u" else known), True
+
+
+def test_a_customer_sent_and_unchanged_in_one_batch_was_sent() -> None:
+    first, known = known_of(identify("m1", "u", plan="a")), known_of(identify("m2", "u", plan="a"))
+    rows = orjson.loads(customer_rows([Customer("u", first, "m1", sent=True, code="C"), Customer("u", known)]))
+    assert rows == [["u", write_traits(known), "m1", True, "C"]]
