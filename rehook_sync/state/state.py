@@ -125,7 +125,7 @@ class State:
 
     def count_recorded(self, feed: Feed, window: Window) -> dict[tuple[str | None, str | None], int]:
         """Return the recorded calls of a feed in a window: (day, event) -> number."""
-        values = {**feed._asdict(), "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+        values = self._bounds(feed, window)
         with self.database.connect() as connection:
             return {(row.day, row.event): row.n for row in connection.execute(self._sql["count_recorded"], values).all()}
 
@@ -153,16 +153,17 @@ class State:
         with self.database.connect() as connection:
             return int(connection.execute(self._sql["count_doubtful"], {"ids": None if ids is None else _ids(ids)}).scalar_one())
 
+    def _bounds(self, feed: Feed, window: Window) -> dict[str, object]:
+        return {**feed._asdict(), "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
+
     def count_doubtful_within(self, feed: Feed, window: Window) -> int:
         """Return how many calls of a feed in a window are in doubt."""
-        values = {**feed._asdict(), "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
         with self.database.connect() as connection:
-            return int(connection.execute(self._sql["count_doubtful_within"], values).scalar_one())
+            return int(connection.execute(self._sql["count_doubtful_within"], self._bounds(feed, window)).scalar_one())
 
     def skip_gone(self, connection: Connection, run_id: str, feed: Feed, window: Window) -> int:
         """Settle the failed and waiting calls of a window as settled elsewhere. Returns how many."""
-        values = {**feed._asdict(), "low": self.database.as_stored(window.low), "high": self.database.as_stored(window.high)}
-        return connection.execute(self._sql["skip_unsent"], {**values, "run_id": run_id}).rowcount
+        return connection.execute(self._sql["skip_unsent"], {**self._bounds(feed, window), "run_id": run_id}).rowcount
 
     def read_not_doubtful(self, ids: Iterable[str]) -> list[str]:
         """Return those of these ids that are neither a call in doubt nor a user who has one."""
