@@ -152,6 +152,8 @@ class JobContext:
             limit=options.limit,
             selections=(options.only,) if options.only else (Selection(Status.FAILED), Selection(Status.WAITING)),
             shard=shard,
+            # The same id in two sources is one call: a source that is left out may have failed or waited with it.
+            also_of=sorted(KnownSources(self.database).count_due().keys() - {*self.sources}),
         )
 
     def delivery_config(self, shards: int = 1, *, resend: bool = False) -> DeliveryConfig:

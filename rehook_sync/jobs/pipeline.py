@@ -6,14 +6,14 @@ goes to whoever took it first, and a referrer's Identify call goes before the re
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
 from rehook_sync.jobs.notes.findings import Findings
+from rehook_sync.jobs.portions import read_portions
 from rehook_sync.models import (
     ELSEWHERE,
     Call,
@@ -45,11 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
 
 _Result = TypeVar("_Result")
-_FIRST_ROWS = 250
-"""Rows of the first chunk: few, so that sending begins early."""
-_CHUNKS_AHEAD = 4
-_PORTION_BYTES = 8 << 20
-"""Of the fields of a chunk, beyond its last row; what becomes of them takes a few times as much."""
 _RANK = {stream: rank for rank, stream in enumerate(Stream)}
 Key = tuple[Stream, str]
 
@@ -133,7 +128,8 @@ class Pipeline:
         try:
             left = self._config.limit
             for group in ([*new, *old],) if left is None else (new, old):
-                for rows in self._read_portions(heapq.merge(*group, key=_order)):
+                ordered = heapq.merge(*group, key=_order)
+                for rows in read_portions(self._sources, ordered, self._fresh, self._config.chunk_rows):
                     fresh = rows
                     if left is not None:
                         fresh, left = self._first(rows, left)
@@ -149,26 +145,6 @@ class Pipeline:
         finally:
             for each in (*new, *old):
                 each.close()
-
-    def _read_portions(self, rows: Iterator[SourceRow]) -> Iterator[list[SourceRow]]:
-        """Yield the rows to judge, as many at a time as a chunk may have.
-
-        Properties are read for several chunks at once: each event table is then asked less often.
-        """
-        most = ahead = min(_FIRST_ROWS, self._config.chunk_rows)
-        while read := list(_first_bytes(islice(rows, ahead))):
-            self.seen += len(read)
-            portion: list[SourceRow] = []
-            size = 0
-            for row in self._sources.fill_properties(self._fresh(read)):
-                portion.append(row)
-                size += row.size
-                if len(portion) == most or size > _PORTION_BYTES:
-                    yield portion
-                    portion, size = [], 0
-            if portion:
-                yield portion
-            most, ahead = self._config.chunk_rows, _CHUNKS_AHEAD * self._config.chunk_rows
 
     @property
     def complete(self) -> bool:
@@ -201,15 +177,17 @@ class Pipeline:
                 if self._config.shard is None or self._config.shard.holds(row.user_id):
                     self._previous[feed.stream, row.message_id] = previous[row.message_id]
                     yield row
-            # Nobody knows whose they are, so the first shard counts them.
-            self.findings.gone += len(missing) if self._config.shard is None or self._config.shard.number == 0 else 0
+            # Nobody knows whose they are, so the first shard counts them. A source that is not read may have them still.
+            counts = recorded == feed and (self._config.shard is None or self._config.shard.number == 0)
+            self.findings.gone += len(missing) if counts else 0
 
-    def _fresh(self, rows: Iterable[SourceRow]) -> list[SourceRow]:
+    def _fresh(self, rows: list[SourceRow]) -> list[SourceRow]:
         """Leave out duplicates, rows pending in this run, and rows judged before unless they are selected.
 
         Pending rows are checked first: one that becomes durable meanwhile is then found among the recorded ones.
         """
-        rows, shared = self._under_recorded_ids(list(rows)), self.findings.shared
+        self.seen += len(rows)
+        rows, shared = self._under_recorded_ids(rows), self.findings.shared
         pending = [self._pending.get((row.stream, row.message_id)) for row in rows]
         free = [row for row, other in zip(rows, pending, strict=True) if not shared.note(row, other) and other is None]
         known: dict[Key, Judged] = {}
@@ -252,7 +230,9 @@ class Pipeline:
         return rows
 
     def _is_due(self, key: Key, known: Judged | None) -> bool:
-        return known is None if key not in self._previous else known is not None and known.status is self._previous[key].status
+        if (previous := self._previous.get(key)) is None:
+            return known is None
+        return known is not None and (known.status, known.run_id) == (previous.status, previous.run_id)
 
     def _judge(self, rows: Sequence[SourceRow]) -> Chunk:
         self.findings.met.note(rows)
@@ -320,16 +300,6 @@ class Pipeline:
         changing = {user_id for user_id, code in pairs if codes.get(user_id) != code}
         known = self._desk.read_customers(changing) if changing else {}
         return {user_id: at for user_id, traits in known.items() if CODE in traits and (at := traits[CODE][1]) is not None}
-
-
-def _first_bytes(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
-    """Yield the first rows, as many as fit into a portion, and at least one."""
-    size = 0
-    for row in rows:
-        yield row
-        size += row.size
-        if size > _PORTION_BYTES:
-            return
 
 
 def _new_claims(codes: Mapping[str, str], judgement: Judgement) -> list[Claim]:

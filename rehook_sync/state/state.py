@@ -77,6 +77,7 @@ class Judged:
     received_at: datetime | None
     source: str
     user_id: str | None
+    run_id: str
 
 
 def read_rows(connection: Connection, statement: Executable, values: Mapping[str, object]) -> list[dict[str, object]]:
@@ -120,7 +121,8 @@ class State:
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
         return {
-            stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at), row.source, row.user_id) for row in rows
+            stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at), row.source, row.user_id, row.run_id)
+            for row in rows
         }
 
     def count_recorded(self, feed: Feed, window: Window) -> dict[tuple[str | None, str | None], int]:

@@ -1,6 +1,7 @@
 """The Segment sources of one warehouse: several schemas, each with a layout of its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from rehook_sync.database.engine import Database
 from rehook_sync.errors import SourceError
@@ -63,10 +64,18 @@ class Sources(Mapping[str, SegmentSource]):
         return len({_ONE_TEXT.get(kind, kind) for kind in kinds}) == 1
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:
-        """Yield the rows in their order, each track with its properties, as its source has them."""
+        """Yield the rows in their order, each track with its properties, as its source has them.
+
+        Before the first is yielded, all tracks are `unloaded` whose source has none.
+        """
         own = {name: [row for row in rows if row.source == name] for name in self}
-        filled = {name: source.fill_properties(own[name]) for name, source in self.items() if own[name]}
+        filled = {name: _begun(source.fill_properties(own[name])) for name, source in self.items() if own[name]}
         for row in rows:
             yield next(filled[row.source])
         for each in filled.values():
             next(each, None)  # its temporary file goes
+
+
+def _begun(rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
+    """Return the same rows, once the first is there."""
+    return chain([next(rows)], rows)
