@@ -52,7 +52,7 @@ check-tests:
 test: $(VENV)/.created
 	@$(MAKE) -j4 test-here test-airflow-aside lint-aside; code=$$?; cat $(VENV)/airflow.log; exit $$code
 
-test-here: $(VENV)/.installed-test $(VENV)/.installed-dbt browser pooler
+test-here: $(VENV)/.installed-test $(VENV)/.installed-dbt $(VENV)/.installed-fakesnow browser pooler
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 
 lint-aside: $(VENV)/.installed-test
@@ -153,6 +153,13 @@ $(VENV)/.installed-dbt: $(VENV)/.created sql/dbt/requirements.txt
 	@echo "installing dbt into $(VENV)/dbt ..."
 	@$(PYTHON) -m venv --clear $(VENV)/dbt
 	@$(QUIETLY) $(VENV)/dbt/bin/python -m pip install -qq -r sql/dbt/requirements.txt
+	@touch $@
+
+# So does the server of the Snowflake bed.
+$(VENV)/.installed-fakesnow: $(VENV)/.created tests/beds/snowflake/requirements.txt
+	@echo "installing fakesnow into $(VENV)/fakesnow ..."
+	@$(PYTHON) -m venv --clear $(VENV)/fakesnow
+	@$(QUIETLY) $(VENV)/fakesnow/bin/python -m pip install -qq --no-deps -r tests/beds/snowflake/requirements.txt
 	@touch $@
 
 $(VENV)/.installed-security: $(VENV)/.created pyproject.toml constraints.txt

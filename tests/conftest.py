@@ -3,16 +3,23 @@
 import gc
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from beds.redshift.proxy import refused_by_redshift
+from beds.snowflake.bed import SnowflakeBed, opened_account
 from sqlalchemy import create_engine, make_url, text
-from warehouse import WAREHOUSES, close_engines
+from warehouse import BEHIND, WAREHOUSES, close_engines
+
+if TYPE_CHECKING:
+    from beds.redshift.bed import RedshiftBed
 
 try:
     distribution("apache-airflow-core")
@@ -132,6 +139,41 @@ def sqlite_url(tmp_path: Path) -> str:
     path = tmp_path / "warehouse.db"
     path.touch()
     return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def redshift_bed(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator["RedshiftBed"]:
+    """PostgreSQL as Redshift's driver sees a cluster."""
+    from beds.redshift.bed import opened_cluster  # Airflow's environment has no trustme, and its tests need no cluster
+
+    with opened_cluster(postgres_server, tmp_path_factory.mktemp("redshift")) as bed:
+        yield bed
+
+
+@pytest.fixture
+def redshift_url(postgres_server: str, redshift_bed: "RedshiftBed", monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A fresh, empty database of the Redshift bed; in the end, no statement may be one that Redshift refuses."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(redshift_bed.ca_file))
+    redshift_bed.proxy.clear()
+    with fresh_database(postgres_server, redshift_bed.template) as postgres_url:
+        url = redshift_bed.url(postgres_url)
+        BEHIND[url] = postgres_url
+        yield url
+    assert refused_by_redshift(redshift_bed.proxy.statements) == []
+
+
+@pytest.fixture(scope="session")
+def snowflake_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SnowflakeBed]:
+    """A server of fakesnow; a test that needs it is skipped where it is not installed."""
+    with opened_account(Path(sys.prefix, "fakesnow"), tmp_path_factory.mktemp("snowflake")) as bed:
+        yield bed
+
+
+@pytest.fixture
+def snowflake_url(snowflake_bed: SnowflakeBed, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A fresh, empty database of the Snowflake bed."""
+    monkeypatch.setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")  # it would ask the clouds whether this machine is theirs
+    return snowflake_bed.url(f"test_{uuid.uuid4().hex}")
 
 
 @pytest.fixture(params=WAREHOUSES)

@@ -22,6 +22,7 @@ from rehook_sync.database.engine import open_database
 from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
 __all__ = [
+    "BEHIND",
     "NOON",
     "WAREHOUSES",
     "OpenSource",
@@ -84,6 +85,8 @@ WAREHOUSES: Mapping[str, Warehouse] = {
     ),
     "postgresql": Warehouse("postgres_url", longest_name=63),
 }
+BEHIND: dict[str, str] = {}
+"""URL of a stand-in -> URL under which tests prepare what it shows, and look at it."""
 _POOLED: list[Engine] = []
 _COMMON = ("id", "user_id", "anonymous_id", "received_at", "timestamp")
 
@@ -171,6 +174,7 @@ def engine_to(url: str) -> Engine:
 
     That of a PostgreSQL keeps its connection: for a new one the server does as much as for a hundred statements.
     """
+    url = BEHIND.get(url, url)
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":
         return create_engine(url, poolclass=NullPool)

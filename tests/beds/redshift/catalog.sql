@@ -1,0 +1,10 @@
+-- What Redshift lists its tables and columns in, over PostgreSQL's own lists; a view that is bound late shows in Redshift alone.
+CREATE VIEW pg_catalog.svv_tables AS
+SELECT t.table_catalog, t.table_schema, t.table_name, CAST(t.table_type AS text) AS table_type, CAST(NULL AS text) AS remarks
+FROM information_schema.tables AS t;
+CREATE VIEW pg_catalog.svv_columns AS
+SELECT c.table_catalog, c.table_schema, c.table_name, c.column_name, c.ordinal_position, c.is_nullable,
+    CASE WHEN c.data_type IN ('json', 'jsonb') THEN 'super' WHEN c.data_type = 'text' THEN 'character varying' ELSE c.data_type END AS data_type,
+    c.character_maximum_length, c.numeric_precision, c.numeric_scale
+FROM information_schema.columns AS c;
+GRANT SELECT ON pg_catalog.svv_tables, pg_catalog.svv_columns TO PUBLIC;

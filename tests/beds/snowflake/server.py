@@ -1,0 +1,78 @@
+"""The server of the Snowflake bed, in the environment of fakesnow: `python server.py PORT JOURNAL`.
+
+It answers a login with what newer connectors ask for besides, a master token, and writes logins and statements into a file, one a line.
+Nothing of fakesnow is changed.
+"""
+
+import gzip
+import json
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fakesnow.server import app
+
+Message = MutableMapping[str, Any]
+_MASTER = {"masterToken": "master", "masterValidityInSeconds": 14400, "validityInSeconds": 3600, "sessionId": 1}
+
+
+class Bed:
+    """fakesnow's application, with a journal."""
+
+    def __init__(self, journal: Path) -> None:
+        """Prepare. `journal`: gets a line for each login and each statement."""
+        self._journal = journal
+
+    async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+        """Answer a request."""
+        path = scope.get("path", "")
+        if scope["type"] != "http" or not path.endswith(("login-request", "query-request")):
+            await app(scope, receive, send)
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        self._note(body)
+        given = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def again() -> Message:
+            return given.pop() if given else await receive()
+
+        await app(scope, again, _MasterToken(send) if path.endswith("login-request") else send)
+
+    def _note(self, body: bytes) -> None:
+        content = json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
+        with self._journal.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps({key: content[key] for key in ("sqlText", "data") if key in content}) + "\n")
+
+
+class _MasterToken:
+    """Passes the answer to a login on, with a master token."""
+
+    def __init__(self, send: Callable[[Message], Awaitable[None]]) -> None:
+        self._send = send
+        self._start: Message = {}
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        answer = json.loads(self._body)
+        answer["data"].update(_MASTER)
+        body = json.dumps(answer).encode()
+        headers = [(name, value) for name, value in self._start["headers"] if name != b"content-length"]
+        await self._send({**self._start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+if __name__ == "__main__":
+    uvicorn.run(Bed(Path(sys.argv[2])), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
