@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 AIRFLOW_VENV ?= $(VENV)-airflow
+BIGQUERY_VENV ?= $(VENV)-bigquery
 NIGHTLY_ARGS ?= --minutes 10
 BENCH_ARGS ?=
 PYTEST_ARGS ?= -q -n auto --maxprocesses 4 --dist worksteal
@@ -16,9 +17,12 @@ PIP := $(QUIETLY) $(RUN) -m pip install -qq -c constraints.txt
 RUN_AIRFLOW := PYTHONPATH=tests:. $(AIRFLOW_VENV)/bin/python
 PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c constraints.txt -c constraints-airflow.txt
 
+# So does Google's client, with the engine that answers it.
+PIP_BIGQUERY := $(QUIETLY) $(BIGQUERY_VENV)/bin/python -m pip install -qq -c constraints.txt -c constraints-bigquery.txt
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside browser pooler screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -32,6 +36,8 @@ help:
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
 	@echo "make test-airflow, make nightly-airflow"
 	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
+	@echo "make test-bigquery"
+	@echo "             the part of the tests that needs Google's client, on a BigQuery of our own"
 	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
@@ -48,9 +54,10 @@ check: $(VENV)/.installed-test
 check-tests:
 	@$(RUN) -m pytest -q -n 2 tests/unit tests/house --ignore tests/house/test_distribution.py --ignore tests/house/test_dictionary.py
 
-# The three do not wait for each other. Linters that complain say so at once; what Airflow's part says is printed in one piece, in the end.
+# They do not wait for each other. Linters that complain say so at once; what the other environments say is printed in one piece, in the end.
 test: $(VENV)/.created
-	@$(MAKE) -j4 test-here test-airflow-aside lint-aside; code=$$?; cat $(VENV)/airflow.log; exit $$code
+	@rm -f $(VENV)/airflow.log $(VENV)/bigquery.log
+	@$(MAKE) -j4 test-here test-airflow-aside test-bigquery-aside lint-aside; code=$$?; cat $(VENV)/airflow.log $(VENV)/bigquery.log; exit $$code
 
 test-here: $(VENV)/.installed-test $(VENV)/.installed-dbt $(VENV)/.installed-fakesnow browser pooler
 	@$(RUN) -m pytest $(PYTEST_ARGS)
@@ -64,6 +71,12 @@ test-airflow-aside: $(VENV)/.created
 # Airflow and its providers warn of each other; what they warn of is not ours to mend.
 test-airflow: $(AIRFLOW_VENV)/.installed
 	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider --timeout-method=thread tests/airflow
+
+test-bigquery-aside: $(VENV)/.created
+	@$(MAKE) test-bigquery > $(VENV)/bigquery.log 2>&1
+
+test-bigquery: $(BIGQUERY_VENV)/.installed
+	@$(BIGQUERY_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/bigquery
 
 nightly-airflow: $(AIRFLOW_VENV)/.installed
 	@$(RUN_AIRFLOW) tests/nightly/airflow_runs.py
@@ -120,7 +133,7 @@ bandit: $(VENV)/.installed-security
 	@$(RUN) -m bandit --quiet --configfile pyproject.toml --recursive rehook_sync
 
 clean:
-	@rm -rf $(VENV) $(AIRFLOW_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) $(AIRFLOW_VENV) $(BIGQUERY_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 $(AIRFLOW_VENV)/.installed: pyproject.toml constraints.txt constraints-airflow.txt
@@ -128,6 +141,13 @@ $(AIRFLOW_VENV)/.installed: pyproject.toml constraints.txt constraints-airflow.t
 	@$(PYTHON) -m venv $(AIRFLOW_VENV)
 	@$(PIP_AIRFLOW) hatchling
 	@$(PIP_AIRFLOW) --no-build-isolation -e '.[test-airflow]'
+	@touch $@
+
+$(BIGQUERY_VENV)/.installed: pyproject.toml constraints.txt constraints-bigquery.txt
+	@echo "installing rehook-sync and Google's client into $(BIGQUERY_VENV) ..."
+	@$(PYTHON) -m venv $(BIGQUERY_VENV)
+	@$(PIP_BIGQUERY) hatchling
+	@$(PIP_BIGQUERY) --no-build-isolation -e '.[test-bigquery]'
 	@touch $@
 
 $(VENV)/.created:

@@ -21,10 +21,13 @@ from warehouse import BEHIND, WAREHOUSES, close_engines
 if TYPE_CHECKING:
     from beds.redshift.bed import RedshiftBed
 
-try:
-    distribution("apache-airflow-core")
-except PackageNotFoundError:
-    collect_ignore = ["airflow"]  # they run in a virtual environment of their own: `make test-airflow`
+collect_ignore = []
+"""Folders whose tests run in a virtual environment of their own: `make test-airflow`, `make test-bigquery`."""
+for _folder, _needed in {"airflow": "apache-airflow-core", "bigquery": "zetasql"}.items():
+    try:
+        distribution(_needed)
+    except PackageNotFoundError:
+        collect_ignore.append(_folder)
 
 # No test pulls the plug, so databases need not wait for a disk: their folders lie in memory where there is enough of it.
 _MEMORY = Path("/dev/shm")

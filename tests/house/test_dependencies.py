@@ -77,9 +77,10 @@ def test_constraints_hold_names_and_versions_only() -> None:
     assert [[*block] for block in read_blocks().values()] == [sorted(block, key="{}==".format) for block in read_blocks().values()]
 
 
-def test_no_version_is_written_down_twice() -> None:
-    """Airflow's file holds only what it brings beside the project's own."""
-    lines = (ROOT / "constraints-airflow.txt").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("environment", ["airflow", "bigquery"])
+def test_no_version_is_written_down_twice(environment: str) -> None:
+    """The file of another environment holds only what that brings beside the project's own."""
+    lines = (ROOT / f"constraints-{environment}.txt").read_text(encoding="utf-8").splitlines()
     pins = {line.partition("==")[0] for line in lines if PIN.fullmatch(line)}
     assert pins
     assert pins & read_pins().keys() == set()

@@ -1,0 +1,278 @@
+"""A Google Cloud project with datasets: tables and views, and statements over them as BigQuery resolves their names."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2 as service
+from zetasql.wasi._pb2.zetasql.proto import simple_catalog_pb2
+
+from beds.bigquery.engine import GoogleSql, GoogleSqlError
+from beds.bigquery.types import Type, from_value, parse_type, to_value, type_text
+
+__all__ = ["Answer", "DeniedError", "Project", "Table"]
+
+Parameters = Mapping[str, tuple[str, object]]
+_TABLES = {"table_catalog": "STRING", "table_schema": "STRING", "table_name": "STRING", "table_type": "STRING", "ddl": "STRING"}
+_COLUMNS = {
+    **dict.fromkeys(("table_catalog", "table_schema", "table_name", "column_name"), "STRING"),
+    "ordinal_position": "INT64",
+    **dict.fromkeys(("is_nullable", "data_type", "is_partitioning_column", "is_system_defined", "is_hidden"), "STRING"),
+}
+_UPDATE = re.compile(r"UPDATE (\S+) SET (\w+) = (.+?) WHERE (.+)", re.IGNORECASE | re.DOTALL)
+_DELETE = re.compile(r"DELETE FROM (\S+) WHERE (.+)", re.IGNORECASE | re.DOTALL)
+_CELL_BYTES = 8
+
+
+class DeniedError(Exception):
+    """The user may not do this."""
+
+
+@dataclass
+class Table:
+    """A table or a view.
+
+    Shape:  columns: name -> type, as declared.  partitioned_by: a column; or `_PARTITIONTIME`, which is then the last value of each row.
+            sql: of a view; it has no rows of its own.  denied: whether the user may not read its rows.
+    """
+
+    columns: dict[str, str]
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    partitioned_by: str | None = None
+    sql: str | None = None
+    denied: bool = False
+
+    @property
+    def pseudo(self) -> Mapping[str, str]:
+        """Return the columns that `*` leaves out."""
+        return {"_PARTITIONTIME": "TIMESTAMP"} if self.partitioned_by == "_PARTITIONTIME" else {}
+
+    @property
+    def types(self) -> dict[str, Type]:
+        """Return the types of all columns."""
+        return {name: parse_type(kind) for name, kind in {**self.columns, **self.pseudo}.items()}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a statement gives. Shape:  columns: name and type of each.  scanned: bytes of the columns that it reads, 8 for each value."""
+
+    columns: Sequence[tuple[str, Type]] = ()
+    rows: Sequence[tuple[Any, ...]] = ()
+    scanned: int = 0
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """A table that a statement reads. Shape:  start, end: bytes of the statement between which its name stands, or nothing."""
+
+    dataset: str
+    name: str
+    alias: str
+    columns: int
+    start: int
+    end: int
+
+
+class Project:
+    """Datasets and their tables. Names are `dataset.table`, `project.dataset.table`, in parts or all in one pair of backquotes."""
+
+    def __init__(self, engine: GoogleSql, name: str) -> None:
+        """Make an empty project."""
+        self.name = name
+        self.datasets: dict[str, dict[str, Table]] = {}
+        self._engine = engine
+
+    def run(self, sql: str, parameters: Parameters | None = None, *, dataset: str | None = None, dry: bool = False) -> Answer:
+        """Run a statement; `dry`: only say what it would give and scan.
+
+        Raises: GoogleSqlError for what GoogleSQL refuses, DeniedError for a table that the user may not read.
+        """
+        sql, parameters = sql.strip().rstrip(";"), parameters or {}
+        if dml := _UPDATE.fullmatch(sql) or _DELETE.fullmatch(sql):
+            return self._change_rows(dml, parameters, dataset)
+        request = service.AnalyzeRequest(sql_statement=sql, simple_catalog=self._catalog(dataset, sql))
+        self._fill_options(request, parameters)
+        statement = self._engine.analyze(request).resolved_statement
+        which = statement.WhichOneof("node")
+        if which != "resolved_query_stmt_node":
+            return self._define(sql, statement, dataset)
+        scans = list(_scans(statement, self.name))
+        if any(self._is_denied(each) for each in scans):
+            raise DeniedError(
+                f"Access Denied: Table {self.name}:{scans[0].dataset}.{scans[0].name}: User does not have permission to query it"
+            )
+        scanned = sum(_CELL_BYTES * each.columns * len(self._rows(each.dataset, each.name)) for each in scans)
+        columns = statement.resolved_query_stmt_node.output_column_list
+        if dry:
+            return Answer([(each.name, each.column.type) for each in columns], (), scanned)
+        return self._evaluate(sql, parameters, scans, scanned)
+
+    def _evaluate(self, sql: str, parameters: Parameters, scans: Sequence[_Scan], scanned: int) -> Answer:
+        """The engine takes the rows of tables by the one name that stands at the top of its catalogue, so each table is called by it."""
+        content = sql.encode()
+        for each in sorted({scan for scan in scans if scan.end}, key=lambda scan: -scan.start):
+            alias = "" if each.alias else f" AS `{each.name.rpartition('.')[2]}`"
+            content = content[: each.start] + f"`{self.name}.{each.dataset}.{each.name}`{alias}".encode() + content[each.end :]
+        request = service.EvaluateQueryRequest(sql=content.decode())
+        request.simple_catalog.CopyFrom(self._empty_catalog())
+        self._fill_options(request, parameters)
+        for dataset, name in {(each.dataset, each.name) for each in scans}:
+            table = self.table(dataset, name)
+            self._add(request.simple_catalog, dataset, name, f"{self.name}.{dataset}.{name}", table)
+            data = request.table_content[f"{self.name}.{dataset}.{name}"].table_data
+            data.SetInParent()
+            types = list(table.types.values())
+            for values in self._rows(dataset, name):
+                data.row.add(cell=[to_value(value, kind) for value, kind in zip(values, types, strict=True)])
+        for name, (kind, value) in parameters.items():
+            request.params.add(name=name, value=to_value(value, parse_type(kind)))
+        found = self._engine.evaluate(request)
+        columns = [(each.name, each.type) for each in found.prepared.columns]
+        rows = [
+            tuple(from_value(cell, kind) for cell, (_, kind) in zip(row.cell, columns, strict=True)) for row in found.content.table_data.row
+        ]
+        return Answer(columns, rows, scanned)
+
+    def table(self, dataset: str, name: str) -> Table:
+        """Return a table, also one of INFORMATION_SCHEMA."""
+        return self._information_schema(dataset)[name] if name.startswith("INFORMATION_SCHEMA.") else self.datasets[dataset][name]
+
+    def _rows(self, dataset: str, name: str) -> Sequence[tuple[Any, ...]]:
+        table = self.table(dataset, name)
+        return table.rows if table.sql is None else self.run(table.sql, dataset=dataset).rows
+
+    def _is_denied(self, scan: _Scan) -> bool:
+        return self.table(scan.dataset, scan.name).denied
+
+    def _fill_options(self, request: Any, parameters: Parameters) -> None:
+        request.options.CopyFrom(self._engine.options)
+        for name, (kind, _) in parameters.items():
+            request.options.query_parameters.add(name=name, type=parse_type(kind))
+
+    def _information_schema(self, dataset: str) -> dict[str, Table]:
+        tables = self.datasets[dataset]
+        listed = [(self.name, dataset, name, "BASE TABLE" if table.sql is None else "VIEW", table.sql) for name, table in tables.items()]
+        columns = [row for name, table in tables.items() for row in _described(self.name, dataset, name, table)]
+        return {"INFORMATION_SCHEMA.TABLES": Table(_TABLES, listed), "INFORMATION_SCHEMA.COLUMNS": Table(_COLUMNS, columns)}
+
+    def _empty_catalog(self) -> Any:
+        catalog = simple_catalog_pb2.SimpleCatalogProto(name="bigquery")
+        catalog.builtin_function_options.language_options.CopyFrom(self._engine.options.language_options)
+        return catalog
+
+    def _catalog(self, default: str | None, sql: str) -> Any:
+        """Return the engine's catalogue of what a statement may name. `default`: the dataset of bare names."""
+        catalog = self._empty_catalog()
+        own = catalog.catalog.add(name=self.name)
+        for dataset, tables in self.datasets.items():
+            named = {name: table for name, table in tables.items() if name in sql}
+            views = self._information_schema(dataset) if "INFORMATION_SCHEMA" in sql else {}
+            for parent in (catalog, own):
+                holder = parent.catalog.add(name=dataset)
+                for name, table in named.items():
+                    self._add(holder, dataset, name, name, table)
+                described = holder.catalog.add(name="INFORMATION_SCHEMA")
+                for name, table in views.items():
+                    self._add(described, dataset, name, name.partition(".")[2], table)
+            for name, table in {**named, **views}.items():
+                for whole in (f"{self.name}.{dataset}.{name}", f"{dataset}.{name}", *([name] if dataset == default else [])):
+                    self._add(catalog, dataset, name, whole, table)
+        return catalog
+
+    def _add(self, holder: Any, dataset: str, name: str, alias: str, table: Table) -> None:
+        described = holder.table.add(name=f"{self.name}.{dataset}.{name}", name_in_catalog=alias)
+        for column, kind in table.types.items():
+            described.column.add(name=column, type=kind, is_pseudo_column=column in table.pseudo)
+
+    def _look_at_views(self, dataset: str) -> None:
+        """Let views have the columns that their tables have by now."""
+        for view in self.datasets[dataset].values():
+            if view.sql is not None:
+                with suppress(GoogleSqlError):
+                    view.columns = {name: type_text(kind) for name, kind in self.run(view.sql, dataset=dataset, dry=True).columns}
+
+    def _define(self, sql: str, statement: Any, dataset: str | None) -> Answer:
+        """Carry out a CREATE, ALTER or DROP."""
+        [node] = [each for each in _nodes(statement) if each.DESCRIPTOR.name in _DEFINITIONS]
+        path = ".".join(_name_path(node)).removeprefix(f"{self.name}.").split(".")
+        dataset, name = path[0] if len(path) > 1 else str(dataset), path[-1]
+        tables = self.datasets[dataset]
+        kind = node.DESCRIPTOR.name
+        if kind == "ResolvedCreateTableStmtProto":
+            tables[name] = Table({each.name: type_text(each.type) for each in node.parent.column_definition_list})
+        elif kind == "ResolvedCreateViewStmtProto":
+            columns = {each.name: type_text(each.column.type) for each in node.parent.output_column_list}
+            tables[name] = Table(columns, sql=re.split(r"\sAS\s", sql, maxsplit=1, flags=re.IGNORECASE)[1])
+        elif kind == "ResolvedDropStmtProto":
+            del tables[name]
+        else:
+            for action in node.parent.alter_action_list:
+                _alter(tables, name, action)
+        self._look_at_views(dataset)
+        return Answer()
+
+    def _change_rows(self, dml: re.Match[str], parameters: Parameters, dataset: str | None) -> Answer:
+        """Carry out an UPDATE of one column, or a DELETE, by the query that gives what the table has afterwards."""
+        path = dml[1].replace("`", "").removeprefix(f"{self.name}.").split(".")
+        table = self.datasets[path[0] if len(path) > 1 else str(dataset)][path[-1]]
+        pseudo = "".join(f", {each}" for each in table.pseudo)
+        if dml.re is _DELETE:
+            query = f"SELECT *{pseudo} FROM {dml[1]} WHERE NOT COALESCE({dml[2]}, FALSE)"
+        else:
+            query = f"SELECT * REPLACE (IF(COALESCE({dml[4]}, FALSE), {dml[3]}, {dml[2]}) AS {dml[2]}){pseudo} FROM {dml[1]}"
+        table.rows = list(self.run(query, parameters, dataset=dataset).rows)
+        return Answer()
+
+
+def _described(project: str, dataset: str, name: str, table: Table) -> Iterator[tuple[Any, ...]]:
+    for at, (column, kind) in enumerate({**table.columns, **table.pseudo}.items()):
+        own = column in table.pseudo
+        by = "YES" if column == table.partitioned_by else "NO"
+        yield project, dataset, name, column, None if own else at + 1, "YES", kind, by, *("YES" if own else "NO" for _ in range(2))
+
+
+def _alter(tables: dict[str, Table], name: str, action: Any) -> None:
+    [(_, change)] = action.ListFields()
+    while "parent" in change.DESCRIPTOR.fields_by_name and change.DESCRIPTOR.name not in _ACTIONS:
+        [(_, change)] = change.ListFields()
+    table = tables[name]
+    if change.DESCRIPTOR.name == "ResolvedDropColumnActionProto":
+        at = list(table.columns).index(change.name)
+        del table.columns[change.name]
+        table.rows = [(*row[:at], *row[at + 1 :]) for row in table.rows]
+    elif change.DESCRIPTOR.name == "ResolvedAddColumnActionProto":
+        at = len(table.columns)
+        table.columns[change.column_definition.name] = type_text(change.column_definition.type)
+        table.rows = [(*row[:at], None, *row[at:]) for row in table.rows]
+    else:
+        tables[change.new_path[-1]] = tables.pop(name)
+
+
+_ACTIONS = ("ResolvedDropColumnActionProto", "ResolvedAddColumnActionProto", "ResolvedRenameToActionProto")
+_DEFINITIONS = ("ResolvedCreateTableStmtProto", "ResolvedCreateViewStmtProto", "ResolvedDropStmtProto", "ResolvedAlterTableStmtProto")
+
+
+def _nodes(message: Any) -> Iterator[Any]:
+    """Yield all messages in a message."""
+    yield message
+    for of, value in message.ListFields():
+        if of.type == of.TYPE_MESSAGE:
+            for each in value if of.is_repeated else [value]:
+                yield from _nodes(each)
+
+
+def _name_path(node: Any) -> Sequence[str]:
+    while not (path := getattr(node, "name_path", ())):
+        node = node.parent
+    return list(path)
+
+
+def _scans(statement: Any, project: str) -> Iterator[_Scan]:
+    for node in _nodes(statement):
+        if node.DESCRIPTOR.name == "ResolvedTableScanProto":
+            dataset, _, name = str(node.table.name).removeprefix(f"{project}.").partition(".")
+            place = node.parent.parent.parse_location_range
+            yield _Scan(dataset, name, node.alias, len(node.parent.column_list), place.start, place.end)

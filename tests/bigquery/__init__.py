@@ -1,0 +1,1 @@
+"""Tests that need Google's client: they run in an environment of their own."""
