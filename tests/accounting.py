@@ -264,7 +264,7 @@ class Bench:
         }
         for feed, high_at in result.watermarks.items():
             marks = [row for row in books.watermarks if row["source"] == feed.source]
-            assert high_at == _newest_mark(marks, feed.stream.value)
+            assert high_at == _newest_mark(marks, feed.stream)
 
 
 def _newest_mark(watermarks: Iterable[Found], stream: str) -> datetime | None:

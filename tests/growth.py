@@ -78,7 +78,7 @@ def _outcome(rng: random.Random, number: int) -> Outcome:
     """One call of a shop with one user for each twelve calls."""
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
     stream = Stream.IDENTIFIES if number % 4 == 0 else Stream.TRACKS
-    event = None if stream is Stream.IDENTIFIES else rng.choice(("Order Completed", "Product Viewed", "Checkout Started", "signup"))
+    event = None if stream == Stream.IDENTIFIES else rng.choice(("Order Completed", "Product Viewed", "Checkout Started", "signup"))
     message_id, user_id = str(UUID(int=rng.getrandbits(128), version=4)), f"user_{rng.randrange(number // 12 + 1):08d}"
     call = Call(stream, message_id, user_id, event, at, at, f"{rng.getrandbits(128):032x}")
     if number % 10 == 0:

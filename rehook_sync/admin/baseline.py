@@ -20,7 +20,7 @@ from rehook_sync.jobs.pipeline import ClaimDesk, Pipeline
 from rehook_sync.jobs.plan import PlannedClaims
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
 from rehook_sync.jobs.run import Listener, leased, looking, read_newest, run_status
-from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Stream, Traits, Window
+from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Traits, Window
 from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
 from rehook_sync.rules.traits import after_elsewhere
 from rehook_sync.rules.watermark import after_baseline
@@ -137,7 +137,7 @@ def _skip(chunk: Chunk) -> list[Outcome]:
 def _record(ledger: Ledger, chunk: Chunk) -> int:
     """Record a chunk in one transaction; return how many calls it has."""
     outcomes = _skip(chunk)
-    identifies = [each for each in chunk.operations if each.stream is Stream.IDENTIFIES]
+    identifies = [each for each in chunk.operations if each.stream.is_identify]
     known: dict[str, Traits] = dict(ledger.read_customers({each.user_id for each in identifies}))
     ledger.write(Batch(outcomes=outcomes, customers=[_customer(each, known) for each in identifies]))
     return len(outcomes)

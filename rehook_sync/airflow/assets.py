@@ -1,12 +1,14 @@
 """The assets that a run updates, for the schedules of other DAGs."""
 
+from collections import Counter
+from collections.abc import Mapping
 from urllib.parse import SplitResult
 
 from airflow.sdk import Asset, AssetAlias
 
 from rehook_sync.models import Stream
 
-__all__ = ["ASSETS", "CUSTOMERS", "EVENTS", "SENT", "sanitize_uri"]
+__all__ = ["CUSTOMERS", "EVENTS", "SENT", "count_assets", "sanitize_uri"]
 
 _NAMES = ("customers", "events")
 
@@ -20,7 +22,14 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
 CUSTOMERS = Asset(name="rehook_customers", uri="rehook://customers")
 EVENTS = Asset(name="rehook_events", uri="rehook://events")
-ASSETS = {Stream.IDENTIFIES: CUSTOMERS, Stream.TRACKS: EVENTS}
 
 # An asset as outlet would announce an update after every run; an alias announces only what a run adds to it.
 SENT = AssetAlias("rehook_sync_sent")
+
+
+def count_assets(sent: Mapping[Stream, int]) -> list[tuple[Asset, int]]:
+    """Return the assets that calls of these streams updated, and by how many calls."""
+    counts = Counter[str]()
+    for stream, calls in sent.items():
+        counts[CUSTOMERS.uri if stream.is_identify else EVENTS.uri] += calls
+    return [(asset, counts[asset.uri]) for asset in (CUSTOMERS, EVENTS) if asset.uri in counts]

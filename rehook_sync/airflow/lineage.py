@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rehook_sync.airflow.assets import ASSETS
+from rehook_sync.airflow.assets import count_assets
 from rehook_sync.models import Stream
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def sources(sync: "Sync") -> list[tuple[str, str]]:
     """Return (namespace, name) of the tables read, as OpenLineage names datasets; without user and password."""
     url = urlsplit(sync.settings.warehouse_url.get_secret_value())
     backend = url.scheme.partition("+")[0]
-    tables = [".".join(layout.table(stream).path) for layout in sync.discover().values() for stream in Stream]
+    tables = [".".join(table.path) for layout in sync.discover().values() for table in layout.tables.values()]
     if not url.hostname:
         return [(backend, f"{url.path}.{table}") for table in tables]
     scheme = {"postgresql": "postgres"}.get(backend, backend)
@@ -30,7 +30,7 @@ def sources(sync: "Sync") -> list[tuple[str, str]]:
 
 
 def describe(tables: Sequence[tuple[str, str]], sent: Mapping[Stream, int]) -> "OperatorLineage":
-    """Return inputs and outputs: an output per stream in `sent`."""
+    """Return inputs and outputs: an output for each asset that the calls in `sent` updated."""
     from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415 - an optional provider
     from openlineage.client.event_v2 import Dataset, OutputDataset  # noqa: PLC0415 - comes with it
     from openlineage.client.facet_v2 import output_statistics_output_dataset  # noqa: PLC0415 - comes with it
@@ -38,9 +38,9 @@ def describe(tables: Sequence[tuple[str, str]], sent: Mapping[Stream, int]) -> "
     outputs = [
         OutputDataset(
             namespace=_NAMESPACE,
-            name=ASSETS[stream].uri.removeprefix(f"{_NAMESPACE}://"),
+            name=asset.uri.removeprefix(f"{_NAMESPACE}://"),
             outputFacets={"outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=count)},
         )
-        for stream, count in sent.items()
+        for asset, count in count_assets(sent)
     ]
     return OperatorLineage(inputs=[Dataset(namespace=namespace, name=name) for namespace, name in tables], outputs=outputs)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import AssetAlias, BaseOperator, TriggerRule
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from rehook_sync.airflow.assets import ASSETS, SENT
+from rehook_sync.airflow.assets import SENT, count_assets
 from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_settings
 from rehook_sync.airflow.links import RunReportLink
 from rehook_sync.airflow.retries import RehookRetryPolicy
@@ -131,7 +131,7 @@ class RehookCheckOperator(RehookOperator):
 class RehookPlanOperator(RehookOperator):
     """Start a run: take the lease, settle what dead runs left, divide the users into shards.
 
-    Shape:  since, until: as on the command line.  stream: one of the two, empty for both.  source: a name, empty for all.
+    Shape:  since, until: as on the command line.  stream: a name, empty for all.  source: a name, empty for all.
             dry_run: count only.  shards: most tasks that deliver.  All may be templates.  Returns one element per shard, to expand over.
     """
 
@@ -281,8 +281,8 @@ class RehookFinishOperator(RehookOperator):
     def _announce(self, context: Context, run_id: str, sent: "Mapping[Stream, int]") -> None:
         """Add the assets that this run changed to the aliases among the outlets."""
         for alias in [each for each in self.outlets if isinstance(each, AssetAlias)]:
-            for stream, asset in ASSETS.items():
-                if count := sent.get(stream, 0):
+            for asset, count in count_assets(sent):
+                if count:
                     context["outlet_events"][alias].add(asset, extra={"run_id": run_id, "sent": count})
 
 

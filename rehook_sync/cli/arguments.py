@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rehook_sync.errors import UsageError
-from rehook_sync.models import Reason, Stream
+from rehook_sync.models import Reason
 
 if TYPE_CHECKING:
     from rehook_sync.jobs.results import RunOptions
@@ -46,7 +46,7 @@ Since = Annotated[
     ),
 ]
 Until = Annotated[str | None, typer.Option(metavar="T", help="Up to this time, itself excluded; without it, now.", show_default=False)]
-OneStream = Annotated[Stream | None, typer.Option("--stream", help="Only this stream.", show_default=False)]
+OneStream = Annotated[str | None, typer.Option("--stream", metavar="NAME", help="Only this stream, such as tracks.", show_default=False)]
 
 OneSource = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this one of several sources.", show_default=False)]
 OneReason = Annotated[str | None, typer.Option("--reason", metavar="R", help="Only rows with this reason.", show_default=False)]
@@ -71,7 +71,7 @@ def read_id(text: str, name: str) -> str:
 
 
 def read_window(
-    since: str | None, until: str | None, stream: Stream | None, source: str | None = None, limit: int | None = None
+    since: str | None, until: str | None, stream: str | None, source: str | None = None, limit: int | None = None
 ) -> "RunOptions":
     """Return the options of a run. Raises UsageError naming the option."""
     from rehook_sync.jobs.results import read_options

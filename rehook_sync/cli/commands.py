@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - so that --help and --version answer at once
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -25,7 +26,7 @@ from rehook_sync.cli.arguments import (
 )
 from rehook_sync.cli.screens import open_screen, perform
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.models import Reason, Stream
+from rehook_sync.models import Reason
 
 if TYPE_CHECKING:
     from rehook_sync.jobs.results import RunOptions, RunResult
@@ -397,11 +398,9 @@ def _abandon(screen: "Screen", settings: "Settings", options: "RunOptions", *, d
     screen.result(abandoned_document(found, dry_run=dry_run), *abandoned_view(found, dry_run=dry_run))
 
 
-def _again(screen: "Screen", settings: "Settings", selection: "Selection", stream: Stream | None, *, dry_run: bool) -> NoReturn:
+def _again(screen: "Screen", settings: "Settings", selection: "Selection", stream: str | None, *, dry_run: bool) -> NoReturn:
     """Retry recorded calls, and exit."""
-    from rehook_sync.jobs.results import RunOptions
-
-    options = RunOptions(stream=stream, only=selection)
+    options = replace(read_window(None, None, stream), only=selection)
     if dry_run:
         _plan(screen, settings, options, 0)
         raise typer.Exit(0)

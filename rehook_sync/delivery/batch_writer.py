@@ -65,7 +65,7 @@ class BatchWriter:
         self._unmarked: list[Turn] = []
         self._open = 0
         self._turns = count()
-        self._marked: Counter[Stream] = Counter()
+        self._marked: Counter[bool] = Counter()  # whether Identify calls -> marked calls that are in flight or next in line
         self._posted: SimpleQueue[Posting | None] = SimpleQueue()
         self._left: list[Posting | None] = []
         self._pending = 0
@@ -174,7 +174,7 @@ class BatchWriter:
             flight = turn[2]
             call = flight.call
             if (call.stream, call.message_id) in others:
-                self._marked[call.stream] -= 1
+                self._marked[call.stream.is_identify] -= 1
                 not_ours.append(flight)
             elif self._dropping:
                 self.outbox.restore(call)
@@ -196,14 +196,14 @@ class BatchWriter:
     def _take_marks(self) -> list[Turn]:
         """Take the calls that may be marked now.
 
-        After a crash, marked events may be in doubt, while customers are only upserted again. So each stream has a limit of
+        After a crash, marked events may be in doubt, while customers are only upserted again. So each of the two has a limit of
         its own, which keeps users roughly in time order.
         """
         taken: list[Turn] = []
         most = self.limit.most(self._in_flight)
-        while self._to_mark and self._marked[self._to_mark[0][2].operation.stream] < most:
+        while self._to_mark and self._marked[self._to_mark[0][2].operation.stream.is_identify] < most:
             turn = heapq.heappop(self._to_mark)
-            self._marked[turn[2].operation.stream] += 1
+            self._marked[turn[2].operation.stream.is_identify] += 1
             taken.append(turn)
         return taken
 

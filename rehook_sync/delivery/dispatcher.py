@@ -7,7 +7,7 @@ from rehook_sync.delivery.batch_writer import BatchWriter
 from rehook_sync.delivery.lanes import InFlight, Lane, OpenClaims
 from rehook_sync.delivery.outcomes import Decision, Next, build_outcome, spread_outcome
 from rehook_sync.errors import ApiDownError, RehookSyncError, StoppedError
-from rehook_sync.models import ELSEWHERE, Answer, Chunk, Customer, Operation, Outcome, Reason, Status, Stream, Traits
+from rehook_sync.models import ELSEWHERE, Answer, Chunk, Customer, Operation, Outcome, Reason, Status, Traits
 from rehook_sync.rules.traits import after_doubt, after_sending, after_skipping, find_news, is_superseded
 
 __all__ = ["Dispatcher"]
@@ -83,7 +83,7 @@ class Dispatcher:
         """Start the next operation of a lane that is not busy; settle those before it that need no request."""
         while lane.operations and not lane.busy and not self._stopped:
             operation = lane.operations[0]
-            news = find_news(operation, lane.known) if self._skip_unchanged and operation.stream is Stream.IDENTIFIES else operation
+            news = find_news(operation, lane.known) if self._skip_unchanged and operation.stream.is_identify else operation
             if lane.blocked or operation.waits_for in self._unfreed:
                 self._settle(InFlight(operation, lane), Status.FAILED, Reason.BLOCKED_BY_EARLIER)
             elif news is None:
@@ -169,7 +169,7 @@ class Dispatcher:
 
     def _record_customer(self, flight: InFlight, status: Status) -> None:
         operation, lane = flight.operation, flight.lane
-        if operation.stream is not Stream.IDENTIFIES:
+        if not operation.stream.is_identify:
             return
         if status is Status.SENT:
             lane.known = after_sending(operation, lane.known)

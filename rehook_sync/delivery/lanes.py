@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from rehook_sync.models import Call, Claim, Operation, Outcome, Status, Stream, Traits
+from rehook_sync.models import Call, Claim, Operation, Outcome, Status, Traits
 
 __all__ = ["InFlight", "Lane", "OpenClaims"]
 
@@ -57,7 +57,7 @@ class InFlight:
         An event may have paid out, what is known of the customer may be outdated, a previous outcome may no longer hold. An unknown
         customer is just sent again.
         """
-        return self.call.stream is Stream.TRACKS or self.lane.known is not None or self.call.previous is not None
+        return not self.call.stream.is_identify or self.lane.known is not None or self.call.previous is not None
 
     @property
     def total_attempts(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rehook_sync.delivery.lanes import InFlight, Lane
-from rehook_sync.models import Batch, Call, Claim, Customer, Outcome, Stream
+from rehook_sync.models import Batch, Call, Claim, Customer, Outcome
 
 __all__ = ["Outbox", "Posting", "Turn"]
 
@@ -19,7 +19,7 @@ class Posting:
     """What one commit writes.
 
     Shape:  final: outcomes that are final for this run.  undone: some of them, taken back.  lanes: one per settled operation.
-            landed: stream of each marked call that is no longer in flight.  unmarked: how many such calls had no mark.
+            landed: whether each marked call that is no longer in flight is an Identify call.  unmarked: how many such calls had no mark.
             marks: the calls to mark.  posts: how many postings are joined here.
     Units:  asked_at: monotonic time at which the first mark was asked for.
     """
@@ -28,7 +28,7 @@ class Posting:
     final: list[Outcome] = field(default_factory=list)
     undone: list[Outcome] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
-    landed: list[Stream] = field(default_factory=list)
+    landed: list[bool] = field(default_factory=list)
     unmarked: int = 0
     marks: list[Turn] = field(default_factory=list)
     posts: int = 1
@@ -102,7 +102,7 @@ class Outbox:
     def land(self, flight: InFlight) -> None:
         """Note that a call is no longer in flight: it is settled, or waits for its next attempt."""
         if flight.marked:
-            self._next.landed.append(flight.operation.stream)
+            self._next.landed.append(flight.operation.stream.is_identify)
         else:
             self._next.unmarked += 1
         self._wake()

@@ -110,7 +110,7 @@ def decide(stream: Stream, answer: Answer, attempts: int, policy: RetryPolicy, j
     settled = _SETTLED.get(answer.effect)
     if settled is not None:
         return settled
-    if answer.effect is Effect.UNKNOWN and stream is Stream.TRACKS and policy.hold:
+    if answer.effect is Effect.UNKNOWN and not stream.is_identify and policy.hold:
         return Decision(Next.SETTLE, Status.IN_DOUBT, answer.reason)
     reason = _FAILED_REASONS.get(answer.reason, answer.reason) if answer.reason else Reason.NETWORK_ERROR
     if answer.retry_after_s is not None and answer.retry_after_s > policy.patience_s:

@@ -18,7 +18,7 @@ from rich.text import Text
 from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, add_second_batch, build_shop
 from rehook_sync.errors import InternalError, UsageError
 from rehook_sync.jobs.results import Plan, RunOptions, RunResult
-from rehook_sync.models import Status, Stream, Trigger
+from rehook_sync.models import STREAMS, Status, Trigger
 from rehook_sync.render.console import Screen, interruptible, run_exit_code, watched
 from rehook_sync.render.run import run_document, run_view
 from rehook_sync.render.text import line
@@ -125,7 +125,7 @@ def _compare(demo: _Demo, sync: Sync) -> dict[str, tuple[int, int]]:
     """Return name -> (count in the sync-state tables, count in the local Rehook)."""
     sent = {str(row["stream"]): row["n"] for row in sync.read_status(1).counts if row["status"] == Status.SENT}
     store = demo.sandbox.store
-    upserts, events = (_whole(sent.get(stream, 0)) for stream in Stream)
+    upserts, events = (_whole(sent.get(stream, 0)) for stream in STREAMS)
     return {
         "events": (events, len(store.events)),
         "customer upserts": (upserts, sum(each.upserts for each in store.customers.values())),
@@ -211,8 +211,8 @@ def _told(text: str) -> RenderableType:
 
 
 def _facts_view(facts: ShopFacts) -> RenderableType:
-    events = len(facts.rows.keys() - set(Stream))
-    rows = " and ".join(f"{facts.rows[stream]:,} {stream}" for stream in Stream)
+    events = len(facts.rows.keys() - set(STREAMS))
+    rows = " and ".join(f"{facts.rows[stream]:,} {stream}" for stream in STREAMS)
     late = f"{facts.late} came late, " if facts.late else ""
     return _told(
         f"{rows}, with properties in {events} event tables: "

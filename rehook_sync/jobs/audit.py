@@ -156,7 +156,7 @@ def audit_feed(sources: Sources, state: State, feed: Feed, window: Window, known
 
     def look_up(ids: Iterable[str]) -> Mapping[str, Judged]:
         judged = state.read_judged(stream, ids := list(ids))
-        earlier = source.discover().table(stream).earlier_ids(set(ids) - judged.keys())
+        earlier = source.discover().tables[stream].earlier_ids(set(ids) - judged.keys())
         under_earlier = state.read_judged(stream, earlier) if earlier else {}
         return judged | {earlier[message_id]: found for message_id, found in under_earlier.items()}
 

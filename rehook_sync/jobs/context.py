@@ -1,6 +1,6 @@
 """What a job works on: one warehouse, one set of sync-state tables, one Rehook, and the settings each module needs."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from rehook_sync.errors import SettingsError, UsageError
 from rehook_sync.jobs.notes.lines import change_notes
 from rehook_sync.jobs.pipeline import PipelineConfig
 from rehook_sync.jobs.results import RunOptions, period_text
-from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Stream, Window
+from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Window
 from rehook_sync.rehook.addresses import normal_url
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.changes import SHAPING, find_changes
@@ -98,11 +98,14 @@ class JobContext:
         return {name: shown[name] for name in SHAPING}
 
     def feeds(self, options: RunOptions) -> list[Feed]:
-        """Return the streams asked for, of each source asked for. Raises UsageError for a source that the settings do not name."""
+        """Return the streams asked for, of each source asked for. Raises UsageError for one that the settings do not name."""
         if options.source is not None and options.source not in self.sources:
             raise UsageError(f"source {options.source!r}: REHOOK_SYNC_WAREHOUSE_SCHEMA names {', '.join(map(repr, self.sources))}")
-        chosen = self.sources if options.source is None else (options.source,)
-        return [Feed(source, stream) for source in chosen for stream in options.streams]
+        if options.stream is not None and options.stream not in self.sources.streams:
+            raise UsageError(f"stream {options.stream!r}: there are {', '.join(map(repr, self.sources.streams))}")
+        sources = self.sources if options.source is None else (options.source,)
+        streams = self.sources.streams if options.stream is None else (options.stream,)
+        return [Feed(source, stream) for source in sources for stream in streams]
 
     def bounds(self, options: RunOptions, run_id: str) -> RunBounds:
         """Return what a run reads, without the newest rows: what is new, and the periods that are open or asked for.
@@ -241,7 +244,7 @@ def require_no_baseline(context: JobContext, options: RunOptions) -> None:
         )
 
 
-def how_to_go_on(baseline: Period, unfinished: Iterable[Period], sources: Collection[str]) -> str:
+def how_to_go_on(baseline: Period, unfinished: Iterable[Period], sources: Sources) -> str:
     """Return the commands that get a baseline done or give it up. They settle nothing that no baseline was asked for.
 
     Shape:  unfinished: all that are open; those with the same bounds are done by the same command.  sources: those of the settings.
@@ -253,7 +256,7 @@ def how_to_go_on(baseline: Period, unfinished: Iterable[Period], sources: Collec
     low = Beginning.BEGINNING.value if baseline.since is None else baseline.since.isoformat()
     command = f"baseline --since {low} --until {baseline.until.isoformat()}".replace("+00:00", "Z")
     command += f" --source {baseline.feed.source}" if names != set(sources) else ""
-    command += f" --stream {baseline.feed.stream}" if streams != set(Stream) else ""
+    command += f" --stream {baseline.feed.stream}" if streams != set(sources.streams) else ""
     return f"`{command}` goes on with it, `run --abandon` gives it up"
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.results import Explanation, Unjudged
-from rehook_sync.models import SourceRow, Stream
+from rehook_sync.models import SourceRow
 from rehook_sync.rules.identity import is_other_call
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import why_unjudged
@@ -31,7 +31,7 @@ def read_explanation(state: State, sources: Sources | None, key: str, lookback: 
     if sources is None:
         return found
     try:
-        tables = [layout.table(stream) for layout in sources.discover().values() for stream in Stream]
+        tables = [table for layout in sources.discover().values() for table in layout.tables.values()]
         earlier = {each for table in tables for each in table.earlier_ids([key])} if not rows else set()
         if recorded := next((each for each in earlier if state.explain(each)[0]), None):
             return read_explanation(state, sources, recorded, lookback)
@@ -54,7 +54,7 @@ def read_explanation(state: State, sources: Sources | None, key: str, lookback: 
 
 def _read_warehouse(state: State, sources: Sources, key: str) -> Iterator[tuple[SourceRow, Judged | None]]:
     """Yield the warehouse's calls of an id, each once, and what is recorded under the message id of each."""
-    for stream in Stream:
+    for stream in sources.streams:
         rows: defaultdict[str, list[SourceRow]] = defaultdict(list)
         for source in sources.values():
             for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS)):

@@ -43,7 +43,7 @@ def count_unjudged(context: JobContext, options: RunOptions) -> list[tuple[Perio
     """
     found: list[tuple[Period, int]] = []
     for period in Periods(context.database).read_open(kinds=RunKind):
-        if period.feed.stream not in options.streams or options.source not in {None, period.feed.source}:
+        if options.stream not in {None, period.feed.stream} or options.source not in {None, period.feed.source}:
             continue
         if period.kind is RunKind.REFRESH or period.feed.source not in context.sources:
             found.append((period, 0))

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
 
 _Result = TypeVar("_Result")
-_RANK = {stream: rank for rank, stream in enumerate(Stream)}
 Key = tuple[Stream, str]
 
 
@@ -191,9 +190,9 @@ class Pipeline:
         pending = [self._pending.get((row.stream, row.message_id)) for row in rows]
         free = [row for row, other in zip(rows, pending, strict=True) if not shared.note(row, other) and other is None]
         known: dict[Key, Judged] = {}
-        for stream in Stream:
-            if ids := {row.message_id for row in free if row.stream is stream}:
-                known.update(((stream, message_id), found) for message_id, found in self._state.read_judged(stream, ids).items())
+        for stream in {row.stream for row in free}:
+            ids = {row.message_id for row in free if row.stream == stream}
+            known.update(((stream, message_id), found) for message_id, found in self._state.read_judged(stream, ids).items())
         first: dict[Key, SourceRow] = {}
         for row in free:
             key = (row.stream, row.message_id)
@@ -221,10 +220,11 @@ class Pipeline:
 
     def _under_recorded_ids(self, rows: list[SourceRow]) -> list[SourceRow]:
         """Give calls back the ids under which earlier versions recorded them: under another id they would be sent again."""
-        for stream in Stream:
-            renamed = [row for row in rows if row.stream is stream and row.recorded_id is not None]
-            known = self._state.read_known(stream, [str(row.recorded_id) for row in renamed]) if renamed else {}
-            for row in renamed:
+        renamed = [row for row in rows if row.recorded_id is not None]
+        for stream in {row.stream for row in renamed}:
+            own = [row for row in renamed if row.stream == stream]
+            known = self._state.read_known(stream, [str(row.recorded_id) for row in own])
+            for row in own:
                 if row.recorded_id in known:
                     row.message_id = row.recorded_id
         return rows
@@ -307,12 +307,12 @@ def _new_claims(codes: Mapping[str, str], judgement: Judgement) -> list[Claim]:
     return [Claim(code, user_id, codes.get(user_id)) for user_id, code in judgement.book.codes.items() if codes.get(user_id) != code]
 
 
-def _order(row: SourceRow) -> tuple[datetime, int, str]:
-    return (row.occurred_at or row.received_at or FIRST_MOMENT, _RANK[row.stream], row.message_id)
+def _order(row: SourceRow) -> tuple[datetime, tuple[int, str], str]:
+    return (row.occurred_at or row.received_at or FIRST_MOMENT, row.stream.rank, row.message_id)
 
 
-def _rank(read: tuple[Feed, Window]) -> int:
-    return _RANK[read[0].stream]
+def _rank(read: tuple[Feed, Window]) -> tuple[int, str]:
+    return read[0].stream.rank
 
 
 def _unsent(row: SourceRow, status: Status, reason: Reason, detail: str | None, previous: PreviousOutcome | None) -> Outcome:

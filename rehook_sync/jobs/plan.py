@@ -7,7 +7,7 @@ from rehook_sync.jobs.context import JobContext, read_change_notes, require_no_b
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Plan, RunOptions, period_text
 from rehook_sync.jobs.run import read_newest, read_notes
-from rehook_sync.models import Claim, Operation, Stream, Traits
+from rehook_sync.models import Claim, Operation, Traits
 from rehook_sync.rules.periods import RunBounds
 from rehook_sync.rules.traits import after_sending, after_skipping, find_news
 from rehook_sync.state.destination import Destinations
@@ -30,7 +30,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan = Plan({feed: bounds.reached(feed) for feed in bounds.windows})
     known: dict[str, Traits | None] = {}
     for chunk in pipeline.read_chunks(bounds.windows, context.feeds(options), bounds.parts()):
-        users = {operation.user_id for operation in chunk.operations if operation.stream is Stream.IDENTIFIES} - known.keys()
+        users = {operation.user_id for operation in chunk.operations if operation.stream.is_identify} - known.keys()
         known.update(dict.fromkeys(users) | ledger.read_customers(users))
         decided = [call for each in chunk.operations for call in each.calls] + [each.call for each in chunk.outcomes]
         plan.retried.update(call.previous.status for call in decided if call.previous is not None)
@@ -84,7 +84,7 @@ class PlannedClaims:
 def _plan_operation(plan: Plan, operation: Operation, known: dict[str, Traits | None], *, sample: bool, changes_only: bool) -> None:
     user_id = operation.user_id
     news: Operation | None = operation
-    if operation.stream is Stream.TRACKS:
+    if not operation.stream.is_identify:
         plan.actions["events"] += 1
     elif changes_only and (news := find_news(operation, known.get(user_id))) is None:
         known[user_id] = after_skipping(operation, known.get(user_id)) or known.get(user_id)

@@ -59,11 +59,6 @@ class RunOptions:
         """Return the lower bound as a time, None for none and for all history."""
         return None if isinstance(self.since, Beginning) else self.since
 
-    @property
-    def streams(self) -> tuple[Stream, ...]:
-        """Return the streams asked for."""
-        return tuple(Stream) if self.stream is None else (self.stream,)
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -188,15 +183,13 @@ class Explanation:
 def read_options(
     since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = ""
 ) -> RunOptions:
-    """Read options given as text: times as people write them, `beginning`, the name of a stream.
+    """Read options given as text: times as people write them, `beginning`, the name of a stream, which the settings may not have.
 
     marks: prefix of option names in errors.
     Raises: UsageError naming the option.
     """
     now = datetime.now(UTC)
     low = None if since is None else read_since(since, now, marks=marks)
-    if stream is not None and stream not in set(Stream):
-        raise UsageError(f"{marks}stream: {stream!r} is not one of {', '.join(Stream)}")
     high = None if until is None else _moment(f"{marks}until", until, now)
     return RunOptions(low, high, None if stream is None else Stream(stream), trigger=trigger)
 

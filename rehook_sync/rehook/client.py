@@ -15,7 +15,7 @@ from rehook_sync.rehook.redaction import redact
 
 __all__ = ["Rehook", "idempotency_key"]
 
-_PATHS = {Stream.IDENTIFIES: "/customers", Stream.TRACKS: "/events/invoke"}
+_CUSTOMERS, _EVENTS = "/customers", "/events/invoke"
 _CHECK_PATH = "/events/segment/check-auth"
 _NOT_REHOOK = "the address is not Rehook's, check API_URL"
 
@@ -32,8 +32,7 @@ class Rehook:
         base = _parse_api_url(api_url)
         token = base64.b64encode(f"{api_key}:{api_secret}".encode("utf-8", "surrogateescape")).decode()
         self._secrets = (token, token.rstrip("="), api_secret, api_key)
-        urls = {stream: _joined(base, path) for stream, path in _PATHS.items()}
-        self._addresses = {stream: Address(url, str(url)) for stream, url in urls.items()}
+        self._customers, self._events = (Address(url, str(url)) for url in (_joined(base, _CUSTOMERS), _joined(base, _EVENTS)))
         self._check_url = _joined(base, _CHECK_PATH)
         self._headers = [
             (b"Host", base.netloc),
@@ -48,7 +47,7 @@ class Rehook:
         """Return a coroutine that sends one operation once and returns its answer."""
         body = operation.body
         lines = b"%b\r\nIdempotency-Key: %b" % (self._post_lines, _operation_key(operation).encode())
-        request = RawRequest(self._addresses[operation.stream], lines, body)
+        request = RawRequest(self._customers if operation.stream.is_identify else self._events, lines, body)
         return self._exchange(request, body, operation.user_id)
 
     async def check_credentials(self) -> Answer:

@@ -126,7 +126,7 @@ def _advise_waiting(row: Mapping[str, object], shell: Shell) -> Advice:
 
 def _advise_doubtful(row: Mapping[str, object], shell: Shell) -> Advice:
     ids = (str(row["message_id"]),)
-    what = "event" if row["stream"] == Stream.TRACKS else "call"
+    what = "call" if row["stream"] == Stream.IDENTIFIES else "event"
     return Advice(
         f"nothing is sent by itself: see at Rehook whether the {what} arrived, then either",
         (("it arrived", shell("resolve", "--accept", ids=ids)), ("it did not", shell("resolve", "--resend", ids=ids))),

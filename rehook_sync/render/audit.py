@@ -81,7 +81,7 @@ def _counts(feeds: Sequence[FeedAudit]) -> Grid:
     grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     grid.add_column("calls in the warehouse")
     for each in feeds:
-        grid.add_column(each.feed.stream.value, justify="right")
+        grid.add_column(each.feed.stream, justify="right")
     grid.add_row("rows", *(f"{each.rows:,}" for each in feeds), style="bold")
     for kind in _KINDS:
         counts = [each.count(kind) for each in feeds]

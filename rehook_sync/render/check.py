@@ -75,11 +75,10 @@ def _layouts_lines(found: CheckResult) -> list[str]:
 
 def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[str, object]:
     return {
-        "identifies": _table_document(layout.identifies),
-        "tracks": _table_document(layout.tracks),
+        **{stream: _table_document(table) for stream, table in layout.tables.items()},
         "cursor": layout.cursor,
-        "traits": layout.traits,
-        "properties": layout.properties,
+        "traits": layout.fields[Stream.IDENTIFIES],
+        "properties": layout.fields[Stream.TRACKS],
         "json_columns": layout.json,
         "track_properties": layout.track_properties,
         "reason": layout.reason,
@@ -99,8 +98,8 @@ def _table_document(table: Table) -> dict[str, object]:
 def _layout_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]:
     """Return which tables are read, and which of their columns are sent."""
     lines = []
-    for stream, kind in ((Stream.IDENTIFIES, "traits"), (Stream.TRACKS, "properties")):
-        table, names = layout.table(stream), layout.fields(stream)
+    for stream, table in layout.tables.items():
+        names, kind = layout.fields[stream], "traits" if stream.is_identify else "properties"
         sent = f", {len(names)} of them {kind}{_listed(names)}" if names else ""
         lines.append(f"{stream}: table {'.'.join(table.path)}, {len(table.columns)} columns{sent}")
         if stream in layout.json:

@@ -169,7 +169,7 @@ class _UnjudgedCall:
 
     def lines(self) -> Iterator[RenderableType]:
         row = self.found.row
-        name = "identify" if row.stream is Stream.IDENTIFIES else f"track {row.event or '(no name)'}"
+        name = _what({"stream": row.stream, "event": row.event})
         yield line(f"{clock(row.occurred_at)}  {name}  ", ("not judged", "yellow"))
         yield _message(row.message_id, row.received_at)
         if self.explanation.names_sources:
@@ -203,7 +203,8 @@ def _next(advice: Advice | None) -> Iterator[RenderableType]:
 
 
 def _what(row: Mapping[str, object]) -> str:
-    return "identify" if row["stream"] == Stream.IDENTIFIES else f"track {row['event'] or '(no name)'}"
+    stream = Stream(str(row["stream"]))
+    return "identify" if stream.is_identify else f"{'track' if stream == Stream.TRACKS else stream} {row['event'] or '(no name)'}"
 
 
 def _why(row: Mapping[str, object]) -> str:
@@ -246,7 +247,7 @@ def _absence(found: Unjudged) -> str:
 
 def _unjudged_advice(found: Unjudged, explanation: Explanation, shell: Shell) -> Advice | None:
     at = found.row.received_at
-    only = ("--stream", found.row.stream.value, *(("--source", found.row.source) if explanation.names_sources else ()))
+    only = ("--stream", found.row.stream, *(("--source", found.row.source) if explanation.names_sources else ()))
     if found.absence.ends_with_next_run:
         return Advice("wait for the next run, or start one", (("", shell("run")),))
     if found.absence is Absence.FUTURE or at is None:

@@ -64,7 +64,7 @@ def add_reasons(rows: Grid, reasons: Mapping[Reason, int]) -> None:
 def by_source(found: Mapping[Feed, T]) -> dict[str, object]:
     """Return what is known of each feed as a document: by stream, and by source before that if there are several."""
     sources = dict.fromkeys(feed.source for feed in found)
-    documents = {name: {feed.stream.value: value for feed, value in found.items() if feed.source == name} for name in sources}
+    documents = {name: {feed.stream: value for feed, value in found.items() if feed.source == name} for name in sources}
     return dict(documents) if len(documents) > 1 else {stream: value for each in documents.values() for stream, value in each.items()}
 
 

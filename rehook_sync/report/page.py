@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -13,7 +14,7 @@ from markupsafe import Markup
 
 from rehook_sync import __version__
 from rehook_sync.errors import UsageError
-from rehook_sync.models import Status, Stream
+from rehook_sync.models import STREAMS, Status, Stream
 from rehook_sync.render.advice import Shell, advise
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import clock, counted, meaning, number_text
@@ -39,6 +40,8 @@ _RARE = frozenset({Status.SKIPPED, Status.SENDING})
 _UNITS = ((3 * 86400.0, 86400.0, "days"), (3 * 3600.0, 3600.0, "hours"), (0.0, 60.0, "minutes"))
 """From this lag on (s), the unit of the chart: its seconds and its name."""
 _STALE_S = 86400.0
+_LOOKS = 3
+"""So many looks for streams other than the two that every source has."""
 _FORMATS = ((timedelta(hours=24), "%b %d %H:%M"), (timedelta(days=400), "%b %d"))
 
 
@@ -78,7 +81,8 @@ def render_page(figures: Figures, shell: Shell) -> str:
         statuses=[status for status in SHOWN if status not in _RARE or figures.calls[status]],
         counted=_counted(figures),
         notes=_NOTES,
-        streams=list(Stream),
+        streams=_streams(figures),
+        look=partial(_look, _streams(figures)),
         labels=labels,
         runs_chart=_runs_chart(figures, labels),
         lag_chart=_lag_chart(figures, labels),
@@ -187,11 +191,23 @@ def _lag_chart(figures: Figures, labels: Sequence[str]) -> tuple[Chart, str] | N
     if not known or len(figures.periods) < 2:
         return None
     divisor, unit = next((size, unit) for limit, size, unit in _UNITS if max(known) >= limit)
-    series = [Series(f"{unit} behind, {stream}", stream, _scaled(figures.periods, stream, divisor)) for stream in Stream]
+    streams = _streams(figures)
+    series = [Series(f"{unit} behind, {each}", _look(streams, each), _scaled(figures.periods, each, divisor)) for each in streams]
     says = (
         f"Lines: how many {unit} each stream was behind at the end of runs, {span(max(known))} at worst. The table below has the numbers."
     )
     return draw_lines(labels, series, says), unit
+
+
+def _streams(figures: Figures) -> list[Stream]:
+    """Return the streams that runs read, in the order of calls at the same instant."""
+    read = {each.stream for each in figures.freshness}.union(*(each.lag_s for each in figures.periods), STREAMS)
+    return sorted(map(Stream, read), key=lambda each: each.rank)
+
+
+def _look(streams: Sequence[str], stream: str) -> str:
+    """Return the class of a stream in the style sheet: its name is the user's, and may be that of another class."""
+    return stream if stream in STREAMS else f"other_{streams.index(stream) % _LOOKS}"
 
 
 def _scaled(periods: Sequence[Period], stream: str, divisor: float) -> list[float | None]:

@@ -49,7 +49,7 @@ class Names:
 
     def of(self, stream: Stream) -> Mapping[str, str]:
         """Return column -> key for one stream."""
-        return self.trait_names if stream is Stream.IDENTIFIES else self.property_names
+        return self.trait_names if stream.is_identify else self.property_names
 
 
 def shape(rows: Sequence[SourceRow], names: Names, left_out: Counter[str] | None = None) -> "pd.DataFrame":
@@ -66,7 +66,7 @@ def shape(rows: Sequence[SourceRow], names: Names, left_out: Counter[str] | None
     import pandas as pd  # noqa: PLC0415 - takes a third of a second; a run with nothing new skips it
 
     counted: Counter[str] = Counter() if left_out is None else left_out
-    shapers = {stream: _Shaper(stream, names, counted) for stream in Stream}
+    shapers = {stream: _Shaper(stream, names, counted) for stream in {row.stream for row in rows}}
     shaped = [shapers[row.stream].shape(row) for row in rows]
     columns = {
         "row": list(rows),
@@ -84,7 +84,7 @@ class _Shaper:
 
     def __init__(self, stream: Stream, names: Names, left_out: Counter[str]) -> None:
         self._left_out = left_out
-        self._kind = "trait" if stream is Stream.IDENTIFIES else "property"
+        self._kind = "trait" if stream.is_identify else "property"
         self._stream = stream
         self._exclusion = Exclusion(names.exclude)
         self._keys = _Keys(names.of(stream))
@@ -108,8 +108,8 @@ class _Shaper:
         except ValueError as error:
             code, unusable = None, f"referral_code: {error}"
             # a track sends its code in the metadata only, in any form
-            problem = problem or (unusable if self._stream is Stream.IDENTIFIES else None)
-        if code is not None and self._stream is Stream.IDENTIFIES and (flaw := key_flaw(code)):
+            problem = problem or (unusable if self._stream.is_identify else None)
+        if code is not None and self._stream.is_identify and (flaw := key_flaw(code)):
             code, problem = None, problem or f"referral_code {flaw}"
         return metadata, code, problem
 
@@ -229,12 +229,12 @@ def _operation(
     waits: Mapping[str, str],
 ) -> Operation:
     stream, message_id, user_id, event, received_at, occurred_at, source = identity
-    if stream is Stream.TRACKS:
+    if not stream.is_identify:
         body = to_json({"event_name": event, "source_id": user_id, "metadata": metadata})
     else:
         body = _customer_body(user_id, metadata, code)
     call = Call(stream, message_id, user_id, event, received_at, occurred_at, payload_hash(body), previous, source)
-    if stream is Stream.TRACKS:
+    if not stream.is_identify:
         return Operation(stream, user_id, (call,), body)
     hashes = trait_hashes(user_id, metadata)
     return Operation(stream, user_id, (call,), body, hashes, claims.get(message_id), (), waits.get(message_id))
@@ -253,11 +253,11 @@ def _neighbours(operations: Sequence[Operation]) -> list[list[int]]:
     growing: dict[str, list[int]] = {}
     for place, operation in enumerate(operations):
         group = growing.get(operation.user_id)
-        if operation.stream is Stream.IDENTIFIES and group is not None and operation.waits_for is None:
+        if operation.stream.is_identify and group is not None and operation.waits_for is None:
             group.append(place)
             continue
         groups.append([place])
-        if operation.stream is Stream.IDENTIFIES:
+        if operation.stream.is_identify:
             growing[operation.user_id] = groups[-1]
         else:
             growing.pop(operation.user_id, None)

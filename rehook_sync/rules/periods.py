@@ -21,7 +21,7 @@ class Feed(NamedTuple):
 
     def text(self, *, named: bool) -> str:
         """Return what it is called: `tracks`, or among several sources, `named`, `tracks of web_prod`."""
-        return f"{self.stream} of {self.source}" if named else self.stream.value
+        return f"{self.stream} of {self.source}" if named else self.stream
 
 
 class Extent(Enum):

@@ -17,7 +17,10 @@ __all__ = ["ShardRecord", "Shards"]
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """A recorded shard of a run, with the requests, rows and findings of all its attempts. Shape:  findings: JSON text."""
+    """A recorded shard of a run, with the requests, rows and findings of all its attempts.
+
+    Shape:  rows: all events count as tracks.  findings: JSON text.
+    """
 
     shard: Shard
     status: ShardStatus
@@ -67,6 +70,7 @@ class Shards:
     def finish(self, connection: Connection, result: ShardResult) -> None:
         """Record how an attempt at a shard ended; its requests and rows are added to those before."""
         values = {"run_id": result.run_id, "shard": result.shard, "status": result.status, "requests": result.requests}
-        rows = {f"rows_{stream}": result.rows.get(stream, 0) for stream in Stream}
+        identifies = result.rows.get(Stream.IDENTIFIES, 0)
+        rows = {"rows_identifies": identifies, "rows_tracks": sum(result.rows.values()) - identifies}
         error = str(result.error) if result.error else None
         connection.execute(self._sql["finish_shard"], {**values, **rows, "error": error, "findings": result.findings})

@@ -23,6 +23,11 @@ class KnownSources:
         with self._database.connect() as connection:
             return list(connection.execute(self._sql["read_sources"]).scalars())
 
+    def read_streams(self) -> list[str]:
+        """Return the streams of all calls ever judged."""
+        with self._database.connect() as connection:
+            return list(connection.execute(self._sql["read_streams"]).scalars())
+
     def count_due(self) -> dict[str, int]:
         """Return source -> calls that a run takes up again if the settings name their source."""
         with self._database.connect() as connection:

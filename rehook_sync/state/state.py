@@ -31,6 +31,7 @@ from rehook_sync.models import (
 )
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Coverage
+from rehook_sync.state.sources import KnownSources
 from rehook_sync.times import to_time
 from rehook_sync.values import storable_json, storable_text
 
@@ -318,11 +319,12 @@ class State:
 
     def explain(self, key: str) -> tuple[list[dict[str, object]], dict[str, object] | None]:
         """Return the calls of a user id or message id, oldest first, and the customer if there is one."""
-        return self._rows("explain", {"id": key}), next(iter(self._rows("explain_customer", {"id": key})), None)
+        values = {"id": key, "streams": _ids(KnownSources(self.database).read_streams())}
+        return self._rows("explain", values), next(iter(self._rows("explain_customer", values)), None)
 
     def read_related(self, key: str) -> list[dict[str, object]]:
         """Return, for a message id, the call that carried it and the other unsettled calls of its user, oldest first."""
-        return self._rows("explain_related", {"id": key})
+        return self._rows("explain_related", {"id": key, "streams": _ids(KnownSources(self.database).read_streams())})
 
     def _rows(self, name: str, values: Mapping[str, object]) -> list[dict[str, object]]:
         with self.database.connect() as connection:

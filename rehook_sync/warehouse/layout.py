@@ -103,7 +103,7 @@ class SourceLayout:
     """The layout of the Segment source, for `check` and for reading.
 
     Shape:  cursor: the cursor column as Segment writes it.  times: stream -> columns with the time of a call, best first.
-            traits, properties: columns of identifies, and of tracks itself, without JSON columns.
+            tables: stream -> its table.  fields: stream -> traits or properties among its columns, without the JSON column.
             json: stream -> the column that holds all traits or properties as one JSON object, if there is one.
             event_tables: name -> table; empty unless `track_properties` is `event_tables`.
             reason: why `track_properties` was chosen.  rules: which columns are traits or properties.
@@ -115,12 +115,10 @@ class SourceLayout:
             typed: whether the type of a column says what it holds.
     """
 
-    identifies: Table
-    tracks: Table
+    tables: Mapping[Stream, Table]
     cursor: str
     times: Mapping[Stream, tuple[str, ...]]
-    traits: tuple[str, ...]
-    properties: tuple[str, ...]
+    fields: Mapping[Stream, tuple[str, ...]]
     json: Mapping[Stream, str]
     track_properties: str
     event_tables: Mapping[str, Table]
@@ -136,20 +134,17 @@ class SourceLayout:
 
     def has_text(self, stream: Stream, *times: str) -> bool:
         """Tell whether some of these columns keep times as text or numbers where the database has a type for them."""
-        return self.typed and any(self.table(stream).kinds[each] is not Kind.TIME for each in times)
+        return self.typed and any(self.tables[stream].kinds[each] is not Kind.TIME for each in times)
 
     @property
     def unreadable_lines(self) -> list[str]:
         """Return what to tell of event tables that cannot be read, one line each."""
         return list(dict.fromkeys(self.unreadable.values()))
 
-    def table(self, stream: Stream) -> Table:
-        """Return the table of a stream."""
-        return self.identifies if stream is Stream.IDENTIFIES else self.tracks
-
-    def fields(self, stream: Stream) -> tuple[str, ...]:
-        """Return the trait or property columns of a stream's table, without the JSON column."""
-        return self.traits if stream is Stream.IDENTIFIES else self.properties
+    @property
+    def tracks(self) -> Table:
+        """Return the table of tracks."""
+        return self.tables[Stream.TRACKS]
 
     def event_columns(self, table: Table) -> tuple[str, ...]:
         """Return the property columns of an event table."""
@@ -157,13 +152,13 @@ class SourceLayout:
 
     def doubtful_columns(self) -> list[str]:
         """Return the properties in tracks that RudderStack may have written, though nothing shows it and nobody asked for them."""
-        mapped = self.rules.mapped.get(Stream.TRACKS, ())
-        return [each for each in self.properties if each in RUDDERSTACK_COLUMNS and each not in mapped]
+        mapped = self.rules.property_names
+        return [each for each in self.fields[Stream.TRACKS] if each in RUDDERSTACK_COLUMNS and each not in mapped]
 
     def loader_columns(self) -> dict[str, list[str]]:
         """Return each column left out as a loader's, and the tables it is in."""
         found: dict[str, list[str]] = {}
-        tables = [(self.table(stream).name, columns) for stream, columns in self.unsent.items()]
+        tables = [(self.tables[stream].name, columns) for stream, columns in self.unsent.items()]
         tables += [(name, self.rules.loaders(Stream.TRACKS, name, table.columns)) for name, table in self.event_tables.items()]
         for name, columns in tables:
             for column in columns:
@@ -201,46 +196,47 @@ def needs_event_tables(config: SourceConfig, tracks: Table) -> bool:
 def needs_slugs(config: SourceConfig, cursor: str, tracks: Table, events: Collection[str]) -> bool:
     """Tell whether only the event slugs in use say where properties are: tracks has columns of its own, and there are other tables."""
     rules = _column_rules(config, cursor, rudderstack_mark(tracks.columns, event_tables=False))
-    return config.track_properties == "auto" and bool(events) and bool(_fields(rules, Stream.TRACKS, tracks))
+    return config.track_properties == "auto" and bool(events) and bool(rules.fields(Stream.TRACKS, tracks.name, tracks.columns))
 
 
 def build_layout(
-    config: SourceConfig, cursor: str, calls: tuple[Table, Table], events: Mapping[str, Table], *, named_like_events: bool, typed: bool
+    config: SourceConfig,
+    cursor: str,
+    tables: Mapping[Stream, Table],
+    events: Mapping[str, Table],
+    *,
+    named_like_events: bool,
+    typed: bool,
 ) -> SourceLayout:
     """Return the layout.
 
-    Shape:  calls: identifies and tracks.  events: name -> table that may be an event's.
+    Shape:  tables: stream -> its table.  events: name -> table that may be an event's.
             named_like_events: whether some are known to be named like events in use.
     Raises: SourceError when `TRACK_PROPERTIES` is `json` and tracks has no JSON column.
     """
-    identifies, tracks = calls
+    tracks = tables[Stream.TRACKS]
     events = {name: table for name, table in events.items() if table.has("id")}
     mark = rudderstack_mark(tracks.columns, event_tables=named_like_events or config.track_properties == "event_tables")
     rules = _column_rules(config, cursor, mark)
-    own, traits = _fields(rules, Stream.TRACKS, tracks), _fields(rules, Stream.IDENTIFIES, identifies)
-    unsent = {Stream.IDENTIFIES: _loaders(rules, Stream.IDENTIFIES, identifies), Stream.TRACKS: _loaders(rules, Stream.TRACKS, tracks)}
-    chosen, reason = _choose(config, own, named_like_events=named_like_events)
-    json = _json_columns(chosen, identifies, tracks, traits)
+    fields = {stream: rules.fields(stream, table.name, table.columns) for stream, table in tables.items()}
+    unsent = {stream: rules.loaders(stream, table.name, table.columns) for stream, table in tables.items()}
+    chosen, reason = _choose(config, fields[Stream.TRACKS], named_like_events=named_like_events)
+    json = _json_columns(chosen, tables, fields)
     if chosen == "json" and Stream.TRACKS not in json:
         message = f"TRACK_PROPERTIES is 'json', but table {tracks.name!r} has no column {JSON_PROPERTIES!r}"
         raise SourceError(f"{message}; {similar(tracks.columns, JSON_PROPERTIES)}")
     if config.track_properties in {"event_tables", "json"}:
-        own, unsent[Stream.TRACKS] = (), ()
-    warnings = _slow_cursors(cursor, calls) if typed else []
+        fields[Stream.TRACKS], unsent[Stream.TRACKS] = (), ()
+    warnings = _slow_cursors(cursor, tables.values()) if typed else []
     if chosen == "event_tables" and not events:
         warnings.append(
             f"no event table beside {tracks.name!r}: MISSING_PROPERTIES says whether events wait for one or go out without properties"
         )
     return SourceLayout(
-        identifies=identifies,
-        tracks=tracks,
+        tables=tables,
         cursor=cursor,
-        times={
-            Stream.IDENTIFIES: _times(identifies, typed=typed, warnings=warnings),
-            Stream.TRACKS: _times(tracks, typed=typed, warnings=warnings),
-        },
-        traits=_without(traits, json.get(Stream.IDENTIFIES)),
-        properties=_without(own, json.get(Stream.TRACKS)),
+        times={stream: _times(table, typed=typed, warnings=warnings) for stream, table in tables.items()},
+        fields={stream: _without(columns, json.get(stream)) for stream, columns in fields.items()},
         json=json,
         track_properties=chosen,
         event_tables=events if chosen == "event_tables" else {},
@@ -254,15 +250,7 @@ def build_layout(
 
 
 def _column_rules(config: SourceConfig, cursor: str, mark: str | None) -> ColumnRules:
-    return ColumnRules(cursor, {Stream.IDENTIFIES: config.trait_names, Stream.TRACKS: config.property_names}, mark is not None)
-
-
-def _fields(rules: ColumnRules, stream: Stream, table: Table) -> tuple[str, ...]:
-    return rules.fields(stream, table.name, table.columns)
-
-
-def _loaders(rules: ColumnRules, stream: Stream, table: Table) -> tuple[str, ...]:
-    return rules.loaders(stream, table.name, table.columns)
+    return ColumnRules(cursor, config.trait_names, config.property_names, mark is not None)
 
 
 def _choose(config: SourceConfig, own: tuple[str, ...], *, named_like_events: bool) -> tuple[str, str]:
@@ -279,12 +267,12 @@ def _choose(config: SourceConfig, own: tuple[str, ...], *, named_like_events: bo
     return "columns", "tracks has columns beyond Segment's and loaders' own, and no table is named like an event"
 
 
-def _json_columns(chosen: str, identifies: Table, tracks: Table, traits: tuple[str, ...]) -> dict[Stream, str]:
+def _json_columns(chosen: str, tables: Mapping[Stream, Table], fields: Mapping[Stream, tuple[str, ...]]) -> dict[Stream, str]:
     """Return stream -> JSON column. `traits` may be one trait: it counts if it is the only one, of type JSON, or tracks use JSON."""
-    found = {}
-    if chosen == "json" and tracks.has(JSON_PROPERTIES):
-        found[Stream.TRACKS] = JSON_PROPERTIES
-    alone = traits == (JSON_TRAITS,)
+    found = {stream: JSON_PROPERTIES for stream, table in tables.items() if chosen == "json" and table.has(JSON_PROPERTIES)}
+    identifies = tables[Stream.IDENTIFIES]
+    found.pop(Stream.IDENTIFIES, None)
+    alone = fields[Stream.IDENTIFIES] == (JSON_TRAITS,)
     if identifies.has(JSON_TRAITS) and (alone or chosen == "json" or identifies.kinds[JSON_TRAITS] is Kind.JSON):
         found[Stream.IDENTIFIES] = JSON_TRAITS
     return found

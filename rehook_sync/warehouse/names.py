@@ -5,8 +5,8 @@ and drops a property of the same name.
 """
 
 import difflib
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Collection, Container, Iterable, Sequence, Set
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from rehook_sync.models import Stream
@@ -130,11 +130,12 @@ def rudderstack_mark(tracks: Collection[str], *, event_tables: bool) -> str | No
 class ColumnRules:
     """Which columns of a table are traits or properties.
 
-    Shape:  mapped: stream -> columns that the settings give a key; sent even if they are a loader's.
+    Shape:  trait_names, property_names: columns that the settings give a key; sent even if they are a loader's.
     """
 
     cursor: str
-    mapped: Mapping[Stream, Set[str]] = field(default_factory=dict)
+    trait_names: Set[str] = frozenset()
+    property_names: Set[str] = frozenset()
     is_rudderstack: bool = False
 
     def fields(self, stream: Stream, table: str, columns: Iterable[str]) -> tuple[str, ...]:
@@ -147,10 +148,10 @@ class ColumnRules:
 
     def owner(self, stream: Stream, table: str, column: str) -> Owner:
         """Return whose a column is."""
-        call = _CALL if stream is Stream.TRACKS else _CALL - _EVENT  # an Identify call has no event
+        call = _CALL - _EVENT if stream.is_identify else _CALL  # an Identify call has no event
         if column in call or column.startswith(_CONTEXT):
             return Owner.CALL
-        if column in self.mapped.get(stream, ()):
+        if column in (self.trait_names if stream.is_identify else self.property_names):
             return Owner.USER
         is_helper = column == _VIEW_HELPER and table.casefold().endswith(_VIEW)
         if column in _STAMPS or column == self.cursor or is_helper:

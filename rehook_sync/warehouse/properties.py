@@ -55,7 +55,7 @@ class EventProperties:
         is_named = layout.tracks.has("event")
         beside_json = layout.track_properties == "json"
         for place, row in enumerate(rows):
-            if row.stream is not Stream.TRACKS or (beside_json and (row.fields or not is_named)):
+            if row.stream != Stream.TRACKS or (beside_json and (row.fields or not is_named)):
                 continue
             if not is_named:
                 row.unloaded = "the table of tracks has no column 'event', which names the event table"

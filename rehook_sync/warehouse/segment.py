@@ -111,10 +111,9 @@ class SegmentSource:
         ((has_time, has_rows),) = self._read_rows(statement, {})
         if has_rows and not has_time:
             layout = self.discover()
-            name, column = layout.table(stream).name, layout.cursor
             raise SourceError(
-                f"no row of table {name!r} has a time in column {column!r} that can be read; set CURSOR_COLUMN to another column, "
-                f"or convert it in a view and name that in {stream.value.upper()}_TABLE"
+                f"no row of table {layout.tables[stream].name!r} has a time in column {layout.cursor!r} that can be read; set "
+                f"CURSOR_COLUMN to another column, or convert it in a view and name that in {stream.upper()}_TABLE"
             )
 
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
@@ -168,12 +167,12 @@ class SegmentSource:
         if known:
             self._sql.prepare(connection)
         next_place = spooler.put_slice(connection, statement, values, plan, place)
-        self._require_same([self.discover().table(stream)], connection)
+        self._require_same([self.discover().tables[stream]], connection)
         return next_place
 
     def read_ids(self, stream: Stream, ids: Iterable[str]) -> Iterator[SourceRow]:
         """Yield the calls with these message ids, of any time, one per id found, in `time_order`."""
-        padded = self.discover().table(stream).kinds["id"] is Kind.PADDED
+        padded = self.discover().tables[stream].kinds["id"] is Kind.PADDED
         wanted = {str(trimmed(each)) if padded else each: each for each in ids}
         with Spool() as spool:
             for page in self._sql.cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
@@ -192,7 +191,7 @@ class SegmentSource:
         """Put the wanted calls aside: those with the ids of a page, or, without a page, those that have no id."""
         spool.cut(count)
         plan, columns = self._sql.row_plan(stream)
-        table = self.discover().table(stream)
+        table = self.discover().tables[stream]
         if page is None:
             statement = self._sql.calls(stream, None, "read_nameless_calls", columns=columns)
         else:
@@ -335,13 +334,14 @@ class SegmentSource:
         if check_columns(identifies, "IDENTIFIES_TABLE", config, typed=typed) != cursor:
             raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in identifies and tracks; use views")
         events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else catalog.find_possible(config)
-        layout = build_layout(config, cursor, (identifies, tracks), events.tables, named_like_events=events.named_like_events, typed=typed)
+        tables = {Stream.IDENTIFIES: identifies, Stream.TRACKS: tracks}
+        layout = build_layout(config, cursor, tables, events.tables, named_like_events=events.named_like_events, typed=typed)
         unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
         looks = layout.track_properties == "event_tables" or (layout.track_properties == "json" and config.track_properties == "auto")
         views = tuple(events.views) if looks else ()
-        guarded = tuple(sorted(catalog.guarded & {identifies.name, tracks.name, *events.tables}))
+        guarded = catalog.guarded & {*(table.name for table in tables.values()), *events.tables}
         warnings = (*layout.warnings, *catalog.warnings)
-        return replace(layout, warnings=warnings, unreadable=unreadable, event_views=views, guarded=guarded)
+        return replace(layout, warnings=warnings, unreadable=unreadable, event_views=views, guarded=tuple(sorted(guarded)))
 
     def _catalog(self, connection: Connection) -> Catalog:
         config = self._config

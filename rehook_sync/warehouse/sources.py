@@ -5,7 +5,7 @@ from itertools import chain
 
 from rehook_sync.database.engine import Database
 from rehook_sync.errors import SourceError
-from rehook_sync.models import SourceRow, Stream
+from rehook_sync.models import STREAMS, SourceRow, Stream
 from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.segment import SegmentSource
@@ -54,13 +54,18 @@ class Sources(Mapping[str, SegmentSource]):
             raise (SourceError(f"source {name!r}: {error}") if len(self) > 1 else error) from error
 
     @property
+    def streams(self) -> Sequence[Stream]:
+        """Return the streams of the settings, in the order of calls at the same instant."""
+        return STREAMS
+
+    @property
     def views_read(self) -> set[str]:
         """Return the names of the views that were read for an event that is called so."""
         return {view for source in self.values() for view in source.views_read}
 
     def can_split_users(self) -> bool:
         """Tell whether user ids have one text form in all tables, so that a range of ids holds the same users in each."""
-        kinds = {layout.table(stream).kinds["user_id"] for layout in self.discover().values() for stream in Stream}
+        kinds = {table.kinds["user_id"] for layout in self.discover().values() for table in layout.tables.values()}
         return len({_ONE_TEXT.get(kind, kind) for kind in kinds}) == 1
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:

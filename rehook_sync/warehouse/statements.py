@@ -67,7 +67,7 @@ class CallStatements:
         """
         without = without or self._without
         layout = self._layout
-        table = layout.table(stream)
+        table = layout.tables[stream]
         cursor = table.columns[layout.cursor]
         times = [*(table.columns[name] for name in layout.times[stream]), cursor, cursor]
         common: dict[str, Identifier] = {
@@ -106,7 +106,7 @@ class CallStatements:
         return (
             "timed_texts"
             if layout.has_text(stream, *layout.times[stream])
-            else self._by_kind("timed", layout.table(stream), "id", "user_id")
+            else self._by_kind("timed", layout.tables[stream], "id", "user_id")
         )
 
     def _by_kind(self, fragment: str, table: Table, *keys: str) -> str:
@@ -115,8 +115,8 @@ class CallStatements:
 
     def due(self, stream: Stream, window: Window, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
         """Return a statement over the ids of a window, each once; `what` names its last fragment."""
-        table = self._layout.table(stream)
-        events = [table.columns[each] for each in ("event_text", "event") if table.has(each)] if stream is Stream.TRACKS else []
+        table = self._layout.tables[stream]
+        events = [table.columns[each] for each in ("event_text", "event") if table.has(each)] if stream == Stream.TRACKS else []
         if not events:
             return self.calls(stream, known, ("due_identifies", what), None, window=window, without="unjudged_calls", **identifiers)
         # The last one twice: COALESCE needs at least two values.
@@ -172,16 +172,15 @@ class CallStatements:
     def row_plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
         """Return the positions of a call's columns, and the columns to select."""
         layout = self._layout
-        table = layout.table(stream)
+        table = layout.tables[stream]
         system = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
-        if stream is Stream.IDENTIFIES:
+        if stream.is_identify:
             system = [each for each in system if not each.startswith("event")]
         raw_cursor = [layout.cursor] if self._dialect == "sqlite" or layout.has_text(stream, layout.cursor) else []
         json_column = layout.json.get(stream)
-        fields = layout.fields(stream) + ((json_column,) if json_column else ()) + layout.unsent[stream]
+        fields = layout.fields[stream] + ((json_column,) if json_column else ()) + layout.unsent[stream]
         place = {name: at + 2 for at, name in enumerate(system)}
-        other = layout.tracks if stream is Stream.IDENTIFIES else layout.identifies
-        convert = self.converters(table, layout.fields(stream) + layout.unsent[stream])
+        convert = self.converters(table, layout.fields[stream] + layout.unsent[stream])
         plan = RowPlan(
             stream=stream,
             cursor=layout.cursor,
@@ -196,7 +195,8 @@ class CallStatements:
             json_is_text=self._dialect != "postgresql" or json_column is None or table.kinds[json_column] is not Kind.JSON,
             unsent=layout.unsent[stream],
             padded=tuple(at for name, at in place.items() if table.kinds[name] is Kind.PADDED),
-            folds_user=other.kinds["user_id"] is Kind.UUID and table.kinds["user_id"] is not Kind.UUID,
+            folds_user=table.kinds["user_id"] is not Kind.UUID
+            and any(each.kinds["user_id"] is Kind.UUID for each in layout.tables.values()),
         )
         return plan, self.named("calls", (table.columns[name] for name in (*system, *raw_cursor, *fields)))
 
@@ -238,4 +238,4 @@ class CallStatements:
 
 def known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:
     """Return the values that select known calls and the users of a shard."""
-    return ({"stream": stream.value} if known else {}) | ({"low_user": shard.low, "high_user": shard.high} if shard else {})
+    return ({"stream": stream} if known else {}) | ({"low_user": shard.low, "high_user": shard.high} if shard else {})

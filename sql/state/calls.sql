@@ -141,19 +141,29 @@ GROUP BY 1, 2;
 -- does: counts all calls ever judged, by stream, status and reason
 SELECT stream, status, reason, count(*) AS n FROM sync_state GROUP BY stream, status, reason ORDER BY stream, status, reason;
 
+-- name: read_streams
+-- does: gives the streams of all calls ever judged, by one look into the index for each
+WITH RECURSIVE found (stream) AS (
+    SELECT min(stream) FROM sync_state
+    UNION ALL
+    SELECT (SELECT min(s.stream) FROM sync_state AS s WHERE s.stream > found.stream) FROM found WHERE found.stream IS NOT NULL)
+SELECT stream FROM found WHERE stream IS NOT NULL;
+
 -- name: explain
 -- does: lists the calls of one user id or message id, oldest first
+-- words: ids
 SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
     s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at, s.source
 FROM sync_state AS s WHERE s.user_id = :id
 UNION
 SELECT s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status, s.reason, s.detail, s.http_status,
     s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at, s.source
-FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id
+FROM sync_state AS s WHERE s.stream IN (SELECT t.value FROM {ids: :streams} AS t) AND s.message_id = :id
 ORDER BY occurred_at, stream, message_id;
 
 -- name: explain_related
 -- does: lists the call that carried a message and the other unsettled calls of its user, oldest first
+-- words: ids
 SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at, o.status, o.reason, o.detail, o.http_status,
     o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at, o.source
 FROM sync_state AS o
@@ -164,7 +174,7 @@ SELECT o.stream, o.message_id, o.user_id, o.event, o.received_at, o.occurred_at,
     o.attempts, o.sent_as, o.run_id, o.first_seen_at, o.settled_at, o.source
 FROM sync_state AS o
 WHERE o.status IN ('failed', 'in_doubt', 'sending') AND o.message_id <> :id
-    AND o.user_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id)
+    AND o.user_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN (SELECT t.value FROM {ids: :streams} AS t) AND s.message_id = :id)
 ORDER BY occurred_at, stream, message_id;
 
 -- name: prune_page

@@ -28,10 +28,11 @@ WHERE sync_customers.source_id = sent.source_id;
 
 -- name: explain_customer
 -- does: gives one customer without its hashes, by user id or by the message id of a call
+-- words: ids
 SELECT c.source_id, c.referral_code, c.first_sent_at, c.last_sent_at, c.last_message_id
 FROM sync_customers AS c
 WHERE c.source_id = :id
-    OR c.source_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN ('identifies', 'tracks') AND s.message_id = :id)
+    OR c.source_id IN (SELECT s.user_id FROM sync_state AS s WHERE s.stream IN (SELECT t.value FROM {ids: :streams} AS t) AND s.message_id = :id)
 ORDER BY CASE WHEN c.source_id = :id THEN 0 ELSE 1 END LIMIT 1;
 
 -- name: read_codes

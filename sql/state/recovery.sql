@@ -4,7 +4,7 @@
 -- does: turns events that were in flight when a run died to in_doubt, for a range of users
 -- words: by_index, bytes_order
 UPDATE sync_state {by_index: sync_state_unsettled} SET status = 'in_doubt', reason = 'crashed_in_flight', detail = :detail
-WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream = 'tracks' AND user_id {bytes_order} >= :low_user
+WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending' AND stream <> 'identifies' AND user_id {bytes_order} >= :low_user
     AND (CAST(:high_user AS text) IS NULL OR user_id {bytes_order} < CAST(:high_user AS text));
 
 -- name: fail_marked

@@ -24,7 +24,7 @@ from warehouse import run_sql
 
 from rehook_sync.database.engine import utc_text
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
-from rehook_sync.models import Reason, RunKind, RunStatus, Status, Stream, Trigger
+from rehook_sync.models import STREAMS, Reason, RunKind, RunStatus, Status, Stream, Trigger
 from rehook_sync.sandbox.server import Sandbox
 
 from .conftest import ROOT, Program, write_settings
@@ -131,14 +131,14 @@ class Shop:
         judged = {(row["stream"], row["message_id"]): row for row in self.state()}
         nameless = {(stream, moment(row["received_at"])): row for (stream, id_), row in judged.items() if id_.startswith("null-id:")}
         counted: Counter[tuple[object, ...]] = Counter()
-        for stream in Stream:
+        for stream in STREAMS:
             calls: dict[object, dict[str, Any]] = {}
             for row in self.loaded(stream, since):
                 calls[row["id"] if row["id"] and row["id"].strip() else (row["received_at"],)] = row
             for key, call in calls.items():
                 found = nameless.get((stream, call["received_at"])) if isinstance(key, tuple) else judged.get((stream, key))
                 event = None if stream == "identifies" else call["event"] if call["event_text"] is None else call["event_text"]
-                where = (call["received_at"][:10], stream.value, event)
+                where = (call["received_at"][:10], stream, event)
                 counted[*where, found["status"] if found else "not_judged"] += 1
                 if found and found["status"] == "rejected":
                     counted[*where, f"rejected_{found['reason']}"] += 1
@@ -254,7 +254,7 @@ def check_coverage(project: Project, shop: Shop, since: str = "") -> Counter[str
         }
     )
     assert found == shop.coverage(since)
-    loads = sum(len(shop.loaded(stream, since)) for stream in Stream)
+    loads = sum(len(shop.loaded(stream, since)) for stream in STREAMS)
     assert project.ask("SELECT sum(loads) AS loads, sum(calls) AS calls FROM rehook_coverage") == [
         {"loads": loads, "calls": sum(n for (*_, name), n in found.items() if name in OUTCOMES)}
     ]
@@ -370,7 +370,7 @@ def check_accepted_values(project: Project) -> None:
     accepted = {frozenset(each["kwargs"]["values"]) for each in tests if each["name"] == "accepted_values"}
     rejected = frozenset(rejection_reasons())
     assert accepted == {
-        *(frozenset(kind) for kind in (Status, Stream, Trigger, RunStatus, RunKind)),
+        *(frozenset(kind) for kind in (Status, Trigger, RunStatus, RunKind)),
         rejected,
         frozenset(Reason) - rejected,
     }

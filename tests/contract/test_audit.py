@@ -62,7 +62,7 @@ def check_sums(bench: Bench, report: AuditReport) -> None:
 def found(report: AuditReport, kind: str) -> dict[tuple[str | None, str, str | None], int]:
     """(Day, stream, event) -> calls of a kind."""
     lines = [line for feed in report.feeds for line in feed.lines if line.counts.get(kind)]
-    return {(line.day, line.feed.stream.value, line.event): line.counts[kind] for line in lines}
+    return {(line.day, line.feed.stream, line.event): line.counts[kind] for line in lines}
 
 
 def day(moment: datetime) -> str:

@@ -56,7 +56,7 @@ def test_calls_that_no_run_judged_are_found_with_the_reason(bench: Bench) -> Non
     assert all(each.row.fields == {} for each in found.unjudged), "traits and properties stay where they are"
     assert [each.row.message_id for each in explain(bench, "late").unjudged] == ["late"]
     assert explain(bench, "ada", warehouse=False).looked is False
-    assert {each.absence for each in found.unjudged if each.row.stream is Stream.TRACKS} == set(Absence) - {Absence.NO_RUN}
+    assert {each.absence for each in found.unjudged if each.row.stream == Stream.TRACKS} == set(Absence) - {Absence.NO_RUN}
 
 
 def test_call_before_any_run_waits_for_the_first(bench: Bench) -> None:

@@ -50,7 +50,7 @@ def audit(bench: Bench) -> tuple[int, int]:
 
 def open_periods(bench: Bench) -> list[tuple[str, Any]]:
     with bench.sync() as sync:
-        return [(each.feed.stream.value, each.since) for each in sync.read_status(1).periods]
+        return [(each.feed.stream, each.since) for each in sync.read_status(1).periods]
 
 
 def test_an_interrupted_period_is_gone_on_with_until_it_is_done(bench: Bench) -> None:

@@ -89,7 +89,7 @@ def test_tables_in_another_schema_are_pointed_to(postgres_url: str, open_source:
     make_warehouse(postgres_url, {"other": [{"id": "x"}]})
     assert "WAREHOUSE_SCHEMA could be 'shop'" in refusal(open_source(postgres_url))
     layout = open_source(postgres_url, schema="shop").discover()
-    assert (layout.identifies.path, layout.tracks.path) == (("shop", "identifies"), ("shop", "tracks"))
+    assert (layout.tables[Stream.IDENTIFIES].path, layout.tracks.path) == (("shop", "identifies"), ("shop", "tracks"))
 
 
 def test_the_first_schema_of_the_search_path_is_the_default(postgres_url: str, open_source: OpenSource) -> None:
@@ -291,7 +291,11 @@ def test_plain_sql_serves_other_warehouses(postgres_url: str, open_other: OpenSo
 def test_a_warehouse_without_a_list_of_tables_is_read_if_no_event_table_is(sqlite_url: str, open_other: OpenSource, told: str) -> None:
     shop(sqlite_url, identifies={"plan": "text"}, tracks={"properties": "json"})
     layout = open_other(sqlite_url, track_properties=told).discover()
-    assert (layout.identifies.path, layout.traits, layout.event_tables) == (("identifies",), ("plan",), {})
+    assert (layout.tables[Stream.IDENTIFIES].path, layout.fields[Stream.IDENTIFIES], layout.event_tables) == (
+        ("identifies",),
+        ("plan",),
+        {},
+    )
     assert any("information_schema" in warning for warning in layout.warnings)
     with pytest.raises(DatabaseError, match="no such table"):
         open_other(sqlite_url, track_properties=told, tracks_table='x"; --').discover()

@@ -67,7 +67,7 @@ def test_columns_of_segment_itself_are_no_traits(database_url: str, open_source:
     }
     make_warehouse(database_url, {"identifies": [identify("m", "u", **own, referral_code="REF", contexts="mine")], "tracks": []})
     source = open_source(database_url)
-    assert source.discover().traits == ("referral_code", "contexts")
+    assert source.discover().fields[Stream.IDENTIFIES] == ("referral_code", "contexts")
     assert traits_of(source) == [{"referral_code": "REF", "contexts": "mine"}]
 
 
@@ -411,7 +411,7 @@ def test_properties_come_from_columns_of_tracks(database_url: str, open_source: 
     )
     source = open_source(database_url)
     layout = source.discover()
-    assert (layout.track_properties, layout.properties, layout.event_tables) == ("columns", ("total", "coupon"), {})
+    assert (layout.track_properties, layout.fields[Stream.TRACKS], layout.event_tables) == ("columns", ("total", "coupon"), {})
     assert fields_of(source) == {"t1": {"total": 5}, "t2": {"coupon": "X"}}
 
 

@@ -47,7 +47,7 @@ def read(url: str, open_source: OpenSource) -> list[tuple[object, ...]]:
     """All that a run reads of the calls."""
     source = open_source(url)
     rows = [*source.read_window(Stream.IDENTIFIES, WINDOW, None), *source.read_window(Stream.TRACKS, WINDOW, None)]
-    list(source.fill_properties([row for row in rows if row.stream is Stream.TRACKS]))
+    list(source.fill_properties([row for row in rows if row.stream == Stream.TRACKS]))
     return [(row.message_id, row.received_at, row.occurred_at, dict(row.fields), row.problem) for row in rows]
 
 

@@ -15,7 +15,7 @@ from warehouse import Row, add_rows, event, identify, run_sql, track
 
 from rehook_sync.errors import SettingsError, SourceError, UsageError
 from rehook_sync.jobs.results import Progress, RunOptions
-from rehook_sync.models import RunStatus, Stream
+from rehook_sync.models import STREAMS, RunStatus, Stream
 from rehook_sync.render.advice import Shell
 from rehook_sync.render.audit import audit_document, audit_view
 from rehook_sync.render.check import check_document, check_view
@@ -85,7 +85,7 @@ def test_a_source_that_is_new_asks_where_to_begin_and_nothing_is_begun(bench: Be
             attempt()
     assert (len(bench.read_state("sync_runs")), "w-new" in bench.statuses()) == (runs, False)
     begun = bench.run(ago(hours=5, minutes=-2), source=IOS)
-    assert (begun.summary.sent, set(begun.watermarks)) == (2, {Feed(IOS, stream) for stream in Stream})
+    assert (begun.summary.sent, set(begun.watermarks)) == (2, {Feed(IOS, stream) for stream in STREAMS})
     assert bench.run().summary.sent == 1
     assert {row["source"] for row in bench.read_state("sync_periods")} == {WEB, IOS}
 

@@ -10,7 +10,7 @@ from warehouse import Row, add_rows, event, identify, track
 
 from rehook_sync.errors import SourceError
 from rehook_sync.jobs.results import RunOptions
-from rehook_sync.models import RunStatus, Stream
+from rehook_sync.models import STREAMS, RunStatus, Stream
 
 bench = accounting.bench
 SECONDS = int(NOW.timestamp()) - 7200
@@ -80,27 +80,27 @@ def test_one_column_of_text_beside_one_of_times_is_read(request: pytest.FixtureR
         assert bench.metadata() == [{"plan": "pro"}, {"total": 5}]
 
 
-@pytest.mark.parametrize("stream", Stream)
+@pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("place", ["sqlite-same", "postgresql-same", "postgresql-sqlite"])
 def test_a_table_in_which_no_row_has_a_time_ends_the_run_before_anything_is_sent(
     place: str, stream: Stream, request: pytest.FixtureRequest
 ) -> None:
     with open_bench(place, request) as bench:
         rows = calls(ago(hours=2))
-        rows[stream.value] = [{**row, "received_at": None} for row in rows[stream.value]]
+        rows[stream] = [{**row, "received_at": None} for row in rows[stream]]
         bench.fill(**rows)
         result = bench.run(ALL, check=False)
         assert isinstance(result.error, SourceError)
         assert str(result.error) == (
-            f"no row of table '{stream.value}' has a time in column 'received_at' that can be read; set CURSOR_COLUMN to another column, "
-            f"or convert it in a view and name that in {stream.value.upper()}_TABLE"
+            f"no row of table '{stream}' has a time in column 'received_at' that can be read; set CURSOR_COLUMN to another column, "
+            f"or convert it in a view and name that in {stream.upper()}_TABLE"
         )
         assert (result.summary.status, result.summary.rows_read, bench.bodies()) == (RunStatus.STOPPED, 0, [])
         with bench.sync() as sync, pytest.raises(SourceError, match="no row of table"):
             sync.plan(RunOptions(since=ALL))
         with bench.sync() as sync, pytest.raises(SourceError, match="no row of table"):
             sync.start(RunOptions(since=ALL), 2)
-        add_rows(bench.warehouse_url, stream.value, [identify("late", "eve", ago(hours=1))])
+        add_rows(bench.warehouse_url, stream, [identify("late", "eve", ago(hours=1))])
         assert bench.run(ALL, check=False).summary.rejected >= 1
 
 

@@ -44,7 +44,7 @@ class Row:
     @property
     def key(self) -> Key:
         """The row's name in sync_state; a row without an id is known by its time."""
-        return self.stream.value, self.message_id or f"at {self.when}"
+        return self.stream, self.message_id or f"at {self.when}"
 
     @property
     def when(self) -> datetime:
@@ -54,7 +54,7 @@ class Row:
     @property
     def order(self) -> Order:
         """Its place among all rows: identify before track at the same instant."""
-        return self.when, int(self.stream is Stream.TRACKS), self.message_id or ""
+        return self.when, int(self.stream == Stream.TRACKS), self.message_id or ""
 
     @property
     def code(self) -> str | None:
@@ -126,9 +126,9 @@ def plain_reason(row: Row, options: Options) -> tuple[Reason | None, bool]:
         return flaw or Reason.PROPERTIES_NOT_LOADED, False
     conversions = options["conversion_events"]
     assert isinstance(conversions, tuple)
-    if row.stream is Stream.TRACKS and row.code is None and row.event_name in conversions:
+    if row.stream == Stream.TRACKS and row.code is None and row.event_name in conversions:
         return Reason.MISSING_REFERRAL_CODE, False
-    if row.stream is Stream.TRACKS and blank(row.event_name):
+    if row.stream == Stream.TRACKS and blank(row.event_name):
         return Reason.MISSING_EVENT_NAME, False
     return (Reason.INVALID_ROW if row.has_problem else None), False
 
@@ -138,7 +138,7 @@ def judge(rows: Iterable[Row], options: Options, codes: dict[str, str], since: d
     verdicts: dict[Key, Reason | None] = {}
     for row in sorted(rows, key=lambda each: each.order):
         reason, certain = plain_reason(row, options)
-        claims = row.stream is Stream.IDENTIFIES and row.code is not None and not certain
+        claims = row.stream == Stream.IDENTIFIES and row.code is not None and not certain
         if claims and any(code == row.code and user_id != row.user_id for user_id, code in codes.items()):
             reason = Reason.REFERRAL_CODE_TAKEN
         if claims and reason is None and row.order >= since.get(str(row.user_id), row.order):

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from rehook_sync.delivery import batch_writer, outcomes
 from rehook_sync.jobs.results import RunOptions
-from rehook_sync.models import Reason, Selection, Status, Stream
+from rehook_sync.models import STREAMS, Reason, Selection, Status, Stream
 from rehook_sync.rules.watermark import Beginning
 
 from .neighbours import ACTS
@@ -88,9 +88,9 @@ class Machine(RuleBasedStateMachine):
 
     def _arrive_on_time(self, count: int, data: st.DataObject) -> None:
         for _ in range(count):
-            self._arrive(data.draw(st.sampled_from(Stream)), data, 0)
+            self._arrive(data.draw(st.sampled_from(STREAMS)), data, 0)
 
-    @rule(count=st.integers(1, 6), stream=st.sampled_from(Stream), late=st.sampled_from((5, 30, 90, 500)), data=st.data())
+    @rule(count=st.integers(1, 6), stream=st.sampled_from(STREAMS), late=st.sampled_from((5, 30, 90, 500)), data=st.data())
     def arrive(self, count: int, stream: Stream, late: int, data: st.DataObject) -> None:
         for _ in range(count):
             self._arrive(stream, data, late)
@@ -105,11 +105,11 @@ class Machine(RuleBasedStateMachine):
             f"m{self.count}",
             data.draw(users, "user"),
             data.draw(anonymous_ids, "anonymous"),
-            data.draw(st.sampled_from(EVENTS), "event") if stream is Stream.TRACKS else (None, None),
+            data.draw(st.sampled_from(EVENTS), "event") if stream == Stream.TRACKS else (None, None),
             received_at - data.draw(minutes, "before") * MINUTE,
             data.draw(traits, "fields"),
         )
-        row.loaded = not (self.has_tables and stream is Stream.TRACKS) or data.draw(st.booleans(), "loaded")
+        row.loaded = not (self.has_tables and stream == Stream.TRACKS) or data.draw(st.booleans(), "loaded")
         world.add(row, received_at)
 
     @rule(data=st.data())
@@ -119,7 +119,7 @@ class Machine(RuleBasedStateMachine):
         if unloaded:
             self.world.load_late(data.draw(st.lists(st.sampled_from(unloaded), min_size=1, unique_by=id), "rows"))
 
-    @rule(stream=st.sampled_from(Stream), kind=st.sampled_from(ODDITIES), data=st.data())
+    @rule(stream=st.sampled_from(STREAMS), kind=st.sampled_from(ODDITIES), data=st.data())
     def arrive_oddly(self, stream: Stream, kind: str, data: st.DataObject) -> None:
         world = self.world
         self.count += 1
@@ -141,7 +141,7 @@ class Machine(RuleBasedStateMachine):
             message_id = data.draw(st.sampled_from(others)) if others else message_id
         user_id = data.draw(st.sampled_from(NOBODY) if kind == "nobody" else users, "user")
         names = NO_EVENTS if kind == "no event" else EVENTS
-        event = data.draw(st.sampled_from(names), "event") if stream is Stream.TRACKS else (None, None)
+        event = data.draw(st.sampled_from(names), "event") if stream == Stream.TRACKS else (None, None)
         row = Row(stream, message_id, user_id, None, event, occurred_at, data.draw(traits, "fields"))
         world.add(row, received_at)
 
@@ -191,7 +191,7 @@ class Machine(RuleBasedStateMachine):
             st.one_of(st.just(self._first()), st.just(self._first()), st.none(), st.just(Beginning.BEGINNING), minute), "since"
         )
         until = data.draw(st.one_of(st.none(), st.none(), st.none(), minute, st.just(world.now + timedelta(days=9))), "until")
-        stream = data.draw(st.one_of(st.none(), st.none(), st.sampled_from(Stream)), "stream")
+        stream = data.draw(st.one_of(st.none(), st.none(), st.sampled_from(STREAMS)), "stream")
         limit = data.draw(st.one_of(st.none(), st.none(), st.integers(1, 8)), "limit")
         return RunOptions(since=since, until=until, stream=stream, limit=limit)
 

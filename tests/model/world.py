@@ -16,7 +16,7 @@ from warehouse import make_warehouse
 
 from rehook_sync.errors import CredentialsRefusedError, DatabaseError, LeaseHeldError, RehookSyncError, StoppedError, UsageError
 from rehook_sync.jobs.results import Plan, RunOptions, RunResult
-from rehook_sync.models import DEFAULT_SOURCE, Reason, RunStatus, Selection, Status, Stream
+from rehook_sync.models import DEFAULT_SOURCE, STREAMS, Reason, RunStatus, Selection, Status, Stream
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
@@ -109,7 +109,7 @@ class World:
         self.tick = 0
         self.rows: dict[Key, Row] = {}
         self.options = dict(DEFAULTS)
-        self.reach = {stream: Reach() for stream in Stream}
+        self.reach = {stream: Reach() for stream in STREAMS}
         self.receiver = Receiver(self._resolve, self._look)
         self.lease_is_held = False
         self.healthy = True
@@ -152,9 +152,9 @@ class World:
         event, slug = row.event
         columns: dict[str, object] = {"id": row.message_id, "user_id": row.user_id, "anonymous_id": row.anonymous_id}
         columns |= {"received_at": self._stored(received_at), "timestamp": self._stored(row.occurred_at)}
-        if row.stream is Stream.TRACKS:
+        if row.stream == Stream.TRACKS:
             columns |= {"event_text": event, "event": slug}
-        if row.stream is Stream.IDENTIFIES or not self.has_tables:
+        if row.stream == Stream.IDENTIFIES or not self.has_tables:
             columns |= row.fields
         elif row.loaded and len(row.copies) == 1:
             self._load(row)
@@ -285,7 +285,7 @@ class World:
         """Whether a request cannot be meant."""
         if request.only is not None:
             return request.only.status is Status.IN_DOUBT and self._names_others(request.only.ids)
-        for stream in request.streams:
+        for stream in streams_of(request):
             low, _ = self._bounds(stream, request)
             if request.since is None and self.reach[stream].watermark is None and not self._open(stream):
                 return True
@@ -385,7 +385,7 @@ class World:
         """Find the rows of a request by its key: one, or some Identify calls of the user."""
         mine = sorted((row for row in self.rows.values() if row.stream is stream and row.user_id == user_id), key=lambda row: row.order)
         mine = [row for row in mine if row.message_id is not None]
-        for size in range(1, (len(mine) if stream is Stream.IDENTIFIES else 1) + 1):
+        for size in range(1, (len(mine) if stream == Stream.IDENTIFIES else 1) + 1):
             for some in combinations(mine, size):
                 if sha256(f"{stream}:{chr(10).join(str(row.message_id) for row in some)}".encode()).hexdigest() == key:
                     return some
@@ -413,7 +413,7 @@ class World:
             self._complaints.append(f"two requests of {arrival.user_id} are open at once")
         if not self._says_what_the_rows_say(arrival):
             self._complaints.append(f"{[row.key for row in arrival.rows]} went out as {arrival.body}")
-        if arrival.stream is Stream.TRACKS and last is not None and arrival.left:
+        if arrival.stream == Stream.TRACKS and last is not None and arrival.left:
             settled = last.key in self._left and last.key not in self._may_repeat
             for each in self.receiver.arrivals:
                 if each.rows == arrival.rows and each.left and each.outcome not in {"unprocessed", "denied"}:
@@ -424,7 +424,7 @@ class World:
     def _watch_refresh(self, arrival: Arrival) -> None:
         """A refresh says what the customer's settled calls say, each trait by the newest, and says it once."""
         expected, unsure = self._customers[arrival.user_id], self._unsure[arrival.user_id]
-        if arrival.stream is not Stream.IDENTIFIES or arrival.rows:
+        if arrival.stream != Stream.IDENTIFIES or arrival.rows:
             self._complaints.append(f"a refresh sent {arrival.body} for {[row.key for row in arrival.rows]}")
         if any(each.accepted and each.user_id == arrival.user_id and each is not arrival for each in self.receiver.arrivals):
             self._complaints.append(f"a refresh sent {arrival.user_id} twice")
@@ -439,7 +439,7 @@ class World:
         known = self._read(f"SELECT source_id FROM {self._schema}sync_customers WHERE trait_hashes IS NOT NULL")
         recorded = self._read(f"SELECT stream, message_id FROM {self._schema}sync_state WHERE status <> 'failed'")
         return (
-            row.stream is Stream.IDENTIFIES
+            row.stream == Stream.IDENTIFIES
             and row.user_id not in {each["source_id"] for each in known}
             and row.key not in {(each["stream"], each["message_id"]) for each in recorded}
         )
@@ -447,12 +447,12 @@ class World:
     def _says_what_the_rows_say(self, arrival: Arrival) -> bool:
         folded, code = fold(arrival.rows)
         metadata: Mapping[str, object] = folded
-        if arrival.stream is Stream.IDENTIFIES and self._newest_wins:
+        if arrival.stream == Stream.IDENTIFIES and self._newest_wins:
             newest = {trait: row for row in arrival.rows for trait in row.fields}
             stale = {trait for trait, row in newest.items() if trait in self._customers[arrival.user_id].stale(row)}
             metadata, code = _without(metadata, stale), None if CODE in stale else code
         expected: dict[str, object] = {"source_id": arrival.user_id, "metadata": metadata}
-        if arrival.stream is Stream.TRACKS:
+        if arrival.stream == Stream.TRACKS:
             expected["event_name"] = arrival.rows[-1].event_name if arrival.rows else None
         elif code is not None:
             expected["referral_code"] = code
@@ -533,7 +533,7 @@ class World:
     def _check_events_are_known(self) -> None:
         """Whatever may be with Rehook is recorded as sent, in doubt or in flight."""
         for arrival in self.receiver.arrivals:
-            if arrival.stream is Stream.TRACKS and arrival.accepted:
+            if arrival.stream == Stream.TRACKS and arrival.accepted:
                 (row,) = arrival.rows
                 assert row.key in self.books.state, f"{row.key} arrived and is not recorded"
                 status = self.books.state[row.key]["status"]
@@ -554,7 +554,7 @@ class World:
                 if len(arrival.rows) > 1:
                     merged.append(arrival.rows)
         for arrival in self.receiver.arrivals:
-            if arrival.stream is Stream.TRACKS and arrival.accepted:
+            if arrival.stream == Stream.TRACKS and arrival.accepted:
                 (event,) = arrival.rows
                 for rows in merged:
                     assert rows[0].user_id != event.user_id or not rows[0].order < event.order < rows[-1].order, "merged over an event"
@@ -581,14 +581,14 @@ class World:
             assert self.options["customer_updates"] == "changed"
         elif status == "unchanged":
             assert self.options["customer_updates"] == "changed"
-            assert call.stream is Stream.IDENTIFIES
+            assert call.stream == Stream.IDENTIFIES
         elif status == "rejected":
             self._check_rejection(call, row, requests)
         elif status == "waiting":
             assert not outcomes
             assert reason == plain_reason(call, self.options)[0] == Reason.PROPERTIES_NOT_LOADED
         elif status == "in_doubt":
-            assert call.stream is Stream.TRACKS
+            assert call.stream == Stream.TRACKS
             assert self.options["on_ambiguous_event"] == "hold"
             assert outcomes[-1] == "unknown"
         elif status == "failed" and reason != Reason.BLOCKED_BY_EARLIER:
@@ -604,7 +604,7 @@ class World:
         assert not requests
         if row["reason"] == Reason.REFERRAL_CODE_TAKEN:
             assert not certain
-            assert call.stream is Stream.IDENTIFIES
+            assert call.stream == Stream.IDENTIFIES
             assert call.code is not None
         else:
             assert row["reason"] == expected
@@ -613,7 +613,7 @@ class World:
         """Keep what each customer was given, in order. Where a request got lost and then refused, nobody can be sure."""
         for key in sorted(changed, key=lambda each: self.rows[each].order):
             row, status = self.rows[key], changed[key]["status"]
-            if row.stream is Stream.TRACKS or row.user_id is None:
+            if row.stream == Stream.TRACKS or row.user_id is None:
                 continue
             touched = {*row.fields, *(["code"] if row.code else [])}
             customer = self._customers[row.user_id]
@@ -724,7 +724,7 @@ class World:
         must: set[Key] = set()
         may: set[Key] = set()
         for row in self.rows.values():
-            if row.stream not in request.streams:
+            if row.stream not in streams_of(request):
                 continue
             latest, earliest = self._bounds(row.stream, request)
             asked = any(row.is_due(low, end) for low, end in self._open(row.stream))
@@ -747,13 +747,13 @@ class World:
                 stuck[str(call.user_id)].append(call)
         for user_id, calls in stuck.items():
             first = min(calls, key=lambda each: each.order)
-            assert any(each.code for each in calls if each.stream is Stream.IDENTIFIES), f"{user_id} is held up at {first.key}"
+            assert any(each.code for each in calls if each.stream == Stream.IDENTIFIES), f"{user_id} is held up at {first.key}"
 
     def _check_reach(self, request: RunOptions, around: Circumstances, before: Books, outcome: Outcome) -> None:
         """The watermark moves forward only, never beyond now, and over nothing that is not recorded."""
         high = self.now if request.until is None else min(request.until, self.now)
         marks = self.books.watermarks[len(before.watermarks) :]
-        for stream in request.streams:
+        for stream in streams_of(request):
             reach, (low, _) = self.reach[stream], self._bounds(stream, request)
             known = reach.watermark
             found = [mark["high_at"] for mark in marks if mark["stream"] == stream]
@@ -824,6 +824,11 @@ class World:
         quiet = self.run(RunOptions(), calm())
         assert quiet.result is not None
         assert (quiet.result.summary.rows_read, self.receiver.calls) == (0, 0)
+
+
+def streams_of(request: RunOptions) -> Sequence[Stream]:
+    """The streams that a request names, which are all if it names none."""
+    return STREAMS if request.stream is None else (request.stream,)
 
 
 def _hear(act: Callable[[], RunResult | int], switch: Switch) -> Outcome:

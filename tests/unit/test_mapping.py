@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import NOON
 
-from rehook_sync.models import AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream, Traits
+from rehook_sync.models import STREAMS, AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream, Traits
 from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, shape
 from rehook_sync.rules.hashes import payload_hash, value_hash
 from rehook_sync.rules.traits import after_sending, find_news
@@ -331,7 +331,7 @@ def with_code(fields: dict[str, object], code: object) -> dict[str, object]:
     return fields if code is None else {**fields, "referral_code": code}
 
 
-ROWS = st.lists(st.tuples(st.sampled_from(Stream), st.sampled_from(["ann", "bob"]), FIELDS, st.none() | CODES), max_size=20).map(
+ROWS = st.lists(st.tuples(st.sampled_from(STREAMS), st.sampled_from(["ann", "bob"]), FIELDS, st.none() | CODES), max_size=20).map(
     lambda rows: [
         SourceRow(stream, f"m{at}", user_id, None, "buy", "buy", NOON, NOON, with_code(fields, code))
         for at, (stream, user_id, fields, code) in enumerate(rows)
@@ -346,7 +346,7 @@ def received(found: Sequence[Operation]) -> tuple[dict[str, object], list[object
     for operation in found:
         sent = json.loads(operation.body)
         customer = customers.setdefault(operation.user_id, {"metadata": {}})
-        if operation.stream is Stream.TRACKS:
+        if operation.stream == Stream.TRACKS:
             events.setdefault(operation.user_id, []).append((sent, json.dumps(customer, sort_keys=True)))
             continue
         customer["metadata"] = {**dict(customer["metadata"]), **sent["metadata"]}  # type: ignore[call-overload]
@@ -374,7 +374,7 @@ def test_merging_loses_no_call_and_keeps_each_users_order(rows: list[SourceRow])
 @given(ROWS)
 def test_a_request_waits_only_for_one_that_stands_before_it(rows: list[SourceRow]) -> None:
     found = operations(rows)
-    place = {call.message_id: at for at, operation in enumerate(found) for call in operation.calls if operation.stream is Stream.IDENTIFIES}
+    place = {call.message_id: at for at, operation in enumerate(found) for call in operation.calls if operation.stream == Stream.IDENTIFIES}
     for at, operation in enumerate(found):
         assert operation.waits_for is None or place[operation.waits_for] < at
 
@@ -386,7 +386,7 @@ def test_merged_neighbours_are_really_neighbours(rows: list[SourceRow]) -> None:
     for operation in found:
         for earlier, later in pairwise(operation.calls):
             between = rows[order[earlier.message_id] + 1 : order[later.message_id]]
-            assert not any(row.stream is Stream.TRACKS and row.user_id == operation.user_id for row in between)
+            assert not any(row.stream == Stream.TRACKS and row.user_id == operation.user_id for row in between)
 
 
 @given(ROWS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import NOON
 
-from rehook_sync.models import AnonymousCalls, Claim, Reason, SourceRow, Stream
+from rehook_sync.models import STREAMS, AnonymousCalls, Claim, Reason, SourceRow, Stream
 from rehook_sync.rules.bodies import Names, shape
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 from rehook_sync.values import BrokenText
@@ -193,7 +193,7 @@ def test_the_book_given_is_left_as_it_was() -> None:
 ROWS = st.lists(
     st.builds(
         SourceRow,
-        stream=st.sampled_from(Stream),
+        stream=st.sampled_from(STREAMS),
         message_id=st.just(""),
         user_id=st.sampled_from([None, "", "\u2003", "ann", "bob", "cid", "ann", "bob", "cid"]),
         anonymous_id=st.sampled_from([None, None, None, "", " ", "anon"]),
@@ -226,10 +226,10 @@ class Reference:
             return Reason.MISSING_USER_ID, None
         if self.policy.anonymous_calls == "drop" and row.anonymous_id is not None and row.anonymous_id.strip():
             return Reason.ANONYMOUS_ID_PRESENT, None
-        reason, detail = self.identify(row.user_id, code) if row.stream is Stream.IDENTIFIES else (self.track(row, code), None)
+        reason, detail = self.identify(row.user_id, code) if row.stream == Stream.IDENTIFIES else (self.track(row, code), None)
         if reason is None and row.problem is not None:
             return Reason.INVALID_ROW, row.problem
-        if reason is None and row.stream is Stream.IDENTIFIES and code and self.code_of.get(row.user_id) != code:
+        if reason is None and row.stream == Stream.IDENTIFIES and code and self.code_of.get(row.user_id) != code:
             self.claims[row.message_id] = Claim(code, row.user_id, self.code_of.get(row.user_id))
             self.code_of[row.user_id] = code
         return reason, detail

@@ -75,8 +75,10 @@ def test_where_properties_are(columns: tuple[str, ...], slugs: set[str], setting
     with_id = {name: found for name, found in events.items() if found.has("id")}
     named = any(tables_of(slug, with_id, None) for slug in slugs)
     config = SourceConfig(track_properties=setting)
-    layout = build_layout(config, "received_at", (table("identifies"), tracks), events, named_like_events=named, typed=False)
-    assert (layout.track_properties, layout.properties) == (expected, properties)
+    layout = build_layout(
+        config, "received_at", {Stream.IDENTIFIES: table("identifies"), Stream.TRACKS: tracks}, events, named_like_events=named, typed=False
+    )
+    assert (layout.track_properties, layout.fields[Stream.TRACKS]) == (expected, properties)
     assert set(layout.event_tables) == ({"order"} if expected == "event_tables" else set())
     assert layout.reason
     assert layout.json == ({Stream.TRACKS: "properties"} if expected == "json" else {})
@@ -84,8 +86,8 @@ def test_where_properties_are(columns: tuple[str, ...], slugs: set[str], setting
 
 def test_only_views_that_number_their_rows_lose_that_column() -> None:
     def traits(name: str) -> tuple[str, ...]:
-        calls = (table(name, "row_number", "plan"), table("tracks"))
-        return build_layout(SourceConfig(), "received_at", calls, {}, named_like_events=False, typed=False).traits
+        calls = {Stream.IDENTIFIES: table(name, "row_number", "plan"), Stream.TRACKS: table("tracks")}
+        return build_layout(SourceConfig(), "received_at", calls, {}, named_like_events=False, typed=False).fields[Stream.IDENTIFIES]
 
     assert traits("identifies") == ("row_number", "plan")
     assert traits("identifies_view") == ("plan",)

@@ -45,10 +45,10 @@ def write_findings(found: Findings, earlier: str | None, settings: Settings) -> 
     """Return as JSON the findings of an attempt at a shard and of those before it; of names met, those like names in the settings."""
     before = read_findings([earlier])
     named = {*settings.exclude, *settings.trait_names, *settings.property_names, *settings.conversion_events}
-    events, *columns = (
-        sorted({close for name in named for close in close_names(name, met)} | (named & met))
-        for met in (found.met.events | before.met.events, *(found.met.fields[each] | before.met.fields[each] for each in Stream))
-    )
+
+    def like_named(met: set[str]) -> list[str]:
+        return sorted({close for name in named for close in close_names(name, met)} | (named & met))
+
     document = {
         "bare": found.bare + before.bare,
         "left_out": found.left_out + before.left_out,
@@ -57,8 +57,11 @@ def write_findings(found: Findings, earlier: str | None, settings: Settings) -> 
         "standing": found.standing + before.standing,
         "shared": found.shared.calls | before.shared.calls,  # the same calls, met again
         "shared_id": before.shared.example or found.shared.example,
-        "events": events,
-        "fields": {stream.value: names for stream, names in zip(Stream, columns, strict=True)},
+        "events": like_named(found.met.events | before.met.events),
+        "fields": {
+            stream: like_named(found.met.fields[stream] | before.met.fields[stream])
+            for stream in sorted({*found.met.fields, *before.met.fields})
+        },
         "views": sorted(found.views | before.views),
         "delays": {each.name: getattr(found.delays + before.delays, each.name) for each in fields(Delays)},
         "slowed": found.slowed + before.slowed,
@@ -78,8 +81,8 @@ def read_findings(texts: Iterable[str | None]) -> Findings:
         total.shared.calls.update(document.get("shared", {}))
         total.shared.example = total.shared.example or document.get("shared_id", "")
         total.met.events.update(document["events"])
-        for stream in Stream:
-            total.met.fields[stream].update(document["fields"].get(stream.value, ()))
+        for stream, names in document["fields"].items():
+            total.met.fields[Stream(stream)].update(names)
         total.views.update(document["views"])
         total.delays += Delays(**{**document["delays"], "repeated": Counter(document["delays"]["repeated"])})
     return total

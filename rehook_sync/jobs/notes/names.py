@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from rehook_sync.models import SourceRow, Stream
@@ -28,7 +29,7 @@ class MetNames:
             all_read: whether these are the names of all events.
     """
 
-    fields: dict[Stream, set[str]] = field(default_factory=lambda: {stream: set() for stream in Stream})
+    fields: defaultdict[Stream, set[str]] = field(default_factory=lambda: defaultdict(set))
     events: set[str] = field(default_factory=set)
     all_read: bool = False
 
@@ -58,7 +59,7 @@ def check_names(settings: Settings, layouts: Layouts, events: Collection[str] | 
     """Return what the names in the settings match. Shape:  events: names of all events of the sources, None if not read."""
     met = MetNames(events=set(events or ()), all_read=events is not None)
     exclusion = Exclusion(settings.exclude)
-    excluded = {column for stream in Stream for column in _sent_columns(layouts, stream) if exclusion.holds(column)}
+    excluded = {column for column in _sent_columns(layouts, _streams(layouts)) if exclusion.holds(column)}
     return NamesCheck(sorted(excluded), [*of_each(layouts, _guarded_notes), *_name_notes(settings, layouts, met)])
 
 
@@ -103,17 +104,18 @@ def _name_notes(settings: Settings, layouts: Layouts, met: MetNames) -> list[str
     traits = [name for name, key in settings.trait_names.items() if RESERVED_TRAITS.get(name) != key]
     return [
         *_unmatched_exclusions(settings.exclude, layouts, met),
-        *_unmatched_columns("TRAIT_NAMES", traits, layouts, Stream.IDENTIFIES, met),
-        *_unmatched_columns("PROPERTY_NAMES", settings.property_names, layouts, Stream.TRACKS, met),
+        *_unmatched_columns("TRAIT_NAMES", traits, layouts, {Stream.IDENTIFIES}, met),
+        *_unmatched_columns("PROPERTY_NAMES", settings.property_names, layouts, _streams(layouts) - {Stream.IDENTIFIES}, met),
         *_unmatched_events(settings.conversion_events, layouts, met),
     ]
 
 
 def _unmatched_exclusions(names: Iterable[str], layouts: Layouts, met: MetNames) -> list[str]:
-    columns = {column for stream in Stream for table in _tables(layouts, stream) for column in table.columns}
+    streams = _streams(layouts)
+    columns = {column for table in _tables(layouts, streams) for column in table.columns}
     in_json = _json_streams(layouts)
     members = {name for stream in in_json for name in met.fields[stream]}
-    sent = members.union(*(_sent_columns(layouts, stream) for stream in Stream))
+    sent = members | _sent_columns(layouts, streams)
     known = {spelling(each) for each in columns | members}
     notes = []
     for name in sorted(names):
@@ -126,13 +128,12 @@ def _unmatched_exclusions(names: Iterable[str], layouts: Layouts, met: MetNames)
     return notes
 
 
-def _unmatched_columns(setting: str, names: Iterable[str], layouts: Layouts, stream: Stream, met: MetNames) -> list[str]:
-    tables = _tables(layouts, stream)
-    in_json = stream in _json_streams(layouts)
+def _unmatched_columns(setting: str, names: Iterable[str], layouts: Layouts, streams: Set[Stream], met: MetNames) -> list[str]:
+    tables, own = _tables(layouts, streams), _own_tables(layouts, streams)
+    in_json = streams & _json_streams(layouts)
     columns = {column for table in tables for column in table.columns}
-    sent = _sent_columns(layouts, stream) | (met.fields[stream] if in_json else set())
-    own = dict.fromkeys(layout.table(stream).name for layout in layouts.values())
-    where = " or ".join(own) + (" or an event table" if len(tables) > len(layouts) else "")
+    sent = _sent_columns(layouts, streams).union(*(met.fields[stream] for stream in in_json))
+    where = " or ".join(dict.fromkeys(table.name for table in own)) + (" or an event table" if len(tables) > len(own) else "")
     notes = []
     for name in sorted(set(names) - sent):
         same = [each for each in sent if spelling(each) == spelling(name)]
@@ -161,9 +162,18 @@ def _unmatched_events(names: Iterable[str], layouts: Layouts, met: MetNames) -> 
     return notes
 
 
-def _tables(layouts: Layouts, stream: Stream) -> list[Table]:
-    own = [layout.table(stream) for layout in layouts.values()]
-    return own + ([table for layout in layouts.values() for table in layout.event_tables.values()] if stream is Stream.TRACKS else [])
+def _streams(layouts: Layouts) -> set[Stream]:
+    return {stream for layout in layouts.values() for stream in layout.tables}
+
+
+def _own_tables(layouts: Layouts, streams: Set[Stream]) -> list[Table]:
+    return [table for layout in layouts.values() for stream, table in layout.tables.items() if stream in streams]
+
+
+def _tables(layouts: Layouts, streams: Set[Stream]) -> list[Table]:
+    """Return the tables of streams, with the event tables of tracks."""
+    events = [table for layout in layouts.values() for table in layout.event_tables.values() if Stream.TRACKS in streams]
+    return _own_tables(layouts, streams) + events
 
 
 def _json_streams(layouts: Layouts) -> set[Stream]:
@@ -171,16 +181,16 @@ def _json_streams(layouts: Layouts) -> set[Stream]:
     return {stream for layout in layouts.values() for stream in layout.json}
 
 
-def _sent_columns(layouts: Layouts, stream: Stream) -> set[str]:
+def _sent_columns(layouts: Layouts, streams: Set[Stream]) -> set[str]:
     """Return the traits or properties among the columns, before any is excluded."""
-    own = {column for layout in layouts.values() for column in layout.fields(stream)}
-    events = [(layout, table) for layout in layouts.values() for table in layout.event_tables.values() if stream is Stream.TRACKS]
+    own = {column for layout in layouts.values() for stream, fields in layout.fields.items() if stream in streams for column in fields}
+    events = [(layout, table) for layout in layouts.values() for table in layout.event_tables.values() if Stream.TRACKS in streams]
     return own.union(*(layout.event_columns(table) for layout, table in events))
 
 
 def _is_member(name: str, layouts: Layouts) -> bool:
     """Tell whether a name may be that of a member of a column, such as `address.city` of `address`: nobody knows ahead."""
-    kinds = {column: kind for stream in Stream for table in _tables(layouts, stream) for column, kind in table.kinds.items()}
+    kinds = {column: kind for table in _tables(layouts, _streams(layouts)) for column, kind in table.kinds.items()}
     starts = {spelling(name[: found.start()]) for found in re.finditer(r"[\W_]+", name)}
     return any(kind in {Kind.JSON, Kind.OTHER} and spelling(column) in starts for column, kind in kinds.items())
 

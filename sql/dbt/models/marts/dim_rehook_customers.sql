@@ -5,7 +5,7 @@ with calls as (
         {% for status in rehook_statuses() -%}
         count(case when status = '{{ status }}' then 1 end) as {{ status }},
         {% endfor -%}
-        count(case when status = 'sent' and stream = 'tracks' then 1 end) as events_sent,
+        count(case when status = 'sent' and stream <> 'identifies' then 1 end) as events_sent,
         min(occurred_at) as first_call_at,
         max(occurred_at) as last_call_at
     from {{ ref('stg_rehook_calls') }}
