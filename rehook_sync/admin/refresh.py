@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import islice
 from threading import Thread
 
-from rehook_sync.database.spool import Spool, pack, unpack
+from rehook_sync.database.spool import Spool
 from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes
@@ -192,7 +192,7 @@ class _Refresh:
         """Yield the requests. The calls are put aside in order of their users first, so that memory holds a few users alone."""
         with Spool() as spool:
             self._put_aside(spool)
-            users = self._fold(unpack(each)[0] for each in spool.in_order())
+            users = self._fold(spool.in_order())
             while page := list(islice(users, _USERS)):
                 if operations := self._build(page):
                     self.sent += len(operations)
@@ -209,7 +209,7 @@ class _Refresh:
             ids = [each for row in page for each in (row.message_id, row.recorded_id) if each is not None]
             known = self._context.state.read_known(Stream.IDENTIFIES, ids)
             accepted = [row for row in page if {known.get(row.message_id), known.get(row.recorded_id or "")} & _ACCEPTED and row.user_id]
-            spool.put((0, user_order(row.user_id or ""), pack((row,))) for row in accepted)
+            spool.put(((user_order(row.user_id or ""), row) for row in accepted), sum(row.size for row in accepted))
 
     def _fold(self, rows: Iterator[SourceRow]) -> Iterator[_Present]:
         """Yield what the calls of each user say."""

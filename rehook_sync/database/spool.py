@@ -1,27 +1,35 @@
-"""Values put aside in a private temporary file, so that no transaction stays open on the database they came from."""
+"""Values put aside and sorted, so that no transaction stays open on the database they came from.
 
+A few are kept in memory. The others go into a private temporary file, as runs: each is sorted, and all are merged when they are read.
+"""
+
+import os
 import pickle
-import sqlite3
-from collections.abc import Iterable, Iterator
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from heapq import merge
+from itertools import pairwise, starmap
+from math import isqrt
+from typing import IO, Any, Self
 
-from rehook_sync.database.queries import load_queries
 from rehook_sync.errors import DatabaseError
+from rehook_sync.values import too_deep
 
-__all__ = ["Spool", "pack", "unpack"]
+__all__ = ["Spool", "as_kept"]
 
+_KEPT_BYTES = 512 << 10
+"""Of values in memory, at least. As objects they take three times as much."""
+_BLOCK_BYTES = 8 << 10
+"""Of a run that are in memory when runs are merged."""
+_TUPLE_BYTES = 200
 _PICKLE = 5
-
-_FILE = ""
-"""SQLite's name for a database in a temporary file: readable for its owner alone, removed from its folder as soon as it is
-made, so gone with the process however that ends. What fits into the cache never reaches the disk."""
-_SETTINGS = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -4096")
-_ALL_AT_ONCE = "BEGIN"
+_Entry = tuple[Any, int, Any]
 
 
 class Spool:
-    """Values put in any order and read in the order of their keys: a number, then bytes. Close it after use.
+    """Values put in any order and read in the order of their keys, equal keys as they came. Close it after use.
 
     Shape:  count: values in it.
     Raises: DatabaseError, also by its methods, when there is no room for them.
@@ -29,12 +37,13 @@ class Spool:
 
     def __init__(self) -> None:
         """Make an empty one. One thread at a time may use it."""
-        self._sql = {name: query.sql for name, query in load_queries("spool", "sqlite").items()}
         self.count = 0
-        with _gate():
-            self._file = sqlite3.connect(_FILE, isolation_level=None, check_same_thread=False)
-            for each in (*_SETTINGS, self._sql["create_spool"], _ALL_AT_ONCE):
-                self._file.execute(each)
+        self._kept: list[_Entry] = []
+        self._bytes = self._all_bytes = 0
+        self._next = self._written = 0  # the number of the next value, and of the first that is not in the file
+        self._removed: list[tuple[int, int]] = []
+        self._runs: list[tuple[int, Sequence[int]]] = []
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         """Return this object; the end of the block closes it."""
@@ -44,46 +53,89 @@ class Spool:
         """Close."""
         self.close()
 
-    def put(self, values: Iterable[tuple[int, bytes, bytes]]) -> None:
-        """Put values aside: the number and the bytes of the key, and the content."""
-        with _gate():
-            self.count += self._file.executemany(self._sql["put_aside"], values).rowcount
+    def put(self, values: Iterable[tuple[Any, object]], size: int) -> None:
+        """Put values aside, each with its key. Units:  size: bytes that all of them take, about."""
+        before = len(self._kept)
+        self._kept += [(key, number, value) for number, (key, value) in enumerate(values, self._next)]
+        self._next += len(self._kept) - before
+        self.count += len(self._kept) - before
+        self._bytes += size
+        self._all_bytes += size
+        # This size takes the least memory in all: the more values there are, the longer are runs, so that not too many are merged.
+        if self._bytes > max(_KEPT_BYTES, isqrt(self._all_bytes * _BLOCK_BYTES)):
+            self._write_run()
 
-    def put_each(self, values: Iterable[tuple[object, ...]]) -> None:
-        """Put tuples aside, to be read as they came."""
-        self.put((0, b"", pack(each)) for each in values)
+    def put_each(self, values: Sequence[tuple[object, ...]]) -> None:
+        """Put small tuples aside, to be read as they came."""
+        self.put(((0, each) for each in values), _TUPLE_BYTES * len(values))
 
     def cut(self, count: int) -> None:
         """Remove what came after the first `count` values."""
-        if count < self.count:
-            with _gate():
-                self._file.execute(self._sql["cut_spool"], (count,))
-            self.count = count
+        if count >= self.count:
+            return
+        first = count
+        for start, end in self._removed:
+            if start <= first:
+                first += end - start
+        while self._kept and self._kept[-1][1] >= first:
+            self._kept.pop()
+        if first < self._written:
+            self._removed = [each for each in self._removed if each[0] < first] + [(first, self._written)]
+        if not self._kept:
+            self._bytes = 0
+        self._next = max(first, self._written)
+        self.count = count
 
-    def in_order(self) -> Iterator[bytes]:
-        """Yield the contents by their keys, equal keys as they came. Nothing can be put aside any more."""
-        with _gate():
-            self._file.execute(self._sql["sort_spool"])
-            for (content,) in self._file.execute(self._sql["read_spool"]):
-                yield content
-
-    def each(self) -> Iterator[Any]:
-        """Yield what `put_each` put aside."""
-        return map(unpack, self.in_order())
+    def in_order(self) -> Iterator[Any]:
+        """Yield the values by their keys. Nothing can be put aside any more."""
+        entries = _emptied(sorted(self._kept, reverse=True))
+        self._kept = []
+        for _, number, value in merge(*starmap(_read_run, self._runs), entries) if self._runs else entries:
+            if not (self._removed and any(start <= number < end for start, end in self._removed)):
+                yield value
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _write_run(self) -> None:
+        entries, self._kept = sorted(self._kept), []
+        most = max(1, len(entries) * _BLOCK_BYTES // self._bytes)
+        with _gate():
+            file = self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
+            ends = array("Q", [file.tell()])
+            for start in range(0, len(entries), most):
+                file.write(pickle.dumps(entries[start : start + most], _PICKLE))
+                ends.append(file.tell())
+            file.flush()
+        self._runs.append((file.fileno(), ends))
+        self._bytes, self._written = 0, self._next
 
 
-def pack(values: tuple[object, ...]) -> bytes:
-    """Return values as a spool keeps them. Raises: TypeError and RecursionError for what cannot be kept."""
-    return pickle.dumps(values, _PICKLE)
+def as_kept(value: object) -> tuple[object, int]:
+    """Return a value as it comes back, and its bytes: bytes for a driver's view of them, something too deep for what is too deep."""
+    try:
+        content = pickle.dumps(value, _PICKLE)
+    except TypeError:
+        return (bytes(value), len(value)) if isinstance(value, memoryview) else (value, 0)
+    except RecursionError:
+        return too_deep(), 0
+    return pickle.loads(content), len(content)  # noqa: S301 - written by the line before
 
 
-def unpack(content: bytes) -> Any:  # noqa: ANN401 - whatever was packed
-    """Return what `pack` packed."""
-    return pickle.loads(content)  # noqa: S301 - this process wrote it, into a file that nobody else can open
+def _read_run(descriptor: int, ends: Sequence[int]) -> Iterator[_Entry]:
+    """Yield the entries of a run, given where its blocks end."""
+    for start, end in pairwise(ends):
+        with _gate():
+            content = os.pread(descriptor, end - start, start)
+        yield from pickle.loads(content)  # noqa: S301 - this process wrote it, into a file that nobody else can open
+
+
+def _emptied(entries: list[_Entry]) -> Iterator[_Entry]:
+    """Yield the entries from the last to the first, and let go of each."""
+    while entries:
+        yield entries.pop()
 
 
 @contextmanager
@@ -91,8 +143,8 @@ def _gate() -> Iterator[None]:
     """Turn an error of the file into one line."""
     try:
         yield
-    except sqlite3.Error as error:
+    except OSError as error:
         raise DatabaseError(
-            f"rows could not be put aside in the folder for temporary files: {error}; "
+            f"rows could not be put aside in the folder for temporary files: {error.strerror or error}; "
             "let TMPDIR name a folder with room for the rows of the window, or read less at a time with --since and --until"
         ) from error

@@ -144,10 +144,12 @@ class State:
                 rows = connection.execution_options(stream_results=True, max_row_buffer=_PAGE).execute(self._sql[name], values)
                 for page in rows.partitions(_PAGE):
                     spool.put_each(
-                        (row.message_id, row.reason, row.detail, row.http_status, row.attempts, row.run_id, Status(row.status))
-                        for row in page
+                        [
+                            (row.message_id, row.reason, row.detail, row.http_status, row.attempts, row.run_id, Status(row.status))
+                            for row in page
+                        ]
                     )
-            due = spool.each()
+            due = spool.in_order()
             while page := list(islice(due, _PAGE)):
                 yield [DueCall(row[0], PreviousOutcome(*row[1:])) for row in page]
 

@@ -14,7 +14,7 @@ from rehook_sync.models import SourceRow, Stream
 from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
 from rehook_sync.warehouse.names import HIDDEN, tables_of
 from rehook_sync.warehouse.reader import Reader
-from rehook_sync.warehouse.rows import NAMELESS, pack_fields, read_fields, read_message_id, spellings, trimmed
+from rehook_sync.warehouse.rows import NAMELESS, read_fields, read_message_id, spellings, trimmed, weigh
 from rehook_sync.warehouse.statements import CallStatements
 
 __all__ = ["EventProperties"]
@@ -159,13 +159,17 @@ class _PropertySpooler:
         pages = Pages()
         padded = self.table.kinds["id"] is Kind.PADDED
         for page in fetch(connection, statement, values, pages):
-            packed = []
+            largest = total = 0
+            properties: list[tuple[int, tuple[int, dict[str, object], int]]] = []
             for row in page:
                 text, _ = read_message_id(trimmed(row[0]) if padded else row[0])
                 place = self.asked.get(text or "")
                 if place is not None:
                     found.add(place)
-                    packed.append((place, b"", pack_fields(place, read_fields(self.names, row[1:], self.convert))))
-            self.spool.put(packed)
-            pages.heed(max((len(content) for _, _, content in packed), default=0))
+                    fields = read_fields(self.names, row[1:], self.convert)
+                    size = weigh(fields)
+                    properties.append((place, (place, fields, size)))
+                    largest, total = max(largest, size), total + size
+            self.spool.put(properties, total)
+            pages.heed(largest)
         return found

@@ -16,7 +16,7 @@ from rehook_sync.database.dialects import LONGEST_NAMES
 from rehook_sync.database.engine import Database
 from rehook_sync.database.fetch import fetch
 from rehook_sync.database.queries import Identifier
-from rehook_sync.database.spool import Spool, unpack
+from rehook_sync.database.spool import Spool
 from rehook_sync.errors import AlteredError, DatabaseError, LockedError, SourceError, TransientError
 from rehook_sync.models import DEFAULT_SOURCE, Shard, SourceRow, Stream, Window
 from rehook_sync.times import LAST_MOMENT
@@ -24,7 +24,7 @@ from rehook_sync.warehouse.catalog import Catalog, altered
 from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
 from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
-from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, trimmed, unpack_row, usable_time
+from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, trimmed, usable_time
 from rehook_sync.warehouse.slices import CallSpooler, Place
 from rehook_sync.warehouse.statements import CallStatements, known_values
 
@@ -140,10 +140,7 @@ class SegmentSource:
                 place: Place | None = self._sql.first_place(window, spool.count)
                 while place is not None:
                     place = self._read(partial(self._read_slice, (stream, window, known, shard), part, CallSpooler(spool), place))
-            yield from self._rows(stream, spool)
-
-    def _rows(self, stream: Stream, spool: Spool) -> Iterator[SourceRow]:
-        return self._named(map(partial(unpack_row, stream), spool.in_order()))
+            yield from self._named(spool.in_order())
 
     def _named(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
         for row in rows:
@@ -179,7 +176,7 @@ class SegmentSource:
                 self._read(partial(self._read_by_id, stream, page, wanted, spool, spool.count))
             if any(each.startswith(NAMELESS) for each in wanted):
                 self._read(partial(self._read_by_id, stream, None, wanted, spool, spool.count))
-            for row in self._rows(stream, spool):
+            for row in self._named(spool.in_order()):
                 message_id = wanted.pop(row.message_id, None)
                 if message_id is not None:
                     row.message_id = message_id
@@ -213,10 +210,10 @@ class SegmentSource:
             def read(connection: Connection) -> None:
                 spool.cut(0)
                 for page in fetch(connection, statement, values):
-                    spool.put_each(map(tuple, page))
+                    spool.put_each([tuple(row) for row in page])
 
             self._read(read)
-            for message_id, received_at, event in spool.each():
+            for message_id, received_at, event in spool.in_order():
                 yield message_id, usable_time(received_at), None if event is None else str(event)
 
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
@@ -237,7 +234,7 @@ class SegmentSource:
                 CallSpooler(spool).put_all(connection, statement, values, plan)
 
             self._read(read)
-            yield from self._rows(stream, spool)
+            yield from self._named(spool.in_order())
 
     def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
         """Return at most `rows` newest calls of a user, in `time_order`. Without an index on user ids it scans the table."""
@@ -256,7 +253,7 @@ class SegmentSource:
             return
         with Spool() as spool:
             contested = self._read_properties(rows, spool)
-            found = ((*unpack(content), len(content)) for content in spool.in_order())
+            found = spool.in_order()
             place, fields, size = next(found, _NOTHING)
             for at, row in enumerate(rows):
                 properties: dict[str, object] = {}

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, TextClause
 
 from rehook_sync.database.fetch import Page, Pages, fetch
 from rehook_sync.database.spool import Spool
-from rehook_sync.warehouse.rows import RowPlan, build_rows, pack_row
+from rehook_sync.warehouse.rows import RowPlan, build_rows, time_order, weigh
 
 __all__ = ["CallSpooler", "Place", "next_rows"]
 
@@ -41,11 +41,15 @@ class CallSpooler:
     def put(self, found: Iterable[Page], plan: RowPlan, wanted: Container[str] | None = None) -> Iterator[tuple[Page, int]]:
         """Put the calls of each page aside, and yield the page and the bytes it takes. `wanted`: ids of those that count; None: all."""
         for page in found:
-            packed = [pack_row(row) for row in build_rows(plan, page) if wanted is None or row.message_id in wanted]
-            self.spool.put(packed)
-            sizes = [len(content) for _, _, content in packed]
-            self._pages.heed(max(sizes, default=0))
-            yield page, sum(sizes)
+            rows = [row for row in build_rows(plan, page) if wanted is None or row.message_id in wanted]
+            largest = size = 0
+            for row in rows:
+                row.size = weigh(row.fields)
+                size += row.size
+                largest = max(largest, row.size)
+            self.spool.put(((time_order(row), row) for row in rows), size)
+            self._pages.heed(largest)
+            yield page, size
 
     def put_all(
         self,

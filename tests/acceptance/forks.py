@@ -184,7 +184,7 @@ def _import_all() -> None:
             importlib.import_module(module.name)
     for dialect in ("sqlite", "postgresql"):
         create_engine(f"{dialect}://")
-        for folder in ("state", "warehouse", "spool"):
+        for folder in ("state", "warehouse"):
             load_queries(folder, dialect)
 
 

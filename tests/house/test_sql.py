@@ -22,7 +22,6 @@ EXCEPTIONS = {
     "database/postgresql.py": re.compile(
         r"SELECT set_config\(wanted\.key, wanted\.value, (%s|false)\) FROM json_each_text\(.*|SELECT pg_backend_pid\(\)"
     ),  # the same
-    "database/spool.py": re.compile(r"PRAGMA \w+ = -?\w+|BEGIN"),  # the same
     "state/migrations.py": re.compile(r"PRAGMA journal_mode = WAL"),  # must stand outside any transaction
 }
 DIALECTS = ("sqlite", "postgresql")
@@ -68,7 +67,7 @@ def test_every_sql_file_belongs_to_a_loaded_folder() -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_queries_load(folder: str, dialect: str) -> None:
-    assert load_queries(folder, dialect) or folder == "spool", "a spool is SQLite's whatever the databases are"
+    assert load_queries(folder, dialect)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

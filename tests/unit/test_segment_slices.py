@@ -1,17 +1,19 @@
 """What is decided of reads of a warehouse: how large they are, how long they wait, and how rows are put aside."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-import pytest
 from builders import identify
 from warehouse import NOON
 
 from rehook_sync.database.fetch import DriverText, Pages
-from rehook_sync.models import Stream
+from rehook_sync.database.spool import Spool
+from rehook_sync.models import SourceRow
 from rehook_sync.values import BrokenText, InfiniteTime
 from rehook_sync.warehouse.reader import pause_s
-from rehook_sync.warehouse.rows import pack_row, time_order, unpack_row
+from rehook_sync.warehouse.rows import weigh
 from rehook_sync.warehouse.slices import next_rows
 
 
@@ -41,6 +43,15 @@ def test_pages_hold_a_few_megabytes() -> None:
     assert pages.rows == 1
 
 
+def through_a_file(row: SourceRow) -> SourceRow:
+    with Spool() as spool:
+        spool.put([(0, row)], 1 << 30)
+        (again,) = spool.in_order()
+    assert again is not row
+    assert isinstance(again, SourceRow)
+    return again
+
+
 def test_a_row_comes_back_from_a_spool_as_it_went() -> None:
     odd: dict[str, Any] = {
         "raw": BrokenText(b"\xff"),
@@ -48,14 +59,15 @@ def test_a_row_comes_back_from_a_spool_as_it_went() -> None:
         "deep": [{"a": [None, 1.5]}],
         "half": "\ud800",
         "bytes": b"\0",
+        "exact": Decimal("1.50"),
+        "id": UUID(int=1),
     }
-    row = replace(identify("m", "ada", **odd), problem="id is blank", message_id="\ud800", recorded_id="m ")
-    at, name, packed = pack_row(row)
-    again = unpack_row(Stream.IDENTIFIES, packed)
+    row = replace(identify("m", "ada", **odd), problem="id is blank", message_id="\ud800", recorded_id="m ", source="web")
+    row.size = weigh(row.fields)
+    again = through_a_file(row)
     assert again == row
-    assert [type(value) for value in again.fields.values()] == [BrokenText, InfiniteTime, list, str, bytes]
-    assert again.size == len(packed)
-    assert (at, name) < pack_row(replace(row, message_id="\uffff"))[:2]
+    assert (again.size, again.source) == (row.size, "web")
+    assert [type(value) for value in again.fields.values()] == [BrokenText, InfiniteTime, list, str, bytes, Decimal, UUID]
 
 
 def test_what_cannot_be_put_aside_as_it_is_becomes_what_it_means() -> None:
@@ -64,17 +76,20 @@ def test_what_cannot_be_put_aside_as_it_is_becomes_what_it_means() -> None:
     deep: object = 1
     for _ in range(5000):
         deep = [deep]
-    _, _, packed = pack_row(identify("m", "ada", view=memoryview(b"x"), interval=interval, deep=deep))
-    fields = unpack_row(Stream.IDENTIFIES, packed).fields
+    row = identify("m", "ada", view=memoryview(b"x"), interval=interval, deep=deep)
+    weigh(row.fields)
+    fields = row.fields
     assert (fields["view"], fields["interval"], type(fields["interval"])) == (b"x", "P1D", str)
     levels = 0
     found = fields["deep"]
     while isinstance(found, list) and found:
         found, levels = found[0], levels + 1
     assert levels > 200, "still too deep for JSON"
+    assert through_a_file(row) == row
 
 
-@pytest.mark.parametrize("moment", [None, NOON, NOON.replace(year=1), NOON.replace(year=9999)])
-def test_rows_are_sorted_by_time_then_id(moment: object) -> None:
-    rows = [replace(identify("m", "ada"), message_id=each, occurred_at=when) for each in ("b", "B", "é", "") for when in (NOON, moment)]  # type: ignore[arg-type]
-    assert sorted(rows, key=lambda row: pack_row(row)[:2]) == sorted(rows, key=time_order)
+def test_the_weight_of_fields_is_about_that_of_their_content() -> None:
+    assert 1000 <= weigh({"text": "x" * 1000}) < 1100
+    assert 1000 <= weigh({"members": [{"text": "x" * 1000}]}) < 1100
+    assert 1000 <= weigh({"view": memoryview(b"x" * 1000)}) < 1100
+    assert 0 < weigh({"price": Decimal("1.5"), "at": NOON, "many": 3, "yes": True}) < 200
