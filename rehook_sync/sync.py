@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from rehook_sync.admin.baseline import plan_baseline, record_baseline
 from rehook_sync.admin.copying import CopyReport, copy_state
 from rehook_sync.admin.refresh import count_refresh, refresh
+from rehook_sync.database.dialects.record import Connecting
 from rehook_sync.database.engine import open_database, same_database
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.delivery.sender import check_credentials
@@ -71,7 +72,7 @@ class Sync:
         state_url = (settings.state_url or settings.warehouse_url).get_secret_value()
         setting = "REHOOK_SYNC_STATE_URL" if settings.state_url else "REHOOK_SYNC_WAREHOUSE_URL"
         self._is_one_database = same_database(warehouse_url, state_url)
-        self._warehouse = open_database(warehouse_url, "REHOOK_SYNC_WAREHOUSE_URL", read_only=True, busy_s=1)
+        self._warehouse = open_database(warehouse_url, "REHOOK_SYNC_WAREHOUSE_URL", read_only=True, connecting=Connecting(busy_s=1))
         self._state_database = open_database(
             state_url, setting, read_only=read_only, may_create=not self._is_one_database, search_path=settings.state_schema_name
         )

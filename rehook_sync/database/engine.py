@@ -1,33 +1,30 @@
 """Engines and transactions, and the gate that turns every database error into one of ours."""
 
 import logging
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from rehook_sync.database import postgresql, sqlite
+from rehook_sync.database.dialects.record import Connecting, Opening, Warehouse
+from rehook_sync.database.failures import is_of_database, kind_of, one_line, sqlstate
+from rehook_sync.database.warehouses import warehouse_of
 from rehook_sync.errors import ConflictError, DatabaseError, LockedError, RehookSyncError, SettingsError, SourceError, TransientError
 
-__all__ = ["Database", "may_pass", "one_line", "open_database", "same_database", "utc_text"]
+__all__ = ["Database", "open_database", "same_database", "utc_text"]
 
-_PASSWORD = re.compile(r"://[^@\s]*@")
-_DATA_ERRORS = ("22", "23")
-"""SQLSTATE classes whose messages may quote values of rows."""
 _REFUSED = ("22", "23", "25", "40")
 """The same of statements that changed nothing: an error of their own, a constraint, or what a transaction may do by default."""
-_LOCKED = "55P03"
-_TRANSIENT = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300")
-"""SQLSTATEs of a server that ended a statement or a session for causes of its own: a restart, an administrator, a timeout,
-a standby whose recovery needed the rows, a deadlock."""
 _EXAMPLE = "postgresql://user:password@host:5432/name"
 _ADVICE = "write special characters of user and password as %XX: @ is %40, : is %3A, / is %2F, ? is %3F"
 
@@ -48,7 +45,7 @@ class Database:
         self.setting = setting
         self._worked = False
         # SQLite lets one writer in and the others poll; with a lock, our own threads need not poll.
-        self.turn: AbstractContextManager[object] = Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self.turn: AbstractContextManager[object] = Lock() if self.warehouse.one_writer else nullcontext()
         self._writers: WeakSet[Writer] = WeakSet()
 
     @property
@@ -57,10 +54,14 @@ class Database:
         return self.engine.dialect.name
 
     @property
+    def warehouse(self) -> Warehouse:
+        """Return what is special about the dialect."""
+        return warehouse_of(self.dialect)
+
+    @property
     def file(self) -> Path | None:
-        """Return the absolute path of the SQLite file, None for any other database."""
-        path = self.engine.url.database
-        return Path(path).absolute() if self.dialect == "sqlite" and sqlite.is_file(path) else None
+        """Return the absolute path of the file that is the database, None where it is no file."""
+        return self.warehouse.file(self.engine.url)
 
     @property
     def exists(self) -> bool:
@@ -69,7 +70,7 @@ class Database:
 
     def as_stored(self, moment: datetime | None) -> datetime | str | None:
         """Return a time as the sync-state tables store it: aware for PostgreSQL, fixed-width UTC text for SQLite."""
-        if moment is None or self.dialect != "sqlite":
+        if moment is None or self.warehouse.has_times:
             return moment
         return utc_text(moment)
 
@@ -93,11 +94,15 @@ class Database:
     def open(self) -> Connection:
         """Return a pooled connection, just opened or pinged.
 
-        Raises: SourceError when the first connection fails, DatabaseError when a later one does.
+        Raises: SourceError when the first connection fails, DatabaseError when a later one does, LockedError when others lock all of it.
         """
         try:
             connection = self.engine.connect()
-        except SQLAlchemyError as error:
+        except Exception as error:
+            if not is_of_database(error, self.warehouse):
+                raise
+            if self.warehouse.classify(error) is LockedError:
+                raise LockedError(f"the database of {self.setting} is locked: {one_line(error)}") from error
             if self._worked:
                 raise TransientError(f"the database of {self.setting} is lost: {one_line(error)}") from error
             message = f"cannot connect to the database of {self.setting}: {one_line(error)}; check host, name, user and password"
@@ -120,16 +125,18 @@ class Database:
             raise
         except IntegrityError as error:
             raise ConflictError(f"the database of {self.setting} refused a conflicting row: {one_line(error)}") from error
-        except SQLAlchemyError as error:
+        except Exception as error:
+            if not is_of_database(error, self.warehouse):
+                raise
             room = "; make room on its disk, or set TMPDIR to another if that of temporary files is full" if sqlite.is_full(error) else ""
-            raise _kind(error)(f"the database of {self.setting} failed: {one_line(error)}{room}") from error
+            raise kind_of(error, self.warehouse)(f"the database of {self.setting} failed: {one_line(error)}{room}") from error
 
     def let_readers_in(self) -> None:
         """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other.
 
         Raises: SettingsError for a database in memory.
         """
-        if self.dialect != "sqlite":
+        if not self.warehouse.one_writer:
             return
         with self.gate():
             connection = self.engine.raw_connection()
@@ -207,13 +214,13 @@ class Writer:
     def _open(self, *, for_one: bool = False) -> Connection:
         """Open a connection. `for_one`: each statement is a transaction, and SQLAlchemy's BEGIN does not reach the database."""
         connection = self._database.open()
-        if for_one and self._database.dialect == "postgresql":
+        if for_one and not self._database.warehouse.one_writer:
             for_one = postgresql.let_statements_commit(connection)
         connection.detach()  # others must not get what is set below
         with connection.begin():  # nothing here is written to the file, so no lock is needed
             for each in self._preparing:
                 connection.execute(each)
-            if self._database.dialect == "sqlite" and for_one:
+            if self._database.warehouse.one_writer and for_one:
                 sqlite.ask_often(connection)
         connection.info.update(write=True, for_one=for_one)
         return connection
@@ -226,44 +233,52 @@ def open_database(
     read_only: bool = False,
     may_create: bool = False,
     search_path: str | None = None,
-    busy_s: float = sqlite.BUSY_TIMEOUT_S,
+    connecting: Connecting | None = None,
 ) -> Database:
     """Return the database of a SQLAlchemy URL; connects at first use.
 
     Shape:  search_path: schema of unqualified table names (PostgreSQL only); it need not exist yet.
-    Units:  busy_s: seconds that a statement waits while others lock the file (SQLite only).
-    Raises: SettingsError for a URL that cannot be read, a driver that is not installed, or, unless `may_create`,
-            a SQLite file that does not exist.
+    Raises: SettingsError for a URL that cannot be read, a driver that is not installed, an option that is refused, or, unless
+            `may_create`, a file that does not exist.
     """
     parsed = _parsed(url, setting)
-    if parsed.get_backend_name() == "sqlite" and not may_create and not (parsed.database and Path(parsed.database).is_file()):
-        raise SettingsError(f"{setting}: there is no SQLite file {Path(parsed.database).absolute() if parsed.database else '(empty)'}")
+    warehouse = warehouse_of(parsed.get_backend_name())
+    opening = Opening(setting, read_only, may_create, search_path, connecting or Connecting())
+    _refuse_options(parsed, warehouse, opening)
     # Statements in errors reach tracebacks and schedulers' logs; their bound values must not.
-    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
-    if parsed.get_backend_name() == "postgresql" and search_path is not None:
-        options["connect_args"] = dict(postgresql.CONNECTING.get(parsed.get_driver_name(), {}))
-        # Writes rely on locks. A stricter level, perhaps the server's default, fails a transaction that waited for one.
-        options["isolation_level"] = "READ COMMITTED"
-    elif parsed.get_backend_name() == "sqlite":
-        options["connect_args"] = {"timeout": busy_s, "check_same_thread": False}
+    common = {"pool_pre_ping": warehouse.pre_ping, "hide_parameters": True}
     try:
-        engine = create_engine(parsed, **options)
+        engine = create_engine(parsed, **common, **warehouse.arguments(parsed, opening))
     except (NoSuchModuleError, ImportError) as error:
-        message = f"{setting}: the driver of '{parsed.drivername}' is missing: {error}; for PostgreSQL: pip install 'rehook-sync[postgres]'"
-        raise SettingsError(message) from error
+        extra = f"'rehook-sync[{warehouse.extra}]'" if warehouse.extra else "its driver; for PostgreSQL 'rehook-sync[postgres]'"
+        raise SettingsError(f"{setting}: the driver of '{parsed.drivername}' is missing: {error}; pip install {extra}") from error
     except (ArgumentError, TypeError) as error:
         raise SettingsError(f"{setting}: {one_line(error)}") from error
-    if parsed.get_backend_name() == "sqlite":
-        sqlite.prepare(engine, read_only=read_only)
-        if may_create and not read_only:
-            sqlite.create_private(engine, parsed.database)
-    elif parsed.get_backend_name() == "postgresql":
-        postgresql.limit_connecting(engine)
-        if search_path is None:
-            postgresql.prepare_reader(engine)
-        else:
-            postgresql.prepare_writer(engine, search_path)
+    warehouse.prepare(engine, opening)
+    _set_session(engine, warehouse.session)
     return Database(engine, setting)
+
+
+def _refuse_options(url: URL, warehouse: Warehouse, opening: Opening) -> None:
+    """Raise SettingsError for an option that would do harm, or that would do nothing."""
+    for names, where in ((url.query, opening.setting), (opening.connecting.options, "REHOOK_SYNC_WAREHOUSE_OPTIONS")):
+        for name in names:
+            if name in warehouse.refused:
+                raise SettingsError(f"{where}: {name}: {warehouse.refused[name]}")
+
+
+def _set_session(engine: Engine, statements: Sequence[str]) -> None:
+    """Execute statements on each new connection."""
+    if not statements:
+        return
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for each in statements:
+            cursor.execute(each)
+        cursor.close()
+        engine.dialect.do_commit(cast("PoolProxiedConnection", connection))  # else the pool's rollback would undo them
 
 
 def utc_text(moment: datetime) -> str:
@@ -280,35 +295,6 @@ def same_database(left: str, right: str) -> bool:
         return left == right
 
 
-def one_line(error: BaseException) -> str:
-    """Return the message of a database error as one line, without URL credentials, statement and parameters."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    state = sqlstate(cause)
-    if state.startswith(_DATA_ERRORS):
-        return f"{type(cause).__name__} ({state}): {str(cause).partition(':')[0].splitlines()[0]}"
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith(("LINE ", "^", "DETAIL:", "CONTEXT:", "[SQL", "(Background"))]
-    return _PASSWORD.sub("://…@", "; ".join(kept) or type(cause).__name__)[:300]
-
-
-def sqlstate(error: BaseException) -> str:
-    """Return the five characters by which PostgreSQL names a kind of error, empty for others."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
-
-
-def may_pass(error: SQLAlchemyError) -> bool:
-    """Tell whether an error lies in what others do at the moment, so that the same statement may succeed later."""
-    return _kind(error) is not DatabaseError
-
-
-def _kind(error: SQLAlchemyError) -> type[DatabaseError]:
-    if sqlstate(error) == _LOCKED or sqlite.is_busy(error):
-        return LockedError
-    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return TransientError if is_lost or sqlstate(error).startswith(_TRANSIENT) else DatabaseError
-
-
 def _parsed(url: str, setting: str) -> URL:
     try:
         parsed = make_url(url)
@@ -316,6 +302,6 @@ def _parsed(url: str, setting: str) -> URL:
         # Not chained: part of a password may be parsed as a port, and the cause quotes it.
         raise SettingsError(f"{setting} is not a database URL, for example {_EXAMPLE}; {_ADVICE}") from None
     place, _, query = url.partition("?")
-    if parsed.get_backend_name() != "sqlite" and (place.count("@") > 1 or "@" in query):
+    if warehouse_of(parsed.get_backend_name()).file(parsed) is None and (place.count("@") > 1 or "@" in query):
         raise SettingsError(f"{setting} has an @ that may belong to the password, so that part of it would pass for the host; {_ADVICE}")
     return parsed

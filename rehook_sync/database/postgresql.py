@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect, ExceptionContext, ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from rehook_sync.database.loaders import add_loaders
+
 __all__ = [
     "CONNECTING",
     "KEPT",
@@ -99,7 +101,7 @@ def limit_connecting(engine: Engine) -> None:
 
 
 def prepare_reader(engine: Engine) -> None:
-    """Set the SESSION on each new connection, and note its server process, unless a pooler is in between.
+    """Set the SESSION on each new connection, how values are read, and note its server process, unless a pooler is in between.
 
     Nothing that the user set in the URL or the environment is replaced by an option of ours.
     """
@@ -115,6 +117,7 @@ def prepare_reader(engine: Engine) -> None:
         cursor.close()
         record.info["server_process"] = pid if driver.info.backend_pid == pid else None
         connection.commit()
+        add_loaders(driver, engine.dialect.loaded_dbapi.DataError)
 
     @event.listens_for(engine, "handle_error")
     def failed(failure: ExceptionContext) -> None:

@@ -15,13 +15,16 @@ from pathlib import Path
 from sqlalchemy import TextClause, bindparam, literal, text
 from sqlalchemy.engine.interfaces import Dialect
 
-from rehook_sync.database.dialects import WITH_ARGUMENT, WORDS
+from rehook_sync.database.dialects.other import EXPANDED
+from rehook_sync.database.warehouses import ANY, WAREHOUSES, WITH_ARGUMENT, warehouse_of
 from rehook_sync.errors import InternalError
 
 __all__ = [
+    "Column",
     "Identifier",
     "Migration",
     "Query",
+    "Selected",
     "Statements",
     "load_migrations",
     "load_queries",
@@ -30,21 +33,32 @@ __all__ = [
     "with_literal",
 ]
 
-Identifier = str | Sequence[str] | Sequence[Sequence[str]]
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A column in the form in which it is read. Shape:  name: dotted.  form: SQL of a warehouse's record, with `{}` in its place."""
+
+    name: Sequence[str]
+    form: str
+
+
+Column = Selected | Sequence[str]
+"""A dotted name, or one that is selected in a form."""
+Identifier = str | Column | Sequence[Column]
 """A name, a dotted name as a sequence of names, or a list of dotted names."""
 
 _HEADER = re.compile(r"^--\s*(\w+):\s*(.*?)\s*$")
 _IDENTIFIER = re.compile(r':"(\w+)"')
 _WORD = re.compile(r"\{(\w+)(?:: ([^{}]+))?\}")
-_KEYS = frozenset({"name", "does", "dialect", "identifiers", "words", "expanding"})
-_DIALECTS = frozenset({"sqlite", "postgresql"})
+_AMONG = re.compile(r"\{among: :(\w+)\}")
+_KEYS = frozenset({"name", "does", "dialect", "identifiers", "words"})
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """One named statement, or fragment of one, for one dialect; `any` serves all.
 
-    Shape:  words: the dialect words that `said` has still to replace.
+    Shape:  words: the dialect words that `said` has still to replace.  expanding: values that are lists, bound member by member.
     """
 
     name: str
@@ -52,13 +66,14 @@ class Query:
     dialect: str
     identifiers: frozenset[str]
     words: frozenset[str]
-    expanding: frozenset[str]
     sql: str
+    expanding: frozenset[str] = frozenset()
 
     def said(self, words: Mapping[str, str]) -> "Query":
         """Return the query with its dialect words replaced. `words`: word -> SQL."""
         sql = _WORD.sub(lambda found: words[found.group(1)].replace("{}", found.group(2) or ""), self.sql)
-        return replace(self, words=frozenset(), sql=sql)
+        lists = _AMONG.findall(self.sql) if words.get("among") == EXPANDED else ()
+        return replace(self, words=frozenset(), sql=sql, expanding=frozenset(lists))
 
     def text(self, dialect: Dialect, **identifiers: Identifier) -> TextClause:
         """Return the statement with its identifiers filled in, quoted for the dialect."""
@@ -104,6 +119,8 @@ class Migration:
 def quote(dialect: Dialect, identifier: Identifier) -> str:
     """Return an identifier quoted for the dialect; a colon in it never becomes a bound value."""
     preparer = dialect.identifier_preparer
+    if isinstance(identifier, Selected):
+        return identifier.form.replace("{}", quote(dialect, identifier.name))
     if isinstance(identifier, str):
         quoted = preparer.quote_identifier(identifier).replace(":", "\\:")
         # Some dialects double percent signs here, and the compiler of textual statements doubles them again.
@@ -130,7 +147,7 @@ def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
 
     Queries with a word that the dialect lacks are left out.
     """
-    wanted = dialect if dialect in _DIALECTS else "any"
+    wanted, words = warehouse_of(dialect).name, warehouse_of(dialect).words
     found: dict[tuple[str, str], Query] = {}
     for file in sorted((sql_folder() / folder).iterdir(), key=lambda each: each.name):
         if file.name.endswith(".sql"):
@@ -138,10 +155,8 @@ def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
                 if (query.name, query.dialect) in found:
                     raise InternalError(f"sql/{folder}/{file.name}: query {query.name} [{query.dialect}] is defined twice")
                 found[query.name, query.dialect] = query
-    chosen = {
-        name: query for (name, own), query in sorted(found.items()) if own == wanted or (own == "any" and (name, wanted) not in found)
-    }
-    return {name: query.said(WORDS[wanted]) for name, query in chosen.items() if query.words <= WORDS[wanted].keys()}
+    chosen = {name: query for (name, own), query in sorted(found.items()) if own == wanted or (own == ANY and (name, wanted) not in found)}
+    return {name: query.said(words) for name, query in chosen.items() if query.words <= words.keys()}
 
 
 def parse_queries(content: str, where: str) -> Iterable[Query]:
@@ -153,7 +168,7 @@ def parse_queries(content: str, where: str) -> Iterable[Query]:
         if match and match.group(1) in _KEYS:
             key, value = match.groups()
             if key == "name" and header:
-                yield _query(header, body, where)
+                yield from _queries(header, body, where)
                 header, body = {}, []
             if key in header or (key != "name" and not header) or any(each.strip() for each in body):
                 raise InternalError(f"sql/{where}: header line {line!r} is out of place")
@@ -163,26 +178,32 @@ def parse_queries(content: str, where: str) -> Iterable[Query]:
                 raise InternalError(f"sql/{where}: a statement stands before the first '-- name:'")
             body.append(line)
     if header:
-        yield _query(header, body, where)
+        yield from _queries(header, body, where)
 
 
-def _query(header: Mapping[str, str], body: Sequence[str], where: str) -> Query:
+def _queries(header: Mapping[str, str], body: Sequence[str], where: str) -> Iterable[Query]:
+    """Yield a query once for each of its dialects."""
+    dialects = _names(header["dialect"]) if "dialect" in header else frozenset({ANY})
+    for dialect in sorted(dialects):
+        yield _query(header, body, where, dialect)
+
+
+def _query(header: Mapping[str, str], body: Sequence[str], where: str, dialect: str) -> Query:
     sql = "\n".join(body).strip().rstrip(";")
-    dialect = header.get("dialect", "any")
-    if not sql or not header.get("does") or dialect not in _DIALECTS | {"any"}:
+    if not sql or not header.get("does") or dialect not in {ANY, *WAREHOUSES}:
         raise InternalError(f"sql/{where}: query {header['name']} lacks a statement, a '-- does:' or a known dialect")
-    identifiers, words, expanding = (_names(header.get(key, "")) for key in ("identifiers", "words", "expanding"))
+    identifiers, words = (_names(header.get(key, "")) for key in ("identifiers", "words"))
     if identifiers != frozenset(_IDENTIFIER.findall(sql)):
         raise InternalError(f"sql/{where}: query {header['name']} declares other identifiers than it uses")
     used = dict(_WORD.findall(sql))
     if words != used.keys():
         raise InternalError(f"sql/{where}: query {header['name']} declares other words than it uses")
-    known = WORDS[dialect] if dialect != "any" else frozenset().union(*WORDS.values())
-    if not words <= frozenset(known) or any(bool(argument) != (word in WITH_ARGUMENT) for word, argument in _WORD.findall(sql)):
+    known = [each.words.keys() for each in WAREHOUSES.values() if dialect in (each.name, ANY)]
+    if not words <= frozenset().union(*known) or any(bool(argument) != (word in WITH_ARGUMENT) for word, argument in _WORD.findall(sql)):
         raise InternalError(f"sql/{where}: query {header['name']} has a word that no dialect knows, or one without its argument")
     if set("{}") & set(_WORD.sub("", sql)):
         raise InternalError(f"sql/{where}: query {header['name']} has a brace that belongs to no word")
-    return Query(header["name"], header["does"], dialect, identifiers, words, expanding, sql)
+    return Query(header["name"], header["does"], dialect, identifiers, words, sql)
 
 
 def _names(line: str) -> frozenset[str]:

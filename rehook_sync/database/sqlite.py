@@ -14,7 +14,18 @@ from sqlalchemy.exc import OperationalError
 from rehook_sync.times import epoch_utc, sortable_utc
 from rehook_sync.values import to_text
 
-__all__ = ["BUSY_TIMEOUT_S", "ask_often", "create_private", "insist", "is_busy", "is_file", "is_full", "prepare", "switch_to_wal"]
+__all__ = [
+    "BUSY_TIMEOUT_S",
+    "ask_often",
+    "create_private",
+    "insist",
+    "is_busy",
+    "is_file",
+    "is_full",
+    "is_undecodable",
+    "prepare",
+    "switch_to_wal",
+]
 
 BUSY_TIMEOUT_S = 15.0
 """How long to wait for a lock that others hold."""
@@ -85,6 +96,12 @@ def is_busy(error: BaseException) -> bool:
 def is_full(error: BaseException) -> bool:
     """Tell whether a disk was full: that of the file, or that of temporary files."""
     return bool(getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL)
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Tell whether a text of a file is no UTF-8."""
+    cause = getattr(error, "orig", None)
+    return isinstance(cause, sqlite3.OperationalError) and "decode" in str(cause)
 
 
 def switch_to_wal(cursor: DBAPICursor) -> None:

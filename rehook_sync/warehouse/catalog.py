@@ -1,6 +1,5 @@
 """What a warehouse holds: tables, columns and their types, and what this user may not read of it. By SELECT and cursor metadata alone."""
 
-import json
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,19 +9,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from rehook_sync.database.dialects import LONGEST_NAMES, MOST_COLUMNS
-from rehook_sync.database.engine import may_pass, one_line
+from rehook_sync.database.dialects.record import Warehouse
+from rehook_sync.database.failures import may_pass, one_line
+from rehook_sync.database.kinds import Kind
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
-from rehook_sync.warehouse.kinds import POSTGRESQL_KINDS, sqlite_kind
-from rehook_sync.warehouse.layout import Kind, SourceConfig, Table, needs_slugs
-from rehook_sync.warehouse.names import SYSTEM_COLUMNS, event_table_names, find_name, listed, similar, tables_of, view_names
+from rehook_sync.warehouse.columns import column_keys, holders, list_columns, refuse_columns, split_schema
+from rehook_sync.warehouse.layout import SourceConfig, Table, needs_slugs
+from rehook_sync.warehouse.names import event_table_names, find_name, listed, similar, tables_of, view_names
 
-__all__ = ["Catalog", "Events", "altered"]
+__all__ = ["Catalog", "Events"]
 
-_OWN_PREFIX = "rehook_sync__"
-"""Begins the names of the columns that our statements compute."""
-_ROOM_FOR_OWN = 10
 _SHOWN = 8
 _LOOKED_INTO = 20
 """Tables of which a row is read, to tell whether they are named like events."""
@@ -57,22 +54,23 @@ class Events(NamedTuple):
 
 
 class Catalog:
-    """The tables of one schema, read over one connection. `schema` is its name in the warehouse, None when unknown."""
+    """The tables of one schema, read over one connection. `schema` and `catalog` are its names in the warehouse, None when unknown."""
 
-    def __init__(self, connection: Connection, dialect: str, schema: str | None, expected: Sequence[str] = ()) -> None:
+    def __init__(self, connection: Connection, warehouse: Warehouse, schema: str | None, expected: Sequence[str] = ()) -> None:
         """Read the names of the tables.
 
         Shape:  expected: names of the tables, used if the warehouse cannot list them; empty if the list is needed.
         Raises: SourceError when there is no such schema, it has no tables, or they cannot be listed.
         """
         self._connection = connection
-        self._dialect = dialect
-        self._queries = load_queries("warehouse", dialect)
+        self._warehouse = warehouse
+        self._queries = load_queries("warehouse", warehouse.name)
         self._lacks: dict[str, _Lack] = {}
         self._broken: dict[str, str] = {}
         self._views: set[str] = set()
         self.guarded: set[str] = set()
         self.warnings: list[str] = []
+        self.catalog, schema = split_schema(schema, warehouse)
         self.schema, self.tables = self._list_tables(schema, expected)
 
     def require(self, wanted: str, setting: str) -> Table:
@@ -90,27 +88,36 @@ class Catalog:
         raise SourceError(f"there is no table {wanted!r} in schema {self.schema!r} (set {setting}); {ending}")
 
     def probe(self, name: str) -> Table:
-        """Return a table with its columns. Raises SourceError when no statement of ours can read them."""
+        """Return a table with its columns, by asking it. Raises SourceError when no statement of ours can read them."""
         statement = self._queries["probe_table"].text(self._connection.dialect, table=self._path(name))
         with self._connection.execute(statement) as result:
-            described: dict[str, Any] = {column[0]: column[1] for column in result.cursor.description}
-            widths = {column[0]: column[2] for column in result.cursor.description}
-        names = list(described)
-        _refuse_columns(name, names, MOST_COLUMNS.get(self._dialect))
-        keys = _keys(names)
-        if self._dialect == "sqlite":
+            described = {str(column[0]): (column[1], column[2]) for column in result.cursor.description}
+        return self._table(name, list(described), self._kinds(name, described), {each: width for each, (_, width) in described.items()})
+
+    def _kinds(self, name: str, described: Mapping[str, tuple[Any, object]]) -> Mapping[str, Kind]:
+        """Return column -> kind. `described`: column -> type and width by the driver."""
+        kind_of = self._warehouse.kind_of
+        if self._warehouse.lists_types:
+            return {each: kind_of(declared) for each, declared in self._listed.get(name, {}).items()}
+        if "read_declared_types" in self._queries:
             statement = self._queries["read_declared_types"].text(self._connection.dialect)
-            kinds = {str(each): sqlite_kind(str(declared)) for each, declared in self._connection.execute(statement, {"table": name})}
-        elif self._dialect == "postgresql":
-            kinds = {each: self._postgresql_kind(oid) for each, oid in described.items()}
-        else:
-            kinds = {}
+            return {str(each): kind_of(str(declared)) for each, declared in self._connection.execute(statement, {"table": name})}
+        kinds = {each: kind_of(code) for each, (code, _) in described.items()}
+        if "list_array_types" in self._queries:
+            rare = {each for each, kind in kinds.items() if kind is Kind.OTHER and described[each][0] in self._array_types}
+            kinds |= dict.fromkeys(rare, Kind.ARRAY)
+        return kinds
+
+    def _table(self, name: str, names: Sequence[str], kinds: Mapping[str, Kind], widths: Mapping[str, Any]) -> Table:
+        refuse_columns(name, names, self._warehouse.most_columns)
+        keys = column_keys(names)
         return Table(
             schema=self.schema,
             name=name,
             columns={keys[each]: each for each in names},
             kinds={keys[each]: kinds.get(each, Kind.OTHER) for each in names},
             id_width=next((widths[each] for each, kind in kinds.items() if keys[each] == "id" and kind is Kind.PADDED), None),
+            catalog=self.catalog,
         )
 
     def find_events(self, config: SourceConfig, tracks: Table, cursor: str) -> Events:
@@ -137,7 +144,7 @@ class Catalog:
         return Events({}, {}, views=[*event_table_names(self.tables, config.not_events), *view_names(self.tables, config.not_events)])
 
     def _named_like(self, slug: str, names: Collection[str]) -> list[str]:
-        return tables_of(slug, names, LONGEST_NAMES.get(self._dialect))
+        return tables_of(slug, names, self._warehouse.longest_name)
 
     def _holds_its_event(self, table: Table) -> bool:
         """Tell whether a row of the table is of the event that the table is named like."""
@@ -147,15 +154,11 @@ class Catalog:
         try:
             event = self._connection.execute(statement).scalar()
         except DBAPIError as error:  # a view may fail at its rows only
-            if may_pass(error):
+            if may_pass(error, self._warehouse):
                 raise
             self._connection.rollback()
             return False
         return isinstance(event, str) and bool(self._named_like(event, [table.name]))
-
-    def _postgresql_kind(self, oid: int) -> Kind:
-        kind = POSTGRESQL_KINDS.get(oid, Kind.OTHER)
-        return Kind.ARRAY if kind is Kind.OTHER and oid in self._array_types else kind
 
     @cached_property
     def _array_types(self) -> frozenset[int]:
@@ -163,8 +166,16 @@ class Catalog:
         statement = self._queries["list_array_types"].text(self._connection.dialect)
         return frozenset(int(oid) for (oid,) in self._connection.execute(statement))
 
-    def probe_events(self, names: Iterable[str]) -> dict[str, Table]:
-        """Return name -> table, for tables that can be read and have an `id`; `tell_unreadable` tells of the others."""
+    @cached_property
+    def _listed(self) -> Mapping[str, Mapping[str, str]]:
+        """Table -> column -> its type as declared, of all tables, by one statement; where the warehouse lists types."""
+        return list_columns(self._connection, self._warehouse, (self.catalog, self.schema), self.tables) or {}
+
+    def probe_events(self, names: Iterable[str], *, asks: bool = False) -> dict[str, Table]:
+        """Return name -> table, for tables that can be read and have an `id`; `tell_unreadable` tells of the others.
+
+        Shape:  asks: ask each table for its columns, also where a list says them: a table may be listed that cannot be read.
+        """
         found = {}
         names = [name for name in names if name not in self._lacks]
         columns = self._read_columns(names)
@@ -172,12 +183,12 @@ class Catalog:
             if not any(each.lower() == "id" for each in columns.get(name, ("id",))):
                 continue  # one statement for all tables spares those for each that is no event's
             try:
-                table = self.probe(name)
+                table = self._look_at(name, asks=asks)
             except SourceError as error:
                 self._broken[name] = str(error)
                 continue
             except DBAPIError as error:
-                if may_pass(error):
+                if may_pass(error, self._warehouse):
                     raise
                 self._connection.rollback()
                 self._broken[name] = f"table {name!r} cannot be read: {one_line(error)}"
@@ -186,12 +197,19 @@ class Catalog:
                 found[name] = table
         return found
 
+    def _look_at(self, name: str, *, asks: bool) -> Table:
+        if asks or not self._warehouse.lists_types:
+            return self.probe(name)
+        return self._table(name, list(self._listed.get(name, ())), self._kinds(name, {}), {})
+
     def _read_columns(self, names: Sequence[str]) -> Mapping[str, Collection[str]]:
         """Return the columns of tables; nothing for those, or for all, that cannot be listed."""
+        if self._warehouse.lists_types:
+            return self._listed
         try:
-            return _list_columns(self._connection, self._dialect, self.schema, names) or {}
+            return list_columns(self._connection, self._warehouse, (self.catalog, self.schema), names) or {}
         except DBAPIError as error:
-            if may_pass(error):
+            if may_pass(error, self._warehouse):
                 raise
             self._connection.rollback()
             return {}
@@ -199,7 +217,7 @@ class Catalog:
     def probe_in_use(self, wanted: Container[str], cursor: str) -> tuple[dict[str, Table], Mapping[str, str]]:
         """Return those of the tables that can be read, which events in use are called like, and what to tell of the others."""
         names = [name for name in self.tables if name in wanted]
-        return self.probe_events(names), self.tell_unreadable(names, names, cursor)
+        return self.probe_events(names, asks=True), self.tell_unreadable(names, names, cursor)
 
     def tell_unreadable(self, names: Iterable[str], in_use: Collection[str], cursor: str) -> Mapping[str, str]:
         """Return, for each of these tables that cannot be read and is likely to be an event's, why and what to do.
@@ -215,7 +233,7 @@ class Catalog:
             elif name in self._broken:
                 self.warnings.append(f"{self._broken[name]}; if it is an event's: {_EVENTS_WAIT}")
             elif name in self._lacks:
-                columns = _keys(self._lacks[name].columns).values()
+                columns = column_keys(self._lacks[name].columns).values()
                 if "id" in columns:
                     denied[name in in_use or find_name(columns, cursor) is not None].append(name)
         if denied[False]:
@@ -235,7 +253,7 @@ class Catalog:
         return {str(name) for name in found if name is not None}
 
     def _path(self, name: str) -> tuple[str, ...]:
-        return (name,) if self.schema is None else (self.schema, name)
+        return tuple(each for each in (self.catalog, self.schema, name) if each is not None)
 
     def _denial(self, names: Sequence[str]) -> str:
         """Return which tables cannot be read, and of which only some columns."""
@@ -266,10 +284,11 @@ class Catalog:
         return str(query.text(self._connection.dialect, **{each: identifiers[each] for each in query.identifiers}))
 
     def _list_tables(self, schema: str | None, expected: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-        statement = self._queries["list_tables"].text(self._connection.dialect)
         found: dict[str, list[str]] = {}
+        catalogs = {}
         try:
-            for holder, name, is_view, is_guarded, missing, *lack in self._connection.execute(statement, {"schema": schema}):
+            for catalog, holder, name, is_view, is_guarded, missing, *lack in self._ask("list_tables", {"schema": schema}):
+                catalogs[str(holder)] = catalog
                 found.setdefault(str(holder), []).append(str(name))
                 self._views.update([str(name)] if is_view else [])
                 self.guarded.update([str(name)] if is_guarded else [])
@@ -277,7 +296,7 @@ class Catalog:
                     columns, denied, owner, reader = lack
                     self._lacks[str(name)] = _Lack(missing, columns or (), denied or (), owner, reader)
         except DBAPIError as error:
-            if may_pass(error):
+            if may_pass(error, self._warehouse):
                 raise
             self._connection.rollback()
             problem = f"the tables of the warehouse cannot be listed: {one_line(error)}"
@@ -291,54 +310,13 @@ class Catalog:
             message = f"{where} has no tables, or none that this user may see (set WAREHOUSE_SCHEMA)"
             raise SourceError(f"{message}; {similar(self._schemas(''), schema or '')}")
         actual = (schema and find_name(found, schema)) or next(iter(found))
+        self.catalog = catalogs[actual]
         return actual, found[actual]
 
     def _schemas(self, table: str) -> dict[str, bool]:
-        statement = self._queries["list_schemas"].text(self._connection.dialect)
-        values = {"table": table} if "table" in statement.compile().params else {}
-        return {str(schema): bool(holds_it) for schema, holds_it in self._connection.execute(statement, values)}
+        return {str(schema): bool(holds_it) for schema, holds_it in self._ask("list_schemas", {"table": table})}
 
-
-def altered(connection: Connection, dialect: str, tables: Sequence[Table]) -> list[str]:
-    """Return the names of tables that have other columns by now, or are gone."""
-    found = _list_columns(connection, dialect, tables[0].schema, [table.name for table in tables]) if tables else {}
-    if found is None:
-        found = {}
-        for table in tables:
-            statement = load_queries("warehouse", dialect)["probe_table"].text(connection.dialect, table=table.path)
-            with connection.execute(statement) as result:
-                found[table.name] = {column[0] for column in result.cursor.description}
-    return [table.name for table in tables if found.get(table.name) != set(table.columns.values())]
-
-
-def _list_columns(connection: Connection, dialect: str, schema: str | None, names: Sequence[str]) -> dict[str, set[str]] | None:
-    """Return table -> columns by one statement, None where the warehouse has no such statement."""
-    queries = load_queries("warehouse", dialect)
-    if "list_columns" not in queries:
-        return None
-    found: dict[str, set[str]] = {}
-    values = {"schema": schema, "tables": json.dumps(names) if dialect == "sqlite" else names}
-    for name, column in connection.execute(queries["list_columns"].text(connection.dialect), values) if names else ():
-        found.setdefault(str(name), set()).add(str(column))
-    return found
-
-
-def _keys(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> name as Segment writes it; some warehouses store all names in upper case."""
-    names = list(names)
-    folded = "id" not in names and "ID" in names
-    return {
-        name: name.lower() if name.lower() not in names and ((folded and name.isupper()) or name.lower() in SYSTEM_COLUMNS) else name
-        for name in names
-    }
-
-
-def _refuse_columns(table: str, columns: Sequence[str], most: int | None) -> None:
-    """Raise SourceError for columns beside which our statements have no room for their own."""
-    ours = [name for name in columns if name.casefold().startswith(_OWN_PREFIX)]
-    if ours:
-        message = f"table {table!r} has a column {ours[0]!r}, and names that begin with {_OWN_PREFIX} belong to this program"
-        raise SourceError(f"{message}: rename it, or read a view without it")
-    if most is not None and len(columns) > most - _ROOM_FOR_OWN:
-        message = f"table {table!r} has {len(columns)} columns, and at most {most - _ROOM_FOR_OWN} can be read from this database"
-        raise SourceError(f"{message}: read a view with fewer")
+    def _ask(self, name: str, values: Mapping[str, object]) -> Iterable[Sequence[Any]]:
+        query = self._queries[name]
+        statement = query.text(self._connection.dialect, **holders(query, self.catalog, str(values.get("schema") or "")))
+        return self._connection.execute(statement, {"catalog": self.catalog, **values})

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from rehook_sync.database.kinds import Kind
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
 from rehook_sync.warehouse.names import RUDDERSTACK_COLUMNS, ColumnRules, find_name, rudderstack_mark, similar
@@ -11,7 +11,6 @@ from rehook_sync.warehouse.names import RUDDERSTACK_COLUMNS, ColumnRules, find_n
 __all__ = [
     "JSON_PROPERTIES",
     "JSON_TRAITS",
-    "Kind",
     "SourceConfig",
     "SourceLayout",
     "Table",
@@ -25,26 +24,6 @@ JSON_TRAITS = "traits"
 JSON_PROPERTIES = "properties"
 TIME_COLUMNS = ("timestamp", "original_timestamp")
 _NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
-
-
-class Kind(StrEnum):
-    """The type of a column, as far as reading needs it. OTHER is any other type, or an unknown one.
-
-    PADDED: `char(n)`, whose blanks at the end are no content.  ARRAY: of a type that the driver may not know and then gives as text.
-    NUMBER: integers, and what SQLite stores as such.  DECIMAL: a number that may be written with decimals, such as `42.00`.
-    """
-
-    TEXT = "text"
-    PADDED = "char"
-    UUID = "uuid"
-    ARRAY = "array"
-    TIME = "time"
-    BOOLEAN = "boolean"
-    JSON = "json"
-    NUMBER = "number"
-    DECIMAL = "decimal number"
-    UNTYPED = "untyped"
-    OTHER = "another type"
 
 
 _TIMES = frozenset({Kind.TIME, Kind.TEXT, Kind.PADDED, Kind.NUMBER, Kind.DECIMAL})
@@ -75,6 +54,7 @@ class Table:
 
     Shape:  columns: name as Segment writes it -> name in the warehouse.  kinds: name as Segment writes it -> Kind.
             id_width: characters of an id of type char(n), blanks at its end included; None for other types.
+            catalog: what the schema is in, where names have three levels.
     """
 
     schema: str | None
@@ -82,11 +62,12 @@ class Table:
     columns: Mapping[str, str]
     kinds: Mapping[str, Kind]
     id_width: int | None = None
+    catalog: str | None = None
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Return schema and name, or the name alone."""
-        return (self.name,) if self.schema is None else (self.schema, self.name)
+        """Return the name behind those of its catalog and its schema, as far as it has them."""
+        return tuple(each for each in (self.catalog, self.schema, self.name) if each is not None)
 
     def earlier_ids(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the ids under which earlier versions recorded calls with these ids -> these ids, where they are others."""

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, TextClause
 
 from rehook_sync.database.fetch import Pages, fetch
+from rehook_sync.database.kinds import Kind, trimmed
 from rehook_sync.database.queries import Identifier
 from rehook_sync.database.spool import Spool
 from rehook_sync.models import SourceRow, Stream
-from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
+from rehook_sync.warehouse.layout import SourceLayout, Table
 from rehook_sync.warehouse.names import HIDDEN, tables_of
 from rehook_sync.warehouse.reader import Reader
-from rehook_sync.warehouse.rows import NAMELESS, read_fields, read_message_id, spellings, trimmed, weigh
+from rehook_sync.warehouse.rows import NAMELESS, read_fields, read_message_id, spellings, weigh
 from rehook_sync.warehouse.statements import CallStatements
 
 __all__ = ["EventProperties"]
@@ -122,7 +123,7 @@ class EventProperties:
             "table": table.path,
             "id": table.columns["id"],
             "key": sql.key("found", table),
-            "columns": sql.named("found", (table.columns[name] for name in ("id", *names))),
+            "columns": [*sql.named("found", [table.columns["id"]]), *sql.selected("found", table, names)],
             "cursor": sql.named("found", [table.columns.get(layout.cursor, "")]),
         }
         one_is_uuid = Kind.UUID in {table.kinds["id"], layout.tracks.kinds["id"]}

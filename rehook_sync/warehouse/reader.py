@@ -10,7 +10,6 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from rehook_sync.database.engine import Database
-from rehook_sync.database.fetch import opened
 from rehook_sync.database.queries import load_queries
 from rehook_sync.database.watch import Watch
 from rehook_sync.errors import DatabaseError, LockedError, TransientError
@@ -79,7 +78,7 @@ class Reader:
         while True:
             left_s = math.inf
             try:
-                with opened(self._database) as connection, self._watch.over(connection, self.patience.is_over):
+                with self._database.connect() as connection, self._watch.over(connection, self.patience.is_over):
                     found = read(connection)
             except LockedError as error:
                 locked += 1

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from rehook_sync.database.kinds import trimmed
 from rehook_sync.database.spool import as_kept
 from rehook_sync.models import SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT, to_time
@@ -19,17 +20,12 @@ from rehook_sync.values import exact_json, key_flaw, to_text
 __all__ = [
     "NAMELESS",
     "RowPlan",
-    "array_members",
     "build_rows",
     "least_text",
     "read_fields",
     "read_message_id",
-    "sortable",
     "spellings",
     "time_order",
-    "to_boolean",
-    "to_moment",
-    "trimmed",
     "usable_time",
     "weigh",
 ]
@@ -44,9 +40,6 @@ _SMALL = frozenset({bool, int, float, Decimal, date, datetime, time, UUID})
 _SMALL_BYTES = 16
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_ARRAY = re.compile(r"(?:\[[-0-9:\[\]]+=)?\{.*\}", re.DOTALL)
-_ARRAY_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|([{},])|([^{},"]+)', re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TEXTS = ("user_id", "anonymous_id", "event", "event_text")
 
 
@@ -134,30 +127,12 @@ def read_fields(names: Sequence[str], values: Iterable[Any], convert: Mapping[st
     return fields
 
 
-def to_boolean(value: object) -> object:
-    """Return the boolean that SQLite stored as 0 or 1; any other value stays."""
-    return bool(value) if type(value) is int and value in (0, 1) else value
-
-
-def to_moment(value: object) -> object:
-    """Return the aware time that SQLite stored as text; any other value stays."""
-    try:
-        return to_time(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
 def least_text(window: Window) -> str | None:
     """Return a text that sorts before any time of the window as SQLite text, whatever its offset; None without a lower bound."""
     try:
         return None if window.low is None else (window.low - timedelta(days=2)).date().isoformat()
     except OverflowError:
         return None
-
-
-def sortable(moment: datetime) -> str:
-    """Return a time as UTC text that sorts like time, as `rehook_sync__utc` writes it in SQLite."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def usable_time(value: object) -> datetime | None:
@@ -176,27 +151,6 @@ def spellings(text: str) -> set[str]:
     return {text, text.lower(), text.upper()} if _UUID.fullmatch(text) else {text}
 
 
-def trimmed(value: object) -> object:
-    """Return a text of type char(n), or an array of such, without the blanks that PostgreSQL fills it up with."""
-    if isinstance(value, list):
-        return [trimmed(member) for member in value]
-    return value.rstrip(" ") if isinstance(value, str) else value
-
-
-def array_members(value: object) -> object:
-    """Return the list that PostgreSQL writes as `{a,"b c",NULL}`; any other value stays."""
-    if not isinstance(value, str) or not _ARRAY.fullmatch(value):
-        return value
-    lists: list[list[object]] = [[]]
-    for quoted, mark, plain in _ARRAY_TOKEN.findall(value.partition("=")[2] if value.startswith("[") else value):
-        if mark == "{":
-            lists.append([])
-        elif mark == "}":
-            inner = lists.pop()
-            lists[-1].append(inner)
-        elif not mark:
-            lists[-1].append(_ESCAPED.sub(r"\1", quoted[1:-1]) if quoted else None if plain == "NULL" else plain)
-    return lists[0][0]
 
 
 def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:

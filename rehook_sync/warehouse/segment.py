@@ -12,19 +12,20 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, TextClause
 from sqlalchemy.exc import ProgrammingError
 
-from rehook_sync.database.dialects import LONGEST_NAMES
 from rehook_sync.database.engine import Database
 from rehook_sync.database.fetch import fetch
+from rehook_sync.database.kinds import Kind, trimmed
 from rehook_sync.database.queries import Identifier
 from rehook_sync.database.spool import Spool
 from rehook_sync.errors import AlteredError, DatabaseError, LockedError, SourceError, TransientError
 from rehook_sync.models import DEFAULT_SOURCE, Shard, SourceRow, Stream, Window
 from rehook_sync.times import LAST_MOMENT
-from rehook_sync.warehouse.catalog import Catalog, altered
-from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
+from rehook_sync.warehouse.catalog import Catalog
+from rehook_sync.warehouse.columns import altered
+from rehook_sync.warehouse.layout import SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
 from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
-from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, trimmed, usable_time
+from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, usable_time
 from rehook_sync.warehouse.slices import CallSpooler, Place
 from rehook_sync.warehouse.statements import CallStatements, known_values
 
@@ -67,7 +68,6 @@ class SegmentSource:
         self._config = config
         self._layout: SourceLayout | None = None
         self._properties: EventProperties | None = None
-        self._longest_name = LONGEST_NAMES.get(database.dialect)
         self.reader = reader or Reader(database, (config.schema,))
 
     def discover(self) -> SourceLayout:
@@ -267,7 +267,8 @@ class SegmentSource:
 
     def _read_properties(self, rows: Sequence[SourceRow], spool: Spool) -> set[int]:
         """Put the properties aside, all by one layout. Returns the places of rows that more than one table has."""
-        self._properties = self._properties or EventProperties(self.reader, self.discover, self._probe_events, self._longest_name)
+        longest = self._database.warehouse.longest_name
+        self._properties = self._properties or EventProperties(self.reader, self.discover, self._probe_events, longest)
         while True:
             spool.cut(0)
             try:
@@ -301,7 +302,7 @@ class SegmentSource:
 
     def _require_same(self, tables: Sequence[Table], connection: Connection) -> None:
         """Raise AlteredError when a table has other columns than the layout says: what was read may lack some."""
-        if names := altered(connection, self._database.dialect, tables):
+        if names := altered(connection, self._database.warehouse, tables):
             raise AlteredError(f"table {names[0]!r} was altered while it was read; run again")
 
     def _look_again(self, error: DatabaseError) -> None:
@@ -323,7 +324,7 @@ class SegmentSource:
 
     def _discover(self, connection: Connection) -> SourceLayout:
         config = self._config
-        typed = self._database.dialect == "postgresql"
+        typed = self._database.warehouse.is_typed
         catalog = self._catalog(connection)
         identifies = catalog.require(config.identifies_table, "IDENTIFIES_TABLE")
         tracks = catalog.require(config.tracks_table, "TRACKS_TABLE")
@@ -335,13 +336,12 @@ class SegmentSource:
         layout = build_layout(config, cursor, tables, events.tables, named_like_events=events.named_like_events, typed=typed)
         unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
         looks = layout.track_properties == "event_tables" or (layout.track_properties == "json" and config.track_properties == "auto")
-        views = tuple(events.views) if looks else ()
-        guarded = catalog.guarded & {*(table.name for table in tables.values()), *events.tables}
+        guarded = tuple(sorted(catalog.guarded & {*(table.name for table in tables.values()), *events.tables}))
         warnings = (*layout.warnings, *catalog.warnings)
-        return replace(layout, warnings=warnings, unreadable=unreadable, event_views=views, guarded=tuple(sorted(guarded)))
+        return replace(layout, warnings=warnings, unreadable=unreadable, event_views=tuple(events.views) if looks else (), guarded=guarded)
 
     def _catalog(self, connection: Connection) -> Catalog:
         config = self._config
         needs_list = config.track_properties in {"auto", "event_tables"}
         expected = () if needs_list else (config.identifies_table, config.tracks_table)
-        return Catalog(connection, self._database.dialect, config.schema, expected)
+        return Catalog(connection, self._database.warehouse, config.schema, expected)

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from rehook_sync.database.engine import Database
+from rehook_sync.database.kinds import Kind
 from rehook_sync.errors import SourceError
 from rehook_sync.models import STREAMS, SourceRow, Stream
-from rehook_sync.warehouse.layout import Kind, SourceConfig, SourceLayout
+from rehook_sync.warehouse.layout import SourceConfig, SourceLayout
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.segment import SegmentSource
 

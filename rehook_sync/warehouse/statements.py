@@ -3,36 +3,25 @@
 A name from the settings or the data gets into SQL only if a table or column has that name, and only quoted.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import Connection, TextClause
 
-from rehook_sync.database.dialects import SLICE_ROWS
+from rehook_sync.database.dialects.record import Convert
 from rehook_sync.database.engine import Database
-from rehook_sync.database.queries import Identifier, load_queries
+from rehook_sync.database.kinds import Kind
+from rehook_sync.database.queries import Column, Identifier, Selected, load_queries
 from rehook_sync.models import Shard, SourceRow, Stream, Window
-from rehook_sync.times import FIRST_MOMENT
-from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
-from rehook_sync.warehouse.rows import RowPlan, array_members, least_text, sortable, to_boolean, to_moment, trimmed
+from rehook_sync.warehouse.layout import SourceLayout, Table
+from rehook_sync.warehouse.rows import RowPlan, least_text
 from rehook_sync.warehouse.slices import Place
 
 __all__ = ["CallStatements", "known_values"]
 
-_LISTED_IDS = 20_000
-_BOUND_IDS = 500
-_SLICE_ROWS = 20_000
-
 _MARGIN = timedelta(days=1)
 _TICK = timedelta.resolution
-_CONVERT: Mapping[str, Mapping[Kind, Callable[[Any], object]]] = {
-    "sqlite": {Kind.BOOLEAN: to_boolean, Kind.TIME: to_moment},
-    "postgresql": {Kind.PADDED: trimmed, Kind.ARRAY: array_members},
-}
-"""Dialect -> what the driver gives in another form than the column's type says, and what makes it right."""
 _WITH_DECIMALS = frozenset({Kind.DECIMAL, Kind.UNTYPED})
 _FOR_NUMBERS = {"timed": "timed_numbers", "read_properties": "read_properties_numbers"}
 
@@ -45,7 +34,7 @@ class CallStatements:
         self._source = source
         self._without = "new_calls" if alone else "new_calls_of_source"
         self._database = database
-        self._dialect = database.dialect
+        self._warehouse = database.warehouse
         self._layout = layout
         self._queries = load_queries("warehouse", database.dialect)
 
@@ -89,7 +78,7 @@ class CallStatements:
             "some_users" if shard else "all_users",
             *last,
         ]
-        if self._dialect == "sqlite" or layout.has_text(stream, layout.cursor):
+        if not self._warehouse.has_times or layout.has_text(stream, layout.cursor):
             fragments.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
         statement = self.text(fragments, common | identifiers)
         return statement.bindparams(source=self._source) if known and without != "new_calls" else statement
@@ -145,42 +134,44 @@ class CallStatements:
 
     def key(self, alias: str, table: Table) -> Identifier:
         """Return the column to look ids up in: the id column if it compares with text, so that an index helps, else the id as text."""
-        kind = table.kinds["id"]
-        comparable = {"postgresql": kind is Kind.TEXT, "sqlite": kind is not Kind.UNTYPED}.get(self._dialect, True)
+        comparable = table.kinds["id"] in self._warehouse.text_keys
         return self.named(alias, [table.columns["id"] if comparable else "rehook_sync__id"])
 
     def named(self, alias: str, columns: Iterable[str]) -> list[tuple[str, ...]]:
-        """Return columns as identifiers. For SQLite they are qualified: it takes a bare quoted name that is no column for text."""
-        return [(alias, column) if self._dialect == "sqlite" else (column,) for column in columns]
+        """Return columns as identifiers. They are qualified: SQLite takes a bare quoted name that is no column for text."""
+        return [(alias, column) for column in columns]
+
+    def selected(self, alias: str, table: Table, columns: Iterable[str]) -> list[Column]:
+        """Return columns, named as Segment writes them, in the form in which they are read."""
+        forms = self._warehouse.select_as
+        return [Selected((alias, table.columns[each]), forms.get(table.kinds[each], "{}")) for each in columns]
 
     def ids(self, ids: Sequence[str]) -> object:
         """Return message ids as the value of a list in the dialect."""
-        return json.dumps(ids) if self._dialect == "sqlite" else list(ids)
+        return self._warehouse.bind_ids(ids)
 
     def cut(self, ids: Sequence[str]) -> Iterator[Sequence[str]]:
         """Yield ids in portions that one statement can take: a list is one value, or in other warehouses one for each id."""
-        most = _LISTED_IDS if self._dialect in {"sqlite", "postgresql"} else _BOUND_IDS
+        most = self._warehouse.most_ids
         for start in range(0, len(ids), most):
             yield ids[start : start + most]
 
     def unusable_ids(self, ids: Sequence[str | bytes]) -> object:
-        """Return ids that cannot be kept as the value of a list in the dialect; only SQLite has texts that are bytes to the driver."""
-        if self._dialect != "sqlite":
-            return [each for each in ids if isinstance(each, str)]
-        return json.dumps([(each.encode() if isinstance(each, str) else each).hex().upper() for each in ids])
+        """Return ids that cannot be kept as the value of a list in the dialect."""
+        return self._warehouse.bind_odd_ids(ids)
 
-    def row_plan(self, stream: Stream) -> tuple[RowPlan, Identifier]:
+    def row_plan(self, stream: Stream) -> tuple[RowPlan, list[Column]]:
         """Return the positions of a call's columns, and the columns to select."""
         layout = self._layout
         table = layout.tables[stream]
         system = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
         if stream.is_identify:
             system = [each for each in system if not each.startswith("event")]
-        raw_cursor = [layout.cursor] if self._dialect == "sqlite" or layout.has_text(stream, layout.cursor) else []
+        raw_cursor = [layout.cursor] if not self._warehouse.has_times or layout.has_text(stream, layout.cursor) else []
         json_column = layout.json.get(stream)
         fields = layout.fields[stream] + ((json_column,) if json_column else ()) + layout.unsent[stream]
         place = {name: at + 2 for at, name in enumerate(system)}
-        convert = self.converters(table, layout.fields[stream] + layout.unsent[stream])
+        converted = layout.fields[stream] + layout.unsent[stream]
         plan = RowPlan(
             stream=stream,
             cursor=layout.cursor,
@@ -189,51 +180,58 @@ class CallStatements:
             raw_cursor=len(system) + 2 if raw_cursor else None,
             fields=fields,
             first_field=len(system) + len(raw_cursor) + 2,
-            convert=convert,
-            naming=convert if self._dialect == "sqlite" else {},
+            convert=_by_column(self._warehouse.convert, table, converted),
+            naming=_by_column(self._warehouse.naming, table, converted),
             json=json_column,
-            json_is_text=self._dialect != "postgresql" or json_column is None or table.kinds[json_column] is not Kind.JSON,
+            json_is_text=not self._warehouse.decodes_json or json_column is None or table.kinds[json_column] is not Kind.JSON,
             unsent=layout.unsent[stream],
             padded=tuple(at for name, at in place.items() if table.kinds[name] is Kind.PADDED),
             folds_user=table.kinds["user_id"] is not Kind.UUID
             and any(each.kinds["user_id"] is Kind.UUID for each in layout.tables.values()),
         )
-        return plan, self.named("calls", (table.columns[name] for name in (*system, *raw_cursor, *fields)))
+        return plan, [
+            *self.named("calls", (table.columns[name] for name in (*system, *raw_cursor))),
+            *self.selected("calls", table, fields),
+        ]
 
-    def converters(self, table: Table, names: Sequence[str]) -> dict[str, Callable[[Any], object]]:
+    def converters(self, table: Table, names: Sequence[str]) -> dict[str, Convert]:
         """Return column -> function for the values that the driver does not give exactly."""
-        convert = _CONVERT.get(self._dialect, {})
-        return {name: convert[table.kinds[name]] for name in names if table.kinds[name] in convert}
+        return _by_column(self._warehouse.convert, table, names)
 
     def bounds(self, window: Window) -> dict[str, object]:
         """Return the bounds of a window as values that the cursor is compared with."""
-        dialect = self._dialect
+        bind, beginning = self._warehouse.bind_time, self._warehouse.beginning
         near = {} if (least := least_text(window)) is None else {"near": least}
-        if dialect == "sqlite":
-            low, high = sortable(window.low) if window.low else "", sortable(window.high)
-            return {"low": low, "high": high, "last": sortable(window.high - _TICK), **near}
-        beginning = "-infinity" if dialect == "postgresql" else FIRST_MOMENT
-        return {"low": window.low or beginning, "high": window.high, **near}
+        low = beginning if window.low is None else bind(window.low)
+        return {"low": low, "high": bind(window.high), "last": bind(window.high - _TICK), **near}
 
     def first_place(self, window: Window, count: int) -> Place:
         """Return where the first slice of a window begins. `count`: values in the spool before it."""
-        first = b"" if self._dialect == "sqlite" else ""
-        return Place(self.bounds(window)["low"], first, SLICE_ROWS.get(self._dialect, _SLICE_ROWS), count)
+        return Place(self.bounds(window)["low"], self._warehouse.first_id, self.slice_rows, count)
+
+    @property
+    def slice_rows(self) -> int:
+        """Return how many rows the first slice of a window has at most."""
+        return self._warehouse.slice_rows
 
     def near(self, table: Table, rows: Sequence[SourceRow]) -> dict[str, object] | None:
         """Return bounds at least a day around the rows' times of arrival, None when the event table or the rows have no such times."""
         cursor = self._layout.cursor
         times = [row.received_at for row in rows if row.received_at is not None]
-        if not times or not table.has(cursor) or (self._dialect == "postgresql" and table.kinds[cursor] is not Kind.TIME):
+        if not times or not table.has(cursor) or (self._layout.typed and table.kinds[cursor] is not Kind.TIME):
             return None
         try:
             low, high = min(times) - _MARGIN, max(times) + _MARGIN
-            if self._dialect != "sqlite":
+            if self._warehouse.has_times:
                 return {"low": low, "high": high}
             # A time begins with its date, which an offset moves by at most a day.
             return {"low": (low - _MARGIN).date().isoformat(), "high": (high + 2 * _MARGIN).date().isoformat()}
         except OverflowError:
             return None
+
+
+def _by_column(convert: Mapping[Kind, Convert], table: Table, names: Sequence[str]) -> dict[str, Convert]:
+    return {name: convert[table.kinds[name]] for name in names if table.kinds[name] in convert}
 
 
 def known_values(stream: Stream, known: Identifier | None, shard: Shard | None = None) -> dict[str, object]:

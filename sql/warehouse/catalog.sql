@@ -3,7 +3,7 @@
 -- name: list_tables
 -- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: sqlite
-SELECT 'main' AS table_schema, m.name AS table_name, m.type = 'view' AS is_view,
+SELECT NULL AS table_catalog, 'main' AS table_schema, m.name AS table_name, m.type = 'view' AS is_view,
     0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
 FROM sqlite_master AS m
 WHERE m.type IN ('table', 'view') AND COALESCE(LOWER(:schema), 'main') = 'main'
@@ -13,7 +13,7 @@ ORDER BY 2;
 -- does: lists the tables and views of the Segment source, and what keeps this user from reading each
 -- dialect: postgresql
 -- information_schema would hide what this user may not read.
-SELECT found.nspname AS table_schema, found.relname AS table_name, found.relkind IN ('v', 'm') AS is_view,
+SELECT NULL AS table_catalog, found.nspname AS table_schema, found.relname AS table_name, found.relkind IN ('v', 'm') AS is_view,
     row_security_active(found.oid) AS is_guarded, found.missing,
     CASE WHEN found.missing IS NOT NULL THEN (
         SELECT array_agg(CAST(a.attname AS text)) FROM pg_attribute AS a WHERE a.attrelid = found.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -40,11 +40,21 @@ ORDER BY found.relname;
 
 -- name: list_tables
 -- does: lists the tables and views of the Segment source, whatever the case of its schema; what may not be read is hidden
-SELECT table_schema, table_name, table_type LIKE '%VIEW%' AS is_view,
+SELECT NULL AS table_catalog, table_schema, table_name, table_type LIKE '%VIEW%' AS is_view,
     0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
 FROM information_schema.tables
 WHERE LOWER(table_schema) = LOWER(COALESCE(:schema, current_schema()))
 ORDER BY 2;
+
+-- name: list_tables
+-- does: lists the tables and views of the Segment source, whatever the case of its schema; there are no rights
+-- dialect: duckdb
+SELECT t.table_catalog, t.table_schema, t.table_name, t.table_type LIKE '%VIEW%' AS is_view,
+    0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
+FROM information_schema.tables AS t
+WHERE t.table_catalog = COALESCE(CAST(:catalog AS VARCHAR), current_database())
+    AND LOWER(t.table_schema) = LOWER(COALESCE(CAST(:schema AS VARCHAR), current_schema()))
+ORDER BY t.table_name;
 
 -- name: list_schemas
 -- does: lists the schemas, and whether each has a table of this name
@@ -67,6 +77,15 @@ FROM information_schema.tables
 WHERE LOWER(table_schema) NOT IN ('information_schema', 'pg_catalog')
 GROUP BY table_schema
 ORDER BY table_schema;
+
+-- name: list_schemas
+-- does: lists the schemas, and whether each has a table of this name
+-- dialect: duckdb
+SELECT t.table_schema, MAX(CASE WHEN t.table_name = :table THEN 1 ELSE 0 END) AS holds_it
+FROM information_schema.tables AS t
+WHERE t.table_catalog = COALESCE(CAST(:catalog AS VARCHAR), current_database())
+GROUP BY t.table_schema
+ORDER BY t.table_schema;
 
 -- name: grant_usage
 -- does: is told to whoever administers the warehouse, never executed: lets a user name the tables of a schema
@@ -111,6 +130,13 @@ WHERE m.name IN (SELECT wanted.value FROM json_each(:tables) AS wanted) AND COAL
 SELECT c.relname AS table_name, a.attname AS column_name
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = COALESCE(CAST(:schema AS text), current_schema()) AND c.relname = ANY(:tables) AND a.attnum > 0 AND NOT a.attisdropped;
+
+-- name: list_columns
+-- does: lists the columns of some tables, and the type of each
+-- dialect: duckdb
+SELECT c.table_name, c.column_name, c.data_type
+FROM information_schema.columns AS c
+WHERE c.table_catalog = :catalog AND c.table_schema = :schema AND c.table_name IN (SELECT UNNEST(CAST(:tables AS VARCHAR[])));
 
 -- name: read_declared_types
 -- does: lists the declared type of each column

@@ -2,30 +2,12 @@
 
 -- name: read_calls_by_id
 -- does: reads the calls with these ids, oldest first
--- dialect: sqlite
 -- identifiers: columns, key
+-- words: among, bytes_order
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
-WHERE :"key" IN (SELECT wanted.value FROM json_each(:ids) AS wanted)
-ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at), rehook_sync__id;
-
--- name: read_calls_by_id
--- does: reads the calls with these ids, oldest first
--- dialect: postgresql
--- identifiers: columns, key
-SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
-FROM calls
-WHERE :"key" = ANY(:ids)
-ORDER BY rehook_sync__occurred_at, rehook_sync__id COLLATE "C";
-
--- name: read_calls_by_id
--- does: reads the calls with these ids, oldest first
--- identifiers: columns, key
--- expanding: ids
-SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
-FROM calls
-WHERE :"key" IN :ids
-ORDER BY rehook_sync__occurred_at, rehook_sync__id;
+WHERE :"key" {among: :ids}
+ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at), rehook_sync__id {bytes_order};
 
 -- name: read_nameless_calls
 -- does: reads the calls whose id is NULL or blank, oldest first
@@ -49,20 +31,9 @@ WHERE {in_window_or_null: rehook_sync__received_at}
 
 -- name: read_unusable_ids
 -- does: reads the calls of a window without an id, and those with one of these unusable ids
--- dialect: postgresql
 -- identifiers: columns
--- words: in_window_or_null
+-- words: in_window_or_null, among
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
 WHERE {in_window_or_null: rehook_sync__received_at}
-    AND (rehook_sync__id IS NULL OR rehook_sync__id = ANY(:ids));
-
--- name: read_unusable_ids
--- does: reads the calls of a window without an id, and those with one of these unusable ids
--- identifiers: columns
--- words: in_window_or_null
--- expanding: ids
-SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
-FROM calls
-WHERE {in_window_or_null: rehook_sync__received_at}
-    AND (rehook_sync__id IS NULL OR rehook_sync__id IN :ids);
+    AND (rehook_sync__id IS NULL OR rehook_sync__id {among: :ids});

@@ -18,11 +18,11 @@ WITH looked_at AS (
 
 -- name: near_window
 -- does: does the same where the cursor is kept as text or number
--- dialect: postgresql
 -- identifiers: table, cursor
+-- words: text_type, bytes_order
 WITH looked_at AS (
     SELECT * FROM :"table" AS near
-    WHERE CAST(near.:"cursor" AS text) COLLATE "C" >= :near OR CAST(near.:"cursor" AS text) COLLATE "C" < '2010-' OR near.:"cursor" IS NULL
+    WHERE CAST(near.:"cursor" AS {text_type}) {bytes_order} >= :near OR CAST(near.:"cursor" AS {text_type}) {bytes_order} < '2010-' OR near.:"cursor" IS NULL
 )
 
 -- name: timed
@@ -55,17 +55,16 @@ WITH looked_at AS (
 
 -- name: timed
 -- does: adds to each call its two times, and its id and user as text
--- dialect: postgresql
 -- identifiers: table, cursor, times, id, user_id
+-- words: text_type
 WITH timed AS (
-    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, CAST(t.:"id" AS text) AS rehook_sync__id,
-        CAST(t.:"user_id" AS text) AS rehook_sync__user
+    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, CAST(t.:"id" AS {text_type}) AS rehook_sync__id,
+        CAST(t.:"user_id" AS {text_type}) AS rehook_sync__user
     FROM :"table" AS t
 )
 
 -- name: timed_numbers
 -- does: does the same where ids or users are numbers with decimals
--- dialect: postgresql
 -- identifiers: table, cursor, times, id, user_id
 -- words: key_text
 WITH timed AS (
@@ -76,21 +75,34 @@ WITH timed AS (
 
 -- name: timed_texts
 -- does: does the same where the times of calls are kept as text or numbers; NULL if no time
--- dialect: postgresql
 -- identifiers: table, cursor, first, second, id, user_id
--- words: moment, key_text
+-- words: moment, key_text, text_type
 WITH timed AS (
     SELECT r.*, {moment: r.rehook_sync__o} AS rehook_sync__occurred_at
     FROM (
         SELECT t.*, t.:"cursor" AS rehook_sync__received_at,
-            COALESCE(CAST(t.:"first" AS text), CAST(t.:"second" AS text), CAST(t.:"cursor" AS text)) AS rehook_sync__o,
+            COALESCE(CAST(t.:"first" AS {text_type}), CAST(t.:"second" AS {text_type}), CAST(t.:"cursor" AS {text_type})) AS rehook_sync__o,
             {key_text: t.:"id"} AS rehook_sync__id, {key_text: t.:"user_id"} AS rehook_sync__user
         FROM :"table" AS t
     ) AS r
 )
 
 -- name: timed_text_cursor
--- does: does the same where the cursor is kept as text or number, too, and reads each text once: the OFFSET keeps the planner from repeating it
+-- does: does the same where the cursor is kept as text or number, too
+-- identifiers: cursor, first, second, id, user_id
+-- words: moment, key_text, text_type
+, timed AS (
+    SELECT r.*, {moment: r.rehook_sync__c} AS rehook_sync__received_at, {moment: r.rehook_sync__o} AS rehook_sync__occurred_at,
+        {key_text: r.:"id"} AS rehook_sync__id, {key_text: r.:"user_id"} AS rehook_sync__user
+    FROM (
+        SELECT t.*, CAST(t.:"cursor" AS {text_type}) AS rehook_sync__c,
+            COALESCE(CAST(t.:"first" AS {text_type}), CAST(t.:"second" AS {text_type}), CAST(t.:"cursor" AS {text_type})) AS rehook_sync__o
+        FROM looked_at AS t
+    ) AS r
+)
+
+-- name: timed_text_cursor
+-- does: does the same, and reads each text once: the OFFSET keeps the planner from repeating it
 -- dialect: postgresql
 -- identifiers: cursor, first, second, id, user_id
 -- words: moment, key_text
@@ -102,13 +114,4 @@ WITH timed AS (
         FROM looked_at AS t
         OFFSET 0
     ) AS r
-)
-
--- name: timed
--- does: adds to each call its two times, its id and its user
--- identifiers: table, cursor, times, id, user_id
-WITH timed AS (
-    SELECT t.*, t.:"cursor" AS rehook_sync__received_at, COALESCE(:"times") AS rehook_sync__occurred_at, t.:"id" AS rehook_sync__id,
-        t.:"user_id" AS rehook_sync__user
-    FROM :"table" AS t
 )

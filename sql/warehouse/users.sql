@@ -30,29 +30,10 @@ GROUP BY u.tile ORDER BY u.tile;
 
 -- name: read_calls_of_user
 -- does: reads calls with this user id, newest first, up to a limit
--- dialect: sqlite
 -- identifiers: columns, user
+-- words: text_type, bytes_order
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
 FROM calls
-WHERE CAST(:"user" AS TEXT) = :user_id
-ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at) DESC, rehook_sync__id
-LIMIT :rows;
-
--- name: read_calls_of_user
--- does: reads calls with this user id, newest first, up to a limit
--- dialect: postgresql
--- identifiers: columns, user
-SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
-FROM calls
-WHERE CAST(:"user" AS text) = :user_id
-ORDER BY rehook_sync__occurred_at DESC NULLS LAST, rehook_sync__id COLLATE "C"
-LIMIT :rows;
-
--- name: read_calls_of_user
--- does: reads calls with this user id, newest first, up to a limit
--- identifiers: columns, user
-SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns"
-FROM calls
-WHERE :"user" = :user_id
-ORDER BY rehook_sync__occurred_at DESC, rehook_sync__id
+WHERE CAST(:"user" AS {text_type}) = :user_id
+ORDER BY COALESCE(rehook_sync__occurred_at, rehook_sync__received_at) DESC NULLS LAST, rehook_sync__id {bytes_order}
 LIMIT :rows;

@@ -13,8 +13,8 @@ from warehouse import OpenSource, Row, add_rows, at, event, identify, make_wareh
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.errors import DatabaseError, SourceError
 from rehook_sync.models import Stream, Window
-from rehook_sync.warehouse import statements
 from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
+from rehook_sync.warehouse.statements import CallStatements
 
 open_source = warehouse.open_source
 ALL = Window(None, at(86_400))
@@ -25,8 +25,7 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Slices of three rows, or as many as the test says."""
 
     def cut(rows: int) -> None:
-        monkeypatch.setattr(statements, "SLICE_ROWS", {"sqlite": rows})
-        monkeypatch.setattr(statements, "_SLICE_ROWS", rows)
+        monkeypatch.setattr(CallStatements, "slice_rows", rows)
 
     cut(3)
     return cut

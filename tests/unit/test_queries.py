@@ -2,15 +2,22 @@
 
 import pytest
 
-from rehook_sync.database.dialects import WITH_ARGUMENT, WORDS
 from rehook_sync.database.queries import parse_queries
+from rehook_sync.database.warehouses import WAREHOUSES, WITH_ARGUMENT, warehouse_of
 from rehook_sync.errors import InternalError
 
 HEAD = "-- name: q\n-- does: something\n"
 
 
 def test_both_databases_of_the_state_have_every_word() -> None:
-    assert WORDS["sqlite"].keys() == WORDS["postgresql"].keys() >= WORDS["any"].keys() | WITH_ARGUMENT
+    sqlite, postgresql, other = (warehouse_of(each).words.keys() for each in ("sqlite", "postgresql", "unknown"))
+    assert sqlite == postgresql >= other | WITH_ARGUMENT
+
+
+@pytest.mark.parametrize("name", WAREHOUSES)
+def test_each_warehouse_has_the_words_that_reading_needs(name: str) -> None:
+    reading = {"bytes_order", "text_type", "in_window", "in_window_or_null", "place", "among", "key_text", "moment"}
+    assert reading <= WAREHOUSES[name].words.keys()
 
 
 @pytest.mark.parametrize(
@@ -22,14 +29,14 @@ def test_both_databases_of_the_state_have_every_word() -> None:
 )
 def test_a_word_is_what_the_dialect_says_for_it(dialect: str, sql: str) -> None:
     (query,) = parse_queries(HEAD + "-- words: now, ids\nSELECT {now} WHERE :id IN (SELECT value FROM {ids: :ids});", "x.sql")
-    said = query.said(WORDS[dialect])
+    said = query.said(warehouse_of(dialect).words)
     assert (said.sql, said.words) == (sql, frozenset())
 
 
 def test_an_argument_goes_wherever_the_word_needs_it() -> None:
     (query,) = parse_queries(HEAD + '-- identifiers: a\n-- words: in_window\nSELECT {in_window: :"a"}', "x.sql")
-    assert query.said(WORDS["any"]).sql == 'SELECT :"a" >= :low AND :"a" < :high'
-    assert query.said(WORDS["sqlite"]).sql == 'SELECT :"a" BETWEEN :low AND :last'
+    assert query.said(warehouse_of("unknown").words).sql == 'SELECT :"a" >= :low AND :"a" < :high'
+    assert query.said(warehouse_of("sqlite").words).sql == 'SELECT :"a" BETWEEN :low AND :last'
 
 
 @pytest.mark.parametrize(

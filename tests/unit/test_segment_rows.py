@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from rehook_sync.database.fetch import lenient_loader, text_or_bytes
+from rehook_sync.database.kinds import to_boolean, to_moment
+from rehook_sync.database.loaders import lenient_loader, text_or_bytes
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.values import exact_json
-from rehook_sync.warehouse.rows import RowPlan, build_rows, time_order, to_boolean, to_moment
+from rehook_sync.warehouse.rows import RowPlan, build_rows, time_order
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PLAN = RowPlan(

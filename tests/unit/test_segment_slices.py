@@ -8,7 +8,8 @@ from uuid import UUID
 from builders import identify
 from warehouse import NOON
 
-from rehook_sync.database.fetch import DriverText, Pages
+from rehook_sync.database.fetch import Pages
+from rehook_sync.database.loaders import DriverText
 from rehook_sync.database.spool import Spool
 from rehook_sync.models import SourceRow
 from rehook_sync.values import BrokenText, InfiniteTime

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from rehook_sync.database.kinds import Kind
 from rehook_sync.models import SourceRow, Stream
 from rehook_sync.rules.names import Exclusion, spelling
 from rehook_sync.settings import RESERVED_TRAITS, Settings
-from rehook_sync.warehouse.layout import Kind, SourceLayout, Table
+from rehook_sync.warehouse.layout import SourceLayout, Table
 from rehook_sync.warehouse.names import listed, similar
 
 __all__ = ["Layouts", "MetNames", "NamesCheck", "check_names", "close_names", "of_each", "source_notes"]

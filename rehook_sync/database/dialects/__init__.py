@@ -1,0 +1,1 @@
+"""What each kind of warehouse is, as data: one module for one record."""

@@ -1,0 +1,83 @@
+"""DuckDB as a warehouse: a file, opened for reading alone, in UTC whatever the machine's zone is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+
+from rehook_sync.database.dialects.other import DATED, EPOCH, IN_WINDOW
+from rehook_sync.database.dialects.record import Opening, Warehouse
+from rehook_sync.database.kinds import Kind
+from rehook_sync.errors import DatabaseError, LockedError, SettingsError
+
+__all__ = ["DUCKDB"]
+
+_KEY = (
+    "CASE WHEN TYPEOF({}) IN ('FLOAT', 'DOUBLE') OR TYPEOF({}) LIKE 'DECIMAL%'"
+    " THEN REGEXP_REPLACE(CAST({} AS VARCHAR), '\\.0+$|(\\.[0-9]*[1-9])0+$', '\\1') ELSE CAST({} AS VARCHAR) END"
+)
+_MOMENT = (
+    f"CASE WHEN REGEXP_FULL_MATCH({{}}, '{DATED}') AND {{}} NOT LIKE '0000%' THEN TRY_CAST({{}} AS TIMESTAMPTZ)"
+    f" WHEN REGEXP_FULL_MATCH({{}}, '{EPOCH}') THEN MAKE_TIMESTAMPTZ(CAST(TRUNC(TRY_CAST({{}} AS DECIMAL(38, 9))"
+    " * CASE LENGTH(REGEXP_EXTRACT({}, '^[0-9]+')) WHEN 10 THEN 1000000 WHEN 13 THEN 1000 ELSE 1 END) AS BIGINT)) END"
+)
+_KINDS: Mapping[str, Kind] = {
+    "VARCHAR": Kind.TEXT,
+    "UUID": Kind.UUID,
+    "BOOLEAN": Kind.BOOLEAN,
+    "JSON": Kind.JSON,
+    "DATE": Kind.TIME,
+    **dict.fromkeys((f"TIMESTAMP{each}" for each in ("", "_S", "_MS", "_NS", " WITH TIME ZONE")), Kind.TIME),
+    **dict.fromkeys((f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")), Kind.NUMBER),
+    **dict.fromkeys(("INTEGER", "UINTEGER", "BIGNUM"), Kind.NUMBER),
+    **dict.fromkeys(("FLOAT", "DOUBLE", "DECIMAL"), Kind.DECIMAL),
+}
+_LOCKED = "Could not set lock on file"
+
+
+def kind_of(declared: str) -> Kind:
+    """Return the kind of a column of a type as the catalog writes it: `DECIMAL(18,3)`, `INTEGER[]`, `STRUCT(a INTEGER)`."""
+    if declared.endswith("]"):
+        return Kind.OTHER
+    return _KINDS.get(declared.partition("(")[0], Kind.OTHER)
+
+
+def _file(url: URL) -> Path | None:
+    return None if not url.database or url.database.startswith((":memory:", "md:", "motherduck:")) else Path(url.database).absolute()
+
+
+def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
+    """Return how a file is opened. Raises SettingsError unless it is there."""
+    path = _file(url)
+    if path is not None and not path.is_file():
+        raise SettingsError(f"{opening.setting}: there is no DuckDB file {path}")
+    return {"connect_args": {**opening.options, "read_only": path is not None}}
+
+
+def _classify(error: BaseException) -> type[DatabaseError] | None:
+    return LockedError if _LOCKED in str(getattr(error, "orig", error)) else None
+
+
+DUCKDB = Warehouse(
+    name="duckdb",
+    extra="duckdb",
+    words={
+        **IN_WINDOW,
+        "bytes_order": "",
+        "text_type": "VARCHAR",
+        "among": "IN (SELECT UNNEST(CAST({} AS VARCHAR[])))",
+        "place": "COALESCE({}, '')",
+        "key_text": _KEY,
+        "moment": _MOMENT,
+    },
+    name_levels=3,
+    most_ids=100_000,
+    kind_of=kind_of,
+    lists_types=True,
+    arguments=_arguments,
+    session=("SET TimeZone = 'UTC'",),
+    file=_file,
+    drivers=frozenset({"duckdb", "_duckdb", "duckdb_engine"}),
+    classify=_classify,
+)

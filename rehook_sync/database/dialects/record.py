@@ -1,0 +1,138 @@
+"""The record of a kind of warehouse: all that differs from one to the next, beside the statements in `sql/warehouse`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine
+
+from rehook_sync.database.kinds import Kind
+from rehook_sync.database.sqlite import BUSY_TIMEOUT_S
+from rehook_sync.errors import DatabaseError
+from rehook_sync.times import FIRST_MOMENT
+
+__all__ = ["Connecting", "Convert", "Opening", "Warehouse"]
+
+Convert = Callable[[Any], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """How a driver connects, beside the URL.
+
+    Shape:  options: what the user gives it.
+    Units:  busy_s: seconds that a statement waits while others lock the file (SQLite only).
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    busy_s: float = BUSY_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a database is opened.
+
+    Shape:  setting: the one that holds its URL, for messages.  search_path: schema of unqualified table names, if it holds the sync-state.
+    """
+
+    setting: str
+    read_only: bool
+    may_create: bool
+    search_path: str | None
+    connecting: Connecting
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Return what the user gives the driver."""
+        return self.connecting.options
+
+
+def _connect_args(_url: URL, opening: Opening) -> dict[str, Any]:
+    return {"connect_args": dict(opening.options)}
+
+
+def _as_list(ids: Sequence[str]) -> object:
+    return list(ids)
+
+
+def _texts(ids: Sequence[str | bytes]) -> object:
+    return [each for each in ids if isinstance(each, str)]
+
+
+def _same(moment: datetime) -> object:
+    return moment
+
+
+def _unknown(_described: object) -> Kind:
+    return Kind.OTHER
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warehouse:
+    """What a kind of warehouse has and does. A field that is not given is as most have it.
+
+    Shape:  name: SQLAlchemy's name of the dialect, and that of its statements.  extra: of this package, which brings the driver.
+            words: dialect word -> its SQL, with `{}` in the place of the argument.
+
+            name_levels: 2 for schema and table, 3 for a catalog before them.  longest_name: bytes of a table's name at most;
+            None: no limit that an event's name comes near.  most_columns: of a result; None: more than a table will have.
+            slice_rows: rows of a read at most.  most_ids: ids that one statement takes.
+            bind_ids: ids -> the value of `:ids`.  bind_odd_ids: the same for ids that cannot be kept, which may be bytes.
+
+            is_typed: whether the type of a column says what it holds.  has_times: whether there is a type for times;
+            if not, they are bound and compared as `bind_time` writes them.  beginning: a time before all others.
+            first_id: an id before all others, as `{place}` compares them.
+            kind_of: type of a column as the driver's cursor or, if `lists_types`, the statement list_columns describes it -> Kind.
+            lists_types: whether list_columns gives types: then event tables are not asked one by one.
+            text_keys: kinds of ids that compare with text as they are, so that an index helps.
+            select_as: kind -> SQL by which a column is read, with `{}` in its place.
+            convert: kind -> what makes the driver's value right.  naming: the same for values that name a call without an id.
+            decodes_json: whether the driver gives columns of type JSON decoded.
+
+            pre_ping: whether a pooled connection is tried before it is used.  session: statements on each new connection.
+            refused: option of a URL or of WAREHOUSE_OPTIONS -> why it may not be given.
+            file_options: options that end in `_file` and are the driver's own.
+            arguments: the keywords of `create_engine`.  prepare: adds to the engine what its connections need.
+            file: URL -> the file that is the database, if it is one.  one_writer: whether a writer locks all of it.
+            drivers: packages whose errors may come past SQLAlchemy.
+            classify: error -> LockedError or TransientError if the same statement may succeed later, else None.
+    """
+
+    name: str
+    extra: str = ""
+    words: Mapping[str, str]
+    name_levels: int = 2
+    longest_name: int | None = None
+    most_columns: int | None = None
+    slice_rows: int = 20_000
+    most_ids: int = 500
+    bind_ids: Callable[[Sequence[str]], object] = _as_list
+    bind_odd_ids: Callable[[Sequence[str | bytes]], object] = _texts
+    is_typed: bool = True
+    has_times: bool = True
+    bind_time: Callable[[datetime], object] = _same
+    beginning: object = FIRST_MOMENT
+    first_id: str | bytes = ""
+    kind_of: Callable[[Any], Kind] = _unknown
+    lists_types: bool = False
+    text_keys: frozenset[Kind] = frozenset({Kind.TEXT})
+    select_as: Mapping[Kind, str] = field(default_factory=dict)
+    convert: Mapping[Kind, Convert] = field(default_factory=dict)
+    naming: Mapping[Kind, Convert] = field(default_factory=dict)
+    decodes_json: bool = False
+    pre_ping: bool = True
+    session: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    file_options: frozenset[str] = frozenset()
+    arguments: Callable[[URL, Opening], dict[str, Any]] = _connect_args
+    prepare: Callable[[Engine, Opening], None] = _nothing
+    file: Callable[[URL], Path | None] = _nothing
+    one_writer: bool = False
+    drivers: frozenset[str] = frozenset()
+    classify: Callable[[BaseException], type[DatabaseError] | None] = _nothing

@@ -1,0 +1,68 @@
+"""Kinds of columns, and what makes a driver's values of a kind right. Pure."""
+
+import re
+from enum import StrEnum
+
+from rehook_sync.times import to_time
+
+__all__ = ["Kind", "array_members", "to_boolean", "to_moment", "trimmed"]
+
+_ARRAY = re.compile(r"(?:\[[-0-9:\[\]]+=)?\{.*\}", re.DOTALL)
+_ARRAY_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|([{},])|([^{},"]+)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+class Kind(StrEnum):
+    """The type of a column, as far as reading needs it. OTHER is any other type, or an unknown one.
+
+    PADDED: `char(n)`, whose blanks at the end are no content.  ARRAY: of a type that the driver may not know and then gives as text.
+    NUMBER: integers, and what SQLite stores as such.  DECIMAL: a number that may be written with decimals, such as `42.00`.
+    """
+
+    TEXT = "text"
+    PADDED = "char"
+    UUID = "uuid"
+    ARRAY = "array"
+    TIME = "time"
+    BOOLEAN = "boolean"
+    JSON = "json"
+    NUMBER = "number"
+    DECIMAL = "decimal number"
+    UNTYPED = "untyped"
+    OTHER = "another type"
+
+
+def to_boolean(value: object) -> object:
+    """Return the boolean that SQLite stored as 0 or 1; any other value stays."""
+    return bool(value) if type(value) is int and value in (0, 1) else value
+
+
+def to_moment(value: object) -> object:
+    """Return the aware time that SQLite stored as text; any other value stays."""
+    try:
+        return to_time(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def trimmed(value: object) -> object:
+    """Return a text of type char(n), or an array of such, without the blanks that PostgreSQL fills it up with."""
+    if isinstance(value, list):
+        return [trimmed(member) for member in value]
+    return value.rstrip(" ") if isinstance(value, str) else value
+
+
+def array_members(value: object) -> object:
+    """Return the list that PostgreSQL writes as `{a,"b c",NULL}`; any other value stays."""
+    if not isinstance(value, str) or not _ARRAY.fullmatch(value):
+        return value
+    lists: list[list[object]] = [[]]
+    for quoted, mark, plain in _ARRAY_TOKEN.findall(value.partition("=")[2] if value.startswith("[") else value):
+        if mark == "{":
+            lists.append([])
+        elif mark == "}":
+            inner = lists.pop()
+            lists[-1].append(inner)
+        elif not mark:
+            lists[-1].append(_ESCAPED.sub(r"\1", quoted[1:-1]) if quoted else None if plain == "NULL" else plain)
+    return lists[0][0]
