@@ -21,6 +21,7 @@ __all__ = [
     "as_duration",
     "as_names",
     "as_number",
+    "as_options",
     "as_renames",
     "as_sources",
     "as_start",
@@ -74,6 +75,19 @@ def as_renames(value: object) -> object:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for pair in value.items() for name in pair):
         raise ValueError("must name a key for each column: JSON, or column=key separated by commas")
     return dict(value)
+
+
+def as_options(value: object) -> dict[str, SecretStr | int | float | bool]:
+    """Read name -> what a driver is given: a table, JSON, or `name=value` between commas. A text may be a secret."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        value = _from_json(value) if value.lstrip().startswith("{") else {name.strip(): text.strip() for name, _, text in pairs}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in value):
+        raise ValueError("must be a table of a driver's options: JSON, or name=value between commas")
+    for name, given in value.items():
+        if not isinstance(given, str | SecretStr | int | float) or given == "":
+            raise ValueError(f"must give a text, a number or a truth value for {name}")
+    return {name: SecretStr(given) if isinstance(given, str) else given for name, given in value.items()}
 
 
 def as_sources(value: object) -> object:

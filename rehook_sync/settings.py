@@ -28,6 +28,7 @@ from rehook_sync.inputs import (
     as_duration,
     as_names,
     as_number,
+    as_options,
     as_renames,
     as_sources,
     as_start,
@@ -40,6 +41,9 @@ __all__ = ["RESERVED_TRAITS", "Settings", "load_settings", "without_userinfo"]
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
 _MOST_SECRET_BYTES, _MOST_CONFIG_BYTES = 65_536, 1_048_576
+OPTIONS = "warehouse_options"
+DRIVERS_FILES = frozenset({"private_key_file"})
+"""Options that end in `_file` for the driver itself: it is given the path."""
 SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret"})
 # Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.
 RESERVED_TRAITS = {"created_at": "createdAt", "first_name": "firstName", "last_name": "lastName"}
@@ -58,6 +62,7 @@ _Float = Annotated[float, BeforeValidator(as_number), Field(allow_inf_nan=False)
 _Duration = Annotated[timedelta, BeforeValidator(as_duration)]
 _Names = Annotated[frozenset[str], BeforeValidator(as_names)]
 _Renames = Annotated[Mapping[str, str], BeforeValidator(as_renames)]
+_Options = Annotated[Mapping[str, SecretStr | int | float | bool], BeforeValidator(as_options)]
 _Sources = Annotated[Mapping[str, str], BeforeValidator(as_sources)]
 _Start = Annotated[datetime | Literal["beginning"] | None, BeforeValidator(as_start)]
 _DATABASE = "postgresql://user:password@host:5432/name"
@@ -71,6 +76,11 @@ class Settings(BaseSettings):
 
     warehouse_url: _DatabaseUrl = _setting(..., "SQLAlchemy URL of the warehouse", _DATABASE)
     warehouse_schema: _Sources = _setting({}, "schema of the Segment source; several, or `name=schema`, between commas", "shop")
+    warehouse_options: _Options = _setting(
+        {},
+        "what the warehouse's driver is given to connect, beside the URL; `name_file` names a file that holds `name`",
+        {"role": "LOADER"},
+    )
     identifies_table: _Name = _setting("identifies", "table of the Identify calls; BigQuery users name the `_view`", "identifies_view")
     tracks_table: _Name = _setting("tracks", "table of the Track calls; BigQuery users name the `_view`", "tracks_view")
     track_properties: TrackProperties = _setting(
@@ -170,6 +180,11 @@ class Settings(BaseSettings):
             raise SettingsError("\n".join(_problem(name, "missing", _Layer({}, "environment"), None) for name in missing))
         return self.api_key, self.api_secret
 
+    @property
+    def driver_options(self) -> dict[str, object]:
+        """What the warehouse's driver is given to connect, secrets as they are."""
+        return {name: each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in self.warehouse_options.items()}
+
     def describe(self) -> dict[str, str]:
         """Return every setting as text to show: secrets masked, URLs without user, password and query."""
         return {name: _shown(name, getattr(self, name)) for name in type(self).model_fields}
@@ -187,7 +202,9 @@ def _shown(name: str, value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, frozenset | Mapping):
-        if isinstance(value, Mapping):
+        if name == OPTIONS:
+            shown = sorted(value)  # their values may be secret
+        elif isinstance(value, Mapping):
             shown = [key if column == key and name == "warehouse_schema" else f"{column}={key}" for column, key in value.items()]
         else:
             shown = sorted(value)
@@ -220,11 +237,11 @@ class _Layer:
         return self.values.get(name) is not None or (name in SECRETS and self.values.get(f"{name}_file") is not None)
 
     def value_of(self, name: str) -> object:
-        """Return the setting; a secret given as a file is read from it, and the path in the URL of a SQLite file begins at the folder.
+        """Return the setting; a secret given as a file is read from it, and the path in the URL of a file begins at the folder.
 
         Raises: SettingsError with one line.
         """
-        value = self._value_of(name)
+        value = self._with_files(self._value_of(name)) if name == OPTIONS else self._value_of(name)
         return _in_folder(value, self.folder) if self.folder and name.endswith("_url") and isinstance(value, str) else value
 
     def _value_of(self, name: str) -> object:
@@ -233,16 +250,32 @@ class _Layer:
             return self.values[name]
         if self.values.get(name) is not None:
             raise SettingsError(_problem(f"{name}_file", f"give either this or {self.label(name)}, not both", self, None))
-        try:
-            text = _read_text((self.folder or Path()).joinpath(str(path)), _MOST_SECRET_BYTES).strip("\r\n")
-            wrong = _what_is_no_secret(text)
-        except OSError as error:
-            wrong = f"the file cannot be read ({error.strerror})"
-        except ValueError as error:
-            wrong = "the file is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+        text, wrong = _read_secret((self.folder or Path()).joinpath(str(path)))
         if wrong:
             raise SettingsError(_problem(f"{name}_file", wrong, self, None))
         return text
+
+    def _with_files(self, value: object) -> object:
+        """Return a driver's options with what their files hold. Raises SettingsError with one line."""
+        try:
+            options: dict[str, object] = dict(as_options(value))
+        except ValueError:
+            return value  # is told with all else that is wrong
+        for key, path in list(options.items()):
+            if not key.endswith("_file") or not isinstance(path, SecretStr):
+                continue
+            place = (self.folder or Path()).joinpath(path.get_secret_value())
+            if key in DRIVERS_FILES:
+                options[key] = str(place)
+                continue
+            name = key.removesuffix("_file")
+            text, wrong = _read_secret(place)
+            wrong = wrong or (f"give either this or {name}, not both" if name in options else "")
+            if wrong:
+                raise SettingsError(_problem(OPTIONS, f"{key}: {wrong}", self, None))
+            del options[key]
+            options[name] = text
+        return options
 
     def label(self, name: str) -> str:
         """Return the name of a setting as the user writes it."""
@@ -303,6 +336,17 @@ def _read_text(path: Path, most_bytes: int) -> str:
     return text
 
 
+def _read_secret(path: Path) -> tuple[str, str]:
+    """Return the secret in a file, and what is wrong with it, empty when nothing is."""
+    try:
+        text = _read_text(path, _MOST_SECRET_BYTES).strip("\r\n")
+    except OSError as error:
+        return "", f"the file cannot be read ({error.strerror})"
+    except ValueError as error:
+        return "", "the file is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+    return text, _what_is_no_secret(text)
+
+
 def _what_is_no_secret(text: str) -> str:
     """Return what is wrong with the text of a secret's file, empty when nothing is."""
     if not text:
@@ -312,7 +356,7 @@ def _what_is_no_secret(text: str) -> str:
 
 
 def _in_folder(url: str, folder: Path) -> str:
-    """Return the URL with the relative path of a SQLite file made absolute; any other URL as it is."""
+    """Return the URL with the relative path of a SQLite or DuckDB file made absolute; any other URL as it is."""
     found = _SQLITE_FILE.fullmatch(url)
     return url if found is None else f"{found[1]}{folder / found[2]}{found[3] or ''}"
 
@@ -359,10 +403,10 @@ def _validated(values: dict[str, object]) -> tuple[Settings | None, list[tuple[s
 def _problem(name: str, message: str, layer: _Layer, value: object) -> str:
     """Return a problem as one line. The value is shown unless it is secret or may hold a password."""
     said = message.removeprefix("Value error, ").replace("Input should", "must")
-    shown = "" if name in SECRETS or value is None or "@" in str(value) else f", not {_REPR.repr(value)}"
+    shown = "" if name in SECRETS or name == OPTIONS or value is None or "@" in str(value) else f", not {_REPR.repr(value)}"
     return f"{layer.label(name)}: {said}{shown}; example: {layer.example(name)}"
 
 
-_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^?]+)(\?.*)?", re.IGNORECASE | re.DOTALL)
+_SQLITE_FILE = re.compile(r"((?:sqlite|duckdb)(?:\+\w+)?:///)(?!:memory:|file:)([^?]+)(\?.*)?", re.IGNORECASE | re.DOTALL)
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 40

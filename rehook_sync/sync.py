@@ -72,9 +72,17 @@ class Sync:
         state_url = (settings.state_url or settings.warehouse_url).get_secret_value()
         setting = "REHOOK_SYNC_STATE_URL" if settings.state_url else "REHOOK_SYNC_WAREHOUSE_URL"
         self._is_one_database = same_database(warehouse_url, state_url)
-        self._warehouse = open_database(warehouse_url, "REHOOK_SYNC_WAREHOUSE_URL", read_only=True, connecting=Connecting(busy_s=1))
+        options = settings.driver_options
+        self._warehouse = open_database(
+            warehouse_url, "REHOOK_SYNC_WAREHOUSE_URL", read_only=True, connecting=Connecting(options, busy_s=1)
+        )
         self._state_database = open_database(
-            state_url, setting, read_only=read_only, may_create=not self._is_one_database, search_path=settings.state_schema_name
+            state_url,
+            setting,
+            read_only=read_only,
+            may_create=not self._is_one_database,
+            search_path=settings.state_schema_name,
+            connecting=Connecting(options if self._is_one_database else {}),
         )
         self._sources = Sources(self._warehouse, source_configs(settings))
         self._sources.reader.patience = Patience(min(_LOCKED_S, settings.patience.total_seconds()))

@@ -151,8 +151,6 @@ def spellings(text: str) -> set[str]:
     return {text, text.lower(), text.upper()} if _UUID.fullmatch(text) else {text}
 
 
-
-
 def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
     problem = encoded = None
     received, occurred = usable_time(row[0]), usable_time(row[1])

@@ -28,6 +28,8 @@ def named_dialects(tree: ast.AST) -> Iterator[int]:
     """Lines that compare something with the name of a dialect, or look something up by it."""
     for node in ast.walk(tree):
         sides: list[ast.expr] = []
+        if not isinstance(node, ast.expr | ast.MatchValue):
+            continue
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
         elif isinstance(node, ast.Dict):

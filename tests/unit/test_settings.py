@@ -47,6 +47,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     found = settings.model_dump(exclude={"warehouse_url"})
     assert found == {
         "warehouse_schema": {},
+        "warehouse_options": {},
         "identifies_table": "identifies",
         "tracks_table": "tracks",
         "track_properties": TrackProperties.AUTO,
@@ -423,6 +424,46 @@ def test_the_environment_wins_over_a_secret_file_named_in_the_file() -> None:
     settings = load(api_secret=SECRET)
     assert settings.api_secret is not None
     assert settings.api_secret.get_secret_value() == SECRET
+
+
+def test_options_of_a_driver_keep_their_kinds_and_are_shown_by_name_alone() -> None:
+    write(f"{SECRET}\n", "secret")
+    written = from_toml('[warehouse_options]\nrole = "LOADER"\nretries = 3\ninsecure = false\npassword_file = "secret"')
+    assert written.driver_options == {"role": "LOADER", "retries": 3, "insecure": False, "password": SECRET}
+    assert written.describe()["warehouse_options"] == "insecure, password, retries, role"
+    assert SECRET not in f"{written!r} {written.model_dump_json()} {written.describe()}"
+    assert pickle.loads(pickle.dumps(written)).driver_options == written.driver_options
+    given = load(warehouse_options="role=LOADER, password_file=secret")
+    assert given.driver_options == {"role": "LOADER", "password": SECRET}
+    assert load(warehouse_options='{"retries": 3}').driver_options == {"retries": 3}
+
+
+def test_the_files_of_drivers_options_begin_at_the_file_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    write(SECRET, "below/secret")
+    config = write(
+        f'warehouse_url = "{WAREHOUSE}"\nwarehouse_options = {{ private_key_file = "key.p8", password_file = "secret" }}', "below/x.toml"
+    )
+    assert load_settings(config, {}).driver_options == {"private_key_file": str(tmp_path / "below" / "key.p8"), "password": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (f"password={SECRET},password_file=secret", "password_file: give either this or password, not both"),
+        ("password_file=nowhere", "password_file: the file cannot be read (No such file or directory)"),
+        (f'{{"password": ["{SECRET}"]}}', "must give a text, a number or a truth value for password"),
+        (f"{SECRET} {SECRET}", "must be a table of a driver's options"),
+        ("role=", "for role"),
+    ],
+)
+def test_options_of_a_driver_that_cannot_be_read_are_one_line(value: str, says: str) -> None:
+    write("x", "secret")
+    line = complaint(warehouse_options=value)
+    assert line.startswith("REHOOK_SYNC_WAREHOUSE_OPTIONS: ")
+    assert says in line
+    assert line.endswith("; example: REHOOK_SYNC_WAREHOUSE_OPTIONS=role=LOADER")
+    assert SECRET not in line
 
 
 def test_missing_credentials_are_both_named_but_only_when_needed() -> None:
