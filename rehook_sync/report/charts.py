@@ -12,10 +12,14 @@ from xml.etree.ElementTree import Element, SubElement
 
 import pygal
 from markupsafe import Markup
+from pygal.etree import etree
 from pygal.style import Style
 
 # pygal adds an import finder for its maps, which are not used here; Python 3.11 warns about it at each import.
 sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.startswith("pygal")]
+
+# Where lxml is installed, pygal would take it, whose elements are others.
+etree.to_etree()
 
 __all__ = ["Chart", "Series", "draw_columns", "draw_lines"]
 
