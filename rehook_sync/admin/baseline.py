@@ -9,7 +9,7 @@ done: a run would send what the baseline was to settle.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from rehook_sync.jobs.notes.lines import shared_notes
 from rehook_sync.jobs.pipeline import ClaimDesk, Pipeline
 from rehook_sync.jobs.plan import PlannedClaims
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
-from rehook_sync.jobs.run import Listener, leased, looking, read_newest, run_status
+from rehook_sync.jobs.run import Listener, leased, looking, read_newest, run_status, write_end
 from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Traits, Window
 from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
 from rehook_sync.rules.traits import after_elsewhere
@@ -28,6 +28,7 @@ from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods, begun
 from rehook_sync.state.sources import KnownSources
+from rehook_sync.warehouse.sources import Sources
 
 __all__ = ["plan_baseline", "record_baseline"]
 
@@ -35,6 +36,7 @@ __all__ = ["plan_baseline", "record_baseline"]
 def plan_baseline(context: JobContext, options: RunOptions) -> Plan:
     """Return what a baseline would record; writes nothing. Raises UsageError as `record_baseline`."""
     periods = _periods(context, options, "plan")
+    _read_unfinished(context, periods)
     context.sources.discover()
     pipeline = _pipeline(context, PlannedClaims(context.ledger("plan")), options, "plan", periods)
     plan = Plan({feed: _window(period) for feed, period in periods.items()})
@@ -54,7 +56,7 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
     state = context.state
     with leased(context, RunKind.BASELINE) as (ledger, recovered):
         periods = _periods(context, options, ledger.run_id)
-        unfinished = Periods(context.database).read_open(periods, (RunKind.BASELINE,))
+        unfinished = _read_unfinished(context, periods)
         asked = [each for each in periods.values() if not any(earlier.covers(each) for earlier in unfinished)]
         changes = read_change_notes(context)
         with begun(state, ledger, context.run_start(RunKind.BASELINE, options), asked):
@@ -75,23 +77,32 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
         except RehookSyncError as caught:
             error = None if interrupt.requested else caught
         done = pipeline.extent is Extent.ALL and error is None
-        watermarks, gone = _finish(context, ledger, periods, newest, pipeline.rows, done=done)
+        gone = _skip_gone(context, ledger, periods) if done else 0
+        left = [each for each in (*unfinished, *asked) if not (done and _is_settled(each, periods))]
         unsettled = state.count_unsettled()
         status = run_status(error, unsettled, interrupted=not done and error is None)
-        total = skipped + gone
-        summary = RunSummary(ledger.run_id, status, total, skipped=total, error=None if error is None else str(error))
-        with ledger.transaction() as connection:
-            state.record_finish(connection, summary)
+        summary = RunSummary(ledger.run_id, status, skipped + gone, skipped=skipped + gone, error=None if error is None else str(error))
+        marks = {
+            feed: after_baseline(state.read_coverage(feed), window, newest.get(feed), complete=done) for feed, window in windows.items()
+        }
+        settled = [each for each in (*unfinished, *asked) if each not in left]
+        watermarks = write_end(context, ledger, summary, marks, pipeline.rows, settled)
         notes = [*changes, *shared_notes(pipeline.findings.shared), *_notes(context, periods, pipeline.timeless, gone)]
-        if not done:
-            named = len(context.sources) > 1
-            notes += [
-                f"{period_text(each, named=named)} is not done, and no run begins before: "
-                f"{how_to_go_on(each, periods.values(), context.sources)}"
-                for each in periods.values()
-            ]
-        notes += _open_notes(context, periods)
+        notes += [_open_note(each, left, context.sources) for each in left]
         return RunResult(summary, watermarks, Counter(), error, recovered, unsettled, notes)
+
+
+def _read_unfinished(context: JobContext, periods: Mapping[Feed, Period]) -> list[Period]:
+    """Return the baselines that are not done. Raises UsageError when one of them has only a part of these periods, or they of it."""
+    unfinished = Periods(context.database).read_open(context.feeds(RunOptions()), (RunKind.BASELINE,))
+    for earlier in unfinished:
+        period = periods.get(earlier.feed)
+        if period is not None and period.meets(earlier) and not (period.covers(earlier) or earlier.covers(period)):
+            raise UsageError(
+                f"{_open_note(earlier, unfinished, context.sources)}; what is asked for now, {period_text(period)}, has a part of it: "
+                "an age such as 3d is another time than it was then"
+            )
+    return unfinished
 
 
 def _periods(context: JobContext, options: RunOptions, run_id: str) -> dict[Feed, Period]:
@@ -149,40 +160,23 @@ def _customer(operation: Operation, known: dict[str, Traits]) -> Customer:
     return Customer(operation.user_id, traits, code=operation.claim.code if operation.claim else None)
 
 
-def _finish(
-    context: JobContext,
-    ledger: Ledger,
-    periods: Mapping[Feed, Period],
-    newest: Mapping[Feed, datetime | None],
-    rows: Mapping[Feed, int],
-    *,
-    done: bool,
-) -> tuple[dict[Feed, datetime | None], int]:
-    """Record watermarks, and when it is done, that the periods are. Returns the watermarks, and calls that left the warehouse."""
-    state, records, watermarks, gone = context.state, Periods(context.database), {}, 0
-    unfinished = records.read_open(periods, (RunKind.BASELINE,))
+def _skip_gone(context: JobContext, ledger: Ledger, periods: Mapping[Feed, Period]) -> int:
+    """Settle what failed or waits in the periods and has left the warehouse. Returns how many calls."""
     with ledger.transaction() as connection:
-        for feed, period in periods.items():
-            coverage = state.read_coverage(feed)
-            covered, high_at = after_baseline(coverage, _window(period), newest.get(feed), complete=done)
-            gone += state.skip_gone(connection, ledger.run_id, feed, _window(period)) if done else 0
-            state.record_watermark(connection, ledger.run_id, feed, covered, high_at, rows.get(feed, 0))
-            watermarks[feed] = high_at
-        settled = [each for each in unfinished if done and any(period.covers(each) for period in periods.values())]
-        records.close(connection, settled, ledger.run_id, done=True)
-    return watermarks, gone
+        return sum(context.state.skip_gone(connection, ledger.run_id, feed, _window(period)) for feed, period in periods.items())
 
 
-def _open_notes(context: JobContext, periods: Mapping[Feed, Period]) -> list[str]:
-    """Return notes on baselines that are open besides this one: a day ago is another time than when they were asked for."""
-    unfinished = Periods(context.database).read_open(context.feeds(RunOptions()), (RunKind.BASELINE,))
-    others = [each for each in unfinished if each.feed not in periods or not periods[each.feed].covers(each)]
-    named = len(context.sources) > 1
-    return [
-        f"{period_text(each, named=named)}, which run {each.opened_by} was asked for, is still not done, "
-        f"and no run begins before: {how_to_go_on(each, unfinished, context.sources)}"
-        for each in others
-    ]
+def _is_settled(asked: Period, periods: Mapping[Feed, Period]) -> bool:
+    """Tell whether all of a baseline that was asked for lies in one of the periods that are done."""
+    return asked.feed in periods and periods[asked.feed].covers(asked)
+
+
+def _open_note(asked: Period, unfinished: Sequence[Period], sources: Sources) -> str:
+    """Return a note on a baseline that is not done."""
+    return (
+        f"{period_text(asked, named=len(sources) > 1)}, which run {asked.opened_by} was asked for, is not done, "
+        f"and no run begins before: {how_to_go_on(asked, unfinished, sources)}"
+    )
 
 
 def _notes(context: JobContext, periods: Mapping[Feed, Period], timeless: int, gone: int = 0) -> list[str]:

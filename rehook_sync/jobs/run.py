@@ -20,7 +20,7 @@ from rehook_sync.jobs.notes.lines import future_notes, left_notes, run_notes
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_notes
 from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Window
-from rehook_sync.rules.periods import Extent, Feed, RunBounds
+from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -43,6 +43,7 @@ __all__ = [
     "record_end",
     "run_status",
     "run_whole",
+    "write_end",
 ]
 
 Listener = Callable[[Progress], None]
@@ -257,17 +258,34 @@ def _one(first: Future[Chunk | None]) -> Iterator[Chunk]:
 def record_end(
     context: JobContext, ledger: Ledger, summary: RunSummary, bounds: RunBounds, rows: Mapping[Feed, int], extent: Extent
 ) -> dict[Feed, datetime | None]:
-    """Record counts, watermarks, periods that are done and the end of the run."""
-    state, watermarks = context.state, {}
+    """Record the end of a run, with the watermarks and the periods that are done by what it read."""
+    marks: dict[Feed, tuple[Window, datetime | None]] = {}
+    for feed, window in bounds.windows.items():
+        coverage = context.state.read_coverage(feed)
+        high_at = next_watermark(coverage, window, bounds.newest.get(feed), complete=extent is not Extent.NOTHING)
+        marks[feed] = (bounds.reached(feed) if extent is Extent.ALL else window, high_at)
+    return write_end(context, ledger, summary, marks, rows, bounds.done if extent is Extent.ALL else ())
+
+
+def write_end(
+    context: JobContext,
+    ledger: Ledger,
+    summary: RunSummary,
+    marks: Mapping[Feed, tuple[Window, datetime | None]],
+    rows: Mapping[Feed, int],
+    done: Iterable[Period],
+) -> dict[Feed, datetime | None]:
+    """Record counts, watermarks, periods that are done and the end of a run in one transaction. Returns the watermarks.
+
+    Shape:  marks: what was read of each feed, and its watermark.
+    """
+    state = context.state
     with ledger.transaction() as connection:
-        for feed, window in bounds.windows.items():
-            high_at = next_watermark(state.read_coverage(feed), window, bounds.newest.get(feed), complete=extent is not Extent.NOTHING)
-            watermarks[feed] = high_at
-            read = bounds.reached(feed) if extent is Extent.ALL else window
+        for feed, (read, high_at) in marks.items():
             state.record_watermark(connection, ledger.run_id, feed, read, high_at, rows.get(feed, 0))
-        Periods(context.database).close(connection, bounds.done if extent is Extent.ALL else (), ledger.run_id, done=True)
+        Periods(context.database).close(connection, done, ledger.run_id, done=True)
         state.record_finish(connection, summary)
-    return watermarks
+    return {feed: high_at for feed, (_, high_at) in marks.items()}
 
 
 def _kind(options: RunOptions) -> RunKind:

@@ -59,6 +59,11 @@ class Period:
         begins_earlier = (self.since or _FIRST) <= (other.since or _FIRST)
         return self.feed == other.feed and begins_earlier and (not self.has_end or other.until <= self.until)
 
+    def meets(self, other: "Period") -> bool:
+        """Tell whether the two have a time in common."""
+        apart = (self.since or _FIRST) >= other.until or (other.since or _FIRST) >= self.until
+        return self.feed == other.feed and not apart
+
 
 @dataclass(frozen=True, slots=True)
 class RunBounds:

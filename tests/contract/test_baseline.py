@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import accounting
@@ -192,17 +193,31 @@ def test_the_command_that_goes_on_settles_no_other_stream(bench: Bench) -> None:
     assert bench.run(ALL).summary.sent == 4, "the Identify call and the three events after the cut"
 
 
+def test_the_same_age_on_another_day_opens_no_second_baseline(bench: Bench) -> None:
+    fill(bench)
+    interrupt = Interrupt()
+    first = baseline(bench, since=ago(days=3), listen=lambda _: interrupt.request(2), interrupt=interrupt)
+    options = RunOptions(since=ago(days=3, seconds=-5), until=ago(hours=10, seconds=-5))
+    with bench.sync() as sync:
+        for attempt in (sync.plan_baseline, partial(sync.baseline, interrupt=Interrupt())):
+            with pytest.raises(UsageError, match="an age such as 3d is another time than it was then") as refused:
+                attempt(options)
+    assert f"which run {first.summary.run_id} was asked for, is not done" in str(refused.value)
+    since, until = re.findall(r"20[^ ]*Z", str(refused.value).split("`")[1])
+    again = baseline(bench, since=datetime.fromisoformat(since), until=datetime.fromisoformat(until))
+    assert not any("not done" in note for note in again.notes)
+    assert {row["opened_by"] for row in bench.read_state("sync_periods")} == {first.summary.run_id}
+    bench.run(ago(days=3))
+
+
 def test_a_baseline_says_which_other_is_still_open(bench: Bench) -> None:
     fill(bench)
     interrupt = Interrupt()
     first = baseline(bench, since=ago(days=3), listen=lambda _: interrupt.request(2), interrupt=interrupt)
-    assert not any("still not done" in note for note in first.notes)
-    second = baseline(bench, since=ago(days=3, seconds=-5), until=ago(hours=10, seconds=-5))
-    words = f"which run {first.summary.run_id} was asked for, is still not done"
-    (command,) = {note.split("`")[1] for note in second.notes if words in note}
-    since, until = re.findall(r"20[^ ]*Z", command)
-    third = baseline(bench, since=datetime.fromisoformat(since), until=datetime.fromisoformat(until))
-    assert not any("still not done" in note for note in third.notes)
+    second = baseline(bench, since=ago(days=9), until=ago(days=3))
+    assert second.summary.status == "succeeded"
+    assert any(f"which run {first.summary.run_id} was asked for, is not done" in note for note in second.notes)
+    assert not any("not done" in note for note in baseline(bench, since=ago(days=9)).notes), "what holds both is done with both"
     bench.run(ago(days=3))
 
 
@@ -211,7 +226,7 @@ def test_a_baseline_can_be_given_up(bench: Bench) -> None:
     interrupt = Interrupt()
     baseline(bench, listen=lambda _: interrupt.request(2), interrupt=interrupt)
     with bench.sync() as sync:
-        assert sum(calls for _, calls in sync.abandon(RunOptions())) == OLD + 4 - len(bench.statuses()) - 3
+        assert sum(calls or 0 for _, calls in sync.abandon(RunOptions())) == OLD + 4 - len(bench.statuses()) - 3
         assert sync.read_status(1).periods == []
     bench.run(CUT)
 
