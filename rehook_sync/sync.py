@@ -25,6 +25,7 @@ from rehook_sync.jobs.maintenance import (
     prune,
     require_doubtful,
 )
+from rehook_sync.jobs.notes.lines import left_notes
 from rehook_sync.jobs.notes.names import NamesCheck, check_names
 from rehook_sync.jobs.plan import plan_run
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
@@ -41,6 +42,7 @@ from rehook_sync.state.periods import Periods
 from rehook_sync.state.person import Person, Traces
 from rehook_sync.state.report import Facts, read_report
 from rehook_sync.state.rights import read_durability
+from rehook_sync.state.sources import KnownSources
 from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.layout import SourceLayout
@@ -224,8 +226,8 @@ class Sync:
         finally:
             target.close()
 
-    def abandon(self, options: RunOptions, *, dry_run: bool = False) -> list[tuple[Period, int]]:
-        """Give up the open periods of the streams. Returns each with the number of its calls that no run has judged."""
+    def abandon(self, options: RunOptions, *, dry_run: bool = False) -> list[tuple[Period, int | None]]:
+        """Give up the open periods of the streams. Returns what `count_unjudged` does."""
         context = self._context()
         if dry_run:
             return count_unjudged(context, options)
@@ -291,10 +293,12 @@ class Sync:
         if window.low is not None and window.low >= window.high:
             raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
         context = self._context()
-        found = [
-            audit_feed(context.sources, state, each, window, context.known_in, self.settings.lookback) for each in context.feeds(options)
-        ]
-        return AuditReport(found, state.read_holder())
+        feeds = context.feeds(options)
+        audited = {feed.source for feed in feeds}
+        found = [audit_feed(context, each, window, audited) for each in feeds]
+        known = KnownSources(self._state_database)
+        left = left_notes(known.read_names(), known.count_due(), {}, context.sources) if options.source is None else ()
+        return AuditReport(found, state.read_holder(), left)
 
     def read_status(self, runs: int) -> StatusReport:
         """Return the newest runs, watermarks, counts and the lease."""

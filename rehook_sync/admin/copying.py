@@ -6,7 +6,7 @@ writes here what the copy would not have. Memory holds one page of rows.
 """
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,10 +41,14 @@ class CopiedTable:
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What was copied. Shape:  tables: none when it was interrupted, and nothing was copied."""
+    """What was copied.
+
+    Shape:  tables: none when it was interrupted, and nothing was copied.  was_there: an earlier copy was found whole, and nothing written.
+    """
 
     tables: Sequence[CopiedTable]
     interrupted: bool = False
+    was_there: bool = False
 
 
 class _CutOffError(Exception):
@@ -56,19 +60,20 @@ def copy_state(
 ) -> CopyReport:
     """Copy all sync-state tables to an empty database and prove that the rows are the same. The ledger has no lease yet.
 
-    Raises: UsageError when there are rows already, LeaseHeldError while a run is at work, DatabaseError when the rows differ,
+    Rows that are there already are compared: a copy whose process ended just after its commit is found whole.
+    Raises: UsageError when there are other rows or tables, LeaseHeldError while a run is at work, DatabaseError when the rows differ,
             and LeaseLostError when a run may have written here meanwhile; then nothing is copied.
     """
     ledger.acquire()
     try:
         with ledger.kept():
-            _require_empty(target, target_schema)
+            if filled := _find_filled(target, target_schema):
+                with source.connect() as reading, target.connect() as other:
+                    return _compare(_tables(reading, source_schema), reading, _tables(other, target_schema), other, filled, interrupt)
             upgrade(target, target_schema)
             with source.connect() as reading, ExitStack() as held, target.transaction() as writing:
-                here = {each.name: each for each in _tables(reading, source_schema)}
-                there = _tables(writing, target_schema)
-                if here.keys() != {each.name for each in there}:
-                    raise DatabaseError("the tables of the two places differ: run `python -m rehook_sync init`, then copy again")
+                here, there = {each.name: each for each in _tables(reading, source_schema)}, _tables(writing, target_schema)
+                _require_same(here, {each.name: each for each in there})
                 copied = [_copy(reading, here[each.name], writing, each, interrupt) for each in there]
                 # Open until the copy has committed: a run cannot begin in between, even if this process is stopped there.
                 held.enter_context(ledger.transaction())
@@ -79,15 +84,43 @@ def copy_state(
         ledger.release()
 
 
-def _require_empty(target: Database, schema: str | None) -> None:
-    """Raise UsageError when a sync-state table there has rows."""
+def _find_filled(target: Database, schema: str | None) -> list[str]:
+    """Return the names of the tables there that have rows."""
     with target.connect() as connection:
-        filled = [each.name for each in _tables(connection, schema) if connection.execute(select(each).limit(1)).first() is not None]
-    if filled:
+        return [each.name for each in _tables(connection, schema) if connection.execute(select(each).limit(1)).first() is not None]
+
+
+def _require_same(here: Mapping[str, Table], there: Mapping[str, Table]) -> None:
+    """Raise UsageError when one place has a table or column that the other one lacks."""
+    for mine, its, where in ((here, there, "here"), (there, here, "in the database of --to")):
+        if alone := [name for name in mine if name not in its]:
+            raise UsageError(
+                f"only {where} are tables named {', '.join(alone)}; nothing was copied: if they are no tables of rehook-sync, give them "
+                "other names; if some were dropped by hand, drop all of that database's, and its sync_migrations with them"
+            )
+    if altered := [name for name in here if {each.name for each in here[name].columns} != {each.name for each in there[name].columns}]:
+        raise UsageError(f"table {altered[0]} has other columns in the database of --to; nothing was copied: drop its tables there")
+
+
+def _compare(
+    here: Sequence[Table], reading: Connection, there: Sequence[Table], other: Connection, filled: Sequence[str], interrupt: Interrupt
+) -> CopyReport:
+    """Return the report of a copy that is whole already. Raises UsageError when the two places do not hold the same rows."""
+    copied, others = [], {each.name: each for each in there}
+    for table in here if {each.name for each in here} == others.keys() else ():
+        names = sorted(str(each.name) for each in table.columns)
+        found = names == sorted(each.name for each in others[table.name].columns) and [
+            _read_fingerprint(connection, each, names, interrupt) for connection, each in ((reading, table), (other, others[table.name]))
+        ]
+        if not found or found[0] != found[1]:
+            break
+        copied.append(CopiedTable(table.name, *found[0]))
+    if len(copied) < len(others):
         raise UsageError(
-            f"the sync-state tables of --to are not empty: {', '.join(filled)}; nothing was copied: name an empty database, "
-            "or drop those tables if you know that they are not needed"
+            f"the sync-state tables of --to are not empty: {', '.join(filled)}, and no copy of these; nothing was copied: name an empty "
+            "database, or drop those tables if you know that they are not needed"
         )
+    return CopyReport(copied, was_there=True)
 
 
 def _tables(connection: Connection, schema: str | None) -> list[Table]:
@@ -104,21 +137,25 @@ def _tables(connection: Connection, schema: str | None) -> list[Table]:
 def _copy(reading: Connection, source: Table, writing: Connection, target: Table, interrupt: Interrupt) -> CopiedTable:
     """Copy one table and compare."""
     names = sorted(str(each.name) for each in source.columns)
-    if names != sorted(each.name for each in target.columns):
-        raise DatabaseError(f"table {source.name} has other columns there: run `python -m rehook_sync init`, then copy again")
     times = {each.name for each in target.columns if isinstance(each.type, DateTime)}
     put = _Fingerprint()
     with closing(_pages(reading, source, names, interrupt)) as pages:
         for page in pages:
             put.add(page)
             writing.execute(insert(target), [_as_stored(row, times) for row in page])
+    rows, text = _read_fingerprint(writing, target, names, interrupt)
+    if (put.rows, put.text) != (rows, text):
+        raise DatabaseError(f"table {source.name}: {put.rows:,} rows were written, {rows:,} or others read back; nothing was copied")
+    return CopiedTable(source.name, rows, text)
+
+
+def _read_fingerprint(connection: Connection, table: Table, names: Sequence[str], interrupt: Interrupt) -> tuple[int, str]:
+    """Return the number of rows of a table, and their hash."""
     found = _Fingerprint()
-    with closing(_pages(writing, target, names, interrupt)) as pages:
+    with closing(_pages(connection, table, names, interrupt)) as pages:
         for page in pages:
             found.add(page)
-    if (put.rows, put.text) != (found.rows, found.text):
-        raise DatabaseError(f"table {source.name}: {put.rows:,} rows were written, {found.rows:,} or others read back; nothing was copied")
-    return CopiedTable(source.name, put.rows, put.text)
+    return found.rows, found.text
 
 
 def _pages(connection: Connection, table: Table, names: Sequence[str], interrupt: Interrupt) -> Generator[list[Row], None, None]:

@@ -105,10 +105,17 @@ class Database:
                 raise LockedError(f"the database of {self.setting} is locked: {one_line(error)}") from error
             if self._worked:
                 raise TransientError(f"the database of {self.setting} is lost: {one_line(error)}") from error
-            message = f"cannot connect to the database of {self.setting}: {one_line(error)}; check host, name, user and password"
-            raise SourceError(message) from error
+            raise SourceError(f"cannot connect to the database of {self.setting}: {one_line(error)}; {self._advice()}") from error
         self._worked = True
         return connection
+
+    def _advice(self) -> str:
+        """Return what to look at when nobody can connect."""
+        if self.file is None:
+            return "check host, name, user and password"
+        if not self.file.parent.is_dir():
+            return f"there is no folder {str(self.file.parent)!r}: make it, or name another file"
+        return f"check that the file {self.file.name!r} and its folder may be read and written by this user"
 
     def writer(self, preparing: Sequence[TextClause] = ()) -> "Writer":
         """Return connections outside the pool for many short transactions; each executes `preparing` when it is opened."""

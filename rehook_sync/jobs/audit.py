@@ -6,23 +6,22 @@ once it is counted, and nothing is written.
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 
-from rehook_sync.database.queries import Identifier
-from rehook_sync.models import SourceRow, Window
+from rehook_sync.jobs.context import JobContext
+from rehook_sync.models import SourceRow, Status, Window
 from rehook_sync.rules.identity import SharedIds
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Absence, Coverage, why_unjudged
 from rehook_sync.state.periods import Periods
-from rehook_sync.state.state import Judged, State
+from rehook_sync.state.state import Judged
 from rehook_sync.warehouse.rows import read_message_id
-from rehook_sync.warehouse.sources import Sources
 
-__all__ = ["UNJUDGED", "AuditLine", "AuditReport", "FeedAudit", "audit_feed"]
+__all__ = ["KINDS", "UNJUDGED", "AuditLine", "AuditReport", "FeedAudit", "audit_feed"]
 
 _LOOKED_UP = 2000
 """Ids per lookup in the sync-state."""
@@ -37,8 +36,11 @@ _KINDS: Mapping[Absence, str] = {
     Absence.BEFORE_START: "before_start",
 }
 _SHARED = "same_id_elsewhere"
+_SAME = "counted_elsewhere"
 UNJUDGED: Sequence[str] = (*dict.fromkeys(_KINDS.values()), _SHARED)
 """The kinds of calls that no run has judged."""
+KINDS: Sequence[str] = (*Status, _SAME, *UNJUDGED)
+"""All kinds of calls. What is counted elsewhere is a call of another source that is audited too: the same id is one call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,12 @@ class AuditReport:
     """Warehouse and sync-state compared for a period.
 
     Shape:  run_at_work: id of the run that held the lease when the comparison ended, None when it was free.
+            left: what is recorded and not compared, since the settings leave its source out, one line each.
     """
 
     feeds: Sequence[FeedAudit]
     run_at_work: str | None
+    left: Sequence[str] = ()
 
     def count(self, kind: str) -> int:
         """Return the number of calls with a Status or of a kind of UNJUDGED, over all feeds."""
@@ -136,17 +140,16 @@ class AuditReport:
         return command if since is None else f"{command} --since {since.isoformat().replace('+00:00', 'Z')}"
 
 
-def audit_feed(sources: Sources, state: State, feed: Feed, window: Window, known_in: Identifier | None, lookback: timedelta) -> FeedAudit:
-    """Compare one feed of the warehouse with the sync-state.
+def audit_feed(context: JobContext, feed: Feed, window: Window, audited: Collection[str] = ()) -> FeedAudit:
+    """Compare one feed of the warehouse with the sync-state. Shape:  audited: the sources that are compared in the same window.
 
-    Shape:  known_in: name of `sync_state` when the warehouse can join it, else None.
     A call that a run records meanwhile may be left out, but is never called missing: coverage is read first.
     """
-    source, stream = sources[feed.source], feed.stream
+    source, stream, state, known_in = context.sources[feed.source], feed.stream, context.state, context.known_in
     coverage, periods = state.read_coverage(feed), Periods(state.database).read_open((feed,))
     now = state.now()
-    why = partial(why_unjudged, coverage, lookback, now, periods=periods)
-    tally = _Tally(feed, window, coverage, why, partial(source.read_ids, stream))
+    why = partial(why_unjudged, coverage, context.settings.lookback, now, periods=periods)
+    tally = _Tally(feed, window, coverage, why, partial(source.read_ids, stream), audited)
     tally.recorded.update(state.count_recorded(feed, window))
     if known_in is not None:
         for group in source.count_judged(stream, window, known_in):
@@ -191,7 +194,9 @@ class _Tally:
         coverage: Coverage,
         why: Callable[[datetime | None], Absence],
         read_ids: Callable[[Iterable[str]], Iterable[SourceRow]],
+        audited: Collection[str],
     ) -> None:
+        self._audited = audited
         self._read_ids = read_ids
         self._feed = feed
         self._window = window
@@ -219,7 +224,9 @@ class _Tally:
             if message_id in rows and self._shared.note(rows[message_id], found):
                 self.counts[_day(received_at), event][_SHARED] += 1
                 continue
-            self.counts[_day(received_at), event][found.status] += 1
+            within = found.received_at is not None and _within(self._window, found.received_at)
+            is_counted = within and found.source != self._feed.source and found.source in self._audited
+            self.counts[_day(received_at), event][_SAME if is_counted else found.status] += 1
             if found.received_at is not None and found.source == self._feed.source and _within(self._window, found.received_at):
                 self.matched[_day(found.received_at), found.event] += 1
 

@@ -36,25 +36,25 @@ def require_doubtful(state: State, ids: Iterable[str] | None) -> None:
         raise UsageError(f"{named} {verb} not in doubt, and no user with a call in doubt; nothing was done: see `status` and `explain ID`")
 
 
-def count_unjudged(context: JobContext, options: RunOptions) -> list[tuple[Period, int]]:
+def count_unjudged(context: JobContext, options: RunOptions) -> list[tuple[Period, int | None]]:
     """Return the open periods of the feeds, each with the number of its calls that no run has judged.
 
-    That is 0 for a refresh, and for a source that the settings do not name, which is not read.
+    That is None for a refresh, which judges none, and for a source that the settings do not name, which is not read.
     """
-    found: list[tuple[Period, int]] = []
+    found: list[tuple[Period, int | None]] = []
     for period in Periods(context.database).read_open(kinds=RunKind):
         if options.stream not in {None, period.feed.stream} or options.source not in {None, period.feed.source}:
             continue
         if period.kind is RunKind.REFRESH or period.feed.source not in context.sources:
-            found.append((period, 0))
+            found.append((period, None))
             continue
         window = Window(period.since, period.until)
-        audit = audit_feed(context.sources, context.state, period.feed, window, context.known_in, context.settings.lookback)
+        audit = audit_feed(context, period.feed, window)
         found.append((period, sum(audit.count(kind) for kind in UNJUDGED)))
     return found
 
 
-def abandon(context: JobContext, ledger: Ledger, options: RunOptions) -> list[tuple[Period, int]]:
+def abandon(context: JobContext, ledger: Ledger, options: RunOptions) -> list[tuple[Period, int | None]]:
     """Give up the open periods of the streams; return what `count_unjudged` does. The ledger holds the lease."""
     found = count_unjudged(context, options)
     with ledger.transaction() as connection:

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.jobs.audit import UNJUDGED, AuditLine, AuditReport, FeedAudit
+from rehook_sync.jobs.audit import KINDS, AuditLine, AuditReport, FeedAudit
 from rehook_sync.jobs.notes.lines import shared_notes
 from rehook_sync.models import Status
 from rehook_sync.render.console import visible
@@ -14,7 +14,6 @@ from rehook_sync.render.text import are_several, by_source, headed, line, number
 
 __all__ = ["audit_document", "audit_view"]
 
-_KINDS: tuple[str, ...] = (*Status, *UNJUDGED)
 _NAMES: dict[str, str] = {"not_due": "not yet due", "future": "in the future", "before_start": "before the start"}
 _ALWAYS = (Status.SENT, Status.UNCHANGED, Status.MERGED, Status.REJECTED)
 _UNSETTLED = (Status.FAILED, Status.IN_DOUBT, Status.SENDING)
@@ -30,6 +29,7 @@ def audit_document(report: AuditReport) -> dict[str, object]:
         "found_by_next_run": report.found_by_next_run,
         "repair": report.repair,
         "run_at_work": report.run_at_work,
+        "left": list(report.left),
         "streams": by_source({each.feed: _feed_document(each) for each in report.feeds}),
         "lines": [_line_document(each) for feed in report.feeds for each in feed.lines],
     }
@@ -42,7 +42,7 @@ def _feed_document(audit: FeedAudit) -> dict[str, object]:
         "watermark": audit.coverage.watermark,
         "start": audit.coverage.origin,
         "rows": audit.rows,
-        **{kind: audit.count(kind) for kind in _KINDS},
+        **{kind: audit.count(kind) for kind in KINDS},
         "gone": sum(each.gone for each in audit.lines),
         "first_missing_at": audit.first_missing_at,
     }
@@ -50,7 +50,7 @@ def _feed_document(audit: FeedAudit) -> dict[str, object]:
 
 def _line_document(found: AuditLine) -> dict[str, object]:
     plain = {"day": found.day, **found.feed._asdict(), "event": found.event}
-    return {**plain, "rows": found.rows, **{kind: found.counts.get(kind, 0) for kind in _KINDS}, "gone": found.gone}
+    return {**plain, "rows": found.rows, **{kind: found.counts.get(kind, 0) for kind in KINDS}, "gone": found.gone}
 
 
 def audit_view(report: AuditReport) -> Iterator[RenderableType]:
@@ -63,6 +63,7 @@ def audit_view(report: AuditReport) -> Iterator[RenderableType]:
     if report.run_at_work is not None:
         yield line(f"note: run {report.run_at_work} was at work meanwhile; audit again after it", style="yellow")
     yield from _remarks(report)
+    yield from (line(note, style="yellow") for note in report.left)
     yield from (line(note, style="bold red") for note in shared_notes(report.shared))
     if not report.missing:
         if report.is_complete:
@@ -83,7 +84,7 @@ def _counts(feeds: Sequence[FeedAudit]) -> Grid:
     for each in feeds:
         grid.add_column(each.feed.stream, justify="right")
     grid.add_row("rows", *(f"{each.rows:,}" for each in feeds), style="bold")
-    for kind in _KINDS:
+    for kind in KINDS:
         counts = [each.count(kind) for each in feeds]
         if any(counts) or kind in _ALWAYS:
             name = Text(f"  {_NAMES.get(kind, kind.replace('_', ' '))}", _STYLES.get(kind, "") if any(counts) else "dim")
@@ -93,7 +94,7 @@ def _counts(feeds: Sequence[FeedAudit]) -> Grid:
 
 def _counts_by_source(feeds: Sequence[FeedAudit]) -> Grid:
     """Return a line per feed and a column per kind of call that occurs, which add up to the rows."""
-    shown = [kind for kind in _KINDS if any(each.count(kind) for each in feeds)]
+    shown = [kind for kind in KINDS if any(each.count(kind) for each in feeds)]
     grid = headed("calls in the warehouse", "rows", *(_NAMES.get(kind, kind.replace("_", " ")) for kind in shown), numbers=True)
     for each in feeds:
         counts = (Text(number_text(each.count(kind)), _STYLES.get(kind, "") if each.count(kind) else "dim") for kind in shown)
@@ -114,6 +115,8 @@ def _remarks(report: AuditReport) -> Iterator[RenderableType]:
         )
     if newer := report.count("not_due") - before:
         yield line(f"{newer:,} newer than the watermark, or in an open period: the next run reads them")
+    if same := report.count("counted_elsewhere"):
+        yield line(f"{same:,} of one source are in another one, too, and counted there: the same id is one call")
     if future := report.count("future"):
         yield line(f"{future:,} dated in the future: a run reads them once their time has come")
     if early := report.count("before_start"):

@@ -13,7 +13,12 @@ __all__ = ["copy_document", "copy_view"]
 
 def copy_document(report: CopyReport, place: str) -> dict[str, object]:
     """Return what was copied, and where to. `place`: without user, password and query."""
-    return {"to": place, "tables": [asdict(each) for each in report.tables], "interrupted": report.interrupted}
+    return {
+        "to": place,
+        "tables": [asdict(each) for each in report.tables],
+        "interrupted": report.interrupted,
+        "was_there": report.was_there,
+    }
 
 
 def copy_view(report: CopyReport, place: str) -> Iterator[RenderableType]:
@@ -27,5 +32,8 @@ def copy_view(report: CopyReport, place: str) -> Iterator[RenderableType]:
     grid.columns[1].justify = "right"
     yield grid
     total = sum(each.rows for each in report.tables)
-    yield line(f"copied {counted(total, 'row')} to {place}; all are the same there, and nothing has changed here")
+    if report.was_there:
+        yield line(f"an earlier copy is whole: {place} has the same {counted(total, 'row')}; nothing was written")
+    else:
+        yield line(f"copied {counted(total, 'row')} to {place}; all are the same there, and nothing has changed here")
     yield line("next: ", "let REHOOK_SYNC_STATE_URL lead there before a run begins, and let `plan` confirm it", style="bold")

@@ -24,6 +24,7 @@ from rehook_sync.render.text import (
     largest,
     line,
     number_text,
+    row_time,
     status_text,
 )
 from rehook_sync.rules.periods import Feed
@@ -105,11 +106,12 @@ def _watermarks(found: Mapping[Feed, datetime | None]) -> Iterator[RenderableTyp
         streams = dict.fromkeys(feed.stream for feed in found)
         grid = headed("watermark (UTC)", *streams)
         for source in dict.fromkeys(feed.source for feed in found):
-            grid.add_row(visible(source), *(clock(found.get(Feed(source, stream))) for stream in streams))
+            grid.add_row(visible(source), *(clock(row_time(found.get(Feed(source, stream)))) for stream in streams))
         yield grid
     elif found:
-        marks = " · ".join(f"{feed.stream} {clock(at)}" for feed, at in found.items())
-        yield line("watermark  ", f"{marks} UTC" if any(found.values()) else clock(None))
+        times = {feed: row_time(at) for feed, at in found.items()}
+        marks = " · ".join(f"{feed.stream} {clock(at)}" for feed, at in times.items())
+        yield line("watermark  ", f"{marks} UTC" if any(times.values()) else clock(None))
 
 
 _NEXT = {

@@ -20,6 +20,7 @@ from rehook_sync.render.text import (
     line,
     meaning,
     number_text,
+    row_time,
     seconds_between,
     status_text,
     whole,
@@ -37,7 +38,8 @@ _SCREEN = Console(width=1000)
 
 def status_document(report: StatusReport) -> dict[str, object]:
     """Return runs, watermarks, counts and the lease."""
-    watermarks = by_source({feed: {**row, "lag_s": _lag_s(report.now, row.get("high_at"))} for feed, row in report.watermarks.items()})
+    ages = {feed: _lag_s(report.now, row_time(row.get("high_at"))) for feed, row in report.watermarks.items()}
+    watermarks = by_source({feed: {**row, "lag_s": ages[feed]} for feed, row in report.watermarks.items()})
     lease = None if report.lease is None else {**report.lease, "held": is_held(report.lease, report.now)}
     plain = {"now": report.now, "watermarks": watermarks, "counts": list(report.counts), "runs": list(report.runs), "lease": lease}
     return {**plain, "periods": [_period_document(each) for each in report.periods]}
@@ -66,12 +68,12 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
         yield line("lease  free")
 
 
-def abandoned_document(found: Sequence[tuple[Period, int]], *, dry_run: bool) -> dict[str, object]:
+def abandoned_document(found: Sequence[tuple[Period, int | None]], *, dry_run: bool) -> dict[str, object]:
     """Return the periods that were given up, with the calls that stay out."""
     return {"abandoned": [{**_period_document(period), "calls": calls} for period, calls in found], "dry_run": dry_run}
 
 
-def abandoned_view(found: Sequence[tuple[Period, int]], *, dry_run: bool) -> Iterator[RenderableType]:
+def abandoned_view(found: Sequence[tuple[Period, int | None]], *, dry_run: bool) -> Iterator[RenderableType]:
     """Yield one line per period."""
     if not found:
         yield "no period is open"
@@ -82,7 +84,10 @@ def abandoned_view(found: Sequence[tuple[Period, int]], *, dry_run: bool) -> Ite
             continue
         text = period_text(period, named=are_several(each.feed for each, _ in found))
         left = "not recorded, and a run that reads them sends them" if period.kind is RunKind.BASELINE else "left out"
-        yield line(f"{verb} {text}: {counted(calls, 'call')} of it {'is' if calls == 1 else 'are'} {left}")
+        if calls is None:
+            yield line(f"{verb} {text}: its calls cannot be counted, since REHOOK_SYNC_WAREHOUSE_SCHEMA does not name its source")
+        else:
+            yield line(f"{verb} {text}: {counted(calls, 'call')} of it {'is' if calls == 1 else 'are'} {left}")
 
 
 def _period_document(period: Period) -> dict[str, object]:
@@ -114,8 +119,8 @@ def _watermarks_grid(report: StatusReport, *, wide: bool) -> Grid:
     grid = headed(*(["source"] if named else []), *heads, *(["recorded by run"] if wide or not named else []))
     last = ""
     for feed, row in report.watermarks.items():
-        lag_s = _lag_s(report.now, row.get("high_at"))
-        cells = [feed.stream, clock(row.get("high_at")), "" if lag_s is None else span(lag_s), visible(row.get("run_id"))]
+        lag_s = _lag_s(report.now, row_time(row.get("high_at")))
+        cells = [feed.stream, clock(row_time(row.get("high_at"))), "" if lag_s is None else span(lag_s), visible(row.get("run_id"))]
         source = ["" if feed.source == last else visible(feed.source)] if named else []
         grid.add_row(*source, *cells[: len(grid.columns) - len(source)])
         last = feed.source

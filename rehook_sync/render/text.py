@@ -11,6 +11,7 @@ from rehook_sync.models import Reason, Status
 from rehook_sync.render.advice import MEANING
 from rehook_sync.render.console import visible
 from rehook_sync.rules.periods import Feed
+from rehook_sync.rules.watermark import EPOCH
 
 __all__ = [
     "COLOURS",
@@ -26,6 +27,7 @@ __all__ = [
     "line",
     "meaning",
     "number_text",
+    "row_time",
     "seconds_between",
     "status_text",
     "whole",
@@ -122,6 +124,11 @@ def counted(count: int, noun: str) -> str:
 def clock(value: object) -> str:
     """Return a time in UTC as `2026-11-01 12:00:00`."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else "none yet"
+
+
+def row_time(watermark: object) -> datetime | None:
+    """Return the watermark of a stream that has had a row, else None."""
+    return watermark if isinstance(watermark, datetime) and watermark != EPOCH else None
 
 
 def seconds_between(start: object, end: object) -> float | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from rehook_sync.jobs.results import period_text
 from rehook_sync.models import RunStatus, Status, Stream
 from rehook_sync.render.advice import Shell, advise
-from rehook_sync.render.text import whole
+from rehook_sync.render.text import row_time, whole
 from rehook_sync.state.report import Facts
 
 __all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "Period", "build_figures", "figures_document"]
@@ -278,7 +278,7 @@ def _named(facts: Facts) -> bool:
 
 
 def _freshness(row: Mapping[str, object], now: datetime, *, named: bool) -> Freshness:
-    high_at = _moment(row["high_at"])
+    high_at = row_time(_moment(row["high_at"]))
     return Freshness(str(row["stream"]), high_at, _apart(high_at, now), _moment(row["recorded_at"]), str(row["source"]) if named else None)
 
 

@@ -14,6 +14,7 @@ from rehook_sync.rules.periods import Period
 from rehook_sync.times import FIRST_MOMENT
 
 __all__ = [
+    "EPOCH",
     "Absence",
     "Beginning",
     "Coverage",
@@ -25,7 +26,7 @@ __all__ = [
     "why_unjudged",
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """The watermark after a first run over all history that found no rows."""
 
 
@@ -119,7 +120,7 @@ def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, 
     known = coverage.watermark
     if not complete or (known is not None and window.low is not None and window.low > known):
         return known
-    begins = window.low or _EPOCH
+    begins = window.low or EPOCH
     if known is None:
         return begins if newest is None else newest
     return known if newest is None else max(known, newest)

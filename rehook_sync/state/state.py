@@ -121,10 +121,7 @@ class State:
         stored = {storable_text(message_id): message_id for message_id in message_ids}
         with self.database.connect() as connection:
             rows = connection.execute(self._sql["known_ids"], {"stream": stream, "ids": _ids(stored)}).all()
-        return {
-            stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at), row.source, row.user_id, row.run_id)
-            for row in rows
-        }
+        return {stored[row.message_id]: Judged(Status(row.status), row.event, to_time(row.received_at), *row[4:]) for row in rows}
 
     def count_recorded(self, feed: Feed, window: Window) -> dict[tuple[str | None, str | None], int]:
         """Return the recorded calls of a feed in a window: (day, event) -> number."""

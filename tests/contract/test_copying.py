@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from accounting import ALL, Bench, ago, open_bench
+from rich.console import Console
 from warehouse import add_rows, identify, run_sql, track
 
 import rehook_sync.admin.copying
 from rehook_sync.admin.copying import CopyReport
 from rehook_sync.database.engine import open_database
-from rehook_sync.errors import DatabaseError, LeaseHeldError, LeaseLostError, UsageError
+from rehook_sync.errors import DatabaseError, LeaseHeldError, LeaseLostError, SourceError, UsageError
 from rehook_sync.jobs.results import RunOptions
+from rehook_sync.render.copying import copy_view
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.migrations import upgrade
 
@@ -96,7 +99,35 @@ def test_a_database_that_is_not_empty_is_refused(road: tuple[Bench, str]) -> Non
     bench, there = road
     fill(bench)
     copy(bench, there)
+    Bench(bench.warehouse_url, there, bench.sandbox).change_state("UPDATE {sync_state} SET detail = 'x' WHERE message_id = 't0007'")
     with pytest.raises(UsageError, match=r"not empty: .*sync_runs.*nothing was copied"):
+        copy(bench, there)
+
+
+def test_a_copy_that_is_whole_already_is_proven_and_left_alone(road: tuple[Bench, str]) -> None:
+    bench, there = road
+    fill(bench)
+    first = copy(bench, there)
+    again = copy(bench, there)
+    assert (first.was_there, again.was_there, again.tables) == (False, True, first.tables)
+    screen = Console(file=StringIO(), width=200)
+    for part in copy_view(again, "there"):
+        screen.print(part)
+    assert "an earlier copy is whole: there has the same" in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_table_of_somebody_else_is_named_and_nothing_copied(road: tuple[Bench, str]) -> None:
+    bench, there = road
+    fill(bench)
+    moved = Bench(bench.warehouse_url, there, bench.sandbox)
+    if there.startswith("postgresql"):
+        run_sql(there, "CREATE SCHEMA rehook_sync")
+    run_sql(there, f"CREATE TABLE {moved.name_of('sync_notes')} (id bigint)")
+    with pytest.raises(UsageError, match=r"only in the database of --to are tables named sync_notes; nothing was copied"):
+        copy(bench, there)
+    assert moved.read_state("sync_state") == []
+    run_sql(there, f"DROP TABLE {moved.name_of('sync_notes')}", f"DROP TABLE {moved.name_of('sync_shards')}")
+    with pytest.raises(UsageError, match=r"only here are tables named sync_shards; nothing was copied"):
         copy(bench, there)
 
 
@@ -196,3 +227,10 @@ def test_another_kind_of_database_is_refused(tmp_path: Path, request: pytest.Fix
         with pytest.raises(Exception, match="--to") as caught:
             copy(bench, url)
         assert "s3cret" not in str(caught.value)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    with open_bench("sqlite-same", request) as bench:
+        bench.fill()
+        with pytest.raises(SourceError, match=f"--to: .*; there is no folder '{tmp_path}/none': make it, or name another file"):
+            copy(bench, f"sqlite:///{tmp_path}/none/copy.db")

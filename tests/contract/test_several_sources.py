@@ -22,7 +22,7 @@ from rehook_sync.render.check import check_document, check_view
 from rehook_sync.render.explain import explanation_document, explanation_view
 from rehook_sync.render.plan import plan_document, plan_view
 from rehook_sync.render.run import run_document, run_view
-from rehook_sync.render.status import status_document, status_view
+from rehook_sync.render.status import abandoned_view, status_document, status_view
 from rehook_sync.report.figures import build_figures
 from rehook_sync.report.page import render_page
 from rehook_sync.rules.periods import Feed
@@ -140,6 +140,19 @@ def test_each_run_names_a_source_that_the_settings_leave_out(bench: Bench) -> No
     assert not any("is not read" in note for note in bench.run().notes)
 
 
+def test_a_source_left_out_is_named_by_audit_and_not_counted_by_abandon(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": visits("w", 4)}, IOS: {"tracks": visits("i", 4)}})
+    bench.run(ALL, limit=1)
+    bench.use(WEB)
+    with bench.sync() as sync:
+        report = sync.audit(RunOptions(since=ALL))
+        assert report.left == [f"source '{IOS}' is not read: REHOOK_SYNC_WAREHOUSE_SCHEMA does not name it"]
+        assert report.left[0] in shown(audit_view(report), 200)
+        found = sync.abandon(RunOptions(source=IOS))
+    assert [calls for _, calls in found] == [None, None]
+    assert shown(abandoned_view(found, dry_run=False), 200).count("its calls cannot be counted") == 2
+
+
 def test_the_newest_value_of_a_trait_wins_over_all_sources(bench: Bench) -> None:
     web = [identify("w1", "ada", ago(hours=5), plan="free"), identify("w2", "ada", ago(hours=3), plan="free")]
     bench.fill_sources({WEB: {"identifies": web}, SERVER: {"identifies": [identify("s1", "ada", ago(hours=4), plan="pro")]}})
@@ -166,6 +179,11 @@ def test_the_same_id_in_two_sources_is_one_call(bench: Bench) -> None:
     with bench.sync() as sync:
         report = sync.audit(RunOptions(since=ALL))
     assert (report.missing, [sum(line.gone for line in each.lines) for each in report.feeds]) == (0, [0, 0, 0, 0])
+    assert (report.count("sent"), report.count("counted_elsewhere")) == (3, 1), "a call is counted once"
+    assert [each.rows for each in report.feeds] == [0, 2, 0, 2]
+    assert "1 of one source are in another one, too, and counted there" in shown(audit_view(report), 200)
+    with bench.sync() as sync:
+        assert sync.audit(RunOptions(since=ALL, source=IOS)).count("sent") == 2
 
 
 def test_identify_goes_before_track_at_the_same_instant_in_any_source(bench: Bench) -> None:
@@ -239,6 +257,18 @@ def test_an_interrupted_period_is_gone_on_with_source_by_source(bench: Bench) ->
         bench.run(limit=11)
     assert bench.run().summary.requests == 0
     assert all(row["closed_at"] is not None for row in bench.read_state("sync_periods"))
+
+
+def test_a_stream_that_never_had_a_row_has_no_watermark_to_show(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": visits("w", 4)}, IOS: {}})
+    result = bench.run(ALL)
+    with bench.sync() as sync:
+        report, figures = sync.read_status(3), build_figures(sync.read_report(ALL), Shell())
+    for text in (shown(run_view(result), 200), shown(status_view(report, 200), 200)):
+        assert (text.count("none yet"), "1970" in text) == (3, False)
+    assert "1970" not in render_page(figures, Shell())
+    watermarks: Any = status_document(report)["watermarks"]
+    assert watermarks[IOS]["tracks"]["lag_s"] is None
 
 
 def test_parts_of_a_run_deliver_all_sources(bench: Bench) -> None:
