@@ -17,6 +17,8 @@ from pygal.style import Style
 
 # pygal adds an import finder for its maps, which are not used here; Python 3.11 warns about it at each import.
 sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.startswith("pygal")]
+# Where lxml happens to be installed, as by Redshift's driver, pygal would build its charts of lxml's elements.
+etree.to_etree()
 
 # Where lxml is installed, pygal would take it, whose elements are others.
 etree.to_etree()
