@@ -23,6 +23,7 @@ from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
 __all__ = [
     "BEHIND",
+    "CLOUDS",
     "NOON",
     "WAREHOUSES",
     "OpenSource",
@@ -67,6 +68,7 @@ class Warehouse:
 
     Shape:  fixture: gives the URL of an empty one.  mark: where a statement has a value.  types: PostgreSQL's name -> its own, if another.
             as_text: types of values that it has no type for.  longest_name: bytes of a table's name at most.
+            beyond: source of `sources` -> why it cannot be made in a bed.
     """
 
     fixture: str
@@ -74,6 +76,7 @@ class Warehouse:
     types: Mapping[str, str] = field(default_factory=dict)
     as_text: tuple[type, ...] = ()
     longest_name: int | None = None
+    beyond: Mapping[str, str] = field(default_factory=dict)
 
 
 WAREHOUSES: Mapping[str, Warehouse] = {
@@ -85,6 +88,19 @@ WAREHOUSES: Mapping[str, Warehouse] = {
     ),
     "postgresql": Warehouse("postgres_url", longest_name=63),
 }
+_TEXT_TIMES = "times that are texts or numbers are refused in this warehouse"
+_NO_TEXT_TIMES = {
+    f"with_times_of_{kind}_in_units_of_{unit}": _TEXT_TIMES
+    for kind, unit in (("bigint", 1), ("bigint", 1000), ("text", 1000), ("text", 1_000_000))
+}
+CLOUDS: Mapping[str, Warehouse] = {
+    "redshift": Warehouse(
+        "redshift_url",
+        longest_name=127,
+        beyond={"with_names_cut_by_the_warehouse": "PostgreSQL behind the bed cuts names after 63 bytes", **_NO_TEXT_TIMES},
+    ),
+}
+"""Warehouses that are only read, and have beds."""
 BEHIND: dict[str, str] = {}
 """URL of a stand-in -> URL under which tests prepare what it shows, and look at it."""
 _POOLED: list[Engine] = []

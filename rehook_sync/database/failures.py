@@ -1,6 +1,7 @@
 """What the errors of databases and drivers mean, and how they are told: one line, no password and no value of a row."""
 
 import re
+from collections.abc import Mapping
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -26,10 +27,10 @@ def is_of_database(error: BaseException, warehouse: Warehouse) -> bool:
 def one_line(error: BaseException) -> str:
     """Return the message of a database error as one line, without URL credentials, statement and parameters."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    state = sqlstate(cause)
+    state, message = sqlstate(cause), _fields(cause).get("M") or str(cause)
     if state.startswith(_DATA_ERRORS):
-        return f"{type(cause).__name__} ({state}): {str(cause).partition(':')[0].splitlines()[0]}"
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        return f"{type(cause).__name__} ({state}): {message.partition(':')[0].splitlines()[0]}"
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(("LINE ", "^", "DETAIL:", "CONTEXT:", "[SQL", "(Background"))]
     return _PASSWORD.sub("://…@", "; ".join(kept) or type(cause).__name__)[:300]
 
@@ -37,7 +38,13 @@ def one_line(error: BaseException) -> str:
 def sqlstate(error: BaseException) -> str:
     """Return the five characters by which PostgreSQL names a kind of error, empty for others."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
+    return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or _fields(cause).get("C", ""))
+
+
+def _fields(error: BaseException) -> Mapping[str, str]:
+    """Return the fields of PostgreSQL's message, as a driver may give them: C is the SQLSTATE, M the message."""
+    found = error.args[0] if error.args else None
+    return found if isinstance(found, dict) else {}
 
 
 def may_pass(error: BaseException, warehouse: Warehouse) -> bool:

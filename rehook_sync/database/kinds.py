@@ -4,8 +4,9 @@ import re
 from enum import StrEnum
 
 from rehook_sync.times import to_time
+from rehook_sync.values import exact_json, too_deep
 
-__all__ = ["Kind", "array_members", "to_boolean", "to_moment", "trimmed"]
+__all__ = ["Kind", "array_members", "from_json", "to_boolean", "to_moment", "trimmed"]
 
 _ARRAY = re.compile(r"(?:\[[-0-9:\[\]]+=)?\{.*\}", re.DOTALL)
 _ARRAY_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|([{},])|([^{},"]+)', re.DOTALL)
@@ -66,3 +67,15 @@ def array_members(value: object) -> object:
         elif not mark:
             lists[-1].append(_ESCAPED.sub(r"\1", quoted[1:-1]) if quoted else None if plain == "NULL" else plain)
     return lists[0][0]
+
+
+def from_json(value: object) -> object:
+    """Return what a text of a column for JSON says, with exact decimals; any other value stays, and so does a text that is no JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return exact_json(value)
+    except ValueError:
+        return value
+    except RecursionError:
+        return too_deep()

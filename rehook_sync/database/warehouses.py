@@ -6,6 +6,7 @@ from rehook_sync.database.dialects.duckdb import DUCKDB
 from rehook_sync.database.dialects.other import OTHER
 from rehook_sync.database.dialects.postgresql import POSTGRESQL
 from rehook_sync.database.dialects.record import Warehouse
+from rehook_sync.database.dialects.redshift import REDSHIFT
 from rehook_sync.database.dialects.sqlite import SQLITE
 
 __all__ = ["ANY", "WAREHOUSES", "WITH_ARGUMENT", "warehouse_of"]
@@ -13,7 +14,7 @@ __all__ = ["ANY", "WAREHOUSES", "WITH_ARGUMENT", "warehouse_of"]
 ANY = OTHER.name
 """The dialect of statements that serve each one without a version of its own."""
 
-WAREHOUSES: Mapping[str, Warehouse] = {each.name: each for each in (SQLITE, POSTGRESQL, DUCKDB)}
+WAREHOUSES: Mapping[str, Warehouse] = {each.name: each for each in (SQLITE, POSTGRESQL, DUCKDB, REDSHIFT)}
 
 WITH_ARGUMENT = frozenset(
     {"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "key_text", "place", "among"}

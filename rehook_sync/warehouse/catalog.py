@@ -116,7 +116,7 @@ class Catalog:
             name=name,
             columns={keys[each]: each for each in names},
             kinds={keys[each]: kinds.get(each, Kind.OTHER) for each in names},
-            id_width=next((widths[each] for each, kind in kinds.items() if keys[each] == "id" and kind is Kind.PADDED), None),
+            id_width=next((widths.get(each) for each, kind in kinds.items() if keys[each] == "id" and kind is Kind.PADDED), None),
             catalog=self.catalog,
         )
 

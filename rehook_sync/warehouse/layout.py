@@ -1,6 +1,6 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rehook_sync.database.kinds import Kind
@@ -116,6 +116,18 @@ class SourceLayout:
     def has_text(self, stream: Stream, *times: str) -> bool:
         """Tell whether some of these columns keep times as text or numbers where the database has a type for them."""
         return self.typed and any(self.tables[stream].kinds[each] is not Kind.TIME for each in times)
+
+    def refuse_forms(self, words: Container[str]) -> None:
+        """Raise SourceError for times that are texts or numbers, and ids with decimals, where the warehouse has no words to read them.
+
+        Shape:  words: the warehouse's dialect words.
+        """
+        for stream, table in self.tables.items() if self.typed else ():
+            texts = [each for each in (self.cursor, *self.times[stream]) if self.has_text(stream, each) and "moment" not in words]
+            decimals = [each for each in ("id", "user_id") if table.kinds[each] is Kind.DECIMAL and "key_text" not in words]
+            for column, wanted in [*((each, "timestamp") for each in texts), *((each, "text") for each in decimals)]:
+                message = f"table {table.name!r}, column {column!r}: {table.kinds[column]} where this warehouse needs a {wanted}"
+                raise SourceError(f"{message}; convert it in a view and name that in {stream.upper()}_TABLE")
 
     @property
     def unreadable_lines(self) -> list[str]:

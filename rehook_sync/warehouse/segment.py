@@ -334,6 +334,7 @@ class SegmentSource:
         events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else catalog.find_possible(config)
         tables = {Stream.IDENTIFIES: identifies, Stream.TRACKS: tracks}
         layout = build_layout(config, cursor, tables, events.tables, named_like_events=events.named_like_events, typed=typed)
+        layout.refuse_forms(self._database.warehouse.words)
         unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
         looks = layout.track_properties == "event_tables" or (layout.track_properties == "json" and config.track_properties == "auto")
         guarded = tuple(sorted(catalog.guarded & {*(table.name for table in tables.values()), *events.tables}))

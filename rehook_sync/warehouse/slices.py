@@ -10,7 +10,7 @@ from rehook_sync.database.fetch import Page, Pages, fetch
 from rehook_sync.database.spool import Spool
 from rehook_sync.warehouse.rows import RowPlan, build_rows, time_order, weigh
 
-__all__ = ["CallSpooler", "Place", "next_rows"]
+__all__ = ["CallSpooler", "Place", "fitting_rows", "next_rows"]
 
 _MOST_BYTES = 32 << 20
 _MOST_ROWS = 1_000_000
@@ -21,13 +21,14 @@ class Place:
     """Where a slice begins.
 
     Shape:  at: time of arrival, name: id, both as the database compares them.  rows: at most in the slice.
-            count: values in the spool before it.
+            count: values in the spool before it.  buffers: whether the driver holds all rows of a slice before it gives the first one.
     """
 
     at: object
     name: object
     rows: int
     count: int = 0
+    buffers: bool = False
 
 
 @dataclass(slots=True)
@@ -87,8 +88,11 @@ class CallSpooler:
                 return None
         if begins == place.count:
             return replace(place, rows=place.rows * 2)
+        rows = next_rows(place.rows, first_at - asked_at, self.clock() - first_at)
+        if place.buffers:
+            rows = min(rows, fitting_rows(self.spool.count - place.count, size))
         self.spool.cut(begins)
-        return Place(*last, next_rows(place.rows, first_at - asked_at, self.clock() - first_at), self.spool.count)
+        return Place(*last, rows, self.spool.count, place.buffers)
 
 
 def next_rows(rows: int, until_first_s: float, until_last_s: float) -> int:
@@ -97,6 +101,11 @@ def next_rows(rows: int, until_first_s: float, until_last_s: float) -> int:
     Without an index, each slice makes the database look at the whole table: then they become fewer and larger.
     """
     return min(rows * 2, _MOST_ROWS) if until_first_s > until_last_s else rows
+
+
+def fitting_rows(rows: int, size: int) -> int:
+    """Return how many rows fit into memory, if so many rows took so many bytes."""
+    return max(1, rows * _MOST_BYTES // max(size, 1))
 
 
 def _end(page: Page, last: tuple[object, object], begins: int, count: int) -> tuple[tuple[object, object], int]:

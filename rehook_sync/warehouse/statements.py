@@ -100,7 +100,8 @@ class CallStatements:
 
     def _by_kind(self, fragment: str, table: Table, *keys: str) -> str:
         """Return the version of a fragment for ids that may be written with decimals, if there are such."""
-        return _FOR_NUMBERS[fragment] if _WITH_DECIMALS.intersection(table.kinds[key] for key in keys) else fragment
+        has_decimals = _WITH_DECIMALS.intersection(table.kinds[key] for key in keys)
+        return _FOR_NUMBERS[fragment] if has_decimals and _FOR_NUMBERS[fragment] in self._queries else fragment
 
     def due(self, stream: Stream, window: Window, known: Identifier | None, what: str, **identifiers: Identifier) -> TextClause:
         """Return a statement over the ids of a window, each once; `what` names its last fragment."""
@@ -207,7 +208,7 @@ class CallStatements:
 
     def first_place(self, window: Window, count: int) -> Place:
         """Return where the first slice of a window begins. `count`: values in the spool before it."""
-        return Place(self.bounds(window)["low"], self._warehouse.first_id, self.slice_rows, count)
+        return Place(self.bounds(window)["low"], self._warehouse.first_id, self.slice_rows, count, self._warehouse.buffers_results)
 
     @property
     def slice_rows(self) -> int:

@@ -56,6 +56,16 @@ WHERE t.table_catalog = COALESCE(CAST(:catalog AS VARCHAR), current_database())
     AND LOWER(t.table_schema) = LOWER(COALESCE(CAST(:schema AS VARCHAR), current_schema()))
 ORDER BY t.table_name;
 
+-- name: list_tables
+-- does: lists the tables and views of the Segment source, external ones and views that are bound late as well; what may not be read is hidden
+-- dialect: redshift
+-- CURRENT_SCHEMA may not stand beside these lists.
+SELECT NULL AS table_catalog, t.table_schema, t.table_name, CASE WHEN t.table_type LIKE '%VIEW%' THEN 1 ELSE 0 END AS is_view,
+    0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
+FROM svv_tables AS t
+WHERE LOWER(t.table_schema) = LOWER(COALESCE(CAST(:schema AS VARCHAR), 'public'))
+ORDER BY t.table_name;
+
 -- name: list_schemas
 -- does: lists the schemas, and whether each has a table of this name
 -- dialect: sqlite
@@ -84,6 +94,15 @@ ORDER BY table_schema;
 SELECT t.table_schema, MAX(CASE WHEN t.table_name = :table THEN 1 ELSE 0 END) AS holds_it
 FROM information_schema.tables AS t
 WHERE t.table_catalog = COALESCE(CAST(:catalog AS VARCHAR), current_database())
+GROUP BY t.table_schema
+ORDER BY t.table_schema;
+
+-- name: list_schemas
+-- does: lists the schemas, and whether each has a table of this name
+-- dialect: redshift
+SELECT t.table_schema, MAX(CASE WHEN t.table_name = :table THEN 1 ELSE 0 END) AS holds_it
+FROM svv_tables AS t
+WHERE t.table_schema NOT IN ('information_schema', 'pg_catalog', 'pg_internal')
 GROUP BY t.table_schema
 ORDER BY t.table_schema;
 
@@ -137,6 +156,15 @@ WHERE n.nspname = COALESCE(CAST(:schema AS text), current_schema()) AND c.relnam
 SELECT c.table_name, c.column_name, c.data_type
 FROM information_schema.columns AS c
 WHERE c.table_catalog = :catalog AND c.table_schema = :schema AND c.table_name IN (SELECT UNNEST(CAST(:tables AS VARCHAR[])));
+
+-- name: list_columns
+-- does: lists the columns of some tables, and the type of each; a numeric without decimals is an integer
+-- dialect: redshift
+-- words: among
+SELECT c.table_name, c.column_name, CASE WHEN c.data_type IN ('numeric', 'decimal') AND c.numeric_scale = 0 THEN 'bigint' ELSE c.data_type END
+FROM svv_columns AS c
+WHERE c.table_schema = :schema AND c.table_name {among: :tables}
+ORDER BY c.table_name, c.ordinal_position;
 
 -- name: read_declared_types
 -- does: lists the declared type of each column

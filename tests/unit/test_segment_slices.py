@@ -15,13 +15,20 @@ from rehook_sync.models import SourceRow
 from rehook_sync.values import BrokenText, InfiniteTime
 from rehook_sync.warehouse.reader import pause_s
 from rehook_sync.warehouse.rows import weigh
-from rehook_sync.warehouse.slices import next_rows
+from rehook_sync.warehouse.slices import fitting_rows, next_rows
 
 
 def test_slices_grow_where_each_makes_the_database_look_at_the_whole_table() -> None:
     assert next_rows(20_000, 0.1, 0.5) == 20_000
     assert next_rows(20_000, 0.5, 0.1) == 40_000
     assert next_rows(900_000, 0.5, 0.1) == 1_000_000
+
+
+def test_slices_fit_into_memory_where_the_driver_holds_them_whole() -> None:
+    assert fitting_rows(20_000, 8 << 20) == 80_000
+    assert fitting_rows(20_000, 320 << 20) == 2_000
+    assert fitting_rows(1, 1 << 30) == 1
+    assert fitting_rows(5, 0) > 1_000_000
 
 
 def test_pauses_grow_to_a_bound() -> None:

@@ -83,6 +83,7 @@ class Warehouse:
             name_levels: 2 for schema and table, 3 for a catalog before them.  longest_name: bytes of a table's name at most;
             None: no limit that an event's name comes near.  most_columns: of a result; None: more than a table will have.
             slice_rows: rows of a read at most.  most_ids: ids that one statement takes.
+            buffers_results: whether the driver holds a whole result before it gives the first row.
             bind_ids: ids -> the value of `:ids`.  bind_odd_ids: the same for ids that cannot be kept, which may be bytes.
 
             is_typed: whether the type of a column says what it holds.  has_times: whether there is a type for times;
@@ -112,6 +113,7 @@ class Warehouse:
     most_columns: int | None = None
     slice_rows: int = 20_000
     most_ids: int = 500
+    buffers_results: bool = False
     bind_ids: Callable[[Sequence[str]], object] = _as_list
     bind_odd_ids: Callable[[Sequence[str | bytes]], object] = _texts
     is_typed: bool = True

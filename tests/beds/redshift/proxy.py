@@ -97,6 +97,8 @@ class Proxy:
                 if kind in b"PQ":
                     name, _, rest = body.partition(b"\0")
                     self.statements.append((name if kind == b"Q" else rest.partition(b"\0")[0]).decode("utf-8", "replace"))
+                    # PostgreSQL takes a setting that it does not know if its name has a dot.
+                    body = body.replace(b"SET query_group ", b"SET redshift.query_group ")
                 server.sendall(_framed(kind, body))
         except (OSError, EOFError):
             _end(client, server)
