@@ -19,7 +19,7 @@ from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_text
-from rehook_sync.jobs.run import Listener, leased, run_status
+from rehook_sync.jobs.run import Listener, leased, looking, run_status
 from rehook_sync.models import (
     Batch,
     Call,
@@ -38,13 +38,15 @@ from rehook_sync.models import (
     user_order,
 )
 from rehook_sync.rules.bodies import Names, build_customer, shape
-from rehook_sync.rules.periods import Feed, Period
+from rehook_sync.rules.identity import is_other_call
+from rehook_sync.rules.periods import Feed, Period, RunBounds
 from rehook_sync.rules.traits import find_present, moment_of
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.customers import Refreshed, Refreshes
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods, begun
 from rehook_sync.state.sources import KnownSources
+from rehook_sync.state.state import Judged
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.rows import time_order
 
@@ -68,8 +70,11 @@ def refresh(context: JobContext, options: RunOptions, interrupt: Interrupt, list
     """
     state = context.state
     with leased(context, RunKind.REFRESH) as (ledger, recovered):
-        context.sources.discover()
-        period, notes = _begin(context, ledger, options)
+        period, notes, outdated = _begin(context, ledger, options)
+        with looking(context, ledger, RunBounds({}, {})):
+            context.sources.discover()
+        with ledger.transaction() as connection:
+            Periods(context.database).close(connection, outdated, ledger.run_id, done=False)
         feed = _Refresh(context, period)
         report = _send(context, ledger, feed, interrupt, listen)
         customers = {each: report.counts[each] for each in (Status.SENT, Status.REJECTED, Status.FAILED)}
@@ -87,15 +92,15 @@ def refresh(context: JobContext, options: RunOptions, interrupt: Interrupt, list
         return RunResult(summary, {}, Counter(), report.error, recovered, unsettled, notes, customers)
 
 
-def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Period, list[str]]:
-    """Record that a refresh has begun or goes on. Returns its period, and notes for the user."""
+def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Period, list[str], list[Period]]:
+    """Record that a refresh has begun or goes on. Returns its period, notes for the user, and refreshes that it begins anew."""
     records = Periods(context.database)
     period, is_new = _find_period(context, options, ledger.run_id)
     notes = [*bind(context, ledger), *(each for each in read_change_notes(context) if "`refresh`" not in each)]
     outdated = [each for each in records.read_open(kinds=(RunKind.REFRESH,)) if each.period_id != period.period_id]
     start = context.run_start(RunKind.REFRESH, options)
-    with begun(context.state, ledger, start, [period] if is_new else []) as connection:
-        records.close(connection, outdated, ledger.run_id, done=False)
+    with begun(context.state, ledger, start, [period] if is_new else []):
+        pass
     if not is_new:
         notes.append(f"goes on with {period_text(period)}, which run {period.opened_by} began")
     notes += [f"{period_text(each)}, which run {each.opened_by} began, was not done: this one begins anew" for each in outdated]
@@ -103,9 +108,10 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Pe
     if lost:
         notes.append(
             f"calls of {', '.join(map(repr, lost))} are not read, since REHOOK_SYNC_WAREHOUSE_SCHEMA does not name "
-            f"{'it' if len(lost) == 1 else 'them'}: what customers have from there alone is not sent"
+            f"{'it' if len(lost) == 1 else 'them'}: what customers have from there alone is not sent, and a trait that gets another "
+            "name goes out as the other sources have it, even if that is older"
         )
-    return period, notes
+    return period, notes, outdated
 
 
 def _send(context: JobContext, ledger: Ledger, feed: "_Refresh", interrupt: Interrupt, listen: Listener) -> DeliveryReport:
@@ -206,9 +212,9 @@ class _Refresh:
             *(source.read_window(Stream.IDENTIFIES, window, None) for source in self._context.sources.values()), key=time_order
         )
         while page := list(islice(rows, _LOOKED_UP)):
-            ids = [each for row in page for each in (row.message_id, row.recorded_id) if each is not None]
-            known = self._context.state.read_known(Stream.IDENTIFIES, ids)
-            accepted = [row for row in page if {known.get(row.message_id), known.get(row.recorded_id or "")} & _ACCEPTED and row.user_id]
+            ids = [each for row in page for each in _ids(row)]
+            known = self._context.state.read_judged(Stream.IDENTIFIES, ids)
+            accepted = [row for row in page if row.user_id and any(_is_accepted(row, known.get(each)) for each in _ids(row))]
             spool.put(((user_order(row.user_id or ""), row) for row in accepted), sum(row.size for row in accepted))
 
     def _fold(self, rows: Iterator[SourceRow]) -> Iterator[_Present]:
@@ -247,6 +253,18 @@ class _Refresh:
             self.told[present.user_id] = Refreshed(traits, present.message_id)
             operations.append(operation)
         return operations
+
+
+def _ids(row: SourceRow) -> Iterable[str]:
+    """Return the ids under which a call may be recorded."""
+    return filter(None, (row.message_id, row.recorded_id))
+
+
+def _is_accepted(row: SourceRow, judged: Judged | None) -> bool:
+    """Tell whether Rehook has what a call carries. Another source's record may be of another call, if its user is not known any more."""
+    if judged is None or judged.status not in _ACCEPTED:
+        return False
+    return row.source == judged.source or (judged.user_id is not None and not is_other_call(row, judged))
 
 
 class _Recorder:

@@ -173,6 +173,22 @@ def test_a_baseline_stopped_before_its_first_row_keeps_runs_from_beginning(on_po
     assert {row["status"] for row in on_postgres.read_state()} == {"skipped"}
 
 
+def test_a_refresh_stopped_before_its_first_row_stays_open(on_postgres: World) -> None:
+    on_postgres.run_to_the_end()
+    sent = len(on_postgres.store.log)
+    with source_lock(on_postgres.url):
+        process = on_postgres.start("refresh", "--since", "beginning", REHOOK_SYNC_TIMEOUT="10")
+        wait_until(lambda: bool(run_sql(on_postgres.url, "SELECT 1 FROM pg_locks WHERE NOT granted")))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait().code == 143
+    (period,) = (row for row in on_postgres.read_state("sync_periods") if "refresh" in row["opened_by"])
+    assert (period["closed_at"], len(on_postgres.store.log)) == (None, sent)
+    assert on_postgres("refresh", REHOOK_SYNC_WAREHOUSE_SCHEMA="web_prdo").code == 2
+    again = on_postgres("refresh")
+    assert "goes on with the refresh" in again.err + again.out
+    assert {row["closed_by"] is not None for row in on_postgres.read_state("sync_periods") if "refresh" in row["opened_by"]} == {True}
+
+
 @pytest.mark.parametrize("workers", [(), ("--workers", "2")])
 def test_a_period_asked_for_is_gone_on_with_when_its_run_saw_no_row(on_postgres: World, workers: tuple[str, ...]) -> None:
     settings = on_postgres.folder / "rehook_sync.toml"

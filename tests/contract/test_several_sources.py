@@ -490,5 +490,19 @@ def test_a_refresh_names_the_sources_that_it_does_not_read(bench: Bench) -> None
         notes = sync.refresh(RunOptions(), Interrupt()).notes
     assert [note for note in notes if "are not read" in note] == [
         f"calls of '{WEB}' are not read, since REHOOK_SYNC_WAREHOUSE_SCHEMA does not name it: "
-        "what customers have from there alone is not sent"
+        "what customers have from there alone is not sent, and a trait that gets another name goes out as the other sources have it, "
+        "even if that is older"
     ]
+
+
+def test_a_refresh_takes_no_value_from_a_call_that_another_ones_id_kept_back(bench: Bench) -> None:
+    web = [identify(1, "ada", ago(hours=5), plan="free"), identify(2, "bob", ago(hours=5), plan="free")]
+    bench.fill_sources({WEB: {"identifies": web}, IOS: {"identifies": [identify(1, "bob", ago(hours=1), plan="pro")]}}, SERIAL)
+    bench.run(ALL, customers={"bob": {"plan": "free"}})
+    with bench.sync(trait_names={"plan": "planName"}) as sync:
+        sync.refresh(RunOptions(), Interrupt())
+    assert bench.metadata()[-2:] == [{"planName": "free"}] * 2
+    bench.change_state("UPDATE {sync_state} SET user_id = NULL")
+    with bench.sync(trait_names={"plan": "planKind"}) as sync:
+        sync.refresh(RunOptions(), Interrupt())
+    assert bench.metadata()[-2:] == [{"planKind": "free"}] * 2, "prune leaves ids without users"
