@@ -20,9 +20,6 @@ sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.
 # Where lxml happens to be installed, as by Redshift's driver, pygal would build its charts of lxml's elements.
 etree.to_etree()
 
-# Where lxml is installed, pygal would take it, whose elements are others.
-etree.to_etree()
-
 __all__ = ["Chart", "Series", "draw_columns", "draw_lines"]
 
 _SERIES = re.compile(r"^series serie-(\d+) ")
