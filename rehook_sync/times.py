@@ -49,7 +49,7 @@ _EPOCH_DIGITS = {10: 1_000_000, 13: 1_000, 16: 1}
 """Digits of a Unix time -> microseconds in its unit. So many digits mean a time between 2001 and 2286; others are no time."""
 _EPOCH_TEXT = re.compile(r"([1-9][0-9]{9}(?:[0-9]{3}){0,2})(\.[0-9]*)?\s*")
 _INTERVAL = re.compile(
-    r"(?:(?P<years>-?\d+) years?)? ?(?:(?P<months>[+-]?\d+) mons?)? ?(?:(?P<days>[+-]?\d+) days?)? ?"
+    r"(?:(?P<years>-?\d+) years?)? ?(?:(?P<months>[+-]?\d+) mon(?:th)?s?)? ?(?:(?P<days>[+-]?\d+) days?)? ?"
     r"(?:(?P<sign>[+-]?)(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d(?:\.\d+)?))?"
 )
 
@@ -191,7 +191,7 @@ def iso_duration(value: timedelta) -> str:
 
 
 def iso_interval(text: str) -> str:
-    """Return the ISO-8601 form of an interval of PostgreSQL, such as `1 mon -2 days +03:00:00`; months stay months. Other texts stay."""
+    """Return the ISO-8601 form of an interval of PostgreSQL or DuckDB, such as `1 mon +03:00:00`; months stay months. Other texts stay."""
     found = _INTERVAL.fullmatch(text) if text else None
     if found is None:
         return text

@@ -179,9 +179,25 @@ def snowflake_url(snowflake_bed: SnowflakeBed, monkeypatch: pytest.MonkeyPatch) 
     return snowflake_bed.url(f"test_{uuid.uuid4().hex}")
 
 
+@pytest.fixture
+def duckdb_url(tmp_path: Path) -> str:
+    """A fresh, empty DuckDB file."""
+    import duckdb
+
+    path = tmp_path / "warehouse.duckdb"
+    duckdb.connect(path).close()
+    return f"duckdb:///{path}"
+
+
 @pytest.fixture(params=WAREHOUSES)
+def warehouse_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, empty warehouse of each kind."""
+    return str(request.getfixturevalue(WAREHOUSES[request.param].fixture))
+
+
+@pytest.fixture(params=[name for name, each in WAREHOUSES.items() if each.holds_state])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A fresh, empty database of each kind."""
+    """A fresh, empty database of each kind that may hold the sync-state."""
     return str(request.getfixturevalue(WAREHOUSES[request.param].fixture))
 
 

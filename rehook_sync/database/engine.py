@@ -39,8 +39,9 @@ class Database:
     Shape:  setting: name of the setting that holds its URL, for messages.
     """
 
-    def __init__(self, engine: Engine, setting: str) -> None:
-        """Wrap an engine; use `open_database` to make one."""
+    def __init__(self, engine: Engine, setting: str, hidden: Sequence[str] = ()) -> None:
+        """Wrap an engine; use `open_database` to make one. `hidden`: texts that no message shows."""
+        self._hidden = tuple(hidden)
         self.engine = engine
         self.setting = setting
         self._worked = False
@@ -102,10 +103,10 @@ class Database:
             if not is_of_database(error, self.warehouse):
                 raise
             if self.warehouse.classify(error) is LockedError:
-                raise LockedError(f"the database of {self.setting} is locked: {one_line(error)}") from error
+                raise LockedError(f"the database of {self.setting} is locked: {self._said(error)}") from error
             if self._worked:
-                raise TransientError(f"the database of {self.setting} is lost: {one_line(error)}") from error
-            raise SourceError(f"cannot connect to the database of {self.setting}: {one_line(error)}; {self._advice()}") from error
+                raise TransientError(f"the database of {self.setting} is lost: {self._said(error)}") from error
+            raise SourceError(f"cannot connect to the database of {self.setting}: {self._said(error)}; {self._advice()}") from error
         self._worked = True
         return connection
 
@@ -136,7 +137,10 @@ class Database:
             if not is_of_database(error, self.warehouse):
                 raise
             room = "; make room on its disk, or set TMPDIR to another if that of temporary files is full" if sqlite.is_full(error) else ""
-            raise kind_of(error, self.warehouse)(f"the database of {self.setting} failed: {one_line(error)}{room}") from error
+            raise kind_of(error, self.warehouse)(f"the database of {self.setting} failed: {self._said(error)}{room}") from error
+
+    def _said(self, error: BaseException) -> str:
+        return one_line(error, self._hidden)
 
     def let_readers_in(self) -> None:
         """Switch a SQLite file to write-ahead logging for good: readers and the writer then do not wait for each other.
@@ -263,7 +267,7 @@ def open_database(
         raise SettingsError(f"{setting}: {one_line(error)}") from error
     warehouse.prepare(engine, opening)
     _set_session(engine, warehouse.session)
-    return Database(engine, setting)
+    return Database(engine, setting, [each for each in opening.options.values() if isinstance(each, str)])
 
 
 def _refuse_options(url: URL, warehouse: Warehouse, opening: Opening) -> None:

@@ -1,7 +1,7 @@
 """What the errors of databases and drivers mean, and how they are told: one line, no password and no value of a row."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -24,15 +24,21 @@ def is_of_database(error: BaseException, warehouse: Warehouse) -> bool:
     return isinstance(error, SQLAlchemyError) or _is_from(error, warehouse.drivers)
 
 
-def one_line(error: BaseException) -> str:
-    """Return the message of a database error as one line, without URL credentials, statement and parameters."""
+def one_line(error: BaseException, hidden: Iterable[str] = ()) -> str:
+    """Return the message of a database error as one line, without URL credentials, statement and parameters.
+
+    Shape:  hidden: texts that may be secret: some drivers quote what they were given to connect.
+    """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     state, message = sqlstate(cause), _fields(cause).get("M") or str(cause)
     if state.startswith(_DATA_ERRORS):
         return f"{type(cause).__name__} ({state}): {message.partition(':')[0].splitlines()[0]}"
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(("LINE ", "^", "DETAIL:", "CONTEXT:", "[SQL", "(Background"))]
-    return _PASSWORD.sub("://…@", "; ".join(kept) or type(cause).__name__)[:300]
+    line = _PASSWORD.sub("://…@", "; ".join(kept) or type(cause).__name__)
+    for secret in hidden:
+        line = line.replace(secret, "…")
+    return line[:300]
 
 
 def sqlstate(error: BaseException) -> str:

@@ -4,9 +4,9 @@ import re
 from enum import StrEnum
 
 from rehook_sync.times import to_time
-from rehook_sync.values import exact_json, too_deep
+from rehook_sync.values import exact_json, to_text, too_deep
 
-__all__ = ["Kind", "array_members", "from_json", "to_boolean", "to_moment", "trimmed"]
+__all__ = ["Kind", "array_members", "followed_json", "from_json", "nested_members", "to_boolean", "to_moment", "trimmed"]
 
 _ARRAY = re.compile(r"(?:\[[-0-9:\[\]]+=)?\{.*\}", re.DOTALL)
 _ARRAY_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|([{},])|([^{},"]+)', re.DOTALL)
@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     PADDED: `char(n)`, whose blanks at the end are no content.  ARRAY: of a type that the driver may not know and then gives as text.
     NUMBER: integers, and what SQLite stores as such.  DECIMAL: a number that may be written with decimals, such as `42.00`.
+    NESTED: lists, structs and maps that the driver gives as Python's.
     """
 
     TEXT = "text"
@@ -27,6 +28,8 @@ class Kind(StrEnum):
     TIME = "time"
     BOOLEAN = "boolean"
     JSON = "json"
+    NESTED = "nested"
+    INTERVAL = "interval"
     NUMBER = "number"
     DECIMAL = "decimal number"
     UNTYPED = "untyped"
@@ -53,6 +56,39 @@ def trimmed(value: object) -> object:
     return value.rstrip(" ") if isinstance(value, str) else value
 
 
+def followed_json(content: str | bytes | memoryview) -> object:
+    """Return a JSON value; one that Python cannot follow is as deep as to be refused like any that is too deep.
+
+    Raises: ValueError for what is no JSON.
+    """
+    try:
+        return exact_json(content)
+    except RecursionError:
+        return too_deep()
+
+
+def from_json(value: object) -> object:
+    """Return the JSON value that a driver gives as text; any other value, and text that is none, stays."""
+    try:
+        return followed_json(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def nested_members(value: object) -> object:
+    """Return a list, struct or map as JSON has them: the keys of an object are texts."""
+    if isinstance(value, dict):
+        return {_key(key): nested_members(member) for key, member in value.items()}
+    return [nested_members(member) for member in value] if isinstance(value, list | tuple) else value
+
+
+def _key(key: object) -> str:
+    try:
+        return str(to_text(key))
+    except ValueError:
+        return str(key)
+
+
 def array_members(value: object) -> object:
     """Return the list that PostgreSQL writes as `{a,"b c",NULL}`; any other value stays."""
     if not isinstance(value, str) or not _ARRAY.fullmatch(value):
@@ -67,15 +103,3 @@ def array_members(value: object) -> object:
         elif not mark:
             lists[-1].append(_ESCAPED.sub(r"\1", quoted[1:-1]) if quoted else None if plain == "NULL" else plain)
     return lists[0][0]
-
-
-def from_json(value: object) -> object:
-    """Return what a text of a column for JSON says, with exact decimals; any other value stays, and so does a text that is no JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return exact_json(value)
-    except ValueError:
-        return value
-    except RecursionError:
-        return too_deep()

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from rehook_sync.database.kinds import followed_json
 from rehook_sync.times import iso_interval
-from rehook_sync.values import BrokenText, InfiniteTime, exact_json, too_deep
+from rehook_sync.values import BrokenText, InfiniteTime
 
 __all__ = ["DriverText", "add_loaders", "lenient_loader", "text_loader", "text_or_bytes"]
 
@@ -84,14 +85,6 @@ def text_loader(loader: Callable[..., Any], form: Callable[[str], str]) -> type:
     return TextLoader
 
 
-def _read_json(content: bytes | memoryview) -> object:
-    """Return a JSON value; one that Python cannot follow is as deep as to be refused like any that is too deep."""
-    try:
-        return exact_json(content)
-    except RecursionError:
-        return too_deep()
-
-
 def add_loaders(connection: object, data_error: type[Exception]) -> None:
     """Let a connection of psycopg give values Python cannot hold as text, and decimals in JSON exactly; any other driver stays as it is.
 
@@ -103,7 +96,7 @@ def add_loaders(connection: object, data_error: type[Exception]) -> None:
     failures = (data_error, ValueError, ArithmeticError, RecursionError)
     for name in (*_TIMES, "json", "jsonb"):
         oid = adapters.types[name].oid
-        loader = _read_json if name.startswith("json") else adapters.get_loader(oid, 0)
+        loader = followed_json if name.startswith("json") else adapters.get_loader(oid, 0)
         adapters.register_loader(oid, lenient_loader(loader, failures))
     for name in (*_TEXTS, "interval"):
         oid = adapters.types[name].oid

@@ -150,7 +150,7 @@ class JobContext:
             names=names,
             policy=policy,
             merge=self.changes_only,
-            chunk_rows=settings.chunk_rows,
+            chunk_rows=max(settings.chunk_rows, self.sources.chunk_rows),
             known_in=self.known_in,
             limit=options.limit,
             selections=(options.only,) if options.only else (Selection(Status.FAILED), Selection(Status.WAITING)),

@@ -3,7 +3,8 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
@@ -100,6 +101,15 @@ class Reader:
                 return found
             self._pause(min(pause_s(locked + repeats), left_s))  # the last attempt begins when patience ends
             self.waiting()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Keep a connection open while several reads follow each other, where opening one is slow; nothing is kept from others after."""
+        with ExitStack() as kept:
+            if self._database.warehouse.opens_slowly:
+                with suppress(DatabaseError):  # the reads themselves wait for a lock
+                    kept.enter_context(self._database.open())
+            yield
 
     def take_delays(self) -> Delays:
         """Return the delays since this was asked before, so that each is told once."""

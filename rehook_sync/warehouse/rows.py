@@ -124,6 +124,8 @@ def read_fields(names: Sequence[str], values: Iterable[Any], convert: Mapping[st
     for name, function in convert.items():
         if name in fields:
             fields[name] = function(fields[name])
+            if fields[name] is None:  # JSON's null
+                del fields[name]
     return fields
 
 

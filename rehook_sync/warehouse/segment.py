@@ -136,10 +136,11 @@ class SegmentSource:
         All are read before the first is yielded. Only calls with a problem may be out of order.
         """
         with Spool() as spool:
-            for part in ("read_slice", "read_timeless_slice"):
-                place: Place | None = self._sql.first_place(window, spool.count)
-                while place is not None:
-                    place = self._read(partial(self._read_slice, (stream, window, known, shard), part, CallSpooler(spool), place))
+            with self.reader.together():
+                for part in ("read_slice", "read_timeless_slice"):
+                    place: Place | None = self._sql.first_place(window, spool.count)
+                    while place is not None:
+                        place = self._read(partial(self._read_slice, (stream, window, known, shard), part, CallSpooler(spool), place))
             yield from self._named(spool.in_order())
 
     def _named(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
@@ -252,7 +253,8 @@ class SegmentSource:
             yield from rows
             return
         with Spool() as spool:
-            contested = self._read_properties(rows, spool)
+            with self.reader.together():
+                contested = self._read_properties(rows, spool)
             found = spool.in_order()
             place, fields, size = next(found, _NOTHING)
             for at, row in enumerate(rows):

@@ -35,22 +35,22 @@ def named(row: Row, slug: str) -> Row:
     return {**row, "event": slug}
 
 
-def test_tables_with_their_views_are_found_without_reading_tracks(database_url: str, open_source: OpenSource) -> None:
+def test_tables_with_their_views_are_found_without_reading_tracks(warehouse_url: str, open_source: OpenSource) -> None:
     orders = [named(event("t1", total=5), "order")]
-    make_warehouse(database_url, {"identifies": [identify("m", "u")], "tracks": [track("t1", "u", "Order")], "order": orders})
+    make_warehouse(warehouse_url, {"identifies": [identify("m", "u")], "tracks": [track("t1", "u", "Order")], "order": orders})
     for name in ("identifies", "tracks", "order"):
-        run_sql(database_url, f'CREATE VIEW {name}_view AS SELECT * FROM "{name}"')
-    source = open_source(database_url)
+        run_sql(warehouse_url, f'CREATE VIEW {name}_view AS SELECT * FROM "{name}"')
+    source = open_source(warehouse_url)
     layout, said = discovered(source)
     assert (layout.track_properties, list(layout.event_tables), said) == ("event_tables", ["order"], [])
     assert properties_of(source) == {"t1": {"total": 5}}
     assert list(source.discover().event_tables) == ["order"], "nobody reads the view of the table"
 
 
-def test_tables_without_an_id_are_not_looked_at_one_by_one(database_url: str, open_source: OpenSource) -> None:
+def test_tables_without_an_id_are_not_looked_at_one_by_one(warehouse_url: str, open_source: OpenSource) -> None:
     ours = {f"table{number}": [{"name": "x", "received_at": NOON}] for number in range(9)}
-    make_warehouse(database_url, {"identifies": [], "tracks": [track("t1", "u", "Order")], "order": [event("t1", total=5)], **ours})
-    source = open_source(database_url)
+    make_warehouse(warehouse_url, {"identifies": [], "tracks": [track("t1", "u", "Order")], "order": [event("t1", total=5)], **ours})
+    source = open_source(warehouse_url)
     said: list[str] = []
     sqlalchemy.event.listen(source._database.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
     assert list(source.discover().event_tables) == ["order"]
@@ -59,29 +59,29 @@ def test_tables_without_an_id_are_not_looked_at_one_by_one(database_url: str, op
 
 
 @pytest.mark.parametrize("kind", ["TABLE", "VIEW"])
-def test_an_event_called_like_a_view_is_found_when_it_occurs(database_url: str, open_source: OpenSource, kind: str) -> None:
+def test_an_event_called_like_a_view_is_found_when_it_occurs(warehouse_url: str, open_source: OpenSource, kind: str) -> None:
     calls = [track("t1", "u", "Order"), track("t2", "u", "Order View")]
-    make_warehouse(database_url, {"identifies": [], "tracks": calls, "order": [event("t1", total=5)], "base": [event("t2", seen=2)]})
-    run_sql(database_url, f"CREATE {kind} order_view AS SELECT * FROM base")
-    source = open_source(database_url)
+    make_warehouse(warehouse_url, {"identifies": [], "tracks": calls, "order": [event("t1", total=5)], "base": [event("t2", seen=2)]})
+    run_sql(warehouse_url, f"CREATE {kind} order_view AS SELECT * FROM base")
+    source = open_source(warehouse_url)
     assert discovered(source)[1] == []
     assert properties_of(source) == {"t1": {"total": 5}, "t2": {"seen": 2}}
 
 
-def test_a_table_of_its_own_event_tells_that_events_have_tables(database_url: str, open_source: OpenSource) -> None:
+def test_a_table_of_its_own_event_tells_that_events_have_tables(warehouse_url: str, open_source: OpenSource) -> None:
     calls = [track("t1", "u", "Order", place="x", **MARKS)]
     tables = {"_order": [named(event("t1", total=5), "order")], "products": [event("p", price=1)]}
-    make_warehouse(database_url, {"identifies": [], "tracks": calls, **tables})
-    source = open_source(database_url)
+    make_warehouse(warehouse_url, {"identifies": [], "tracks": calls, **tables})
+    source = open_source(warehouse_url)
     layout, said = discovered(source)
     assert (layout.track_properties, layout.rudderstack, said) == ("event_tables", "record_id", [])
     assert properties_of(source) == {"t1": {"place": "x", "total": 5}}
 
 
-def test_a_model_of_many_events_does_not_tell_so(database_url: str, open_source: OpenSource) -> None:
+def test_a_model_of_many_events_does_not_tell_so(warehouse_url: str, open_source: OpenSource) -> None:
     calls = [track("t1", "u", "Order", total=5)]
-    make_warehouse(database_url, {"identifies": [], "tracks": calls, "funnel": [named(event("t1"), "order")]})
-    layout, said = discovered(open_source(database_url))
+    make_warehouse(warehouse_url, {"identifies": [], "tracks": calls, "funnel": [named(event("t1"), "order")]})
+    layout, said = discovered(open_source(warehouse_url))
     assert (layout.track_properties, layout.fields[Stream.TRACKS]) == ("columns", ("total",))
     assert len(said) == 1, "only the names of all calls tell"
 

@@ -23,7 +23,7 @@ KINDS = {**WAREHOUSES, **CLOUDS}
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Bench]]:
     """Each kind of warehouse, with the sync-state tables in it, or in a file if it is only read."""
     url = str(request.getfixturevalue(KINDS[request.param].fixture))
-    state_url = f"sqlite:///{tmp_path / 'state.db'}" if request.param in CLOUDS else None
+    state_url = None if KINDS[request.param].holds_state else f"sqlite:///{tmp_path / 'state.db'}"
     with Sandbox() as sandbox:
         bench = Bench(url, state_url, sandbox)
         with bench.sync() as sync:

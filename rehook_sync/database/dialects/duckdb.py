@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, NullPool
 
 from rehook_sync.database.dialects.other import DATED, EPOCH, IN_WINDOW
-from rehook_sync.database.dialects.record import Opening, Warehouse
-from rehook_sync.database.kinds import Kind
+from rehook_sync.database.dialects.record import Convert, Opening, Warehouse
+from rehook_sync.database.kinds import Kind, from_json, nested_members
 from rehook_sync.errors import DatabaseError, LockedError, SettingsError
+from rehook_sync.times import iso_interval
 
 __all__ = ["DUCKDB"]
 
@@ -18,7 +19,8 @@ _KEY = (
     " THEN REGEXP_REPLACE(CAST({} AS VARCHAR), '\\.0+$|(\\.[0-9]*[1-9])0+$', '\\1') ELSE CAST({} AS VARCHAR) END"
 )
 _MOMENT = (
-    f"CASE WHEN REGEXP_FULL_MATCH({{}}, '{DATED}') AND {{}} NOT LIKE '0000%' THEN TRY_CAST({{}} AS TIMESTAMPTZ)"
+    f"CASE WHEN REGEXP_FULL_MATCH({{}}, '{DATED}') AND {{}} NOT LIKE '0000%'"
+    f" THEN TRY_CAST(REGEXP_REPLACE({{}}, '[[:space:]]+([+-])', '\\1') AS TIMESTAMPTZ)"
     f" WHEN REGEXP_FULL_MATCH({{}}, '{EPOCH}') THEN MAKE_TIMESTAMPTZ(CAST(TRUNC(TRY_CAST({{}} AS DECIMAL(38, 9))"
     " * CASE LENGTH(REGEXP_EXTRACT({}, '^[0-9]+')) WHEN 10 THEN 1000000 WHEN 13 THEN 1000 ELSE 1 END) AS BIGINT)) END"
 )
@@ -27,19 +29,22 @@ _KINDS: Mapping[str, Kind] = {
     "UUID": Kind.UUID,
     "BOOLEAN": Kind.BOOLEAN,
     "JSON": Kind.JSON,
+    "INTERVAL": Kind.INTERVAL,
+    **dict.fromkeys(("STRUCT", "MAP", "UNION"), Kind.NESTED),
     "DATE": Kind.TIME,
     **dict.fromkeys((f"TIMESTAMP{each}" for each in ("", "_S", "_MS", "_NS", " WITH TIME ZONE")), Kind.TIME),
     **dict.fromkeys((f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")), Kind.NUMBER),
     **dict.fromkeys(("INTEGER", "UINTEGER", "BIGNUM"), Kind.NUMBER),
     **dict.fromkeys(("FLOAT", "DOUBLE", "DECIMAL"), Kind.DECIMAL),
 }
+_CONVERT: Mapping[Kind, Convert] = {Kind.JSON: from_json, Kind.NESTED: nested_members, Kind.INTERVAL: iso_interval}
 _LOCKED = "Could not set lock on file"
 
 
 def kind_of(declared: str) -> Kind:
     """Return the kind of a column of a type as the catalog writes it: `DECIMAL(18,3)`, `INTEGER[]`, `STRUCT(a INTEGER)`."""
     if declared.endswith("]"):
-        return Kind.OTHER
+        return Kind.NESTED
     return _KINDS.get(declared.partition("(")[0], Kind.OTHER)
 
 
@@ -48,11 +53,12 @@ def _file(url: URL) -> Path | None:
 
 
 def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
-    """Return how a file is opened. Raises SettingsError unless it is there."""
+    """Return how a file is opened: options are DuckDB's own settings. Raises SettingsError unless it is there."""
     path = _file(url)
     if path is not None and not path.is_file():
         raise SettingsError(f"{opening.setting}: there is no DuckDB file {path}")
-    return {"connect_args": {**opening.options, "read_only": path is not None}}
+    # A file that is open keeps its writers out, also while requests are sent: each read opens it anew.
+    return {"connect_args": {"config": dict(opening.options), "read_only": path is not None}, "poolclass": NullPool}
 
 
 def _classify(error: BaseException) -> type[DatabaseError] | None:
@@ -72,11 +78,22 @@ DUCKDB = Warehouse(
         "moment": _MOMENT,
     },
     name_levels=3,
+    chunk_rows=20_000,
     most_ids=100_000,
     kind_of=kind_of,
+    select_as={
+        # Infinite times would arrive as the last ones of Python's calendar, months as days, and JSON as text or not, by the driver.
+        Kind.TIME: "CASE WHEN ISFINITE({}) THEN {} END",
+        Kind.INTERVAL: "CAST({} AS VARCHAR)",
+        Kind.JSON: "CAST({} AS VARCHAR)",
+    },
+    convert=_CONVERT,
+    naming=_CONVERT,
     lists_types=True,
+    refused=dict.fromkeys(("access_mode", "read_only"), "leave it out: a file is opened for reading alone"),
     arguments=_arguments,
-    session=("SET TimeZone = 'UTC'",),
+    opens_slowly=True,
+    session=("SET TimeZone = 'UTC'", "SET enable_progress_bar = false"),  # which would be written between our own lines
     file=_file,
     drivers=frozenset({"duckdb", "_duckdb", "duckdb_engine"}),
     classify=_classify,

@@ -82,7 +82,8 @@ class Warehouse:
 
             name_levels: 2 for schema and table, 3 for a catalog before them.  longest_name: bytes of a table's name at most;
             None: no limit that an event's name comes near.  most_columns: of a result; None: more than a table will have.
-            slice_rows: rows of a read at most.  most_ids: ids that one statement takes.
+            slice_rows: rows of a read at most.  chunk_rows: calls that are at least judged at once, whose properties are read together:
+            many where a statement takes long or costs money.  most_ids: ids that one statement takes.
             buffers_results: whether the driver holds a whole result before it gives the first row.
             bind_ids: ids -> the value of `:ids`.  bind_odd_ids: the same for ids that cannot be kept, which may be bytes.
 
@@ -96,6 +97,7 @@ class Warehouse:
             convert: kind -> what makes the driver's value right.  naming: the same for values that name a call without an id.
             decodes_json: whether the driver gives columns of type JSON decoded.
 
+            opens_slowly: whether a connection should be kept from one read to the next while there are several.
             pre_ping: whether a pooled connection is tried before it is used.  session: statements on each new connection.
             refused: option of a URL or of WAREHOUSE_OPTIONS -> why it may not be given.
             file_options: options that end in `_file` and are the driver's own.
@@ -112,6 +114,7 @@ class Warehouse:
     longest_name: int | None = None
     most_columns: int | None = None
     slice_rows: int = 20_000
+    chunk_rows: int = 1
     most_ids: int = 500
     buffers_results: bool = False
     bind_ids: Callable[[Sequence[str]], object] = _as_list
@@ -128,6 +131,7 @@ class Warehouse:
     convert: Mapping[Kind, Convert] = field(default_factory=dict)
     naming: Mapping[Kind, Convert] = field(default_factory=dict)
     decodes_json: bool = False
+    opens_slowly: bool = False
     pre_ping: bool = True
     session: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
