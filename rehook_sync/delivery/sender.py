@@ -23,7 +23,7 @@ from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, Mar
 from rehook_sync.delivery.outbox import Posting
 from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, RetryPolicy, backoff_s, decide, stop_reason
 from rehook_sync.errors import LeaseLostError, RehookSyncError, StoppedError
-from rehook_sync.models import Answer, Chunk, Effect, Outcome, Reason, Status
+from rehook_sync.models import Answer, Call, Chunk, Effect, Outcome, Reason, Status
 from rehook_sync.runtime import Interrupt, run_loop, tuned_interpreter
 
 if TYPE_CHECKING:  # commands that send nothing do not load httpx
@@ -67,6 +67,7 @@ class DeliveryReport:
     """What was durably recorded, and why delivery ended early, if it did.
 
     Shape:  at_once: requests that may be in flight now.  slowed: how often that was halved.  lowest: its lowest value.
+            left: calls whose ids somebody else had marked or settled meanwhile.
     """
 
     counts: Counter[Status] = field(default_factory=Counter)
@@ -77,6 +78,7 @@ class DeliveryReport:
     at_once: int = 0
     slowed: int = 0
     lowest: int = 0
+    left: list[Call] = field(default_factory=list)
 
     def heed(self, adaptive: AdaptiveConcurrency) -> None:
         """Copy the numbers of the adaptive concurrency."""
@@ -287,9 +289,13 @@ class Sender:
 
     # Writing and stopping.
 
+    def _leave(self, flight: InFlight) -> None:
+        self._report.left.append(flight.call)
+        self._dispatcher.leave(flight)
+
     async def _write(self) -> None:
         try:
-            await self._writer.run(self._writing, self._committed, self._dispatcher.leave)
+            await self._writer.run(self._writing, self._committed, self._leave)
         except RehookSyncError as error:
             self._stop(error)
             self._report.error = error

@@ -184,6 +184,10 @@ def note_delivery(context: JobContext, found: Findings, report: DeliveryReport) 
     """Add to what was found in the rows what sending and reading them showed."""
     found.slowed, found.lowest, found.views = report.slowed, report.lowest, context.sources.views_read
     found.delays += context.sources.reader.take_delays()
+    for stream in {call.stream for call in report.left}:
+        calls = {call.message_id: call for call in report.left if call.stream == stream}
+        for message_id, judged in context.state.read_judged(stream, calls).items():
+            found.shared.note(calls[message_id], judged)
     return found
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rehook_sync.models import SourceRow
+from rehook_sync.models import Call, SourceRow
 from rehook_sync.values import storable_text
 
 __all__ = ["SharedIds", "is_other_call"]
@@ -26,7 +26,7 @@ class Identity(Protocol):
         """Return the name of the event, None for identifies."""
 
 
-def is_other_call(row: SourceRow, recorded: Identity) -> bool:
+def is_other_call(row: Identity, recorded: Identity) -> bool:
     """Tell whether a row is another call than the one that has its message id: of another source, with another user or event."""
     if row.source == recorded.source:
         return False
@@ -47,7 +47,7 @@ class SharedIds:
     calls: Counter[str] = field(default_factory=Counter)
     example: str = ""
 
-    def note(self, row: SourceRow, first: Identity | None) -> bool:
+    def note(self, row: SourceRow | Call, first: Identity | None) -> bool:
         """Tell whether a row is another call than the first one with its message id, and count it then."""
         if first is None or not is_other_call(row, first):
             return False

@@ -10,7 +10,7 @@ import accounting
 import httpx
 import pytest
 from acceptance.conftest import wait_until
-from accounting import ALL, Bench, ago
+from accounting import ALL, Bench, ago, open_bench
 from warehouse import Row, add_rows, event, identify, track
 
 from rehook_sync.errors import ApiDownError, LeaseHeldError, LeaseLostError, RunUnfinishedError, UsageError
@@ -226,6 +226,33 @@ def test_one_id_under_two_users_goes_out_once(bench: Bench) -> None:
     arrived = [each.idempotency_key for each in bench.sandbox.store.events]
     assert len(arrived) == len(set(arrived)) == 47
     bench.check(ordered=False)
+
+
+@pytest.mark.parametrize("place", ["postgresql-same", "postgresql-sqlite"])
+def test_an_id_of_two_sources_that_two_parts_meet_at_once_is_noted(place: str, request: pytest.FixtureRequest) -> None:
+    """Each part reads its call before the other one records its own, so only the mark in the sync-state can tell them apart."""
+    ids = {"tracks": {"id": "bigint"}}
+    web = {"tracks": [track(number, "ann", "Visited", ago(hours=3)) for number in (1, 2)]}
+    ios = {"tracks": [track(number, "zoe", "Visited", ago(hours=5 - number)) for number in range(2)]}
+    zoe = HeldUser("zoe")
+    with open_bench(place, request, "postgres_url_with_state", missing_properties="send") as bench:
+        bench.fill_sources({"web_prod": web, "ios_prod": ios}, {"web_prod": ids, "ios_prod": ids})
+        run_id, shards = start(bench, 2)
+        assert len(shards) == 2
+        with ThreadPoolExecutor(1) as other, Sync(bench.settings(concurrency=1), zoe) as sync:
+            second = other.submit(sync.deliver_shard, run_id, 1, Interrupt())
+            try:
+                wait_until(lambda: bench.statuses().get("0") == "sending")
+                deliver(bench, run_id, 0)
+            finally:
+                zoe.let_go.set()
+            assert second.result().error is None
+        result = finish(bench, run_id)
+        assert {row["message_id"]: row["user_id"] for row in bench.read_state("sync_state")} == {"0": "zoe", "1": "ann", "2": "ann"}
+        assert bench.events() == {("ann", "Visited"): 2, ("zoe", "Visited"): 1}
+        assert (result.summary.sent, result.summary.status) == (3, RunStatus.ATTENTION)
+        assert any(note.startswith("1 call of source 'ios_prod' (ids of 'web_prod') not sent") for note in result.notes)
+        bench.check(ordered=False)
 
 
 def test_a_code_that_another_part_is_to_free_waits_for_the_next_run(bench: Bench) -> None:
