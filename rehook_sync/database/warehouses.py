@@ -7,6 +7,7 @@ from rehook_sync.database.dialects.other import OTHER
 from rehook_sync.database.dialects.postgresql import POSTGRESQL
 from rehook_sync.database.dialects.record import Warehouse
 from rehook_sync.database.dialects.redshift import REDSHIFT
+from rehook_sync.database.dialects.snowflake import SNOWFLAKE
 from rehook_sync.database.dialects.sqlite import SQLITE
 
 __all__ = ["ANY", "WAREHOUSES", "WITH_ARGUMENT", "warehouse_of"]
@@ -14,7 +15,7 @@ __all__ = ["ANY", "WAREHOUSES", "WITH_ARGUMENT", "warehouse_of"]
 ANY = OTHER.name
 """The dialect of statements that serve each one without a version of its own."""
 
-WAREHOUSES: Mapping[str, Warehouse] = {each.name: each for each in (SQLITE, POSTGRESQL, DUCKDB, REDSHIFT)}
+WAREHOUSES: Mapping[str, Warehouse] = {each.name: each for each in (SQLITE, POSTGRESQL, DUCKDB, REDSHIFT, SNOWFLAKE)}
 
 WITH_ARGUMENT = frozenset(
     {"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "key_text", "place", "among"}

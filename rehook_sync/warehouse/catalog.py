@@ -245,7 +245,7 @@ class Catalog:
 
     def read_event_names(self, tracks: Table, columns: Sequence[str]) -> set[str]:
         """Return every name that calls have in the first of these columns that is not NULL. Scans the table."""
-        names = [("t", tracks.columns[each]) for each in columns if tracks.has(each)]
+        names = [(self._warehouse.own_name("t"), tracks.columns[each]) for each in columns if tracks.has(each)]
         if not names:
             return set()
         statement = self._queries["read_event_names"].text(self._connection.dialect, names=names, table=tracks.path)

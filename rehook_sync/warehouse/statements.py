@@ -131,21 +131,21 @@ class CallStatements:
 
     def user_column(self, alias: str) -> Identifier:
         """Return the user ids of a stream as text."""
-        return self.named(alias, ["rehook_sync__user"])
+        return self.named(alias, [self._warehouse.own_name("rehook_sync__user")])
 
     def key(self, alias: str, table: Table) -> Identifier:
         """Return the column to look ids up in: the id column if it compares with text, so that an index helps, else the id as text."""
         comparable = table.kinds["id"] in self._warehouse.text_keys
-        return self.named(alias, [table.columns["id"] if comparable else "rehook_sync__id"])
+        return self.named(alias, [table.columns["id"] if comparable else self._warehouse.own_name("rehook_sync__id")])
 
     def named(self, alias: str, columns: Iterable[str]) -> list[tuple[str, ...]]:
         """Return columns as identifiers. They are qualified: SQLite takes a bare quoted name that is no column for text."""
-        return [(alias, column) for column in columns]
+        return [(self._warehouse.own_name(alias), column) for column in columns]
 
     def selected(self, alias: str, table: Table, columns: Iterable[str]) -> list[Column]:
         """Return columns, named as Segment writes them, in the form in which they are read."""
         forms = self._warehouse.select_as
-        return [Selected((alias, table.columns[each]), forms.get(table.kinds[each], "{}")) for each in columns]
+        return [Selected((self._warehouse.own_name(alias), table.columns[each]), forms.get(table.kinds[each], "{}")) for each in columns]
 
     def ids(self, ids: Sequence[str]) -> object:
         """Return message ids as the value of a list in the dialect."""

@@ -158,6 +158,15 @@ FROM information_schema.columns AS c
 WHERE c.table_catalog = :catalog AND c.table_schema = :schema AND c.table_name IN (SELECT UNNEST(CAST(:tables AS VARCHAR[])));
 
 -- name: list_columns
+-- does: lists the columns of some tables, and the type of each; a NUMBER without decimals is an INTEGER
+-- dialect: snowflake
+-- words: among
+SELECT c.table_name, c.column_name, CASE WHEN c.data_type = 'NUMBER' AND c.numeric_scale = 0 THEN 'INTEGER' ELSE c.data_type END
+FROM information_schema.columns AS c
+WHERE c.table_schema = :schema AND c.table_name {among: :tables}
+ORDER BY c.table_name, c.ordinal_position;
+
+-- name: list_columns
 -- does: lists the columns of some tables, and the type of each; a numeric without decimals is an integer
 -- dialect: redshift
 -- words: among

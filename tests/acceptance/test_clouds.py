@@ -42,6 +42,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
         made.program.end_all()
 
 
+@pytest.mark.timeout(400)
 def test_every_command_works_on_a_shop_in_a_cloud(shop: Shop) -> None:
     said = []
 

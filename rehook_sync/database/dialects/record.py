@@ -80,6 +80,7 @@ class Warehouse:
     Shape:  name: SQLAlchemy's name of the dialect, and that of its statements.  extra: of this package, which brings the driver.
             words: dialect word -> its SQL, with `{}` in the place of the argument.
 
+            own_name: name of ours, in statements without quotes -> how it is quoted.
             name_levels: 2 for schema and table, 3 for a catalog before them.  longest_name: bytes of a table's name at most;
             None: no limit that an event's name comes near.  most_columns: of a result; None: more than a table will have.
             slice_rows: rows of a read at most.  chunk_rows: calls that are at least judged at once, whose properties are read together:
@@ -110,6 +111,7 @@ class Warehouse:
     name: str
     extra: str = ""
     words: Mapping[str, str]
+    own_name: Callable[[str], str] = str
     name_levels: int = 2
     longest_name: int | None = None
     most_columns: int | None = None

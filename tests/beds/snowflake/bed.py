@@ -30,7 +30,7 @@ class SnowflakeBed:
     @property
     def options(self) -> dict[str, object]:
         """Return what the connector needs beside a URL."""
-        return {"host": "127.0.0.1", "port": self.port, "protocol": "http", "session_parameters": {"CLIENT_TELEMETRY_ENABLED": False}}
+        return {"host": "127.0.0.1", "port": self.port, "protocol": "http"}
 
     def url(self, database: str, schema: str = "segment") -> str:
         """Return the URL of a database, which is made when somebody connects."""

@@ -1,0 +1,86 @@
+"""Snowflake as a warehouse, over Snowflake's own connector, in UTC. Names that were not quoted are in capitals.
+
+Source: snowflake-sqlalchemy 2.1 and snowflake-connector-python 5.2; Snowflake's documentation of session parameters.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import URL, Engine, event
+
+from rehook_sync.database.dialects.other import EXPANDED, IN_WINDOW, expanded_ids
+from rehook_sync.database.dialects.record import Opening, Warehouse
+from rehook_sync.database.kinds import Kind, from_json
+from rehook_sync.errors import SettingsError
+
+__all__ = ["SNOWFLAKE"]
+
+_SESSION: Mapping[str, Any] = {
+    "TIMEZONE": "UTC",
+    "QUERY_TAG": "rehook_sync",
+    "QUOTED_IDENTIFIERS_IGNORE_CASE": False,
+    "GEOGRAPHY_OUTPUT_FORMAT": "GeoJSON",
+    "GEOMETRY_OUTPUT_FORMAT": "GeoJSON",
+    "CLIENT_TELEMETRY_ENABLED": False,
+}
+"""Session parameter -> value, whatever the account and the user have: what is read relies on them."""
+_NOT_IN_A_URL = frozenset(
+    {"host", "port", "protocol", "private_key_file", "private_key_file_pwd", "private_key_password", "token", "token_file_path"}
+)
+"""Options that the dialect refuses in a URL, since they lead elsewhere or to files, and secrets."""
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("TEXT", "VARCHAR"), Kind.TEXT),
+    **dict.fromkeys(("DATE", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"), Kind.TIME),
+    "INTEGER": Kind.NUMBER,
+    **dict.fromkeys(("NUMBER", "FLOAT", "DECFLOAT"), Kind.DECIMAL),
+    **dict.fromkeys(("VARIANT", "OBJECT", "ARRAY", "MAP", "GEOGRAPHY", "GEOMETRY"), Kind.JSON),
+    "BOOLEAN": Kind.BOOLEAN,
+}
+"""By the name in INFORMATION_SCHEMA; INTEGER is a NUMBER without decimals."""
+
+
+def kind_of(declared: str) -> Kind:
+    """Return the kind of a column of a type as INFORMATION_SCHEMA names it."""
+    return _KINDS.get(declared.upper().partition("(")[0], Kind.OTHER)
+
+
+def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
+    """Return how the connector connects. Raises SettingsError for options that may not stand in a URL."""
+    if wrong := sorted(_NOT_IN_A_URL.intersection(url.query)):
+        where = "give it in REHOOK_SYNC_WAREHOUSE_OPTIONS"
+        raise SettingsError(f"{opening.setting}: {', '.join(wrong)}: a URL may not lead to files, secrets or another host: {where}")
+    return {"connect_args": {"application": "rehook_sync", **opening.options, "session_parameters": dict(_SESSION)}}
+
+
+def _prepare(engine: Engine, _opening: Opening) -> None:
+    """Undo the doubling of percent signs in statements without values, which the connector leaves as they are."""
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def executing(*given: Any) -> tuple[str, object]:  # noqa: ANN401 - as SQLAlchemy has it
+        _connection, _cursor, statement, values, *_more = given
+        return statement if values else statement.replace("%%", "%"), values
+
+
+SNOWFLAKE = Warehouse(
+    name="snowflake",
+    extra="snowflake",
+    words={
+        **IN_WINDOW,
+        "bytes_order": "",  # texts are compared by their bytes
+        "text_type": "VARCHAR",
+        "among": EXPANDED,
+        "place": "COALESCE({}, '')",
+    },
+    own_name=str.upper,
+    longest_name=255,
+    most_ids=10_000,
+    bind_ids=expanded_ids,
+    bind_odd_ids=expanded_ids,
+    kind_of=kind_of,
+    lists_types=True,
+    convert={Kind.JSON: from_json},
+    refused={"session_parameters": "the session is ours"},
+    arguments=_arguments,
+    prepare=_prepare,
+    drivers=frozenset({"snowflake"}),
+)
