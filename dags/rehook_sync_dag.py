@@ -35,7 +35,7 @@ PARAMS = {
         description="from this time on, instead of the watermark: a time, an age (7d), 'beginning'",
     ),
     "until": Param(None, type=["null", "string"], pattern=_TIME, description="up to this time; empty: now"),
-    "stream": Param(None, type=["null", "string"], enum=[None, "identifies", "tracks"], description="only this stream; empty: both"),
+    "stream": Param(None, type=["null", "string"], description="only this stream, such as tracks; empty: all"),
     "source": Param(None, type=["null", "string"], description="only this one of several sources, by its name; empty: all"),
     "dry_run": Param(False, type="boolean", description="count what would be done; send and write nothing"),
     "shards": Param(SHARDS, type="integer", minimum=1, maximum=1000, description="most tasks that deliver"),

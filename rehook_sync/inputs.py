@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from rehook_sync.models import Stream
 from rehook_sync.rehook.addresses import is_loopback
 from rehook_sync.times import read_duration, read_moment
 
@@ -88,6 +89,20 @@ def as_options(value: object) -> dict[str, SecretStr | int | float | bool]:
         if not isinstance(given, str | SecretStr | int | float) or given == "":
             raise ValueError(f"must give a text, a number or a truth value for {name}")
     return {name: SecretStr(given) if isinstance(given, str) else given for name, given in value.items()}
+
+
+def as_other_calls(value: object) -> object:
+    """Read table -> event name: a table, JSON, or `table=event` separated by commas."""
+    try:
+        return as_renames(value)
+    except ValueError as error:
+        known = str(error) if "JSON" in str(error) and "separated" not in str(error) else ""
+        raise ValueError(known or "must name an event for each table: JSON, or table=event separated by commas") from None
+
+
+def stream_of(table: str) -> Stream:
+    """Return the stream of a table of calls: BigQuery's view and its table are one, in any case."""
+    return Stream(table.casefold().removesuffix("_view"))
 
 
 def as_sources(value: object) -> object:

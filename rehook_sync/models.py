@@ -49,6 +49,7 @@ __all__ = [
     "Moment",
     "OnAmbiguousEvent",
     "Operation",
+    "OtherCalls",
     "Outcome",
     "PreviousOutcome",
     "Reason",
@@ -157,6 +158,13 @@ class Selection:
     status: Status = Status.FAILED
     reason: Reason | None = None
     ids: tuple[str, ...] | None = None
+
+
+class OtherCalls(NamedTuple):
+    """A table of other calls than Identify and Track calls. Shape:  event: the name that they go out under."""
+
+    table: str
+    event: str
 
 
 class Call(NamedTuple):

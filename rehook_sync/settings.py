@@ -29,11 +29,23 @@ from rehook_sync.inputs import (
     as_names,
     as_number,
     as_options,
+    as_other_calls,
     as_renames,
     as_sources,
     as_start,
+    stream_of,
 )
-from rehook_sync.models import DEFAULT_SOURCE, AnonymousCalls, CustomerUpdates, MissingProperties, OnAmbiguousEvent, TrackProperties
+from rehook_sync.models import (
+    DEFAULT_SOURCE,
+    STREAMS,
+    AnonymousCalls,
+    CustomerUpdates,
+    MissingProperties,
+    OnAmbiguousEvent,
+    OtherCalls,
+    Stream,
+    TrackProperties,
+)
 from rehook_sync.times import duration_text
 
 __all__ = ["RESERVED_TRAITS", "Settings", "load_settings", "without_userinfo"]
@@ -63,6 +75,7 @@ _Duration = Annotated[timedelta, BeforeValidator(as_duration)]
 _Names = Annotated[frozenset[str], BeforeValidator(as_names)]
 _Renames = Annotated[Mapping[str, str], BeforeValidator(as_renames)]
 _Options = Annotated[Mapping[str, SecretStr | int | float | bool], BeforeValidator(as_options)]
+_OtherCalls = Annotated[Mapping[str, str], BeforeValidator(as_other_calls)]
 _Sources = Annotated[Mapping[str, str], BeforeValidator(as_sources)]
 _Start = Annotated[datetime | Literal["beginning"] | None, BeforeValidator(as_start)]
 _DATABASE = "postgresql://user:password@host:5432/name"
@@ -85,6 +98,9 @@ class Settings(BaseSettings):
     tracks_table: _Name = _setting("tracks", "table of the Track calls; BigQuery users name the `_view`", "tracks_view")
     track_properties: TrackProperties = _setting(
         "auto", "where the properties of tracks are; `auto` decides by the tables there are", "event_tables"
+    )
+    other_calls: _OtherCalls = _setting(
+        {}, "tables of other calls that go out as custom events: table -> event name", {"pages": "Page Viewed", "screens": "Screen Viewed"}
     )
     state_url: _DatabaseUrl | None = _setting(None, "SQLite or PostgreSQL database of the sync-state; none: the warehouse", _DATABASE)
     state_schema: _Name | None = _setting(None, "schema of the sync-state; none: `rehook_sync`, on SQLite no schema", "rehook_sync")
@@ -110,7 +126,7 @@ class Settings(BaseSettings):
     )
     trait_names: _Renames = _setting({}, "trait column -> metadata key, over Segment's reserved traits", {"plan_type": "planType"})
     property_names: _Renames = _setting({}, "property column -> metadata key", {"order_id": "orderId"})
-    exclude: _Names = _setting((), "columns never sent, of both streams, in any case and spelling", ["email", "phone"])
+    exclude: _Names = _setting((), "columns never sent, of any stream, in any case and spelling", ["email", "phone"])
     on_ambiguous_event: OnAmbiguousEvent = _setting(
         "hold", "an event whose outcome is unknown: `hold` never sends it again by itself; `resend` does", "resend"
     )
@@ -139,6 +155,20 @@ class Settings(BaseSettings):
             raise ValueError("must name one source: SQLite has no schemas, so a file holds one")
         return value
 
+    @field_validator("other_calls")
+    @classmethod
+    def _one_table_per_stream(cls, value: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+        own = [*STREAMS, *(info.data[name] for name in ("identifies_table", "tracks_table") if name in info.data)]
+        taken = {stream_of(each): each for each in own}
+        for table, event in value.items():
+            stream = stream_of(table)
+            if stream in taken:
+                raise ValueError(f"must not name {table!r}: it is read already, as {taken[stream]!r}")
+            if not stream or not table.isprintable() or not event.isprintable() or event.isspace():
+                raise ValueError("must name a table and an event, both in printable characters")
+            taken[stream] = table
+        return value
+
     @field_validator("trait_names")
     @classmethod
     def _over_reserved_traits(cls, value: Mapping[str, str]) -> Mapping[str, str]:
@@ -164,6 +194,12 @@ class Settings(BaseSettings):
     def sources(self) -> Mapping[str, str | None]:
         """The Segment sources: name in the sync-state tables -> schema."""
         return self.warehouse_schema or {DEFAULT_SOURCE: None}
+
+    @property
+    def other_streams(self) -> Mapping[Stream, OtherCalls]:
+        """The streams beside those that every source has, in the order of calls at the same instant."""
+        streams = {stream_of(table): OtherCalls(table, event) for table, event in self.other_calls.items()}
+        return {stream: streams[stream] for stream in sorted(streams)}
 
     @property
     def state_schema_name(self) -> str | None:

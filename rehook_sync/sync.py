@@ -297,7 +297,11 @@ class Sync:
         audited = {feed.source for feed in feeds}
         found = [audit_feed(context, each, window, audited) for each in feeds]
         known = KnownSources(self._state_database)
-        left = left_notes(known.read_names(), known.count_due(), {}, context.sources) if options.source is None else ()
+        left = (
+            left_notes(known.read_feeds(), known.count_due(), (), context.all_feeds(RunOptions()))
+            if options.source is options.stream is None
+            else ()
+        )
         return AuditReport(found, state.read_holder(), left)
 
     def read_status(self, runs: int) -> StatusReport:

@@ -94,7 +94,7 @@ class Audit:
     """Looks at the books after each run.
 
     Shape:  received: the memory of the Rehook that got the requests, None when nobody can look there.
-            sources: name -> schema, if there are several.
+            sources: name -> schema, if there are several.  others: tables of other calls, which are streams.
     """
 
     warehouse_url: str
@@ -103,6 +103,7 @@ class Audit:
     received: FakeRehook | None = None
     cursor: str = "received_at"
     sources: Mapping[str, str] = field(default_factory=dict)
+    others: Sequence[str] = ()
     _settled: dict[Key, Found] = field(default_factory=dict)
     _seen: int = 0
 
@@ -122,7 +123,7 @@ class Audit:
         uncertain: answers were lost, so requests may have arrived more than once.  ordered: look at the order of what arrived since.
         customers: user id -> what Rehook must have in the end.
         """
-        books = read_books(self.warehouse_url, self.state_url, self.sources or {"": self.schema}, self.cursor)
+        books = read_books(self.warehouse_url, self.state_url, self.sources or {"": self.schema}, self.cursor, self.others)
         check_runs(books)
         check_coverage(books, complete=complete, missed=missed, gone=gone)
         for key, row in self._settled.items():
@@ -306,17 +307,23 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 
 def read_books(
-    warehouse_url: str, state_url: str | None = None, sources: Mapping[str, str | None] | None = None, cursor: str = "received_at"
+    warehouse_url: str,
+    state_url: str | None = None,
+    sources: Mapping[str, str | None] | None = None,
+    cursor: str = "received_at",
+    others: Sequence[str] = (),
 ) -> Books:
     """Read everything, with SQL of the audit's own. Tables and columns may be written in capitals. `sources`: name -> schema."""
     feeds = {}
     for source, schema in (sources or {"": None}).items():
-        quoted = [f"{f'{schema}.' if schema else ''}{name}" for name in _named(warehouse_url)]
-        for stream, rows in zip(_RANK, read_tables(warehouse_url, *(f"SELECT * FROM {name}" for name in quoted)), strict=True):
+        has = [each for each in others if inspect(engine_to(warehouse_url)).has_table(each, schema=schema)]
+        quoted = [f"{f'{schema}.' if schema else ''}{name}" for name in (*_named(warehouse_url), *has)]
+        streams = (*_RANK, *has)
+        for stream, rows in zip(streams, read_tables(warehouse_url, *(f"SELECT * FROM {name}" for name in quoted)), strict=True):
             feeds[source, stream] = [
                 Call(_text(row["id"]), _time(row[cursor]), tuple(map(repr, row.values()))) for row in map(_small, rows)
             ]
-    calls = {stream: [call for (_, own), rows in feeds.items() for call in rows if own == stream] for stream in _RANK}
+    calls = {stream: [call for (_, own), rows in feeds.items() for call in rows if own == stream] for stream in (*_RANK, *others)}
     url = state_url or warehouse_url
     where = "" if make_url(url).get_backend_name() == "sqlite" else "rehook_sync."
     runs, watermarks, state, customers = read_tables(url, *(f"SELECT * FROM {where}{table}" for table in _TABLES))
@@ -413,7 +420,7 @@ def check_events(books: Books, received: FakeRehook, *, uncertain: bool) -> None
     for event in received.events:
         arrived[event.idempotency_key].append(event.body)
     for (stream, message_id), row in books.state.items():
-        if stream != "tracks":
+        if stream == "identifies":
             continue
         bodies = arrived.pop(idempotency_key(stream, message_id), [])
         most = 1 if row["status"] in {"sent", "in_doubt"} else 0
@@ -427,7 +434,7 @@ def check_events(books: Books, received: FakeRehook, *, uncertain: bool) -> None
 def check_customers(books: Books, received: FakeRehook, *, uncertain: bool) -> dict[str, tuple[datetime, int]]:
     """Each sent Identify call arrived, with those merged into it; the books of referral codes agree.
 
-    Returns the time and rank of what each idempotency key stands for, tracks included.
+    Returns the time and rank of what each idempotency key stands for, events included.
     """
     groups: dict[str, list[Found]] = defaultdict(list)
     for (stream, message_id), row in books.state.items():
@@ -456,8 +463,9 @@ def check_customers(books: Books, received: FakeRehook, *, uncertain: bool) -> d
         assert codes.items() <= received.owners.items(), "the books of referral codes differ"
         # A call without news about its code does not take it again after an earlier one with it was refused.
         assert codes == received.owners or any(row["reason"] == "refused_by_rehook" for row in books.state.values())
-    tracks = {idempotency_key(*key): (row["occurred_at"], 1) for key, row in books.state.items() if key[0] == "tracks"}
-    return known | tracks
+    rank = {stream: place for place, stream in enumerate(("identifies", "tracks", *sorted(books.calls.keys() - _RANK.keys())))}
+    events = {idempotency_key(*key): (row["occurred_at"], rank[key[0]]) for key, row in books.state.items() if key[0] != "identifies"}
+    return known | events
 
 
 def check_order(books: Books, known: Mapping[str, tuple[datetime, int]], log: Iterable[Received]) -> None:

@@ -126,7 +126,7 @@ def _window(period: Period) -> Window:
 
 def _pipeline(context: JobContext, desk: ClaimDesk, options: RunOptions, run_id: str, periods: Mapping[Feed, Period]) -> Pipeline:
     # The same id in two sources is one call: what failed under another source's name may be of this period.
-    others = KnownSources(context.database).count_due().keys() - {feed.source for feed in periods}
+    others = {feed.source for feed in KnownSources(context.database).count_due()} - {feed.source for feed in periods}
     config = replace(context.pipeline_config(run_id, options), within=next(iter(periods.values())), also_of=sorted(others))
     return Pipeline(context.sources, context.state, desk, config)
 

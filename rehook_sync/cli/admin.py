@@ -33,7 +33,8 @@ def baseline(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from rehook_sync.render.plan import baseline_document, baseline_view
     from rehook_sync.sync import Sync
 
-    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source)
+    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    options = read_window(settings, since, until, stream, source)
     if dry_run:
         with Sync(settings, read_only=True) as sync:
             plan = sync.plan_baseline(options)
@@ -52,7 +53,8 @@ def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None,
     from rehook_sync.render.text import counted
     from rehook_sync.sync import Sync
 
-    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, None, None)
+    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    options = read_window(settings, since, None, None)
     if dry_run:
         with Sync(settings, read_only=True) as sync:
             count = sync.count_refresh(options)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rehook_sync.errors import UsageError
-from rehook_sync.models import Reason
+from rehook_sync.models import STREAMS, Reason
 
 if TYPE_CHECKING:
     from rehook_sync.jobs.results import RunOptions
@@ -71,11 +71,19 @@ def read_id(text: str, name: str) -> str:
 
 
 def read_window(
-    since: str | None, until: str | None, stream: str | None, source: str | None = None, limit: int | None = None
+    settings: "Settings",
+    since: str | None,
+    until: str | None,
+    stream: str | None,
+    source: str | None = None,
+    limit: int | None = None,
 ) -> "RunOptions":
     """Return the options of a run. Raises UsageError naming the option."""
     from rehook_sync.jobs.results import read_options
 
+    streams = (*STREAMS, *settings.other_streams)
+    if stream is not None and stream not in streams:
+        raise UsageError(f"--stream: {stream!r} is not one of {', '.join(streams)}; REHOOK_SYNC_OTHER_CALLS names others")
     return replace(read_options(since, until, stream, marks="--"), source=source, limit=limit)
 
 

@@ -26,7 +26,7 @@ from rehook_sync.cli.arguments import (
 )
 from rehook_sync.cli.screens import open_screen, perform
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.models import Reason
+from rehook_sync.models import Reason, Stream
 
 if TYPE_CHECKING:
     from rehook_sync.jobs.results import RunOptions, RunResult
@@ -113,7 +113,8 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: Json = False,
 ) -> None:
     """Show what a run would do; sends nothing, writes nothing."""
-    _plan(open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source), sample)
+    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    _plan(screen, settings, read_window(settings, since, until, stream, source), sample)
 
 
 @app.command()
@@ -133,11 +134,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     A period asked for with --since stays open until it is done.
     """
-    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source, limit)
+    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    options = read_window(settings, since, until, None if abandon else stream, source, limit)
     if abandon:
         if since or until or limit or workers > 1:
             raise UsageError("--abandon gives up what is open and reads nothing: only --stream, --source and --dry-run go with it")
-        _abandon(screen, settings, options, dry_run=dry_run)
+        # A stream that the settings no longer name may have periods left.
+        _abandon(screen, settings, replace(options, stream=Stream(stream) if stream else None), dry_run=dry_run)
     elif dry_run:
         _plan(screen, settings, options, 0)
     else:
@@ -216,7 +219,8 @@ def audit(
     from rehook_sync.render.audit import audit_document, audit_view
     from rehook_sync.sync import Sync
 
-    screen, settings, options = open_screen(as_json=as_json), read_settings(config), read_window(since, until, stream, source)
+    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    options = read_window(settings, since, until, stream, source)
     with Sync(settings, read_only=True) as sync:
         report = sync.audit(options)
     screen.result(audit_document(report), *audit_view(report))
@@ -400,7 +404,7 @@ def _abandon(screen: "Screen", settings: "Settings", options: "RunOptions", *, d
 
 def _again(screen: "Screen", settings: "Settings", selection: "Selection", stream: str | None, *, dry_run: bool) -> NoReturn:
     """Retry recorded calls, and exit."""
-    options = replace(read_window(None, None, stream), only=selection)
+    options = replace(read_window(settings, None, None, stream), only=selection)
     if dry_run:
         _plan(screen, settings, options, 0)
         raise typer.Exit(0)

@@ -13,13 +13,13 @@ from rehook_sync.errors import SettingsError, UsageError
 from rehook_sync.jobs.notes.lines import change_notes
 from rehook_sync.jobs.pipeline import PipelineConfig
 from rehook_sync.jobs.results import RunOptions, period_text
-from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Window
+from rehook_sync.models import STREAMS, CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Window
 from rehook_sync.rehook.addresses import normal_url
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.changes import SHAPING, find_changes
 from rehook_sync.rules.periods import Feed, Period, RunBounds
 from rehook_sync.rules.validation import Policy
-from rehook_sync.rules.watermark import Beginning, next_window, resumed_start, what_is_new
+from rehook_sync.rules.watermark import Beginning, mark_of_absent, next_window, resumed_start, what_is_new
 from rehook_sync.runtime import require_files
 from rehook_sync.settings import Settings
 from rehook_sync.state.destination import Destination, Destinations
@@ -98,7 +98,14 @@ class JobContext:
         return {name: shown[name] for name in SHAPING}
 
     def feeds(self, options: RunOptions) -> list[Feed]:
-        """Return the streams asked for, of each source asked for. Raises UsageError for one that the settings do not name."""
+        """Return the streams asked for, of each source asked for that has them.
+
+        Raises: UsageError for a source or stream that the settings do not name.
+        """
+        return [feed for feed in self.all_feeds(options) if not self.sources.lacks(*feed)]
+
+    def all_feeds(self, options: RunOptions) -> list[Feed]:
+        """Return the streams asked for, of each source asked for, also of those that lack their table. Raises: as `feeds`."""
         if options.source is not None and options.source not in self.sources:
             raise UsageError(f"source {options.source!r}: REHOOK_SYNC_WAREHOUSE_SCHEMA names {', '.join(map(repr, self.sources))}")
         if options.stream is not None and options.stream not in self.sources.streams:
@@ -115,26 +122,40 @@ class JobContext:
         now, lookback = self.state.now(), self.settings.lookback
         windows: dict[Feed, Window] = {}
         asked: list[Period] = []
-        open_ = Periods(self.database).read_open(feeds := self.feeds(options), (RunKind.RUN,))
+        open_ = Periods(self.database).read_open(feeds := self.all_feeds(options), (RunKind.RUN,))
+        absent: dict[Feed, datetime] = {}
         for feed in feeds:
             coverage = self.state.read_coverage(feed)
+            if self.sources.lacks(*feed):
+                absent |= {feed: mark} if (mark := mark_of_absent(coverage, now)) else {}
+                continue
             mine = [each for each in open_ if each.feed == feed]
             since = options.since
             if coverage.watermark is None and since is None:
-                since = resumed_start(mine) if mine else self._start_of(feed)
+                since = resumed_start(mine) if mine else self._start_of(feed, options)
             window = next_window(coverage, lookback, now, since, options.until)
             period = Period(f"{run_id}-{'-'.join(feed)}", feed, window.low, window.high, run_id, has_end=options.until is not None)
             if options.since is not None and not any(each.covers(period) for each in mine):
                 asked.append(period)
             windows[feed] = what_is_new(coverage, lookback, now, window)
-        return RunBounds(windows, {}, (*open_, *asked), tuple(asked))
+        return RunBounds(windows, {}, (*open_, *asked), tuple(asked), absent)
 
-    def _start_of(self, feed: Feed) -> datetime | Beginning | None:
-        """Return where the first run of a feed begins by the settings. Raises UsageError for a source that is new beside others."""
-        start_at = self.settings.start_at
+    def _start_of(self, feed: Feed, options: RunOptions) -> datetime | Beginning | None:
+        """Return where the first run of a feed begins by the settings.
+
+        Raises: UsageError for a source that is new beside others, and for other calls that are new to a source: `START_AT` was set
+                before anybody thought of them, so it holds only for who names them.
+        """
+        start_at, known = self.settings.start_at, KnownSources(self.database).read_names()
+        if feed.stream not in STREAMS and feed.source in known and not (start_at and options.stream == feed.stream):
+            named = len(self.sources) > 1
+            command = f"run --stream {feed.stream}{f' --source {feed.source}' if named else ''} --since 7d"
+            raise UsageError(
+                f"stream {feed.text(named=named)} is new to the sync-state tables, so nothing was begun: say where it begins, for example "
+                f"`{command}` (each event sent pays out rewards); the others go on from their watermarks"
+            )
         if start_at is not None:
             return start_at if isinstance(start_at, datetime) else Beginning.BEGINNING
-        known = KnownSources(self.database).read_names()
         if feed.source in known or not known:
             return None
         lost = [each for each in known if each not in self.sources]
@@ -156,7 +177,7 @@ class JobContext:
             selections=(options.only,) if options.only else (Selection(Status.FAILED), Selection(Status.WAITING)),
             shard=shard,
             # The same id in two sources is one call: a source that is left out may have failed or waited with it.
-            also_of=sorted(KnownSources(self.database).count_due().keys() - {*self.sources}),
+            also_of=sorted({feed.source for feed in KnownSources(self.database).count_due()} - {*self.sources}),
         )
 
     def delivery_config(self, shards: int = 1, *, resend: bool = False) -> DeliveryConfig:
@@ -323,6 +344,7 @@ def source_configs(settings: Settings) -> dict[str, SourceConfig]:
             settings.track_properties,
             frozenset(settings.trait_names),
             frozenset(settings.property_names),
+            settings.other_streams,
         )
         for name, schema in settings.sources.items()
     }

@@ -56,7 +56,7 @@ def _read_warehouse(state: State, sources: Sources, key: str) -> Iterator[tuple[
     """Yield the warehouse's calls of an id, each once, and what is recorded under the message id of each."""
     for stream in sources.streams:
         rows: defaultdict[str, list[SourceRow]] = defaultdict(list)
-        for source in sources.values():
+        for source in (each for each in sources.values() if stream in each.discover().tables):
             for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS)):
                 if all(is_other_call(row, other) for other in rows[row.message_id]):
                     rows[row.message_id].append(row)

@@ -39,13 +39,15 @@ def require_doubtful(state: State, ids: Iterable[str] | None) -> None:
 def count_unjudged(context: JobContext, options: RunOptions) -> list[tuple[Period, int | None]]:
     """Return the open periods of the feeds, each with the number of its calls that no run has judged.
 
-    That is None for a refresh, which judges none, and for a source that the settings do not name, which is not read.
+    That is None for a refresh, which judges none, and for what is not read: a source or stream that the settings do not name,
+    a table that is not there.
     """
     found: list[tuple[Period, int | None]] = []
+    feeds = context.feeds(RunOptions())
     for period in Periods(context.database).read_open(kinds=RunKind):
         if options.stream not in {None, period.feed.stream} or options.source not in {None, period.feed.source}:
             continue
-        if period.kind is RunKind.REFRESH or period.feed.source not in context.sources:
+        if period.kind is RunKind.REFRESH or period.feed not in feeds:
             found.append((period, None))
             continue
         window = Window(period.since, period.until)

@@ -167,8 +167,8 @@ def read_notes(context: JobContext, found: Findings, rows: int, unsettled: Mappi
     found.delays += context.sources.reader.take_delays()
     layouts = context.sources.discover()
     known = KnownSources(context.database)
-    open_ = Counter(each.feed.source for each in Periods(context.database).read_open())
-    left = left_notes(known.read_names(), known.count_due(), open_, context.sources)
+    open_ = [each.feed for each in Periods(context.database).read_open()]
+    left = left_notes(known.read_feeds(), known.count_due(), open_, context.all_feeds(RunOptions()))
     return [*left, *future, *run_notes(context.settings, layouts, found, rows=rows, unsettled=unsettled, window=feeds is not None)]
 
 
@@ -263,7 +263,7 @@ def record_end(
     context: JobContext, ledger: Ledger, summary: RunSummary, bounds: RunBounds, rows: Mapping[Feed, int], extent: Extent
 ) -> dict[Feed, datetime | None]:
     """Record the end of a run, with the watermarks and the periods that are done by what it read."""
-    marks: dict[Feed, tuple[Window, datetime | None]] = {}
+    marks: dict[Feed, tuple[Window, datetime | None]] = {feed: (Window(mark, mark), mark) for feed, mark in bounds.absent.items()}
     for feed, window in bounds.windows.items():
         coverage = context.state.read_coverage(feed)
         high_at = next_watermark(coverage, window, bounds.newest.get(feed), complete=extent is not Extent.NOTHING)

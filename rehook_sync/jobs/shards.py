@@ -52,7 +52,7 @@ __all__ = [
     "write_bounds",
 ]
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
@@ -77,7 +77,8 @@ def write_bounds(bounds: RunBounds) -> str:
     """Return as JSON the bounds that all shards of a run share."""
     windows = [[*feed, _text(window.low), _text(window.high), _text(bounds.newest.get(feed))] for feed, window in bounds.windows.items()]
     periods = [[each.period_id, *each.feed, _text(each.since), _text(each.until), each.opened_by, each.has_end] for each in bounds.periods]
-    return orjson.dumps({"format": _FORMAT, "windows": windows, "periods": periods}).decode()
+    absent = [[*feed, _text(mark)] for feed, mark in bounds.absent.items()]
+    return orjson.dumps({"format": _FORMAT, "windows": windows, "periods": periods, "absent": absent}).decode()
 
 
 def read_bounds(text: str) -> RunBounds:
@@ -97,7 +98,8 @@ def read_bounds(text: str) -> RunBounds:
         Period(period_id, Feed(source, Stream(stream)), _time(since), datetime.fromisoformat(until), opened_by, has_end)
         for period_id, source, stream, since, until, opened_by, has_end in document["periods"]
     ]
-    return RunBounds(windows, newest, tuple(periods))
+    absent = {Feed(source, Stream(stream)): datetime.fromisoformat(mark) for source, stream, mark in document["absent"]}
+    return RunBounds(windows, newest, tuple(periods), absent=absent)
 
 
 def _text(moment: datetime | None) -> str | None:

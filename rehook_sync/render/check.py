@@ -8,7 +8,7 @@ from rich.text import Text
 
 from rehook_sync.jobs.check import CheckResult
 from rehook_sync.jobs.notes.names import NamesCheck
-from rehook_sync.models import Stream
+from rehook_sync.models import STREAMS, Stream
 from rehook_sync.render.console import error_document, visible
 from rehook_sync.warehouse.layout import SourceLayout, Table
 from rehook_sync.warehouse.names import listed
@@ -75,7 +75,12 @@ def _layouts_lines(found: CheckResult) -> list[str]:
 
 def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[str, object]:
     return {
-        **{stream: _table_document(table) for stream, table in layout.tables.items()},
+        **{stream: _table_document(layout.tables[stream]) for stream in STREAMS},
+        "other_calls": {
+            stream: {**_table_document(layout.tables[stream]), "properties": layout.fields[stream], "event": event}
+            for stream, event in layout.events.items()
+            if stream in layout.tables
+        },
         "cursor": layout.cursor,
         "traits": layout.fields[Stream.IDENTIFIES],
         "properties": layout.fields[Stream.TRACKS],
@@ -87,7 +92,7 @@ def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[s
         "loader_columns": layout.loader_columns(),
         "rudderstack": layout.rudderstack,
         "excluded": checked.excluded if checked else (),
-        "warnings": (*layout.warnings, *(checked.warnings if checked else ())),
+        "warnings": (*layout.absent.values(), *layout.warnings, *(checked.warnings if checked else ())),
     }
 
 
@@ -101,7 +106,8 @@ def _layout_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]
     for stream, table in layout.tables.items():
         names, kind = layout.fields[stream], "traits" if stream.is_identify else "properties"
         sent = f", {len(names)} of them {kind}{_listed(names)}" if names else ""
-        lines.append(f"{stream}: table {'.'.join(table.path)}, {len(table.columns)} columns{sent}")
+        name = f", sent as {layout.events[stream]!r}" if stream in layout.events else ""
+        lines.append(f"{stream}: table {'.'.join(table.path)}, {len(table.columns)} columns{sent}{name}")
         if stream in layout.json:
             lines.append(f"{stream}: {kind} also in the JSON column {layout.json[stream]}")
     lines.append(f"properties of tracks: {layout.track_properties} ({layout.reason})")
@@ -110,7 +116,7 @@ def _layout_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]
         lines.append(f"{len(events)} event tables and their properties{_listed(events)}")
     lines += _unsent_lines(layout, checked)
     lines.append(f"new rows are found by {layout.cursor}")
-    return lines + [f"warning: {warning}" for warning in layout.warnings]
+    return lines + [f"warning: {warning}" for warning in (*layout.absent.values(), *layout.warnings)]
 
 
 def _unsent_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]:

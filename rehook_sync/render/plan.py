@@ -79,11 +79,12 @@ def _windows_and_notes(plan: Plan) -> Iterator[RenderableType]:
 
 def _windows(windows: Mapping[Feed, Window]) -> Iterator[RenderableType]:
     grid = headed("source", "stream", "from (UTC)", "until")
+    width = max((len(feed.stream) for feed in windows), default=0)
     for feed, window in windows.items():
         low = "the beginning" if window.low is None else clock(window.low)
         if are_several(windows):
             grid.add_row(visible(feed.source), feed.stream, low, clock(window.high))
         else:
-            yield line(f"{feed.stream:<10} from {low} until {clock(window.high)} UTC")
+            yield line(f"{feed.stream:<{width}} from {low} until {clock(window.high)} UTC")
     if grid.rows:
         yield grid

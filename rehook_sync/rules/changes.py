@@ -14,6 +14,7 @@ SHAPING: Mapping[str, str] = {
     "cursor_column": "one `run --since T`, with T some days back, finds what the other column dates earlier",
     "start_at": "beside a watermark it has no effect; `run --since T` takes what is older",
     "lookback": "`run --since T` looks once for what came late before",
+    "other_calls": "a new stream begins where it was told to, one left out keeps its record, and sent events stay as they are",
     "track_properties": "events that were sent stay as they are; it holds from now on, for what waits too",
     "missing_properties": "events that were sent stay as they are; it holds from now on, for what waits too",
     "conversion_events": "`revalidate --reason missing_referral_code` judges what was rejected again; events that were sent stay",

@@ -72,12 +72,14 @@ class RunBounds:
     Shape:  windows: where it looks for what is new; the watermark moves by these.
             newest: time of the newest row in its window when the run began, None without rows.
             periods: those that are open, with those that this run was asked for.  asked: the latter.
+            absent: watermarks of streams that never had a table.
     """
 
     windows: Mapping[Feed, Window]
     newest: Mapping[Feed, datetime | None]
     periods: Sequence[Period] = ()
     asked: Sequence[Period] = field(default=(), compare=False)
+    absent: Mapping[Feed, datetime] = field(default_factory=dict)
 
     def parts(self, *feeds: Feed) -> list[tuple[Feed, Window]]:
         """Return what lies below the windows and is asked for, of these feeds or of all."""

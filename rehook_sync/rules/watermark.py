@@ -19,6 +19,7 @@ __all__ = [
     "Beginning",
     "Coverage",
     "after_baseline",
+    "mark_of_absent",
     "next_watermark",
     "next_window",
     "resumed_start",
@@ -124,6 +125,16 @@ def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, 
     if known is None:
         return begins if newest is None else newest
     return known if newest is None else max(known, newest)
+
+
+def mark_of_absent(coverage: Coverage, now: datetime) -> datetime | None:
+    """Return the watermark of a stream whose table is not there; None if it was read before: then nothing is recorded until it is back.
+
+    A stream that never had a table begins when that was seen first: a table that comes later is read from then on.
+    """
+    if coverage.watermark is None:
+        return now
+    return coverage.watermark if coverage.origin == coverage.watermark else None
 
 
 def after_baseline(coverage: Coverage, window: Window, newest: datetime | None, *, complete: bool) -> tuple[Window, datetime | None]:

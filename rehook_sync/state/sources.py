@@ -18,20 +18,25 @@ class KnownSources:
         self._database = database
         self._sql = Statements("state", database.engine.dialect)
 
-    def read_names(self) -> list[str]:
-        """Return the sources that some run has got through, or was asked for a period of."""
+    def read_feeds(self) -> list[Feed]:
+        """Return the feeds that some run has got through, or was asked for a period of."""
         with self._database.connect() as connection:
-            return list(connection.execute(self._sql["read_sources"]).scalars())
+            return [Feed(row.source, Stream(row.stream)) for row in connection.execute(self._sql["read_feeds"])]
+
+    def read_names(self) -> list[str]:
+        """Return the sources of `read_feeds`."""
+        return sorted({feed.source for feed in self.read_feeds()})
 
     def read_streams(self) -> list[str]:
         """Return the streams of all calls ever judged."""
         with self._database.connect() as connection:
             return list(connection.execute(self._sql["read_streams"]).scalars())
 
-    def count_due(self) -> dict[str, int]:
-        """Return source -> calls that a run takes up again if the settings name their source."""
+    def count_due(self) -> Counter[Feed]:
+        """Return feed -> calls that a run takes up again if the settings name their source and stream."""
         with self._database.connect() as connection:
-            return {row.source: row.n for row in connection.execute(self._sql["count_due_by_source"])}
+            rows = connection.execute(self._sql["count_due"]).all()
+        return Counter({Feed(row.source, Stream(row.stream)): row.n for row in rows})
 
     def count_feeds(self, run_id: str) -> Counter[Feed]:
         """Return how many calls of each feed a run recorded."""

@@ -16,19 +16,7 @@ from rehook_sync import __version__
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
 from rehook_sync.database.spool import Spool
-from rehook_sync.models import (
-    PreviousOutcome,
-    Reason,
-    RunKind,
-    RunStatus,
-    RunSummary,
-    Selection,
-    Shard,
-    Status,
-    Stream,
-    Trigger,
-    Window,
-)
+from rehook_sync.models import PreviousOutcome, Reason, RunKind, RunStatus, RunSummary, Selection, Shard, Status, Stream, Trigger, Window
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Coverage
 from rehook_sync.state.sources import KnownSources

@@ -1,11 +1,11 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rehook_sync.database.kinds import Kind
 from rehook_sync.errors import SourceError
-from rehook_sync.models import Stream
+from rehook_sync.models import STREAMS, OtherCalls, Stream
 from rehook_sync.warehouse.names import RUDDERSTACK_COLUMNS, ColumnRules, find_name, rudderstack_mark, similar
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Table",
     "build_layout",
     "check_columns",
+    "find_calls",
     "needs_event_tables",
     "needs_slugs",
 ]
@@ -41,11 +42,18 @@ class SourceConfig:
     track_properties: str = "auto"
     trait_names: frozenset[str] = frozenset()
     property_names: frozenset[str] = frozenset()
+    other_calls: Mapping[Stream, OtherCalls] = field(default_factory=dict)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Return the streams, in the order of calls at the same instant."""
+        return (*STREAMS, *self.other_calls)
 
     @property
     def not_events(self) -> frozenset[str]:
         """Return the names of Segment's own tables, in lower case: no event's table is called so."""
-        return _NO_EVENTS | {self.identifies_table.casefold(), self.tracks_table.casefold()}
+        other = {each.table.casefold() for each in self.other_calls.values()}
+        return _NO_EVENTS | {self.identifies_table.casefold(), self.tracks_table.casefold()} | other
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,8 @@ class SourceLayout:
             event_views: names of views that are looked at once an event turns out to be called so; with JSON, those of tables, too.
             guarded: tables of which row-level security may hide rows from this user.
             typed: whether the type of a column says what it holds.
+            absent: stream of other calls -> what to say of its table, which the source does not have.
+            events: stream of other calls -> the name of all its events.
     """
 
     tables: Mapping[Stream, Table]
@@ -112,6 +122,8 @@ class SourceLayout:
     event_views: tuple[str, ...] = ()
     guarded: tuple[str, ...] = ()
     typed: bool = False
+    absent: Mapping[Stream, str] = field(default_factory=dict)
+    events: Mapping[Stream, str] = field(default_factory=dict)
 
     def has_text(self, stream: Stream, *times: str) -> bool:
         """Tell whether some of these columns keep times as text or numbers where the database has a type for them."""
@@ -160,7 +172,7 @@ class SourceLayout:
 
 
 def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bool) -> str:
-    """Return the cursor column of identifies or tracks as Segment writes it.
+    """Return the cursor column of a table of calls as Segment writes it.
 
     Shape:  setting: the one that names the table.  typed: whether the type of a column says what it holds.
     Raises: SourceError when id, user_id or the cursor is missing, or when the cursor or timestamp is not of a time type.
@@ -178,6 +190,35 @@ def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bo
             message = f"table {table.name!r}, column {column!r}: {table.kinds[column]} where a timestamp belongs"
             raise SourceError(f"{message}; {advice}convert it in a view and name that in {setting}")
     return cursor
+
+
+def find_calls(
+    config: SourceConfig, names: Collection[str], require: Callable[[str, str], Table], *, typed: bool
+) -> tuple[dict[Stream, Table], str, dict[Stream, str]]:
+    """Return stream -> table of its calls, the cursor column of all, and what to say of tables of other calls that are not there.
+
+    Shape:  names: of the tables there are.  require: returns the table that a setting names, or raises SourceError.
+    Raises: SourceError as `check_columns`, and for a table of other calls that is an event's: its calls go out as Track calls.
+    """
+    settings = {Stream.TRACKS: (config.tracks_table, "TRACKS_TABLE"), Stream.IDENTIFIES: (config.identifies_table, "IDENTIFIES_TABLE")}
+    tables = {stream: require(*settings[stream]) for stream in STREAMS}
+    absent: dict[Stream, str] = {}
+    for stream, (name, _) in config.other_calls.items():
+        if find_name(names, name) is None:
+            where = f"schema {config.schema!r}" if config.schema else "the default schema"
+            absent[stream] = f"there is no table {name!r} in {where} (OTHER_CALLS names it); {similar(names, name)}"
+            continue
+        table = tables[stream] = require(name, "OTHER_CALLS")
+        if table.has("event") and table.name.casefold().removesuffix("_view") not in _NO_EVENTS:
+            message = f"OTHER_CALLS names table {table.name!r}, which is an event's, since it has a column 'event': its calls are tracks"
+            raise SourceError(f"{message}; take it out, or name a view without that column if they are not")
+    cursors = {
+        stream: check_columns(table, settings.get(stream, ("", "OTHER_CALLS"))[1], config, typed=typed) for stream, table in tables.items()
+    }
+    for stream, cursor in cursors.items():
+        if cursor != cursors[Stream.TRACKS]:
+            raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in {stream} and tracks; use views")
+    return tables, cursors[Stream.TRACKS], absent
 
 
 def needs_event_tables(config: SourceConfig, tracks: Table) -> bool:
@@ -238,6 +279,7 @@ def build_layout(
         rules=rules,
         unsent=unsent,
         rudderstack=mark,
+        events={stream: each.event for stream, each in config.other_calls.items()},
         warnings=tuple(warnings),
     )
 

@@ -54,7 +54,7 @@ class RowPlan:
             naming: the same for the values that name a call without an id: as they were when such names were first made.
             json: the field whose JSON object holds further fields.  json_is_text: whether the driver gives it as text.
             unsent: fields that count for the message id of a call without one, and are not sent.
-            Columns behind the fields are not the call's.
+            event: the name of all events, None if each call has its own.  Columns behind the fields are not the call's.
     """
 
     stream: Stream
@@ -71,6 +71,7 @@ class RowPlan:
     folds_user: bool = False
     unsent: tuple[str, ...] = ()
     json_is_text: bool = True
+    event: str | None = None
 
     @property
     def columns(self) -> slice:
@@ -181,7 +182,7 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
     if user_id is not None and (flaw := key_flaw(user_id)):
         problem = problem or f"user_id {flaw}"
         user_id = user_id[:_SHOWN] + ("…" if len(user_id) > _SHOWN else "")
-    event = slug if name is None else name
+    event = plan.event or (slug if name is None else name)
     return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem, encoded=encoded)
 
 

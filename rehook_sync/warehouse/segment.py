@@ -18,11 +18,11 @@ from rehook_sync.database.kinds import Kind, trimmed
 from rehook_sync.database.queries import Identifier
 from rehook_sync.database.spool import Spool
 from rehook_sync.errors import AlteredError, DatabaseError, LockedError, SourceError, TransientError
-from rehook_sync.models import DEFAULT_SOURCE, Shard, SourceRow, Stream, Window
+from rehook_sync.models import DEFAULT_SOURCE, STREAMS, Shard, SourceRow, Stream, Window
 from rehook_sync.times import LAST_MOMENT
 from rehook_sync.warehouse.catalog import Catalog
 from rehook_sync.warehouse.columns import altered
-from rehook_sync.warehouse.layout import SourceConfig, SourceLayout, Table, build_layout, check_columns, needs_event_tables
+from rehook_sync.warehouse.layout import SourceConfig, SourceLayout, Table, build_layout, find_calls, needs_event_tables
 from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, usable_time
@@ -90,8 +90,8 @@ class SegmentSource:
 
     def read_event_names(self) -> set[str]:
         """Return the names of all events, as calls have them. Scans tracks."""
-        tracks = self.discover().tracks
-        return self.reader.read(lambda connection: self._catalog(connection).read_event_names(tracks, ["event_text", "event"]))
+        tracks, others = self.discover().tracks, set(self.discover().events.values())
+        return others | self.reader.read(lambda connection: self._catalog(connection).read_event_names(tracks, ["event_text", "event"]))
 
     def newest(self, stream: Stream, window: Window) -> datetime | None:
         """Return the newest time of arrival in a window, known calls included; None when there is none."""
@@ -110,10 +110,10 @@ class SegmentSource:
         statement = self._sql.calls(stream, None, "find_time")
         ((has_time, has_rows),) = self._read_rows(statement, {})
         if has_rows and not has_time:
-            layout = self.discover()
+            layout, setting = self.discover(), f"{stream.upper()}_TABLE" if stream in STREAMS else "OTHER_CALLS"
             raise SourceError(
                 f"no row of table {layout.tables[stream].name!r} has a time in column {layout.cursor!r} that can be read; set "
-                f"CURSOR_COLUMN to another column, or convert it in a view and name that in {stream.upper()}_TABLE"
+                f"CURSOR_COLUMN to another column, or convert it in a view and name that in {setting}"
             )
 
     def read_user_tiles(self, stream: Stream, window: Window, known: Identifier | None) -> list[tuple[str, int]]:
@@ -204,6 +204,7 @@ class SegmentSource:
                 id: None stands for all calls without one.  time: None if unusable.  event: None for identifies.
         All are read before the first is yielded.
         """
+        every = self.discover().events.get(stream)
         statement = self._sql.due(stream, window, known, "read_due")
         values = self._sql.bounds(window) | known_values(stream, known)
         with Spool() as spool:
@@ -215,13 +216,14 @@ class SegmentSource:
 
             self._read(read)
             for message_id, received_at, event in spool.in_order():
-                yield message_id, usable_time(received_at), None if event is None else str(event)
+                yield message_id, usable_time(received_at), every if event is None else str(event)
 
     def count_judged(self, stream: Stream, window: Window, known: Identifier) -> list[JudgedGroup]:
         """Return how many ids of a window sync_state has of this source, by day, event and status. `known`: its name."""
         statement = self._sql.due(stream, window, None, "count_judged", recorded=known)
         rows = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known) | {"source": self.name})
-        return [JudgedGroup(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
+        every = self.discover().events.get(stream)
+        return [JudgedGroup(row[0], every if row[1] is None else row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
     def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str | bytes]) -> Iterator[SourceRow]:
         """Yield the calls of a window without an id or with one of these unusable ids; a call may come twice."""
@@ -325,26 +327,22 @@ class SegmentSource:
             raise
 
     def _discover(self, connection: Connection) -> SourceLayout:
-        config = self._config
+        config, catalog = self._config, self._catalog(connection)
         typed = self._database.warehouse.is_typed
-        catalog = self._catalog(connection)
-        identifies = catalog.require(config.identifies_table, "IDENTIFIES_TABLE")
-        tracks = catalog.require(config.tracks_table, "TRACKS_TABLE")
-        cursor = check_columns(tracks, "TRACKS_TABLE", config, typed=typed)
-        if check_columns(identifies, "IDENTIFIES_TABLE", config, typed=typed) != cursor:
-            raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in identifies and tracks; use views")
+        tables, cursor, absent = find_calls(config, catalog.tables, catalog.require, typed=typed)
+        tracks = tables[Stream.TRACKS]
         events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else catalog.find_possible(config)
-        tables = {Stream.IDENTIFIES: identifies, Stream.TRACKS: tracks}
         layout = build_layout(config, cursor, tables, events.tables, named_like_events=events.named_like_events, typed=typed)
         layout.refuse_forms(self._database.warehouse.words)
         unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
         looks = layout.track_properties == "event_tables" or (layout.track_properties == "json" and config.track_properties == "auto")
+        views = tuple(events.views) if looks else ()
         guarded = tuple(sorted(catalog.guarded & {*(table.name for table in tables.values()), *events.tables}))
         warnings = (*layout.warnings, *catalog.warnings)
-        return replace(layout, warnings=warnings, unreadable=unreadable, event_views=tuple(events.views) if looks else (), guarded=guarded)
+        return replace(layout, warnings=warnings, unreadable=unreadable, event_views=views, guarded=guarded, absent=absent)
 
     def _catalog(self, connection: Connection) -> Catalog:
-        config = self._config
+        config, others = self._config, (each.table for each in self._config.other_calls.values())
         needs_list = config.track_properties in {"auto", "event_tables"}
-        expected = () if needs_list else (config.identifies_table, config.tracks_table)
+        expected = () if needs_list else (config.identifies_table, config.tracks_table, *others)
         return Catalog(connection, self._database.warehouse, config.schema, expected)

@@ -5,7 +5,7 @@ from itertools import chain
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.kinds import Kind
-from rehook_sync.errors import SourceError
+from rehook_sync.errors import RehookSyncError, SourceError
 from rehook_sync.models import STREAMS, SourceRow, Stream
 from rehook_sync.warehouse.layout import SourceConfig, SourceLayout
 from rehook_sync.warehouse.reader import Reader
@@ -28,6 +28,7 @@ class Sources(Mapping[str, SegmentSource]):
         self.chunk_rows = database.warehouse.chunk_rows
         self.reader = Reader(database, [config.schema for config in configs.values()])
         alone = len(configs) == 1
+        self._streams = next((config.streams for config in configs.values()), STREAMS)
         self._sources = {name: SegmentSource(database, config, name, self.reader, alone=alone) for name, config in configs.items()}
 
     def __getitem__(self, name: str) -> SegmentSource:
@@ -47,7 +48,11 @@ class Sources(Mapping[str, SegmentSource]):
 
         Raises: SourceError for what is no Segment source; the message names it and the setting to change.
         """
-        return {name: self._discover(name) for name in self}
+        found = {name: self._discover(name) for name in self}
+        for stream in self._streams:
+            if not any(stream in layout.tables for layout in found.values()):
+                raise SourceError(next(layout.absent[stream] for layout in found.values()))
+        return found
 
     def _discover(self, name: str) -> SourceLayout:
         try:
@@ -58,7 +63,16 @@ class Sources(Mapping[str, SegmentSource]):
     @property
     def streams(self) -> Sequence[Stream]:
         """Return the streams of the settings, in the order of calls at the same instant."""
-        return STREAMS
+        return self._streams
+
+    def lacks(self, source: str, stream: Stream) -> bool:
+        """Tell whether a source is known to have no table of a stream. One that cannot be looked at may have it."""
+        if stream in STREAMS:
+            return False
+        try:
+            return stream in self[source].discover().absent
+        except RehookSyncError:
+            return False
 
     @property
     def views_read(self) -> set[str]:

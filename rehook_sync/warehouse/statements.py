@@ -166,7 +166,7 @@ class CallStatements:
         layout = self._layout
         table = layout.tables[stream]
         system = ["id", *(each for each in ("user_id", "anonymous_id", "event", "event_text") if table.has(each))]
-        if stream.is_identify:
+        if stream != Stream.TRACKS:
             system = [each for each in system if not each.startswith("event")]
         raw_cursor = [layout.cursor] if not self._warehouse.has_times or layout.has_text(stream, layout.cursor) else []
         json_column = layout.json.get(stream)
@@ -175,6 +175,7 @@ class CallStatements:
         converted = layout.fields[stream] + layout.unsent[stream]
         plan = RowPlan(
             stream=stream,
+            event=layout.events.get(stream),
             cursor=layout.cursor,
             id=place["id"],
             texts=(place["user_id"], place.get("anonymous_id"), place.get("event"), place.get("event_text")),

@@ -115,13 +115,13 @@ SELECT status, count(*) AS n FROM v1_attention GROUP BY status;
 SELECT (SELECT count(*) FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'failed')
     + (SELECT count(*) FROM sync_state WHERE status = 'waiting') AS n;
 
--- name: count_due_by_source
--- does: counts the calls that a run of their source takes up again
-SELECT due.source, count(*) AS n FROM (
-    SELECT source FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'failed'
+-- name: count_due
+-- does: counts the calls that a run of their source and stream takes up again
+SELECT due.source, due.stream, count(*) AS n FROM (
+    SELECT source, stream FROM sync_state WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'failed'
     UNION ALL
-    SELECT source FROM sync_state WHERE status = 'waiting'
-) AS due GROUP BY due.source ORDER BY due.source;
+    SELECT source, stream FROM sync_state WHERE status = 'waiting'
+) AS due GROUP BY due.source, due.stream ORDER BY due.source, due.stream;
 
 -- name: count_recorded
 -- does: counts the recorded calls of a window by day and event

@@ -29,9 +29,9 @@ FROM (
 ) AS newest
 WHERE newest.place = 1 ORDER BY newest.source, newest.stream;
 
--- name: read_sources
--- does: lists the sources that some run has got through, or was asked for a period of
-SELECT w.source FROM sync_watermarks AS w WHERE w.high_at IS NOT NULL
+-- name: read_feeds
+-- does: lists the streams of sources that some run has got through, or was asked for a period of
+SELECT w.source, w.stream FROM sync_watermarks AS w WHERE w.high_at IS NOT NULL
 UNION
-SELECT p.source FROM sync_periods AS p
-ORDER BY source;
+SELECT p.source, p.stream FROM sync_periods AS p
+ORDER BY source, stream;

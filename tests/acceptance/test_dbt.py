@@ -20,11 +20,11 @@ import pytest
 from accounting import read_rows
 from house.dictionary import plain, read_dictionary, read_section
 from sqlalchemy import make_url
-from warehouse import run_sql
+from warehouse import identify, make_warehouse, run_sql
 
 from rehook_sync.database.engine import utc_text
 from rehook_sync.demo.shop import CONVERSION_EVENTS, add_second_batch, build_shop
-from rehook_sync.models import STREAMS, Reason, RunKind, RunStatus, Status, Stream, Trigger
+from rehook_sync.models import STREAMS, Reason, RunKind, RunStatus, Status, Trigger
 from rehook_sync.sandbox.server import Sandbox
 
 from .conftest import ROOT, Program, write_settings
@@ -81,6 +81,7 @@ class Shop:
     url: str
     sandbox: Sandbox
     program: Program = field(init=False)
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Two weeks of a shop; the settings that lead to it."""
@@ -117,11 +118,20 @@ class Shop:
         """A day later: new and late calls, repeated loads."""
         add_second_batch(self.url, datetime.now(UTC), schema=self.schema)
 
+    def views_arrive(self) -> None:
+        """A table of other calls, which is a stream from now on."""
+        now = datetime.now(UTC)
+        rows = [identify(f"page-{at}", None if at == 3 else f"user-{at}", now - timedelta(hours=at), name="Home") for at in range(1, 8)]
+        make_warehouse(self.url, {"pages": rows}, schema=self.schema)
+        self.others = {"pages": "Page Viewed"}
+        done = self.program("run", "--stream", "pages", "--since", "2d", REHOOK_SYNC_OTHER_CALLS="pages=Page Viewed")
+        assert done.code in {0, 3}
+
     def state(self) -> list[dict[str, Any]]:
         """Every row of sync_state."""
         return read_rows(self.url, f"SELECT * FROM {self.table('sync_state')}")
 
-    def loaded(self, stream: Stream, since: str) -> list[dict[str, Any]]:
+    def loaded(self, stream: str, since: str) -> list[dict[str, Any]]:
         """The rows of a table received on a day or later, newest first, with `received_at` as text in UTC."""
         found = read_rows(self.url, f"SELECT * FROM {self.table(stream)} ORDER BY received_at DESC")
         return [{**row, "received_at": at} for row in found if (at := moment(row["received_at"])) >= since]
@@ -131,13 +141,14 @@ class Shop:
         judged = {(row["stream"], row["message_id"]): row for row in self.state()}
         nameless = {(stream, moment(row["received_at"])): row for (stream, id_), row in judged.items() if id_.startswith("null-id:")}
         counted: Counter[tuple[object, ...]] = Counter()
-        for stream in STREAMS:
+        for stream in (*STREAMS, *self.others):
             calls: dict[object, dict[str, Any]] = {}
             for row in self.loaded(stream, since):
                 calls[row["id"] if row["id"] and row["id"].strip() else (row["received_at"],)] = row
             for key, call in calls.items():
                 found = nameless.get((stream, call["received_at"])) if isinstance(key, tuple) else judged.get((stream, key))
-                event = None if stream == "identifies" else call["event"] if call["event_text"] is None else call["event_text"]
+                named = call.get("event_text") or call.get("event")
+                event = None if stream == "identifies" else self.others.get(stream, named)
                 where = (call["received_at"][:10], stream, event)
                 counted[*where, found["status"] if found else "not_judged"] += 1
                 if found and found["status"] == "rejected":
@@ -254,7 +265,7 @@ def check_coverage(project: Project, shop: Shop, since: str = "") -> Counter[str
         }
     )
     assert found == shop.coverage(since)
-    loads = sum(len(shop.loaded(stream, since)) for stream in STREAMS)
+    loads = sum(len(shop.loaded(stream, since)) for stream in (*STREAMS, *shop.others))
     assert project.ask("SELECT sum(loads) AS loads, sum(calls) AS calls FROM rehook_coverage") == [
         {"loads": loads, "calls": sum(n for (*_, name), n in found.items() if name in OUTCOMES)}
     ]
@@ -309,8 +320,9 @@ def test_dbt_builds_and_its_numbers_are_those_of_the_tables(shop: Shop, heading:
     check_deliveries(project, shop)
     check_docs(project)
     shop.run()
+    shop.views_arrive()
     since = f"{datetime.now(UTC) - timedelta(days=5):%Y-%m-%d}"
-    check_build(project.dbt(f"{build} --vars '{{rehook_coverage_since: {since}}}'")[0])
+    check_build(project.dbt(f"{build} --vars '{{rehook_coverage_since: {since}, rehook_other_calls: {{pages: Page Viewed}}}}'")[0])
     late = check_coverage(project, shop, since)
     assert late["not_judged"] == 0
     assert 0 < late["sent"] < by_outcome["sent"]

@@ -36,6 +36,26 @@ def carry_out(shop: Shop, title: str, **environ: str) -> list[Done]:
     return done
 
 
+def test_page_and_screen_calls(shop: Shop) -> None:
+    assert shop.ready()("run", "--since", "beginning").code == 0
+    now = datetime.now(UTC)
+    calls = [track(f"c{at}", f"user-{at % 3}", when=now - timedelta(days=at)) for at in range(1, 11)]
+    rows = [{name: value for name, value in call.items() if not name.startswith("event")} | {"title": "Home"} for call in calls]
+    make_warehouse(shop.url, {"pages": rows, "screens": rows})
+    refused = shop("run", REHOOK_SYNC_OTHER_CALLS="pages=Page Viewed")
+    assert (refused.code, refused.out) == (2, "")
+    assert "stream pages is new to the sync-state tables, so nothing was begun" in refused.err
+    before = len(shop.sandbox.store.events)
+    checked, planned, *ran = carry_out(shop, "Page and Screen calls")
+    assert [each.code for each in (checked, planned, *ran)] == [0] * 5
+    assert "pages: table " in checked.out
+    assert "sent as 'Page Viewed'" in checked.out
+    sent = Counter(each.event_name for each in shop.sandbox.store.events[before:])
+    assert sent == {"Page Viewed": 6, "Screen Viewed": 6}, "those of the last seven days"
+    audit = Audit(shop.url, received=shop.sandbox.store, others=("pages", "screens"))
+    audit.check(ordered=False)  # the new streams' old calls come after the others' new ones
+
+
 def test_from_a_trial_to_production(shop: Shop) -> None:
     assert shop.ready()("run", "--since", "beginning").code == 0
     with Sandbox(credentials=Credentials("live-key", "live-secret")) as live:

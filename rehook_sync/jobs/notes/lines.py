@@ -34,6 +34,7 @@ def run_notes(
     """
     return [
         *of_each(layouts, lambda layout: layout.unreadable_lines),
+        *of_each(layouts, lambda layout: layout.absent.values()),
         *shared_notes(found.shared),
         *_rejection_notes(found.rejected, rows),
         *_waiting_notes(found.waiting, unsettled, settings.properties_wait),
@@ -63,16 +64,19 @@ def _shown(change: Change, text: str) -> str:
     return text if change.name == SCHEMAS or len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-def left_notes(known: Iterable[str], due: Mapping[str, int], periods: Mapping[str, int], sources: Collection[str]) -> list[str]:
-    """Return a note for the user on each source that the sync-state tables know and the settings do not name.
+def left_notes(known: Iterable[Feed], due: Mapping[Feed, int], periods: Iterable[Feed], feeds: Collection[Feed]) -> list[str]:
+    """Return a note for the user on each source, and each stream, that the sync-state tables know and the settings do not name.
 
-    Shape:  due: source -> calls to be taken up again.  periods: source -> periods that are open.  sources: those of the settings.
+    Shape:  due: feed -> calls to be taken up again.  periods: the feed of each open period.  feeds: those of the settings.
     """
-    notes = []
-    for name in sorted({*known, *due} - {*sources}):
-        what = f"{due[name]:,} of source {name!r} that failed or wait are not taken up" if name in due else f"source {name!r} is not read"
-        left = f"; periods of it that are not done, {periods[name]}: `run --abandon --source {name}` gives up" if name in periods else ""
-        notes.append(f"{what}: REHOOK_SYNC_WAREHOUSE_SCHEMA does not name it{left}")
+    notes, known, periods = [], {*known, *due}, list(periods)
+    for place, (kind, setting) in enumerate((("source", "WAREHOUSE_SCHEMA"), ("stream", "OTHER_CALLS"))):
+        for name in sorted({feed[place] for feed in known} - {feed[place] for feed in feeds}):
+            calls = sum(count for feed, count in due.items() if feed[place] == name)
+            what = f"{calls:,} of {kind} {name!r} that failed or wait are not taken up" if calls else f"{kind} {name!r} is not read"
+            open_ = sum(feed[place] == name for feed in periods)
+            left = f"; periods of it that are not done, {open_}: `run --abandon --{kind} {name}` gives up" if open_ else ""
+            notes.append(f"{what}: REHOOK_SYNC_{setting} does not name it{left}")
     return notes
 
 

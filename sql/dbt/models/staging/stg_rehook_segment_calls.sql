@@ -1,14 +1,18 @@
 {% set cursor = var('rehook_cursor_column') -%}
-{% set streams = {'identifies': 'null', 'tracks': var('rehook_event_name')} -%}
+{% set tracks = source('segment', 'tracks') -%}
+{% set tables = [('identifies', 'null', source('segment', 'identifies')), ('tracks', var('rehook_event_name'), tracks)] -%}
+{% for table, event in var('rehook_other_calls').items() -%}
+{% do tables.append((rehook_stream(table), rehook_text(event), (tracks | string).rsplit(tracks.identifier, 1) | join(table))) -%}
+{% endfor -%}
 with loaded as (
-    {% for stream, event in streams.items() -%}
+    {% for stream, event, table in tables -%}
     select
         '{{ stream }}' as stream,
         cast(id as {{ dbt.type_string() }}) as message_id,
         cast(user_id as {{ dbt.type_string() }}) as user_id,
         cast({{ event }} as {{ dbt.type_string() }}) as event,
         {{ rehook_time(cursor) }} as received_at
-    from {{ source('segment', stream) }}
+    from {{ table }}
     {% if var('rehook_coverage_since') -%}
     where {{ rehook_since(cursor, var('rehook_coverage_since') | string) }}
     {% endif -%}
