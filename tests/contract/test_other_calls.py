@@ -3,18 +3,23 @@
 import re
 from collections.abc import Iterator
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import accounting
 import pytest
 from accounting import ALL, Bench, ago, open_bench
+from rich.console import Console
 from warehouse import Row, add_rows, event, identify, make_warehouse, run_sql, track
 
 from rehook_sync.errors import SourceError, UsageError
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import DEFAULT_SOURCE, RunStatus, Stream
+from rehook_sync.render.audit import audit_view
 from rehook_sync.render.check import check_document
-from rehook_sync.render.status import status_document
+from rehook_sync.render.plan import plan_view
+from rehook_sync.render.run import run_view
+from rehook_sync.render.status import status_document, status_view
 from rehook_sync.rules.periods import Feed
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sync import Sync
@@ -281,3 +286,32 @@ def test_a_table_that_is_gone_moves_no_watermark_and_closes_no_period(sources: B
     run_sql(sources.warehouse_url, "ALTER TABLE server.pages_being_loaded RENAME TO pages")
     add_rows(sources.warehouse_url, "pages", [page("meanwhile", "ada", ago(hours=3))], schema="server")
     assert sources.run().summary.sent == 1
+
+
+def test_a_run_in_parts_sends_other_calls_in_order(bench: Bench) -> None:
+    send_others(bench, **BOTH)
+    tracks = [track(f"t{at:02}", f"u{at % USERS}", "Visited", ago(hours=5, minutes=-at)) for at in range(17)]
+    bench.fill([], tracks, pages=views(23), screens=views(19, "s"))
+    with bench.sync() as sync:
+        started = sync.start(RunOptions(since=ALL), 3)
+        done = [sync.deliver_shard(started.run_id, shard, Interrupt()) for shard in started.shards]
+        result = sync.finish(started.run_id)
+    assert (len(done) > 1, sum(sum(each.rows.values()) for each in done), result.summary.sent) == (True, 59, 59)
+    assert set(result.watermarks) == {Feed(DEFAULT_SOURCE, Stream(each)) for each in ("identifies", "tracks", "pages", "screens")}
+    bench.check()
+    assert bench.run().summary.requests == 0
+
+
+def test_four_streams_can_be_read_at_eighty_columns(shop: Bench) -> None:
+    send_others(shop, **BOTH)
+    shop.fill([], [], pages=views(3), screens=views(2, "s"))
+    plan, result = shop.plan(ALL), shop.run(ALL)
+    with shop.sync() as sync:
+        parts = [*plan_view(plan), *run_view(result), *status_view(sync.read_status(3), 80), *audit_view(sync.audit(RunOptions(since=ALL)))]
+    screen = Console(file=StringIO(), width=80)
+    for part in parts:
+        screen.print(part)
+    text = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(stream in text for stream in ("identifies", "tracks", "pages", "screens"))
+    assert "…" not in text, "nothing is cut"
