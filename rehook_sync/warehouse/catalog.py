@@ -7,10 +7,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from rehook_sync.database.dialects.record import Warehouse
-from rehook_sync.database.failures import may_pass, one_line
+from rehook_sync.database.failures import is_of_database, may_pass, one_line
 from rehook_sync.database.kinds import Kind
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
@@ -153,8 +152,8 @@ class Catalog:
         statement = self._queries["read_own_event"].text(self._connection.dialect, event=table.columns["event"], table=table.path)
         try:
             event = self._connection.execute(statement).scalar()
-        except DBAPIError as error:  # a view may fail at its rows only
-            if may_pass(error, self._warehouse):
+        except Exception as error:  # a view may fail at its rows only
+            if not self._is_refused(error):
                 raise
             self._connection.rollback()
             return False
@@ -169,7 +168,14 @@ class Catalog:
     @cached_property
     def _listed(self) -> Mapping[str, Mapping[str, str]]:
         """Table -> column -> its type as declared, of all tables, by one statement; where the warehouse lists types."""
-        return list_columns(self._connection, self._warehouse, (self.catalog, self.schema), self.tables) or {}
+        try:
+            return list_columns(self._connection, self._warehouse, (self.catalog, self.schema), self.tables) or {}
+        except Exception as error:
+            if not self._is_refused(error):
+                raise
+            raise SourceError(
+                f"the columns of the warehouse's tables cannot be listed: {one_line(error)}; give this user the right to"
+            ) from error
 
     def probe_events(self, names: Iterable[str], *, asks: bool = False) -> dict[str, Table]:
         """Return name -> table, for tables that can be read and have an `id`; `tell_unreadable` tells of the others.
@@ -187,8 +193,8 @@ class Catalog:
             except SourceError as error:
                 self._broken[name] = str(error)
                 continue
-            except DBAPIError as error:
-                if may_pass(error, self._warehouse):
+            except Exception as error:
+                if not self._is_refused(error):
                     raise
                 self._connection.rollback()
                 self._broken[name] = f"table {name!r} cannot be read: {one_line(error)}"
@@ -208,8 +214,8 @@ class Catalog:
             return self._listed
         try:
             return list_columns(self._connection, self._warehouse, (self.catalog, self.schema), names) or {}
-        except DBAPIError as error:
-            if may_pass(error, self._warehouse):
+        except Exception as error:
+            if not self._is_refused(error):
                 raise
             self._connection.rollback()
             return {}
@@ -251,6 +257,10 @@ class Catalog:
         statement = self._queries["read_event_names"].text(self._connection.dialect, names=names, table=tracks.path)
         found = (next((name for name in row if name is not None), None) for row in self._connection.execute(statement))
         return {str(name) for name in found if name is not None}
+
+    def _is_refused(self, error: Exception) -> bool:
+        """Tell whether the warehouse or its driver refused a statement, for no cause that may pass."""
+        return is_of_database(error, self._warehouse) and not may_pass(error, self._warehouse)
 
     def _path(self, name: str) -> tuple[str, ...]:
         return tuple(each for each in (self.catalog, self.schema, name) if each is not None)
@@ -295,8 +305,8 @@ class Catalog:
                 if missing is not None:
                     columns, denied, owner, reader = lack
                     self._lacks[str(name)] = _Lack(missing, columns or (), denied or (), owner, reader)
-        except DBAPIError as error:
-            if may_pass(error, self._warehouse):
+        except Exception as error:
+            if not self._is_refused(error):
                 raise
             self._connection.rollback()
             problem = f"the tables of the warehouse cannot be listed: {one_line(error)}"

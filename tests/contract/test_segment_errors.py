@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 import warehouse
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import make_url
 from warehouse import NOON, OpenSource, identify, make_warehouse, run_sql, track
 
@@ -171,6 +172,28 @@ def test_a_failing_database_is_no_reason_to_send_events_without_properties(wareh
     rows = list(source.read_window(Stream.TRACKS, Window(None, NOON.replace(year=2027)), None))
     with pytest.raises(DatabaseError):
         list(source.fill_properties(rows))
+
+
+@pytest.mark.parametrize("list_of", ["is_guarded", "data_type"])
+def test_a_list_that_fails_ends_before_anything_is_read(warehouse_url: str, open_source: OpenSource, list_of: str) -> None:
+    """The first is the list of tables, the second that of columns where it says their types."""
+    make_warehouse(warehouse_url, {"identifies": [], "tracks": [track("t", "u")], "order_completed": [warehouse.event("t", total=5)]})
+    source = open_source(warehouse_url)
+    refused: list[str] = []
+
+    def refuse(_connection: object, _cursor: object, statement: str, values: object, *_more: object) -> tuple[str, object]:
+        if list_of not in statement:
+            return statement, values
+        refused.append(statement)
+        return "SELECT 1 FROM nowhere", ()
+
+    sqlalchemy_event.listen(source._database.engine, "before_cursor_execute", refuse, retval=True)
+    if list_of == "data_type" and not source._database.warehouse.lists_types:
+        assert source.discover().event_tables
+        return
+    with pytest.raises(SourceError, match=r"cannot be listed: .*nowhere"):
+        source.discover()
+    assert refused
 
 
 def tracks_of(source: SegmentSource) -> dict[str, tuple[Mapping[str, object], str | None]]:
