@@ -19,7 +19,7 @@ from rehook_sync.jobs.notes.lines import shared_notes
 from rehook_sync.jobs.pipeline import ClaimDesk, Pipeline
 from rehook_sync.jobs.plan import PlannedClaims
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
-from rehook_sync.jobs.run import Listener, leased, looking, read_newest, run_status, write_end
+from rehook_sync.jobs.run import Listener, discover, leased, looking, read_newest, run_status, write_end
 from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Traits, Window
 from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
 from rehook_sync.rules.traits import after_elsewhere
@@ -37,7 +37,7 @@ def plan_baseline(context: JobContext, options: RunOptions) -> Plan:
     """Return what a baseline would record; writes nothing. Raises UsageError as `record_baseline`."""
     periods = _periods(context, options, "plan")
     _read_unfinished(context, periods)
-    context.sources.discover()
+    discover(context, options)
     pipeline = _pipeline(context, PlannedClaims(context.ledger("plan")), options, "plan", periods)
     plan = Plan({feed: _window(period) for feed, period in periods.items()})
     for chunk in pipeline.read_chunks(plan.windows, plan.windows):
@@ -63,7 +63,7 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
             pass
         windows = {feed: _window(period) for feed, period in periods.items()}
         with looking(context, ledger, RunBounds({}, {})):
-            context.sources.discover()
+            discover(context, options)
             newest = read_newest(context.sources, windows)
         pipeline = _pipeline(context, ledger, options, ledger.run_id, periods)
         skipped, error = 0, None

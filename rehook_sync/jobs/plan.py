@@ -6,7 +6,7 @@ from typing import TypeVar
 from rehook_sync.jobs.context import JobContext, read_change_notes, require_no_baseline, require_same
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.results import Plan, RunOptions, period_text
-from rehook_sync.jobs.run import read_newest, read_notes
+from rehook_sync.jobs.run import discover, read_newest, read_notes
 from rehook_sync.models import Claim, Operation, Traits
 from rehook_sync.rules.periods import RunBounds
 from rehook_sync.rules.traits import after_sending, after_skipping, find_news
@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     """Return what a run would do, with at most `samples` request bodies."""
     require_same(context.settings, Destinations(context.database).read())
-    context.sources.discover()
+    discover(context, options)
     require_no_baseline(context, options)
     bounds = RunBounds({}, {}) if options.only else context.bounds(options, "plan")
     read_newest(context.sources, bounds.windows)

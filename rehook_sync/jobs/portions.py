@@ -59,8 +59,8 @@ def _fill_properties(sources: Sources, rows: Sequence[SourceRow]) -> Iterator[So
     filled = sources.fill_properties(rows)
     first = next(filled, None)
     absent = {row.message_id: row for row in rows if row.unloaded and not row.message_id.startswith(NAMELESS)}
-    for name, source in sources.items():
-        _lend(source, {each: row for each, row in absent.items() if row.unloaded and row.source != name})
+    for name in sources.discover_readable() if absent and len(sources) > 1 else ():
+        _lend(sources[name], {each: row for each, row in absent.items() if row.unloaded and row.source != name})
     if first is not None:
         yield first
         yield from filled

@@ -33,6 +33,7 @@ __all__ = [
     "RunBounds",
     "Work",
     "deliver_work",
+    "discover",
     "find_bounds",
     "leased",
     "looking",
@@ -104,7 +105,7 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Ru
     """
     only = options.only
     if only:
-        context.sources.discover()  # before any call in doubt is let go
+        discover(context, options)  # before any call in doubt is let go
     bounds = RunBounds({}, {}) if only else find_bounds(context, options, ledger.run_id)
     if only and only.status is Status.IN_DOUBT:
         require_doubtful(context.state, only.ids)
@@ -115,7 +116,7 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Ru
             user_ids = context.state.release_doubtful(connection, only.ids)
             options = replace(options, only=Selection(Status.FAILED, ids=tuple(user_ids)))
     with looking(context, ledger, bounds):
-        context.sources.discover()
+        discover(context, options)
     return options, bounds, notes
 
 
@@ -125,8 +126,13 @@ def find_bounds(context: JobContext, options: RunOptions, run_id: str) -> RunBou
     try:
         return context.bounds(options, run_id)
     except UsageError:
-        context.sources.discover()  # a schema that is not there is not a new source
+        discover(context, options)  # a schema that is not there is not a new source
         raise
+
+
+def discover(context: JobContext, options: RunOptions) -> None:
+    """Look at the sources asked for. Raises SourceError for one that cannot be read, UsageError for one that the settings do not name."""
+    context.sources.discover(None if options.source is None else {feed.source for feed in context.all_feeds(options)})
 
 
 @contextmanager
@@ -165,7 +171,7 @@ def read_notes(context: JobContext, found: Findings, rows: int, unsettled: Mappi
     """
     future = [] if feeds is None else _read_future_notes(context, feeds)
     found.delays += context.sources.reader.take_delays()
-    layouts = context.sources.discover()
+    layouts = context.sources.discover_readable()
     known = KnownSources(context.database)
     open_ = [each.feed for each in Periods(context.database).read_open()]
     left = left_notes(known.read_feeds(), known.count_due(), open_, context.all_feeds(RunOptions()))

@@ -25,6 +25,7 @@ from rehook_sync.jobs.run import (
     Listener,
     Work,
     deliver_work,
+    discover,
     find_bounds,
     looking,
     new_run_id,
@@ -132,12 +133,12 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
         with begun(state, ledger, context.run_start(RunKind.RUN, options), bounds.asked):
             pass
         with looking(context, ledger, bounds):
-            sources.discover()
+            discover(context, options)
             bounds = replace(bounds, newest=read_newest(sources, bounds.windows))
             read = [*bounds.windows.items(), *bounds.parts()]
             tiles = [tile for feed, window in read for tile in sources[feed.source].read_user_tiles(feed.stream, window, context.known_in)]
             due = sum(number for _, number in tiles) + state.count_due_again()
-            most = min(most, context.settings.concurrency) if sources.can_split_users() else 1
+            most = min(most, context.settings.concurrency) if sources.can_split_users({feed.source for feed in bounds.windows}) else 1
             shards = cut_users(tiles, most if due else 1)
         with ledger.transaction() as connection:
             status = ShardStatus.WAITING if due else ShardStatus.DONE

@@ -1,6 +1,6 @@
 """The Segment sources of one warehouse: several schemas, each with a layout of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from rehook_sync.database.engine import Database
@@ -29,6 +29,7 @@ class Sources(Mapping[str, SegmentSource]):
         self.reader = Reader(database, [config.schema for config in configs.values()])
         alone = len(configs) == 1
         self._streams = next((config.streams for config in configs.values()), STREAMS)
+        self._unreadable: set[str] = set()
         self._sources = {name: SegmentSource(database, config, name, self.reader, alone=alone) for name, config in configs.items()}
 
     def __getitem__(self, name: str) -> SegmentSource:
@@ -43,15 +44,26 @@ class Sources(Mapping[str, SegmentSource]):
         """Return how many there are."""
         return len(self._sources)
 
-    def discover(self) -> dict[str, SourceLayout]:
-        """Return the layout of each source, read at the first call.
+    def discover(self, names: Iterable[str] | None = None) -> dict[str, SourceLayout]:
+        """Return the layout of these sources, or of all, read at the first call.
 
         Raises: SourceError for what is no Segment source; the message names it and the setting to change.
         """
-        found = {name: self._discover(name) for name in self}
-        for stream in self._streams:
+        found = {name: self._discover(name) for name in (self if names is None else names)}
+        for stream in self._streams if names is None else ():
             if not any(stream in layout.tables for layout in found.values()):
                 raise SourceError(next(layout.absent[stream] for layout in found.values()))
+        return found
+
+    def discover_readable(self) -> dict[str, SourceLayout]:
+        """Return the layout of each source that is one. What is none is not looked at again."""
+        found = {}
+        for name in self:
+            if name not in self._unreadable:
+                try:
+                    found[name] = self[name].discover()
+                except SourceError:
+                    self._unreadable.add(name)
         return found
 
     def _discover(self, name: str) -> SourceLayout:
@@ -79,9 +91,9 @@ class Sources(Mapping[str, SegmentSource]):
         """Return the names of the views that were read for an event that is called so."""
         return {view for source in self.values() for view in source.views_read}
 
-    def can_split_users(self) -> bool:
-        """Tell whether user ids have one text form in all tables, so that a range of ids holds the same users in each."""
-        kinds = {table.kinds["user_id"] for layout in self.discover().values() for table in layout.tables.values()}
+    def can_split_users(self, names: Iterable[str]) -> bool:
+        """Tell whether user ids have one text form in all tables of these sources, so that a range of ids holds the same users in each."""
+        kinds = {table.kinds["user_id"] for layout in self.discover(names).values() for table in layout.tables.values()}
         return len({_ONE_TEXT.get(kind, kind) for kind in kinds}) == 1
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:

@@ -235,6 +235,23 @@ def test_a_source_that_cannot_be_read_stops_the_run_before_anything_is_sent(benc
     assert (bench.sandbox.store.log, bench.statuses()) == ([], {})
 
 
+def test_one_source_alone_needs_no_other_to_be_readable(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": visits("w", 4), "identifies": [identify("i", "u0", ago(hours=6), plan="a")]}, IOS: {}})
+    run_sql(bench.warehouse_url, f"DROP TABLE {IOS}.tracks")
+    with bench.sync() as sync:
+        assert sync.plan(RunOptions(since=ALL, source=WEB)).rows == 5
+        result = sync.run(RunOptions(since=ALL, source=WEB, limit=2), Interrupt())
+        assert result.summary.rows_read == 2
+        started = sync.start(RunOptions(source=WEB), 2)
+        for number in started.shards:
+            assert sync.deliver_shard(started.run_id, number, Interrupt()).error is None
+        assert sync.finish(started.run_id).summary.rows_read == 3
+        done = sync.baseline(RunOptions(since=ALL, until=ago(hours=1), source=WEB), Interrupt())
+        assert (done.error, done.summary.skipped, len(bench.statuses())) == (None, 0, 5)
+        with pytest.raises(SourceError, match=f"^source '{IOS}': "):
+            sync.run(RunOptions(since=ALL), Interrupt())
+
+
 def test_a_source_that_is_not_in_the_settings_cannot_be_asked_for(bench: Bench) -> None:
     bench.fill_sources({WEB: {}, IOS: {}})
     with pytest.raises(UsageError, match=f"source 'web': REHOOK_SYNC_WAREHOUSE_SCHEMA names '{WEB}', '{IOS}'"), bench.sync() as sync:
