@@ -63,6 +63,7 @@ __all__ = [
     "SourceRow",
     "Status",
     "Stream",
+    "Stretch",
     "TrackProperties",
     "Traits",
     "Trigger",
@@ -90,6 +91,13 @@ class Window:
 
     low: datetime | None
     high: datetime
+
+
+class Stretch(NamedTuple):
+    """What an hour of a stream looked like. Shape:  fingerprint: of its ids, and of how the warehouse was asked for them."""
+
+    rows: int
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)

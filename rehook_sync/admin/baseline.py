@@ -83,10 +83,11 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
         status = run_status(error, unsettled, interrupted=not done and error is None)
         summary = RunSummary(ledger.run_id, status, skipped + gone, skipped=skipped + gone, error=None if error is None else str(error))
         marks = {
-            feed: after_baseline(state.read_coverage(feed), window, newest.get(feed), complete=done) for feed, window in windows.items()
+            feed: (*after_baseline(state.read_coverage(feed), window, newest.get(feed), complete=done), pipeline.rows[feed])
+            for feed, window in windows.items()
         }
         settled = [each for each in (*unfinished, *asked) if each not in left]
-        watermarks = write_end(context, ledger, summary, marks, pipeline.rows, settled)
+        watermarks = write_end(context, ledger, summary, marks, settled)
         notes = [*changes, *shared_notes(pipeline.findings.shared), *_notes(context, periods, pipeline.timeless, gone)]
         notes += [_open_note(each, left, context.sources) for each in left]
         return RunResult(summary, watermarks, Counter(), error, recovered, unsettled, notes)

@@ -12,14 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from threading import Thread
 
 from rehook_sync.database.spool import Spool
 from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
-from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes
+from rehook_sync.jobs.context import JobContext, bind, read_change_notes
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_text
-from rehook_sync.jobs.run import Listener, leased, looking, run_status
+from rehook_sync.jobs.run import Listener, leased, looking, run_status, start_loading
 from rehook_sync.models import (
     Batch,
     Call,
@@ -116,7 +115,7 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Pe
 
 def _send(context: JobContext, ledger: Ledger, feed: "_Refresh", interrupt: Interrupt, listen: Listener) -> DeliveryReport:
     """Send what the feed yields and record who was sent."""
-    Thread(target=load_heavy).start()
+    start_loading()
 
     def committed(latest: DeliveryReport, _outcomes: Sequence[Outcome]) -> None:
         settled = sum(latest.counts.values())

@@ -18,7 +18,7 @@ ANY = OTHER.name
 WAREHOUSES: Mapping[str, Warehouse] = {each.name: each for each in (SQLITE, POSTGRESQL, DUCKDB, REDSHIFT, SNOWFLAKE)}
 
 WITH_ARGUMENT = frozenset(
-    {"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "key_text", "place", "among"}
+    {"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "minute", "key_text", "place", "among"}
 )
 """Words written as `{word: argument}`; all others as `{word}`."""
 

@@ -40,7 +40,6 @@ __all__ = [
     "JobContext",
     "bind",
     "how_to_go_on",
-    "load_heavy",
     "open_client",
     "read_change_notes",
     "rebind",
@@ -197,14 +196,6 @@ class JobContext:
         return open_client(self.settings, self.transport, shards)
 
 
-def load_heavy() -> None:
-    """Load the modules that only judging and sending need: without them, a command starts in half the time."""
-    import pandas  # noqa: F401, PLC0415
-
-    import rehook_sync.rehook.client  # noqa: PLC0415
-    import rehook_sync.rehook.transport  # noqa: F401, PLC0415
-
-
 def require_access(settings: Settings) -> "tuple[SecretStr, SecretStr]":
     """Return API key and secret, before anything begins that could not connect.
 
@@ -224,7 +215,7 @@ def require_access(settings: Settings) -> "tuple[SecretStr, SecretStr]":
 
 def open_client(settings: Settings, transport: "httpx.AsyncBaseTransport | None", shards: int = 1) -> "Rehook":
     """Return a client of Rehook. Raises SettingsError as `require_access`, and when the address cannot be read."""
-    from rehook_sync.rehook.client import Rehook  # noqa: PLC0415 - see `load_heavy`
+    from rehook_sync.rehook.client import Rehook  # noqa: PLC0415 - see `run.start_loading`
     from rehook_sync.rehook.transport import AiohttpTransport  # noqa: PLC0415
 
     key, secret = require_access(settings)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from rehook_sync.database.queries import Identifier
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.portions import read_portions
+from rehook_sync.jobs.reading.lookback import Lookback
 from rehook_sync.models import (
     ELSEWHERE,
     Call,
@@ -97,12 +98,13 @@ class Pipeline:
             extent: what was read to its end.  findings: what there is to say of the rows judged.
     """
 
-    def __init__(self, sources: Sources, state: State, desk: ClaimDesk, config: PipelineConfig) -> None:
-        """Prepare; nothing is read before `read_chunks`."""
+    def __init__(self, sources: Sources, state: State, desk: ClaimDesk, config: PipelineConfig, lookback: Lookback | None = None) -> None:
+        """Prepare; nothing is read before `read_chunks`. `lookback`: says what of the windows is read; None: all."""
         self._sources = sources
         self._state = state
         self._desk = desk
         self._config = config
+        self._lookback = lookback
         self._previous: dict[Key, PreviousOutcome] = {}
         self._pending: dict[Key, Call] = {}
         self._freed: dict[str, str] = {}
@@ -119,8 +121,8 @@ class Pipeline:
 
         With a limit, what is new comes before the parts, so that no old period keeps it waiting.
         """
-        # Identify calls are read last: so with an event, those that were loaded before it are seen.
-        new = [self._read_feed(feed, window) for feed, window in sorted(windows.items(), key=_rank, reverse=True)]
+        # Identify calls are looked for last: so with an event, those that were loaded before it are seen.
+        new = [self._read_feed(feed, window, self._lookback) for feed, window in sorted(windows.items(), key=_rank, reverse=True)]
         again = [(feed, Feed(name, feed.stream)) for feed in feeds for name in (feed.source, *self._config.also_of)]
         new += [self._read_again(feed, recorded, selection) for feed, recorded in again for selection in self._config.selections]
         old = [self._read_feed(feed, part) for feed, part in sorted(parts, key=_rank, reverse=True)]
@@ -146,11 +148,6 @@ class Pipeline:
                 each.close()
 
     @property
-    def complete(self) -> bool:
-        """Whether all was read to its end."""
-        return self.extent is Extent.ALL
-
-    @property
     def recorded(self) -> int:
         """Return how many of the rows judged so far have a durable outcome."""
         return self.rows.total() - len(self._pending)
@@ -165,8 +162,9 @@ class Pipeline:
         tracks = [Feed(name, Stream.TRACKS) for name in self._sources]
         return all(each in windows and windows[each].low is None and self._state.read_coverage(each).watermark is None for each in tracks)
 
-    def _read_feed(self, feed: Feed, window: Window) -> Generator[SourceRow, None, None]:
-        yield from self._sources[feed.source].read_window(feed.stream, window, self._config.known_in, self._config.shard)
+    def _read_feed(self, feed: Feed, window: Window, lookback: Lookback | None = None) -> Generator[SourceRow, None, None]:
+        excerpt = lookback.look(feed, window) if lookback else None
+        yield from self._sources[feed.source].read_window(feed.stream, window, self._config.known_in, self._config.shard, excerpt)
 
     def _read_again(self, feed: Feed, recorded: Feed, selection: Selection) -> Generator[SourceRow, None, None]:
         for page in self._state.read_again(recorded, selection):

@@ -5,8 +5,9 @@ from typing import TypeVar
 
 from rehook_sync.jobs.context import JobContext, read_change_notes, require_no_baseline, require_same
 from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.reading.lookback import Lookback
 from rehook_sync.jobs.results import Plan, RunOptions, period_text
-from rehook_sync.jobs.run import discover, read_newest, read_notes
+from rehook_sync.jobs.run import discover, read_notes
 from rehook_sync.models import Claim, Operation, Traits
 from rehook_sync.rules.periods import RunBounds
 from rehook_sync.rules.traits import after_sending, after_skipping, find_news
@@ -24,9 +25,9 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     discover(context, options)
     require_no_baseline(context, options)
     bounds = RunBounds({}, {}) if options.only else context.bounds(options, "plan")
-    read_newest(context.sources, bounds.windows)
     ledger = context.ledger("plan")
-    pipeline = Pipeline(context.sources, context.state, PlannedClaims(ledger), context.pipeline_config("plan", options))
+    lookback = Lookback(context.sources, context.state, context.known_in, bounds)
+    pipeline = Pipeline(context.sources, context.state, PlannedClaims(ledger), context.pipeline_config("plan", options), lookback)
     plan = Plan({feed: bounds.reached(feed) for feed in bounds.windows})
     known: dict[str, Traits | None] = {}
     for chunk in pipeline.read_chunks(bounds.windows, context.feeds(options), bounds.parts()):

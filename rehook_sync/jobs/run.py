@@ -3,7 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,11 +13,12 @@ from threading import Thread
 
 from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import ConfigurationError, DatabaseError, RehookSyncError, UsageError
-from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes, require_no_baseline
+from rehook_sync.jobs.context import JobContext, bind, read_change_notes, require_no_baseline
 from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.notes.lines import future_notes, left_notes, run_notes
 from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.reading.lookback import Lookback
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_notes
 from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Window
 from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
@@ -25,11 +26,12 @@ from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods, begun
-from rehook_sync.state.sources import KnownSources
+from rehook_sync.state.sources import KnownSources, Stretches
 from rehook_sync.warehouse.sources import Sources
 
 __all__ = [
     "Listener",
+    "Mark",
     "RunBounds",
     "Work",
     "deliver_work",
@@ -44,10 +46,13 @@ __all__ = [
     "record_end",
     "run_status",
     "run_whole",
+    "start_loading",
     "write_end",
 ]
 
 Listener = Callable[[Progress], None]
+Mark = tuple[Window, datetime | None, int]
+"""What was read of a feed, its watermark, and the calls judged."""
 _FUTURE = timedelta(hours=1)
 """Rows that are dated later than this from now are said to be of the future; clocks differ by less."""
 
@@ -63,18 +68,11 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         reader.waiting = partial(ledger.write, Batch())  # renews the lease
         options, bounds, begun = _begin(context, ledger, options)
         ledger.reopens = options.only.status if options.only else Status.FAILED
-        pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(ledger.run_id, options))
         windows, parts = bounds.windows, bounds.parts()
+        lookback = Lookback(context.sources, state, context.known_in, bounds, on_news=start_loading)
+        pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(ledger.run_id, options), lookback)
         report = DeliveryReport()
         try:
-            watermarks = {feed: state.read_coverage(feed).watermark for feed in windows}
-            loading = Thread(target=load_heavy)
-            if parts or None in watermarks.values():
-                loading.start()
-            # Read before the rows: a row that arrives in between stays above the new watermark.
-            bounds = replace(bounds, newest=read_newest(context.sources, windows))
-            if not loading.ident and any(moment > (watermarks[feed] or moment) for feed, moment in bounds.newest.items() if moment):
-                loading.start()
             reader.waiting = bool  # from here on, delivery renews the lease
             work = Work(ledger, pipeline, pipeline.read_chunks(windows, context.feeds(options), parts), [*windows.items(), *parts])
             report = deliver_work(context, work, interrupt, listen)
@@ -88,11 +86,13 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         message = str(report.error) if report.error else None
         summary = RunSummary(ledger.run_id, status, sum(counts.values()), requests=report.requests, error=message, **counts)
         extent = Extent.NOTHING if report.error or report.interrupted else pipeline.extent
+        bounds = replace(bounds, newest=lookback.newest, settled=lookback.settled)
         watermarks = record_end(context, ledger, summary, bounds, pipeline.rows, extent)
         notes = [*begun, *period_notes(bounds, ledger.run_id, done=extent is Extent.ALL)]
         found = note_delivery(context, pipeline.findings, report)
         found.waiting = Counter(state.count_waiting(ledger.run_id))
-        notes += read_notes(context, found, pipeline.rows.total(), unsettled, None if options.only else windows)
+        feeds = None if options.only else [feed for feed in windows if feed not in lookback.quiet]
+        notes += read_notes(context, found, pipeline.rows.total(), unsettled, feeds)
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
 
 
@@ -118,6 +118,18 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Ru
     with looking(context, ledger, bounds):
         discover(context, options)
     return options, bounds, notes
+
+
+def start_loading() -> None:
+    """Load, in a thread, the modules that only judging and sending need: without them, a command starts in half the time."""
+
+    def load() -> None:
+        import pandas  # noqa: F401, PLC0415
+
+        import rehook_sync.rehook.client  # noqa: PLC0415
+        import rehook_sync.rehook.transport  # noqa: F401, PLC0415
+
+    Thread(target=load).start()
 
 
 def find_bounds(context: JobContext, options: RunOptions, run_id: str) -> RunBounds:
@@ -167,7 +179,7 @@ def read_newest(sources: Sources, windows: Mapping[Feed, Window]) -> dict[Feed, 
 def read_notes(context: JobContext, found: Findings, rows: int, unsettled: Mapping[Status, int], feeds: Iterable[Feed] | None) -> list[str]:
     """Return what a run or a plan says of itself in the end, one line each.
 
-    Shape:  rows, unsettled: as in `run_notes`.  feeds: whose windows were read; None: none was.
+    Shape:  rows, unsettled: as in `run_notes`.  feeds: which may have calls that are dated in the future; None: no window was read.
     """
     future = [] if feeds is None else _read_future_notes(context, feeds)
     found.delays += context.sources.reader.take_delays()
@@ -238,7 +250,7 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
         nonlocal total
         yield from islice(chunks, 2)
         if work.counted is not None:
-            if pipeline.complete:
+            if pipeline.extent is Extent.ALL:
                 total = pipeline.rows.total()
             elif pipeline.seen:
                 due = sum(context.sources[feed.source].count(feed.stream, window, context.known_in) for feed, window in work.counted)
@@ -254,6 +266,11 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
 
     with closing(work.chunks) as chunks, ThreadPoolExecutor(1, "first") as thread:
         first = thread.submit(next, chunks, None)
+        with work.ledger.kept():
+            wait([first])
+        if not interrupt.requested and first.exception() is None and first.result() is None:
+            listen(Progress(work.ledger.run_id, 0))
+            return DeliveryReport()  # nobody has to be loaded who could send
         client = context.client(shards)  # its modules are loaded while the first rows are read
         feed = begin(chain(_one(first), chunks))
         return deliver(feed, client, work.ledger, context.delivery_config(shards), interrupt, committed)
@@ -269,33 +286,35 @@ def record_end(
     context: JobContext, ledger: Ledger, summary: RunSummary, bounds: RunBounds, rows: Mapping[Feed, int], extent: Extent
 ) -> dict[Feed, datetime | None]:
     """Record the end of a run, with the watermarks and the periods that are done by what it read."""
-    marks: dict[Feed, tuple[Window, datetime | None]] = {feed: (Window(mark, mark), mark) for feed, mark in bounds.absent.items()}
+    marks: dict[Feed, Mark] = {feed: (Window(mark, mark), mark, 0) for feed, mark in bounds.absent.items()}
     for feed, window in bounds.windows.items():
         coverage = context.state.read_coverage(feed)
         high_at = next_watermark(coverage, window, bounds.newest.get(feed), complete=extent is not Extent.NOTHING)
-        marks[feed] = (bounds.reached(feed) if extent is Extent.ALL else window, high_at)
-    return write_end(context, ledger, summary, marks, rows, bounds.done if extent is Extent.ALL else ())
+        marks[feed] = (bounds.reached(feed) if extent is Extent.ALL else window, high_at, rows.get(feed, 0))
+    return write_end(context, ledger, summary, marks, bounds.done if extent is Extent.ALL else (), bounds)
 
 
 def write_end(
     context: JobContext,
     ledger: Ledger,
     summary: RunSummary,
-    marks: Mapping[Feed, tuple[Window, datetime | None]],
-    rows: Mapping[Feed, int],
+    marks: Mapping[Feed, Mark],
     done: Iterable[Period],
+    bounds: RunBounds | None = None,
 ) -> dict[Feed, datetime | None]:
     """Record counts, watermarks, periods that are done and the end of a run in one transaction. Returns the watermarks.
 
-    Shape:  marks: what was read of each feed, and its watermark.
+    bounds: of a run that may have found stretches settled.
     """
     state = context.state
     with ledger.transaction() as connection:
-        for feed, (read, high_at) in marks.items():
-            state.record_watermark(connection, ledger.run_id, feed, read, high_at, rows.get(feed, 0))
+        for feed, (read, high_at, rows) in marks.items():
+            state.record_watermark(connection, ledger.run_id, feed, read, high_at, rows)
         Periods(context.database).close(connection, done, ledger.run_id, done=True)
+        if bounds:
+            Stretches(context.database).remember(connection, bounds)
         state.record_finish(connection, summary)
-    return {feed: high_at for feed, (_, high_at) in marks.items()}
+    return {feed: high_at for feed, (_, high_at, _) in marks.items()}
 
 
 def _kind(options: RunOptions) -> RunKind:

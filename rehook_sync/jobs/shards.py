@@ -11,15 +11,15 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from threading import Thread
 
 import orjson
 
 from rehook_sync.delivery.sender import DeliveryReport
 from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
-from rehook_sync.jobs.context import JobContext, bind, load_heavy, read_change_notes, require_same
+from rehook_sync.jobs.context import JobContext, bind, read_change_notes, require_same
 from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.reading.lookback import Lookback
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, period_notes
 from rehook_sync.jobs.run import (
     Listener,
@@ -30,10 +30,10 @@ from rehook_sync.jobs.run import (
     looking,
     new_run_id,
     note_delivery,
-    read_newest,
     read_notes,
     record_end,
     run_status,
+    start_loading,
 )
 from rehook_sync.models import Batch, RunKind, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
@@ -42,7 +42,7 @@ from rehook_sync.state.destination import Destinations
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import begun
 from rehook_sync.state.shards import Shards
-from rehook_sync.state.sources import KnownSources
+from rehook_sync.state.sources import KnownSources, Stretches
 
 __all__ = [
     "cut_users",
@@ -134,8 +134,10 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
             pass
         with looking(context, ledger, bounds):
             discover(context, options)
-            bounds = replace(bounds, newest=read_newest(sources, bounds.windows))
-            read = [*bounds.windows.items(), *bounds.parts()]
+            lookback = Lookback(sources, state, context.known_in, bounds)
+            read = [(feed, each) for feed, window in bounds.windows.items() for each in lookback.look(feed, window).asked(window)]
+            read += bounds.parts()
+            bounds = replace(bounds, newest=lookback.newest, settled=lookback.settled)
             tiles = [tile for feed, window in read for tile in sources[feed.source].read_user_tiles(feed.stream, window, context.known_in)]
             due = sum(number for _, number in tiles) + state.count_due_again()
             most = min(most, context.settings.concurrency) if sources.can_split_users({feed.source for feed in bounds.windows}) else 1
@@ -144,6 +146,7 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
             status = ShardStatus.WAITING if due else ShardStatus.DONE
             findings = write_findings(Findings(delays=sources.reader.take_delays()), None, context.settings)
             Shards(context.database).record(connection, ledger.run_id, write_bounds(bounds), shards, status, findings)
+            Stretches(context.database).remember(connection, bounds)
     except BaseException:
         ledger.release()
         raise
@@ -173,15 +176,16 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
         with ledger.transaction() as connection:
             records.begin(connection, run_id, number)
             state.recover_users(connection, found.shard, hold=context.holds)
-        pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(run_id, RunOptions(), found.shard))
+        lookback = Lookback(context.sources, state, context.known_in, bounds, compares=False)
+        pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(run_id, RunOptions(), found.shard), lookback)
         report = DeliveryReport()
-        Thread(target=load_heavy).start()
+        start_loading()
         try:
             work = Work(ledger, pipeline, pipeline.read_chunks(bounds.windows, bounds.windows, bounds.parts()))
             report = deliver_work(context, work, interrupt, listen, shards=len(shards))
         except RehookSyncError as error:
             report.error = error
-        status = ShardStatus.DONE if pipeline.complete else ShardStatus.INTERRUPTED
+        status = ShardStatus.DONE if pipeline.extent is Extent.ALL else ShardStatus.INTERRUPTED
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
         findings = write_findings(note_delivery(context, pipeline.findings, report), found.findings, context.settings)
         rows: Counter[Stream] = Counter()

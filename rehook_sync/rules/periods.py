@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple
 
-from rehook_sync.models import RunKind, Stream, Window
+from rehook_sync.models import RunKind, Stream, Stretch, Window
 
 __all__ = ["Extent", "Feed", "Period", "RunBounds", "older_parts"]
 
@@ -73,6 +73,7 @@ class RunBounds:
             newest: time of the newest row in its window when the run began, None without rows.
             periods: those that are open, with those that this run was asked for.  asked: the latter.
             absent: watermarks of streams that never had a table.
+            settled: stretches of the windows that hold settled calls alone and are not remembered so yet.
     """
 
     windows: Mapping[Feed, Window]
@@ -80,6 +81,7 @@ class RunBounds:
     periods: Sequence[Period] = ()
     asked: Sequence[Period] = field(default=(), compare=False)
     absent: Mapping[Feed, datetime] = field(default_factory=dict)
+    settled: Mapping[Feed, Mapping[datetime, Stretch]] = field(default_factory=dict, compare=False)
 
     def parts(self, *feeds: Feed) -> list[tuple[Feed, Window]]:
         """Return what lies below the windows and is asked for, of these feeds or of all."""

@@ -33,6 +33,8 @@ __all__ = [
 NAMELESS = "null-id:"
 """Begins the message id of a call without a usable id; a hash of its content follows."""
 _SHOWN = 100
+_MOST_OFFSET = timedelta(hours=15)
+"""What an offset moves a time by is less."""
 _VALUES = attrgetter(*SourceRow.__slots__)
 copyreg.pickle(SourceRow, lambda row: (SourceRow, _VALUES(row)))  # half the time that dataclasses with slots take
 
@@ -130,9 +132,14 @@ def read_fields(names: Sequence[str], values: Iterable[Any], convert: Mapping[st
     return fields
 
 
-def least_text(window: Window) -> str | None:
-    """Return a text that sorts before any time of the window as SQLite text, whatever its offset; None without a lower bound."""
+def least_text(window: Window, *, timed: bool = False) -> str | None:
+    """Return a text that sorts before any time of the window as SQLite text, whatever its offset; None without a lower bound.
+
+    timed: texts that are no time may be left out; else those are met as well that look like times of the day before.
+    """
     try:
+        if timed and window.low is not None:
+            return (window.low.astimezone(UTC) - _MOST_OFFSET).isoformat(" ")[:16]
         return None if window.low is None else (window.low - timedelta(days=2)).date().isoformat()
     except OverflowError:
         return None

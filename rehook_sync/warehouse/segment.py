@@ -7,10 +7,10 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, TextClause
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DataError, ProgrammingError
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.fetch import fetch
@@ -27,29 +27,15 @@ from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, usable_time
 from rehook_sync.warehouse.slices import CallSpooler, Place
-from rehook_sync.warehouse.statements import CallStatements, known_values
+from rehook_sync.warehouse.statements import CallStatements, JudgedGroup, known_values
+from rehook_sync.warehouse.stretches.excerpts import Excerpt
+from rehook_sync.warehouse.stretches.looks import Look, Lookout, read_look
 
-__all__ = ["JudgedGroup", "SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
+__all__ = ["SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
 
 _TILES = 128
 _NOTHING: tuple[int, Mapping[str, object], int] = (-1, {}, 0)
 _T = TypeVar("_T")
-
-
-class JudgedGroup(NamedTuple):
-    """The number of ids of a window in sync_state, of one day, event and status.
-
-    Shape:  day, event: from the warehouse; days are `2026-11-01`, None for calls without a usable time.
-            recorded_day, recorded_event: from sync_state.  recorded_within: whether it is recorded for this source, in the window.
-    """
-
-    day: str | None
-    event: str | None
-    status: str
-    recorded_day: str | None
-    recorded_event: str | None
-    recorded_within: bool
-    calls: int
 
 
 class SegmentSource:
@@ -96,13 +82,13 @@ class SegmentSource:
     def newest(self, stream: Stream, window: Window) -> datetime | None:
         """Return the newest time of arrival in a window, known calls included; None when there is none."""
         statement = self._sql.calls(stream, None, "read_newest", window=window)
-        return usable_time(self._read_rows(statement, self._sql.bounds(window))[0][0])
+        return usable_time(self._read_rows(statement, self._sql.bounds(window, timed=True))[0][0])
 
     def count_from(self, stream: Stream, moment: datetime) -> int:
         """Return how many calls arrived at this time or later, as far as a thousand."""
         window = Window(moment, LAST_MOMENT)
         statement = self._sql.calls(stream, None, "count_from", window=window)
-        ((calls,),) = self._read_rows(statement, self._sql.bounds(window))
+        ((calls,),) = self._read_rows(statement, self._sql.bounds(window, timed=True))
         return int(calls)
 
     def require_times(self, stream: Stream) -> None:
@@ -122,25 +108,39 @@ class SegmentSource:
         values = self._sql.bounds(window) | known_values(stream, known) | {"tiles": _TILES}
         return [(row[0], int(row[1])) for row in self._read_rows(statement, values)]
 
+    def look(self, what: Lookout, spool: Spool) -> Look | None:
+        """Return how a window looks, None where the warehouse cannot tell. `spool`: for ids, see `Lookout`."""
+        if not self._sql.has("read_stretches"):
+            return None
+        try:
+            return self._read(lambda connection: read_look(self._sql, what, spool, connection))
+        except DatabaseError as error:
+            if isinstance(error.__cause__, DataError):  # SQLite can join a gigabyte of ids at most
+                return None
+            raise
+
     def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
         """Return how many calls `read_window` yields, each id once."""
         statement = self._sql.calls(stream, known, "count_calls", window=window)
         ((calls,),) = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known))
         return int(calls)
 
-    def read_window(self, stream: Stream, window: Window, known: Identifier | None, shard: Shard | None = None) -> Iterator[SourceRow]:
+    def read_window(
+        self, stream: Stream, window: Window, known: Identifier | None, shard: Shard | None = None, excerpt: Excerpt | None = None
+    ) -> Iterator[SourceRow]:
         """Yield the calls of a window, and those whose cursor is no time, in `time_order`; an id may come twice.
 
         Shape:  known: sync_state, if it is in this database; leaves out calls recorded in the same window or without a time.
-                shard: the users whose calls are read; None: all.
+                shard: the users whose calls are read; None: all.  excerpt: what of the window is read; None: all.
         All are read before the first is yielded. Only calls with a problem may be out of order.
         """
+        chosen = excerpt or Excerpt((window,))
         with Spool() as spool:
             with self.reader.together():
-                for part in ("read_slice", "read_timeless_slice"):
-                    place: Place | None = self._sql.first_place(window, spool.count)
+                for part, each in chosen.parts(window):
+                    place: Place | None = self._sql.first_place(each, spool.count)
                     while place is not None:
-                        place = self._read(partial(self._read_slice, (stream, window, known, shard), part, CallSpooler(spool), place))
+                        place = self._read(partial(self._read_slice, (stream, each, known, shard), part, CallSpooler(spool), place))
             yield from self._named(spool.in_order())
 
     def _named(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
@@ -161,7 +161,7 @@ class SegmentSource:
         plan, columns = self._sql.row_plan(stream)
         rest = replace(window, low=usable_time(place.at) or window.low)
         statement = self._sql.calls(stream, known, part, shard, window=rest, columns=columns)
-        values = self._sql.bounds(rest) | known_values(stream, known, shard) | {"low": place.at}
+        values = self._sql.bounds(rest, timed=part == "read_slice") | known_values(stream, known, shard) | {"low": place.at}
         if known:
             self._sql.prepare(connection)
         next_place = spooler.put_slice(connection, statement, values, plan, place)

@@ -6,6 +6,7 @@ A name from the settings or the data gets into SQL only if a table or column has
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause
 
@@ -18,20 +19,36 @@ from rehook_sync.warehouse.layout import SourceLayout, Table
 from rehook_sync.warehouse.rows import RowPlan, least_text
 from rehook_sync.warehouse.slices import Place
 
-__all__ = ["CallStatements", "known_values"]
+__all__ = ["CallStatements", "JudgedGroup", "known_values"]
 
 _MARGIN = timedelta(days=1)
 _TICK = timedelta.resolution
 _WITH_DECIMALS = frozenset({Kind.DECIMAL, Kind.UNTYPED})
-_FOR_NUMBERS = {"timed": "timed_numbers", "read_properties": "read_properties_numbers"}
+_FOR_NUMBERS = {"timed": "timed_numbers", "minutes": "minutes_numbers", "read_properties": "read_properties_numbers"}
+
+
+class JudgedGroup(NamedTuple):
+    """The number of ids of a window in sync_state, of one day, event and status.
+
+    Shape:  day, event: from the warehouse; days are `2026-11-01`, None for calls without a usable time.
+            recorded_day, recorded_event: from sync_state.  recorded_within: whether it is recorded for this source, in the window.
+    """
+
+    day: str | None
+    event: str | None
+    status: str
+    recorded_day: str | None
+    recorded_event: str | None
+    recorded_within: bool
+    calls: int
 
 
 class CallStatements:
-    """Statements for one source with one layout."""
+    """Statements for one source with one layout. Shape:  source: its name."""
 
     def __init__(self, database: Database, layout: SourceLayout, source: str, *, alone: bool) -> None:
         """Load the queries of the warehouse's dialect; nothing is read. `alone`: whether no other source has calls in sync_state."""
-        self._source = source
+        self.source = source
         self._without = "new_calls" if alone else "new_calls_of_source"
         self._database = database
         self._warehouse = database.warehouse
@@ -81,7 +98,20 @@ class CallStatements:
         if not self._warehouse.has_times or layout.has_text(stream, layout.cursor):
             fragments.insert(0, "whole_table" if window is None or least_text(window) is None else "near_window")
         statement = self.text(fragments, common | identifiers)
-        return statement.bindparams(source=self._source) if known and without != "new_calls" else statement
+        return statement.bindparams(source=self.source) if known and without != "new_calls" else statement
+
+    def stretches(self, stream: Stream, window: Window) -> TextClause:
+        """Return the statement that gives the stretches of a window, and the calls without a time."""
+        if not self.has("minutes"):
+            return self.calls(stream, None, "read_stretches", window=window)
+        table = self._layout.tables[stream]
+        named: dict[str, Identifier] = {"table": table.path, "cursor": table.columns[self._layout.cursor], "id": table.columns["id"]}
+        near = "whole_table" if least_text(window) is None else "near_window"
+        return self.text([near, self._by_kind("minutes", table, "id"), "read_stretches"], named)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a statement for this warehouse."""
+        return name in self._queries
 
     def properties(self, table: Table, *, near: bool) -> list[str]:
         """Return the fragments that read an event table by ids, `near`: within bounds of time."""
@@ -126,7 +156,7 @@ class CallStatements:
 
     def prepare(self, connection: Connection) -> None:
         """Let a statement that leaves out known calls compare all of them at once, where a planner might not."""
-        if "compare_all_at_once" in self._queries:
+        if self.has("compare_all_at_once"):
             connection.execute(self.text(["compare_all_at_once"], {}))
 
     def user_column(self, alias: str) -> Identifier:
@@ -200,10 +230,10 @@ class CallStatements:
         """Return column -> function for the values that the driver does not give exactly."""
         return _by_column(self._warehouse.convert, table, names)
 
-    def bounds(self, window: Window) -> dict[str, object]:
-        """Return the bounds of a window as values that the cursor is compared with."""
+    def bounds(self, window: Window, *, timed: bool = False) -> dict[str, object]:
+        """Return the bounds of a window as values that the cursor is compared with. `timed`: calls without a time are left out."""
         bind, beginning = self._warehouse.bind_time, self._warehouse.beginning
-        near = {} if (least := least_text(window)) is None else {"near": least}
+        near = {} if (least := least_text(window, timed=timed)) is None else {"near": least}
         low = beginning if window.low is None else bind(window.low)
         return {"low": low, "high": bind(window.high), "last": bind(window.high - _TICK), **near}
 

@@ -24,6 +24,12 @@ _UTC = (
     " ELSE rehook_sync__utc(CAST({} AS BLOB)) END"
     " WHEN 'integer' THEN rehook_sync__utc({}) WHEN 'real' THEN rehook_sync__utc({}) END"
 )
+# The same to the minute, without what only smaller units need.
+_MINUTE = (
+    "CASE WHEN TYPEOF({}) = 'text'"
+    " AND {} GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'"
+    " THEN SUBSTR({}, 1, 10) || 'T' || SUBSTR({}, 12, 5) ELSE SUBSTR(" + _UTC + ", 1, 16) END"
+)
 _WORDS = {
     "now": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
     "clock": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
@@ -38,6 +44,7 @@ _WORDS = {
     "by_index": "INDEXED BY {}",
     "place": "CAST(COALESCE({}, '') AS BLOB)",
     "moment": _UTC,
+    "minute": _MINUTE,
     "key_text": "CASE TYPEOF({}) WHEN 'real' THEN rehook_sync__text({}) ELSE CAST({} AS TEXT) END",
 }
 _KINDS = {

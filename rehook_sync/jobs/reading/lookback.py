@@ -1,0 +1,118 @@
+"""What a run reads of its windows: only stretches that look otherwise than when all in them was settled.
+
+What is read anew by each run is not all of the lookback but what may have changed in it. A stretch is remembered as the set of its ids,
+each of which is a settled call of its feed. Settled calls stay so: the same set, whenever it is met again, holds nothing to do. A set is
+remembered only as it was seen at one moment together with what the sync-state has of it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import islice
+
+from rehook_sync.database.queries import Identifier
+from rehook_sync.database.spool import Spool
+from rehook_sync.models import Stretch, Window
+from rehook_sync.rules.periods import Feed, RunBounds
+from rehook_sync.state.sources import Stretches
+from rehook_sync.state.state import State
+from rehook_sync.warehouse.rows import read_message_id
+from rehook_sync.warehouse.sources import Sources
+from rehook_sync.warehouse.stretches.excerpts import Excerpt, OpenCalls, plan_excerpt, start_of
+from rehook_sync.warehouse.stretches.looks import Look, Lookout
+
+__all__ = ["Lookback"]
+
+_LOOKED_UP = 5000
+"""Ids per lookup in the sync-state."""
+
+
+class Lookback:
+    """The windows of one run, looked at one by one, each right before it is read.
+
+    Shape:  newest: the newest time of arrival in each window looked at, None without one.
+            settled: the stretches found settled, which are not remembered so yet.  quiet: feeds that have nothing dated in the future.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        state: State,
+        known_in: Identifier | None,
+        bounds: RunBounds,
+        *,
+        compares: bool = True,
+        on_news: Callable[[], object] = bool,
+    ) -> None:
+        """Prepare; nothing is read.
+
+        compares: find out which stretches are settled; else what looks different is read.  on_news: called when there is something to read.
+        """
+        self._sources = sources
+        self._state = state
+        self._stretches = Stretches(state.database)
+        self._known_in = known_in
+        self._asked = {each.feed for each in bounds.periods}
+        self._compares = compares
+        self._on_news = on_news
+        self.newest: dict[Feed, datetime | None] = {}
+        self.settled: dict[Feed, dict[datetime, Stretch]] = {}
+        self.quiet: set[Feed] = set()
+
+    def look(self, feed: Feed, window: Window) -> Excerpt:
+        """Return what to read of a window.
+
+        A row that arrives after the look stays above the newest time, or makes its stretch look different to the next run.
+        Raises: SourceError for a table that has rows, but no time in any.
+        """
+        source, watermark = self._sources[feed.source], self._state.read_coverage(feed).watermark
+        excerpt = None
+        # A period that somebody asked for is read as a whole, with all that each run reads anew.
+        if watermark is not None and window.low is not None and feed not in self._asked:
+            excerpt = self._find_excerpt(feed, window, watermark)
+        if excerpt is None:
+            self.newest[feed] = source.newest(feed.stream, window)
+        newest = self.newest[feed]
+        if newest is None:
+            source.require_times(feed.stream)
+        has_changed = excerpt is not None and bool(excerpt.windows or excerpt.timeless)
+        if has_changed or watermark is None or feed in self._asked or (newest is not None and newest > watermark):
+            self._on_news()
+        return excerpt or Excerpt((window,))
+
+    def _find_excerpt(self, feed: Feed, window: Window, watermark: datetime) -> Excerpt | None:
+        """Return the stretches to read, None if the warehouse cannot be asked for them."""
+        remembered = self._stretches.read(feed)
+        what = Lookout(feed.stream, window, remembered, watermark if self._compares else None, self._known_in)
+        with Spool() as spool:
+            look = self._sources[feed.source].look(what, spool)
+            if look is None:
+                return None
+            open_ = self._look_up(feed, spool) if look.open is None else look.open
+        self.newest[feed] = look.newest
+        self._note(feed, window, look, open_)
+        wanted = {start for start in look.changed if start not in look.compared or open_.get(start, OpenCalls()).unrecorded}
+        return plan_excerpt(window, look.found, wanted)
+
+    def _note(self, feed: Feed, window: Window, look: Look, open_: Mapping[datetime, OpenCalls]) -> None:
+        found = {start: look.found[start] for start in look.compared - open_.keys()}
+        self.settled[feed] = {start: stretch for start, stretch in found.items() if stretch is not None}
+        if not any(start > start_of(window.high) for start in look.found):
+            self.quiet.add(feed)
+
+    def _look_up(self, feed: Feed, ids: Spool) -> dict[datetime, OpenCalls]:
+        """Return the open calls of the stretches whose ids were put aside."""
+        unsettled: Counter[datetime] = Counter()
+        unrecorded: Counter[datetime] = Counter()
+        due = ids.in_order()
+        while page := list(islice(due, _LOOKED_UP)):
+            found = self._stretches.read_open(feed, {value for _, value in page if _is_usable(value)})
+            for start, value in page:
+                if value in found or not _is_usable(value):
+                    unsettled[start] += 1
+                    unrecorded[start] += not found.get(value, False)
+        return {start: OpenCalls(calls, unrecorded[start]) for start, calls in unsettled.items()}
+
+
+def _is_usable(value: object) -> bool:
+    return isinstance(value, str) and read_message_id(value) == (value, None)

@@ -1,0 +1,72 @@
+"""The stretches of a window: which of them have to be read. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rehook_sync.models import Stretch, Window
+from rehook_sync.times import FIRST_MOMENT
+
+__all__ = ["Excerpt", "OpenCalls", "find_changed", "plan_excerpt", "start_of"]
+
+_LENGTH = timedelta(hours=1)
+_MOST_WINDOWS = 4
+"""Without an index, each window makes the warehouse look at the whole table."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCalls:
+    """The calls of a stretch that are no settled calls of its feed. Shape:  unrecorded: those of them that no run has recorded."""
+
+    unsettled: int = 0
+    unrecorded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """What is read of a window. Shape:  timeless: whether the calls without a usable time of arrival are read, too."""
+
+    windows: tuple[Window, ...]
+    timeless: bool = True
+
+    def parts(self, window: Window) -> list[tuple[str, Window]]:
+        """Return the statements that read it, each with its window."""
+        return [*(("read_slice", each) for each in self.windows), *([("read_timeless_slice", window)] if self.timeless else ())]
+
+    def asked(self, window: Window) -> tuple[Window, ...]:
+        """Return windows for a statement that gives the calls without a time with each: those that are near enough to its start."""
+        if not self.timeless or window.low is None or (self.windows and self.windows[0].low == window.low):
+            return self.windows
+        return (Window(window.low, window.low + timedelta.resolution), *self.windows)
+
+
+def start_of(moment: datetime | None) -> datetime:
+    """Return the start of the stretch that a time lies in; calls without a usable time have one of their own, at the first moment."""
+    return FIRST_MOMENT if moment is None else moment.replace(minute=0, second=0, microsecond=0)
+
+
+def find_changed(found: Mapping[datetime, Stretch | None], remembered: Mapping[datetime, Stretch]) -> set[datetime]:
+    """Return the stretches that look otherwise than they are remembered. None: how it looks cannot be told."""
+    return {start for start, stretch in found.items() if stretch is None or remembered.get(start) != stretch}
+
+
+def plan_excerpt(window: Window, found: Iterable[datetime], wanted: set[datetime]) -> Excerpt:
+    """Return what to read of a window to have the wanted ones of the stretches found: few windows, with as little else as possible."""
+    timed = sorted(start for start in found if start != FIRST_MOMENT and start < window.high)
+    runs: list[tuple[int, int]] = []
+    for place, start in enumerate(timed):
+        if start in wanted:
+            if runs and runs[-1][1] == place - 1:
+                runs[-1] = runs[-1][0], place
+            else:
+                runs.append((place, place))
+    while len(runs) > _MOST_WINDOWS:
+        nearest = min(range(len(runs) - 1), key=lambda at: runs[at + 1][0] - runs[at][1])
+        runs[nearest : nearest + 2] = [(runs[nearest][0], runs[nearest + 1][1])]
+    windows = (_clipped(window, Window(timed[first], timed[last] + _LENGTH)) for first, last in runs)
+    return Excerpt(tuple(each for each in windows if each.low is None or each.low < each.high), FIRST_MOMENT in wanted)
+
+
+def _clipped(window: Window, part: Window) -> Window:
+    low = part.low if window.low is None or part.low is None else max(window.low, part.low)
+    return Window(low, min(window.high, part.high))

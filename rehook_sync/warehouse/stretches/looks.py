@@ -1,0 +1,136 @@
+"""How the stretches of a window look in the warehouse, and which of their calls are not settled, seen at one moment.
+
+The warehouse counts and hashes in its own terms, so that hardly anything leaves it. SQLite has no hash of its own: it joins the ids
+of each minute, which are hashed here.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from rehook_sync.database.fetch import fetch
+from rehook_sync.database.queries import Identifier
+from rehook_sync.database.spool import Spool
+from rehook_sync.models import Stream, Stretch, Window
+from rehook_sync.times import FIRST_MOMENT, LAST_MOMENT
+from rehook_sync.warehouse.rows import usable_time
+from rehook_sync.warehouse.statements import CallStatements
+from rehook_sync.warehouse.stretches.excerpts import OpenCalls, find_changed, plan_excerpt, start_of
+
+__all__ = ["Look", "Lookout", "read_look"]
+
+_MINUTE = timedelta(minutes=1)
+_SEPARATOR = b"\x1f"
+_HASH_BYTES = 16
+
+
+class Look(NamedTuple):
+    """A window at one moment.
+
+    Shape:  newest: the newest time of arrival in it.  found: start of a stretch -> what it holds, None if that cannot be told.
+            changed: the stretches that look otherwise than they are remembered.
+            compared: those of them whose calls were compared with sync_state, or whose ids were put aside for that.
+            open: stretch -> its open calls, without stretches that have none; None when the ids were put aside.
+    """
+
+    newest: datetime | None
+    found: Mapping[datetime, Stretch | None]
+    changed: set[datetime]
+    compared: set[datetime]
+    open: Mapping[datetime, OpenCalls] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookout:
+    """What is looked at.
+
+    Shape:  remembered: how its stretches looked when they were settled.  settled_to: later stretches are not compared with sync_state;
+            None: none is.  known: sync_state, if it is in the warehouse; else ids are put aside, as (start of the stretch, id).
+    """
+
+    stream: Stream
+    window: Window
+    remembered: Mapping[datetime, Stretch]
+    settled_to: datetime | None
+    known: Identifier | None
+
+
+def read_look(sql: CallStatements, what: Lookout, spool: Spool, connection: Connection) -> Look:
+    """Return how a window looks. All of it is seen at one moment, so nothing that is called settled came later."""
+    if sql.has("same_snapshot"):
+        connection.execute(sql.text(["same_snapshot"], {}))
+    # Whole stretches: what lies beyond the window is no settled call, and then the stretch is not remembered.
+    low = start_of(what.window.low)
+    whole = Window(low, LAST_MOMENT)
+    statement = sql.stretches(what.stream, whole)
+    values = sql.bounds(whole) | {"until": sql.bounds(what.window)["high"]}
+    rows = [row for page in fetch(connection, statement, values) for row in page]
+    newest = _newest(sql, what, [moment for row in rows if (moment := usable_time(row[4])) is not None], connection)
+    found = _stretches(rows, str(statement))
+    changed = find_changed(found, what.remembered)
+    if what.settled_to is None:
+        return Look(newest, found, changed, set(), {})
+    compared = {start for start in changed if start <= what.settled_to and found[start] is not None}
+    excerpt = plan_excerpt(whole, found, compared)
+    parts = [(each, True) for each in excerpt.windows] + [(Window(low, low + timedelta.resolution), False)] * excerpt.timeless
+    if what.known is not None:
+        return Look(newest, found, changed, compared, _count_open(sql, what, parts, connection))
+    spool.cut(0)
+    for window, timed in parts:
+        ids = fetch(connection, sql.calls(what.stream, None, "list_ids", window=window), sql.bounds(window, timed=timed))
+        for page in ids:
+            spool.put_each([(start, row[1]) for row in page if _is_of(start := start_of(usable_time(row[0])), timed=timed)])
+    return Look(newest, found, changed, compared, None)
+
+
+def _is_of(start: datetime, *, timed: bool) -> bool:
+    """Tell whether a stretch is one with times, as asked for, or that of the calls without a time."""
+    return (start != FIRST_MOMENT) is timed
+
+
+def _newest(sql: CallStatements, what: Lookout, found: Iterable[datetime], connection: Connection) -> datetime | None:
+    """Return the newest time in the window. `found`: that of each stretch, or only its minute."""
+    for moment in sorted(found, reverse=True):
+        if not sql.has("minutes"):
+            return moment
+        window = Window(moment, min(moment + _MINUTE, what.window.high))
+        statement = sql.calls(what.stream, None, "read_newest", window=window)
+        newest = usable_time(connection.execute(statement, sql.bounds(window, timed=True)).scalar())
+        if newest is not None:
+            return newest
+    return None
+
+
+def _count_open(
+    sql: CallStatements, what: Lookout, parts: Iterable[tuple[Window, bool]], connection: Connection
+) -> Mapping[datetime, OpenCalls]:
+    found: dict[datetime, OpenCalls] = {}
+    for window, timed in parts:
+        statement = sql.calls(what.stream, None, "count_open", window=window, recorded=what.known or "")
+        values = sql.bounds(window, timed=timed) | {"stream": what.stream, "source": sql.source}
+        for page in fetch(connection, statement, values):
+            counted = ((start_of(usable_time(row[0])), OpenCalls(int(row[1]), int(row[2]))) for row in page)
+            found.update((start, calls) for start, calls in counted if _is_of(start, timed=timed))
+    return found
+
+
+def _stretches(rows: Iterable[Sequence[Any]], asked: str) -> dict[datetime, Stretch | None]:
+    """Return the stretches. `asked`: the statement, so that what is asked of another table or in another way looks different."""
+    terms = blake2b(asked.encode(), digest_size=_HASH_BYTES).digest()
+    hashes: defaultdict[datetime, blake2b] = defaultdict(lambda: blake2b(terms, digest_size=_HASH_BYTES))
+    counts: Counter[datetime] = Counter()
+    unknown = set()
+    for stretch, calls, ids, content, _ in sorted(rows, key=lambda row: str(row[0])):
+        start = start_of(usable_time(stretch))
+        counts[start] += calls
+        if calls != ids or (isinstance(content, bytes) and content.count(_SEPARATOR) != ids - 1):
+            unknown.add(start)  # a call without an id, or an id that reads like two
+        else:
+            hashes[start].update(f"{stretch} {ids} ".encode())
+            hashes[start].update(content if isinstance(content, bytes) else content.encode())
+    return {start: None if start in unknown else Stretch(calls, hashes[start].hexdigest()) for start, calls in counts.items()}
