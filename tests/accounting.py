@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy import inspect, make_url
-from warehouse import Row, engine_to, make_warehouse, run_sql
+from warehouse import OPTIONS, Row, engine_to, make_warehouse, run_sql
 
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult
 from rehook_sync.rules.watermark import Beginning
@@ -191,6 +191,8 @@ class Bench:
         """Settings for these databases and this sandbox."""
         key, secret = self.sandbox.credentials
         plain = {"warehouse_url": self.warehouse_url, "state_url": self.state_url, "api_url": self.sandbox.url}
+        if self.warehouse_url in OPTIONS:
+            plain["warehouse_options"] = OPTIONS[self.warehouse_url]  # type: ignore[assignment]
         small = {"api_key": key, "api_secret": secret, "concurrency": 4, "chunk_rows": 7, "timeout": 5, "max_attempts": 2}
         return load_settings(None, {}, **{**plain, **small, **self.options, **changes})
 

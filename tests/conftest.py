@@ -16,7 +16,7 @@ import pytest
 from beds.redshift.proxy import refused_by_redshift
 from beds.snowflake.bed import SnowflakeBed, opened_account
 from sqlalchemy import create_engine, make_url, text
-from warehouse import BEHIND, WAREHOUSES, close_engines
+from warehouse import BEHIND, OPTIONS, WAREHOUSES, close_engines
 
 if TYPE_CHECKING:
     from beds.redshift.bed import RedshiftBed
@@ -176,7 +176,9 @@ def snowflake_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snowflak
 def snowflake_url(snowflake_bed: SnowflakeBed, monkeypatch: pytest.MonkeyPatch) -> str:
     """A fresh, empty database of the Snowflake bed."""
     monkeypatch.setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")  # it would ask the clouds whether this machine is theirs
-    return snowflake_bed.url(f"test_{uuid.uuid4().hex}")
+    url = snowflake_bed.url(f"test_{uuid.uuid4().hex}")
+    OPTIONS[url] = snowflake_bed.options
+    return url
 
 
 @pytest.fixture

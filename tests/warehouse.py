@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 from sqlalchemy.engine.interfaces import Dialect
 
+from rehook_sync.database.dialects.record import Connecting
 from rehook_sync.database.engine import open_database
 from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
@@ -25,6 +26,7 @@ __all__ = [
     "BEHIND",
     "CLOUDS",
     "NOON",
+    "OPTIONS",
     "WAREHOUSES",
     "OpenSource",
     "Row",
@@ -96,6 +98,21 @@ _NO_TEXT_TIMES = {
     f"with_times_of_{kind}_in_units_of_{unit}": _TEXT_TIMES
     for kind, unit in (("bigint", 1), ("bigint", 1000), ("text", 1000), ("text", 1_000_000))
 }
+_PLAIN_SQL = (
+    "with_a_column_of_another_type_than_before",
+    "with_tables_replaced_by_views",
+    "views_beside_all_tables",
+    "with_views_of_which_one_is_an_events",
+)
+_NOT_TRIED = (
+    "by_rudderstack",
+    "with_columns_of_loaders",
+    "with_ids_that_come_again",
+    "with_rows_without_a_time",
+    "with_json_of_all_sorts",
+    "with_an_id_that_names_two_calls",
+    "with_a_call_that_changes_its_event",
+)
 CLOUDS: Mapping[str, Warehouse] = {
     "redshift": Warehouse(
         "redshift_url",
@@ -103,8 +120,35 @@ CLOUDS: Mapping[str, Warehouse] = {
         holds_state=False,
         beyond={"with_names_cut_by_the_warehouse": "PostgreSQL behind the bed cuts names after 63 bytes", **_NO_TEXT_TIMES},
     ),
+    "snowflake": Warehouse(
+        "snowflake_url",
+        types={
+            "text": "varchar",
+            "timestamptz": "timestamp_ntz",
+            "timestamp": "timestamp_ntz",
+            "jsonb": "variant",
+            "json": "variant",
+            "bytea": "binary",
+            "bigint": "number(38, 0)",
+            "numeric": "number(38, 9)",
+            "double precision": "float",
+            "uuid": "varchar",
+        },
+        as_text=(UUID,),
+        longest_name=255,
+        holds_state=False,
+        beyond={
+            "with_names_that_are_no_names": "fakesnow cannot make a table with such names",
+            **_NO_TEXT_TIMES,
+            **dict.fromkeys(_NOT_TRIED, "not tried in this bed yet"),
+            **dict.fromkeys(_PLAIN_SQL, "its SQL names tables without quotes, which fakesnow then keeps in capitals"),
+        },
+    ),
 }
 """Warehouses that are only read, and have beds."""
+_KINDS = {**WAREHOUSES, **CLOUDS}
+OPTIONS: dict[str, Mapping[str, object]] = {}
+"""URL of a stand-in -> what its driver needs beside it."""
 BEHIND: dict[str, str] = {}
 """URL of a stand-in -> URL under which tests prepare what it shows, and look at it."""
 _POOLED: list[Engine] = []
@@ -117,7 +161,7 @@ def open_source() -> Iterator[OpenSource]:
     opened = []
 
     def source(url: str, **config: str | None) -> SegmentSource:
-        database = open_database(url, "WAREHOUSE_URL", read_only=True)
+        database = open_database(url, "WAREHOUSE_URL", read_only=True, connecting=Connecting(OPTIONS.get(url, {})))
         opened.append(database)
         return SegmentSource(database, SourceConfig(**config))  # type: ignore[arg-type]
 
@@ -160,7 +204,7 @@ def make_warehouse(
             connection.exec_driver_sql(_escaped(connection.dialect, f"CREATE SCHEMA IF NOT EXISTS {_quoted(connection.dialect, schema)}"))
         for name, rows in tables.items():
             columns = _columns(name, rows, (types or {}).get(name, {}))
-            known = WAREHOUSES[connection.dialect.name].types
+            known = _KINDS[connection.dialect.name].types
             declared = ", ".join(f"{_quoted(connection.dialect, each)} {known.get(kind, kind)}" for each, kind in columns.items())
             connection.exec_driver_sql(_escaped(connection.dialect, f"CREATE TABLE {_path(connection.dialect, schema, name)} ({declared})"))
             _insert(connection, _path(connection.dialect, schema, name), rows)
@@ -197,7 +241,7 @@ def engine_to(url: str) -> Engine:
     url = BEHIND.get(url, url)
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":
-        return create_engine(url, poolclass=NullPool)
+        return create_engine(url, poolclass=NullPool, connect_args=dict(OPTIONS.get(url, {})))
     # A statement that was prepared fails once its table is altered.
     options = {"prepare_threshold": None} if parsed.get_driver_name() == "psycopg" else {}
     engine = create_engine(url, pool_size=1, max_overflow=-1, pool_pre_ping=True, connect_args=options)
@@ -234,7 +278,7 @@ def _columns(table: str, rows: Iterable[Row], types: Mapping[str, str | None]) -
 
 def _insert(connection: Connection, path: str, rows: Iterable[Row]) -> None:
     dialect = connection.dialect
-    mark = WAREHOUSES[dialect.name].mark
+    mark = _KINDS[dialect.name].mark
     for row in rows:
         into = _escaped(dialect, f"{path} ({', '.join(_quoted(dialect, name) for name in row)})")
         values = tuple(_stored(value, dialect) for value in row.values())
@@ -245,13 +289,13 @@ def _stored(value: object, dialect: Dialect) -> object:
     """What the driver can store."""
     if isinstance(value, dict | list):
         return json.dumps(value, default=str)
-    if not isinstance(value, WAREHOUSES[dialect.name].as_text):
+    if not isinstance(value, _KINDS[dialect.name].as_text):
         return value
     return value.isoformat(timespec="microseconds").replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 def _escaped(dialect: Dialect, sql: str) -> str:
-    return sql.replace("%", "%%") if WAREHOUSES[dialect.name].mark.startswith("%") else sql
+    return sql.replace("%", "%%") if _KINDS[dialect.name].mark.startswith("%") else sql
 
 
 def _path(dialect: Dialect, schema: str | None, table: str) -> str:

@@ -1,7 +1,7 @@
 """The server of the Snowflake bed, in the environment of fakesnow: `python server.py PORT JOURNAL`.
 
 It answers a login with what newer connectors ask for besides, a master token, and writes logins and statements into a file, one a line.
-Nothing of fakesnow is changed.
+Of fakesnow, only the form of times that are NULL is changed.
 """
 
 import gzip
@@ -11,11 +11,25 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import uvicorn
+from fakesnow import arrow
 from fakesnow.server import app
 
 Message = MutableMapping[str, Any]
 _MASTER = {"masterToken": "master", "masterValidityInSeconds": 14400, "validityInSeconds": 3600, "sessionId": 1}
+_times_to_structs = arrow.timestamp_to_sf_struct
+
+
+def times_to_structs(times: Any) -> Any:
+    """Return times as Snowflake sends them: NULL as a whole. fakesnow makes NULL parts of them, which the connector refuses."""
+    times = times.combine_chunks() if isinstance(times, pa.ChunkedArray) else times
+    found = _times_to_structs(pc.fill_null(times, pa.scalar(0, pa.int64()).cast(times.type)))
+    return pa.StructArray.from_arrays(found.flatten(), fields=list(found.type), mask=pc.is_null(times))
+
+
+arrow.timestamp_to_sf_struct = times_to_structs
 
 
 class Bed:
