@@ -11,7 +11,8 @@ HEAD = "-- name: q\n-- does: something\n"
 
 def test_both_databases_of_the_state_have_every_word() -> None:
     sqlite, postgresql, other = (warehouse_of(each).words.keys() for each in ("sqlite", "postgresql", "unknown"))
-    assert sqlite == postgresql >= other | WITH_ARGUMENT
+    of_sqlite_alone = {"minute"}  # no statement of the sync-state tables has it
+    assert sqlite - of_sqlite_alone == postgresql >= (other | WITH_ARGUMENT) - of_sqlite_alone
 
 
 @pytest.mark.parametrize("name", WAREHOUSES)
