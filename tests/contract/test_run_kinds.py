@@ -9,12 +9,12 @@ from io import StringIO
 import accounting
 import pytest
 from accounting import ALL, Bench, ago
+from earlier import make_tables_of
 from rich.console import Console
 from sqlalchemy import text
 from warehouse import add_rows, identify, track
 
 from rehook_sync.database.engine import open_database
-from rehook_sync.database.queries import load_migrations, split_statements
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Selection, Status
 from rehook_sync.render.status import status_view
@@ -96,13 +96,7 @@ def test_each_run_has_a_line_in_80_columns_whatever_it_counted(bench: Bench) -> 
 def test_the_id_of_an_earlier_run_tells_its_kind(database_url: str) -> None:
     with closing(open_database(database_url, "STATE_URL", search_path="public")) as database:
         with database.transaction() as connection:
-            connection.execute(
-                text("CREATE TABLE sync_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at text NOT NULL)")
-            )
-            for step in load_migrations(database.dialect)[:9]:
-                for statement in split_statements(step.sql):
-                    connection.exec_driver_sql(statement)
-                connection.execute(text("INSERT INTO sync_migrations VALUES (:version, 'x', 'x')"), {"version": step.version})
+            make_tables_of(connection, 9)
             for middle in ("", "retry-", "resend-", "accept-", "revalidate-", "prune-", "forget-"):
                 run = {"id": f"20261101T100000Z-{middle}0a1b2c3d", "at": "2026-11-01T10:00:00.000000Z"}
                 connection.execute(

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from accounting import ALL, Bench, ago, open_bench
+from earlier import make_tables_of, write_rows
 from sqlalchemy import inspect, text
 from warehouse import add_rows, identify, run_sql, track
 
 from rehook_sync.database.engine import open_database
-from rehook_sync.database.queries import load_migrations, split_statements
+from rehook_sync.database.queries import split_statements
 from rehook_sync.errors import SettingsError, StateVersionError, UsageError
 from rehook_sync.jobs.results import RunOptions
 
@@ -38,19 +39,11 @@ def forget_sources(bench: Bench) -> None:
                 connection.execute(text(f"DROP VIEW {view}"))
             for table in ("sync_shards", *TABLES, "sync_migrations"):
                 connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("CREATE TABLE sync_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at text NOT NULL)"))
-        for step in (each for each in load_migrations(database.dialect) if each.version < 14):
-            for statement in split_statements(step.sql):
-                connection.exec_driver_sql(statement)
-            connection.execute(
-                text("INSERT INTO sync_migrations VALUES (:version, :name, 'long ago')"), {"version": step.version, "name": step.name}
-            )
+        make_tables_of(connection, 13)
         for name, found in rows.items():
             columns = [str(each["name"]) for each in inspect(connection).get_columns(name)]
-            into = f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({', '.join(f':{each}' for each in columns)})"
-            for row in found:
-                values = {each: _stored(database, row[each]) for each in columns}
-                connection.execute(text(into), {**values, "source": ""} if "source" in columns else values)
+            known = [{each: _stored(database, row[each]) for each in columns} for row in found]
+            write_rows(connection, name, [{**row, "source": ""} if "source" in columns else row for row in known])
 
 
 def _stored(database: Any, value: object) -> object:

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from earlier import make_tables_of
 from sqlalchemy import MetaData, Table, insert, text
 
 from rehook_sync.database.engine import Database, open_database, utc_text
-from rehook_sync.database.queries import load_migrations, split_statements
 from rehook_sync.state.migrations import upgrade
 from rehook_sync.state.report import read_report
 from rehook_sync.state.state import State
@@ -302,14 +302,8 @@ def test_v1_unsettled_by_day_counts_by_the_day_in_utc(filled: Database) -> None:
 def test_tables_of_the_first_version_are_upgraded_with_their_rows(database_url: str) -> None:
     schema = "public" if database_url.startswith("postgresql") else None
     with closing(open_database(database_url, "STATE_URL", search_path="public")) as database:
-        first = load_migrations(database.dialect)[0]
         with database.transaction() as connection:
-            connection.execute(
-                text("CREATE TABLE sync_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at text NOT NULL)")
-            )
-            for statement in split_statements(first.sql):
-                connection.exec_driver_sql(statement)
-            connection.execute(text("INSERT INTO sync_migrations VALUES (1, 'sync_state', 'long ago')"))
+            make_tables_of(connection, 1)
         later = {"waiting", "properties_wait_s", "skipped", "kind"}
         fill(database, "sync_runs", [{name: value for name, value in each.items() if name not in later} for each in RUNS])
         known = [{name: value for name, value in each.items() if name != "source"} for each in CALLS if each["status"] != "waiting"]
