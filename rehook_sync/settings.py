@@ -54,7 +54,7 @@ PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
 _MOST_SECRET_BYTES, _MOST_CONFIG_BYTES = 65_536, 1_048_576
 OPTIONS = "warehouse_options"
-DRIVERS_FILES = frozenset({"private_key_file"})
+DRIVERS_FILES = frozenset({"credentials_file", "private_key_file"})
 """Options that end in `_file` for the driver itself: it is given the path."""
 SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret"})
 # Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.

@@ -341,7 +341,8 @@ def read_books(
 
 def _named(url: str) -> list[str]:
     """The tables of both streams, as they are written."""
-    loud = [f'"{stream.upper()}"' for stream in _RANK]
+    quoted = engine_to(url).dialect.identifier_preparer.quote_identifier
+    loud = [quoted(stream.upper()) for stream in _RANK]
     return loud if inspect(engine_to(url)).has_table("IDENTIFIES") and make_url(url).get_backend_name() != "sqlite" else list(_RANK)
 
 

@@ -241,7 +241,8 @@ def engine_to(url: str) -> Engine:
     url = BEHIND.get(url, url)
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":
-        return create_engine(url, poolclass=NullPool, connect_args=dict(OPTIONS.get(url, {})))
+        plain = {"prefer_bqstorage_client": False} if parsed.get_backend_name() == "bigquery" else {}
+        return create_engine(url, poolclass=NullPool, connect_args={**plain, **OPTIONS.get(url, {})})
     # A statement that was prepared fails once its table is altered.
     options = {"prepare_threshold": None} if parsed.get_driver_name() == "psycopg" else {}
     engine = create_engine(url, pool_size=1, max_overflow=-1, pool_pre_ping=True, connect_args=options)

@@ -259,7 +259,7 @@ def open_database(
     # Statements in errors reach tracebacks and schedulers' logs; their bound values must not.
     common = {"pool_pre_ping": warehouse.pre_ping, "hide_parameters": True}
     try:
-        engine = create_engine(parsed, **common, **warehouse.arguments(parsed, opening))
+        engine = create_engine(**{"url": parsed, **common, **warehouse.arguments(parsed, opening)})
     except (NoSuchModuleError, ImportError) as error:
         extra = f"'rehook-sync[{warehouse.extra}]'" if warehouse.extra else "its driver; for PostgreSQL 'rehook-sync[postgres]'"
         raise SettingsError(f"{setting}: the driver of '{parsed.drivername}' is missing: {error}; pip install {extra}") from error

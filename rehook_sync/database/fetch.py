@@ -62,7 +62,8 @@ def _pages(connection: Connection, statement: TextClause, values: Mapping[str, o
             while page := result.fetchmany(pages.rows):
                 yield page
         finally:
-            _close(cursor, connection)
+            if result.cursor is not None:  # at the end it is closed, and some drivers take it ill to be asked again
+                _close(cursor, connection)
 
 
 def _close(cursor: Any, connection: Connection) -> None:  # noqa: ANN401 - the driver's

@@ -50,6 +50,7 @@ Identifier = str | Column | Sequence[Column]
 _HEADER = re.compile(r"^--\s*(\w+):\s*(.*?)\s*$")
 _IDENTIFIER = re.compile(r':"(\w+)"')
 _WORD = re.compile(r"\{(\w+)(?:: ([^{}]+))?\}")
+_VALUE = re.compile(r"(?<![:\\\w]):(\w+)")
 _AMONG = re.compile(r"\{among: :(\w+)\}")
 _KEYS = frozenset({"name", "does", "dialect", "identifiers", "words"})
 
@@ -81,7 +82,9 @@ class Query:
             raise InternalError(f"query {self.name} wants the identifiers {sorted(self.identifiers)}, got {sorted(identifiers)}")
         filled = _IDENTIFIER.sub(lambda found: quote(dialect, identifiers[found.group(1)]), self.sql)
         clause = text(filled)
-        return clause.bindparams(*(bindparam(name, expanding=True) for name in self.expanding))
+        types = warehouse_of(dialect.name).value_types
+        typed = [bindparam(name, type_=types[name]) for name in types if name in _VALUE.findall(filled)]
+        return clause.bindparams(*typed, *(bindparam(name, expanding=True) for name in self.expanding))
 
 
 class Statements:

@@ -13,7 +13,7 @@ from rehook_sync.database.failures import is_of_database, may_pass, one_line
 from rehook_sync.database.kinds import Kind
 from rehook_sync.database.queries import Identifier, load_queries
 from rehook_sync.errors import SourceError
-from rehook_sync.warehouse.columns import column_keys, holders, list_columns, refuse_columns, split_schema
+from rehook_sync.warehouse.columns import column_keys, holders, list_columns, list_partitions, refuse_columns, split_schema
 from rehook_sync.warehouse.layout import SourceConfig, Table, needs_slugs
 from rehook_sync.warehouse.names import event_table_names, find_name, listed, similar, tables_of, view_names
 
@@ -69,8 +69,9 @@ class Catalog:
         self._views: set[str] = set()
         self.guarded: set[str] = set()
         self.warnings: list[str] = []
-        self.catalog, schema = split_schema(schema, warehouse)
-        self.schema, self.tables = self._list_tables(schema, expected)
+        named = warehouse.default_schema(connection.engine.url) if schema is None else schema
+        self.catalog, self.schema = split_schema(named, warehouse)
+        self.schema, self.tables = self._list_tables(self.schema, expected)
 
     def require(self, wanted: str, setting: str) -> Table:
         """Return the table that a setting names. Raises SourceError when it is missing or cannot be read."""
@@ -79,7 +80,7 @@ class Catalog:
             raise SourceError(f"{self._denial([name])} ({setting} says which table is read); {self._advice([name])}")
         if name is not None:
             try:
-                return self.probe(name)
+                return self._look_at(name, asks=True)
             except SourceError as error:
                 raise SourceError(f"{error} ({setting} says which table is read)") from None
         elsewhere = [schema for schema, holds_it in self._schemas(wanted).items() if holds_it and schema != self.schema]
@@ -117,6 +118,7 @@ class Catalog:
             kinds={keys[each]: kinds.get(each, Kind.OTHER) for each in names},
             id_width=next((widths.get(each) for each, kind in kinds.items() if keys[each] == "id" and kind is Kind.PADDED), None),
             catalog=self.catalog,
+            partition=self._partitions.get(name),
         )
 
     def find_events(self, config: SourceConfig, tracks: Table, cursor: str) -> Events:
@@ -177,6 +179,11 @@ class Catalog:
                 f"the columns of the warehouse's tables cannot be listed: {one_line(error)}; give this user the right to"
             ) from error
 
+    @cached_property
+    def _partitions(self) -> Mapping[str, str]:
+        """Table -> the column by which it is partitioned."""
+        return list_partitions(self._connection, self._warehouse, (self.catalog, self.schema))
+
     def probe_events(self, names: Iterable[str], *, asks: bool = False) -> dict[str, Table]:
         """Return name -> table, for tables that can be read and have an `id`; `tell_unreadable` tells of the others.
 
@@ -204,7 +211,7 @@ class Catalog:
         return found
 
     def _look_at(self, name: str, *, asks: bool) -> Table:
-        if asks or not self._warehouse.lists_types:
+        if (asks and self._warehouse.asks_tables) or not self._warehouse.lists_types:
             return self.probe(name)
         return self._table(name, list(self._listed.get(name, ())), self._kinds(name, {}), {})
 
@@ -328,5 +335,5 @@ class Catalog:
 
     def _ask(self, name: str, values: Mapping[str, object]) -> Iterable[Sequence[Any]]:
         query = self._queries[name]
-        statement = query.text(self._connection.dialect, **holders(query, self.catalog, str(values.get("schema") or "")))
+        statement = query.text(self._connection.dialect, **holders(query, self.catalog, self.schema))
         return self._connection.execute(statement, {"catalog": self.catalog, **values})

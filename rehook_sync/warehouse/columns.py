@@ -10,7 +10,7 @@ from rehook_sync.errors import SourceError
 from rehook_sync.warehouse.layout import Table
 from rehook_sync.warehouse.names import SYSTEM_COLUMNS
 
-__all__ = ["altered", "column_keys", "holders", "list_columns", "refuse_columns", "split_schema"]
+__all__ = ["altered", "column_keys", "holders", "list_columns", "list_partitions", "refuse_columns", "split_schema"]
 
 _OWN_PREFIX = "rehook_sync__"
 """Begins the names of the columns that our statements compute."""
@@ -58,9 +58,22 @@ def list_columns(
     return found
 
 
+def list_partitions(connection: Connection, warehouse: Warehouse, holder: tuple[str | None, str | None]) -> dict[str, str]:
+    """Return table -> the column by which it is partitioned; nothing where the warehouse has no such statement."""
+    query = load_queries("warehouse", warehouse.name).get("list_partitions")
+    if query is None:
+        return {}
+    statement = query.text(connection.dialect, **holders(query, *holder))
+    return {str(name): str(column) for name, column in connection.execute(statement)}
+
+
 def holders(query: Query, catalog: str | None, schema: str | None) -> dict[str, Identifier]:
     """Return the identifiers of a statement over a catalog or schema that it names, as some warehouses want it."""
-    known = {"catalog": catalog or "", "schema": schema or ""}
+    known: dict[str, Identifier] = {
+        "catalog": catalog or "",
+        "schema": schema or "",
+        "holder": [each for each in (catalog, schema) if each],
+    }
     return {each: known[each] for each in query.identifiers}
 
 

@@ -62,7 +62,7 @@ class Table:
 
     Shape:  columns: name as Segment writes it -> name in the warehouse.  kinds: name as Segment writes it -> Kind.
             id_width: characters of an id of type char(n), blanks at its end included; None for other types.
-            catalog: what the schema is in, where names have three levels.
+            catalog: what the schema is in, where names have three levels.  partition: column by which it is partitioned, if known.
     """
 
     schema: str | None
@@ -71,6 +71,7 @@ class Table:
     kinds: Mapping[str, Kind]
     id_width: int | None = None
     catalog: str | None = None
+    partition: str | None = None
 
     @property
     def path(self) -> tuple[str, ...]:

@@ -120,7 +120,6 @@ class EventProperties:
         layout = self._layout()
         names = layout.event_columns(table)
         identifiers: dict[str, Identifier] = {
-            "table": table.path,
             "id": table.columns["id"],
             "key": sql.key("found", table),
             "columns": [*sql.named("found", [table.columns["id"]]), *sql.selected("found", table, names)],
@@ -133,7 +132,8 @@ class EventProperties:
             for bounds in (sql.near(table, [rows[places[each]] for each in page]), {}):
                 if bounds is None or not missing:
                     continue
-                statement = sql.text(sql.properties(table, near=bool(bounds)), identifiers)
+                read = {"table": sql.read(table, near=bool(bounds)), **identifiers}
+                statement = sql.text(sql.properties(table, near=bool(bounds)), read)
                 asked = {spelling: places[each] for each in missing for spelling in (spellings(each) if one_is_uuid else (each,))}
                 values = {"ids": sql.ids(sorted(asked)), **bounds}
                 spooler = _PropertySpooler(table, names, sql.converters(table, names), asked, spool)

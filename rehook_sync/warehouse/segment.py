@@ -137,7 +137,7 @@ class SegmentSource:
         chosen = excerpt or Excerpt((window,))
         with Spool() as spool:
             with self.reader.together():
-                for part, each in chosen.parts(window):
+                for part, each in chosen.parts(window) if self._sql.slice_rows else [("read_window", window)]:
                     place: Place | None = self._sql.first_place(each, spool.count)
                     while place is not None:
                         place = self._read(partial(self._read_slice, (stream, each, known, shard), part, CallSpooler(spool), place))

@@ -20,7 +20,7 @@ _MOST_ROWS = 1_000_000
 class Place:
     """Where a slice begins.
 
-    Shape:  at: time of arrival, name: id, both as the database compares them.  rows: at most in the slice.
+    Shape:  at: time of arrival, name: id, both as the database compares them.  rows: at most in the slice; 0 for all.
             count: values in the spool before it.  buffers: whether the driver holds all rows of a slice before it gives the first one.
     """
 
@@ -81,10 +81,10 @@ class CallSpooler:
                 first_at = self.clock()
             last, begins = _end(page, last, begins, self.spool.count - len(page))
             size += page_size
-            if size > _MOST_BYTES and begins > place.count:
+            if place.rows and size > _MOST_BYTES and begins > place.count:
                 break
         else:
-            if self.spool.count - place.count < place.rows:
+            if not place.rows or self.spool.count - place.count < place.rows:
                 return None
         if begins == place.count:
             return replace(place, rows=place.rows * 2)

@@ -5,7 +5,7 @@ A name from the settings or the data gets into SQL only if a table or column has
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause
@@ -15,6 +15,7 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.kinds import Kind
 from rehook_sync.database.queries import Column, Identifier, Selected, load_queries
 from rehook_sync.models import Shard, SourceRow, Stream, Window
+from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.layout import SourceLayout, Table
 from rehook_sync.warehouse.rows import RowPlan, least_text
 from rehook_sync.warehouse.slices import Place
@@ -77,7 +78,7 @@ class CallStatements:
         cursor = table.columns[layout.cursor]
         times = [*(table.columns[name] for name in layout.times[stream]), cursor, cursor]
         common: dict[str, Identifier] = {
-            "table": table.path,
+            "table": self.read(table, near=window is not None and self._loaded_from(window.low) is not None),
             "cursor": cursor,
             "times": self.named("t", times),
             "first": times[0],
@@ -153,6 +154,19 @@ class CallStatements:
             expanding=frozenset().union(*(each.expanding for each in queries)),
         )
         return whole.text(self._database.engine.dialect, **{name: identifiers[name] for name in whole.identifiers})
+
+    def read(self, table: Table, *, near: bool) -> Identifier:
+        """Return the table as it is read; `near`: without the partitions that are older than the bound `loaded_from`."""
+        fragment = self._warehouse.pruned(table.partition, self._layout.cursor) if near and table.partition else None
+        if fragment is None:
+            return table.path
+        names: dict[str, Identifier] = {"table": table.path, "partition": table.partition or ""}
+        query = self._queries[fragment]
+        return Selected(table.path, str(query.text(self._database.engine.dialect, **{each: names[each] for each in query.identifiers})))
+
+    def _loaded_from(self, low: datetime | None) -> datetime | None:
+        """Return when the calls from a time on were loaded at the earliest: clocks differ by less than a day."""
+        return None if low is None or low - FIRST_MOMENT < _MARGIN else low - _MARGIN
 
     def prepare(self, connection: Connection) -> None:
         """Let a statement that leaves out known calls compare all of them at once, where a planner might not."""
@@ -235,7 +249,8 @@ class CallStatements:
         bind, beginning = self._warehouse.bind_time, self._warehouse.beginning
         near = {} if (least := least_text(window, timed=timed)) is None else {"near": least}
         low = beginning if window.low is None else bind(window.low)
-        return {"low": low, "high": bind(window.high), "last": bind(window.high - _TICK), **near}
+        last, loaded_from = bind(window.high - _TICK), self._loaded_from(window.low)
+        return {"low": low, "high": bind(window.high), "last": last, "loaded_from": loaded_from, **near}
 
     def first_place(self, window: Window, count: int) -> Place:
         """Return where the first slice of a window begins. `count`: values in the spool before it."""
@@ -255,7 +270,7 @@ class CallStatements:
         try:
             low, high = min(times) - _MARGIN, max(times) + _MARGIN
             if self._warehouse.has_times:
-                return {"low": low, "high": high}
+                return {"low": low, "high": high, "loaded_from": low}
             # A time begins with its date, which an offset moves by at most a day.
             return {"low": (low - _MARGIN).date().isoformat(), "high": (high + 2 * _MARGIN).date().isoformat()}
         except OverflowError:

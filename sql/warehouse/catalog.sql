@@ -66,6 +66,15 @@ FROM svv_tables AS t
 WHERE LOWER(t.table_schema) = LOWER(COALESCE(CAST(:schema AS VARCHAR), 'public'))
 ORDER BY t.table_name;
 
+-- name: list_tables
+-- does: lists the tables and views of a dataset; what may not be read is hidden
+-- dialect: bigquery
+-- identifiers: holder
+SELECT t.table_catalog, t.table_schema, t.table_name, t.table_type LIKE '%VIEW%' AS is_view,
+    0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
+FROM :"holder".INFORMATION_SCHEMA.TABLES AS t
+ORDER BY t.table_name;
+
 -- name: list_schemas
 -- does: lists the schemas, and whether each has a table of this name
 -- dialect: sqlite
@@ -105,6 +114,12 @@ FROM svv_tables AS t
 WHERE t.table_schema NOT IN ('information_schema', 'pg_catalog', 'pg_internal')
 GROUP BY t.table_schema
 ORDER BY t.table_schema;
+
+-- name: list_schemas
+-- does: lists no other dataset than the one that is read: to list all, one would have to know where they are
+-- dialect: bigquery
+-- identifiers: holder
+SELECT DISTINCT t.table_schema, 0 AS holds_it FROM :"holder".INFORMATION_SCHEMA.TABLES AS t;
 
 -- name: grant_usage
 -- does: is told to whoever administers the warehouse, never executed: lets a user name the tables of a schema
@@ -174,6 +189,24 @@ SELECT c.table_name, c.column_name, CASE WHEN c.data_type IN ('numeric', 'decima
 FROM svv_columns AS c
 WHERE c.table_schema = :schema AND c.table_name {among: :tables}
 ORDER BY c.table_name, c.ordinal_position;
+
+-- name: list_columns
+-- does: lists the columns of some tables, and the type of each; pseudo columns are hidden
+-- dialect: bigquery
+-- identifiers: holder
+SELECT c.table_name, c.column_name, c.data_type
+FROM :"holder".INFORMATION_SCHEMA.COLUMNS AS c
+WHERE c.table_name IN UNNEST(:tables) AND c.is_hidden = 'NO'
+ORDER BY c.table_name, c.ordinal_position;
+
+-- name: list_partitions
+-- does: lists the column of time by which each table is partitioned, pseudo columns as well; not those with partitions longer than a day
+-- dialect: bigquery
+-- identifiers: holder
+SELECT c.table_name, c.column_name
+FROM :"holder".INFORMATION_SCHEMA.COLUMNS AS c JOIN :"holder".INFORMATION_SCHEMA.TABLES AS t ON t.table_name = c.table_name
+WHERE c.is_partitioning_column = 'YES' AND c.data_type = 'TIMESTAMP'
+    AND NOT REGEXP_CONTAINS(COALESCE(t.ddl, ''), r'PARTITION BY [^;]*, (MONTH|YEAR)');
 
 -- name: read_declared_types
 -- does: lists the declared type of each column

@@ -25,6 +25,18 @@ WITH looked_at AS (
     WHERE CAST(near.:"cursor" AS {text_type}) {bytes_order} >= :near OR CAST(near.:"cursor" AS {text_type}) {bytes_order} < '2010-' OR near.:"cursor" IS NULL
 )
 
+-- name: ingested_since
+-- does: stands for a table that is partitioned by the day of its loading: the rows since a day, and those just streamed in, which have none
+-- dialect: bigquery
+-- identifiers: table
+(SELECT * FROM :"table" WHERE _PARTITIONTIME >= TIMESTAMP_TRUNC(:loaded_from, DAY) OR _PARTITIONTIME IS NULL);
+
+-- name: partitioned_since
+-- does: stands for a table that is partitioned by a column: the rows since a time, and those without one
+-- dialect: bigquery
+-- identifiers: table, partition
+(SELECT * FROM :"table" WHERE :"partition" >= :loaded_from OR :"partition" IS NULL);
+
 -- name: timed
 -- does: adds to each call its id and user as text, and its two times as UTC text that sorts like time, NULL if no time
 -- dialect: sqlite

@@ -20,6 +20,14 @@ WHERE rehook_sync__received_at IS NULL AND {place: rehook_sync__id} >= :place
 ORDER BY {place: rehook_sync__id}
 LIMIT :rows;
 
+-- name: read_window
+-- does: reads the calls of a window, and those without a usable time of arrival, in any order
+-- identifiers: columns
+-- words: in_window_or_null
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns", rehook_sync__id AS rehook_sync__place
+FROM calls
+WHERE {in_window_or_null: rehook_sync__received_at};
+
 -- name: find_time
 -- does: tells whether there is a call with a usable time of arrival, and whether there is a call at all
 SELECT EXISTS (SELECT 1 FROM calls WHERE rehook_sync__received_at IS NOT NULL), EXISTS (SELECT 1 FROM calls);

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from accounting import Bench
 from beds.bigquery.engine import GoogleSql
 from beds.bigquery.project import Project
 from beds.bigquery.server import Bed, open_bed
+
+from rehook_sync.sandbox.server import Sandbox
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,13 @@ def bed(googlesql: GoogleSql, key_file: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", bed.host)
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file))
         yield bed
+
+
+@pytest.fixture
+def bench(bed: Bed, tmp_path: Path) -> Iterator[Bench]:
+    """The job, with that server as its warehouse and its sync-state in a SQLite file."""
+    with Sandbox() as sandbox:
+        bench = Bench(f"bigquery://{bed.project.name}/shop", f"sqlite:///{tmp_path / 'state.db'}", sandbox)
+        with bench.sync() as sync:
+            sync.init()
+        yield bench

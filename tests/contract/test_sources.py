@@ -1,19 +1,15 @@
 """Each awkward source of `sources` in each warehouse there is: what arrives, what is said, and that the books agree."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accounting import ALL, Bench
+from accounting import Bench
+from awkward import run, shown
 from sources import SOURCES, Step
 from warehouse import CLOUDS, WAREHOUSES, add_rows, make_warehouse, run_sql
 
-from rehook_sync.errors import RehookSyncError
-from rehook_sync.jobs.results import RunOptions
-from rehook_sync.render.console import run_exit_code
-from rehook_sync.render.run import run_document
-from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 
 KINDS = {**WAREHOUSES, **CLOUDS}
@@ -61,23 +57,3 @@ def change(bench: Bench, step: Step, known: set[str]) -> set[str]:
     made = {name: rows for name, rows in step.tables.items() if name not in added}
     make_warehouse(bench.warehouse_url, made, types=step.types)
     return set(made)
-
-
-def run(bench: Bench) -> tuple[int, Sequence[str]]:
-    """Run once and audit: the exit code, and the notes or the error as `--json` has them."""
-    interrupt = Interrupt()
-    try:
-        with bench.sync() as sync:
-            result = sync.run(RunOptions(since=ALL if not bench.read_state("sync_watermarks") else None), interrupt)
-    except RehookSyncError as error:
-        assert bench.bodies() == [], "nothing is sent before a refusal"
-        return error.exit_code, [str(error)]
-    bench.check()
-    document = run_document(result)
-    lines = [str(result.error)] if result.error else [str(note) for note in document["notes"]]  # type: ignore[attr-defined]
-    return run_exit_code(result, interrupt), lines
-
-
-def shown(body: str) -> str:
-    found = json.loads(body)
-    return json.dumps([found.get("event_name", found["source_id"]), found["metadata"]])

@@ -83,8 +83,9 @@ class Warehouse:
             own_name: name of ours, in statements without quotes -> how it is quoted.
             name_levels: 2 for schema and table, 3 for a catalog before them.  longest_name: bytes of a table's name at most;
             None: no limit that an event's name comes near.  most_columns: of a result; None: more than a table will have.
-            slice_rows: rows of a read at most.  chunk_rows: calls that are at least judged at once, whose properties are read together:
-            many where a statement takes long or costs money.  most_ids: ids that one statement takes.
+            slice_rows: rows of a read at most; 0: a window is read by one statement, whose rows come as they are fetched.
+            chunk_rows: calls that are at least judged at once, whose properties are read together: many where a statement takes long
+            or costs money.  most_ids: ids that one statement takes.  value_types: bound value -> its type, where the driver cannot tell it.
             buffers_results: whether the driver holds a whole result before it gives the first row.
             bind_ids: ids -> the value of `:ids`.  bind_odd_ids: the same for ids that cannot be kept, which may be bytes.
 
@@ -93,6 +94,9 @@ class Warehouse:
             first_id: an id before all others, as `{place}` compares them.
             kind_of: type of a column as the driver's cursor or, if `lists_types`, the statement list_columns describes it -> Kind.
             lists_types: whether list_columns gives types: then event tables are not asked one by one.
+            asks_tables: whether a table may be asked for its columns by a statement that reads no row: on some that costs.
+            default_schema: URL -> the schema that is read when none is named, where the database has none by itself.
+            pruned: partition column and cursor -> the fragment that reads only the partitions from `:loaded_from` on, if there is one.
             text_keys: kinds of ids that compare with text as they are, so that an index helps.
             select_as: kind -> SQL by which a column is read, with `{}` in its place.
             convert: kind -> what makes the driver's value right.  naming: the same for values that name a call without an id.
@@ -118,6 +122,8 @@ class Warehouse:
     slice_rows: int = 20_000
     chunk_rows: int = 1
     most_ids: int = 500
+    value_types: Mapping[str, Any] = field(default_factory=dict)
+    default_schema: Callable[[URL], str | None] = _nothing
     buffers_results: bool = False
     bind_ids: Callable[[Sequence[str]], object] = _as_list
     bind_odd_ids: Callable[[Sequence[str | bytes]], object] = _texts
@@ -128,6 +134,8 @@ class Warehouse:
     first_id: str | bytes = ""
     kind_of: Callable[[Any], Kind] = _unknown
     lists_types: bool = False
+    asks_tables: bool = True
+    pruned: Callable[[str, str], str | None] = _nothing
     text_keys: frozenset[Kind] = frozenset({Kind.TEXT})
     select_as: Mapping[Kind, str] = field(default_factory=dict)
     convert: Mapping[Kind, Convert] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from google.protobuf import empty_pb2
 from wasmtime import Config, Engine, Linker, Module, Store, WasiConfig
 from zetasql.core.exceptions import ServerError
 from zetasql.core.wasm_client import WasmClient, get_tzinfo_dir
@@ -64,6 +65,14 @@ class GoogleSql:
     def evaluate(self, request: service.EvaluateQueryRequest) -> Any:
         """Return the rows of a query. Raises GoogleSqlError for what fails."""
         return self._call("EvaluateQuery", request, service.EvaluateQueryResponse)
+
+    def register(self, request: service.RegisterCatalogRequest) -> int:
+        """Keep a catalogue with the rows of its tables; return its number."""
+        return int(self._call("RegisterCatalog", request, service.RegisterResponse).registered_id)
+
+    def forget(self, catalog: int) -> None:
+        """Forget a catalogue."""
+        self._call("UnregisterCatalog", service.UnregisterRequest(registered_id=catalog), empty_pb2.Empty)
 
     def _call(self, name: str, request: Any, response: Any) -> Any:
         with self._lock:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2 as service
-from zetasql.wasi._pb2.zetasql.proto import simple_catalog_pb2
 
 from beds.bigquery.engine import GoogleSql, GoogleSqlError
 from beds.bigquery.types import Type, from_value, parse_type, to_value, type_text
@@ -21,7 +20,8 @@ _COLUMNS = {
     "ordinal_position": "INT64",
     **dict.fromkeys(("is_nullable", "data_type", "is_partitioning_column", "is_system_defined", "is_hidden"), "STRING"),
 }
-_UPDATE = re.compile(r"UPDATE (\S+) SET (\w+) = (.+?) WHERE (.+)", re.IGNORECASE | re.DOTALL)
+_UPDATE = re.compile(r"UPDATE (\S+) SET (.+?)(?: WHERE (.+))?", re.IGNORECASE | re.DOTALL)
+_SET = re.compile(r"(\w+) = ('[^']*'|[^,]+)")
 _DELETE = re.compile(r"DELETE FROM (\S+) WHERE (.+)", re.IGNORECASE | re.DOTALL)
 _CELL_BYTES = 8
 
@@ -84,6 +84,7 @@ class Project:
         self.name = name
         self.datasets: dict[str, dict[str, Table]] = {}
         self._engine = engine
+        self._kept: dict[str | None, tuple[object, int]] = {}
 
     def run(self, sql: str, parameters: Parameters | None = None, *, dataset: str | None = None, dry: bool = False) -> Answer:
         """Run a statement; `dry`: only say what it would give and scan.
@@ -93,7 +94,7 @@ class Project:
         sql, parameters = sql.strip().rstrip(";"), parameters or {}
         if dml := _UPDATE.fullmatch(sql) or _DELETE.fullmatch(sql):
             return self._change_rows(dml, parameters, dataset)
-        request = service.AnalyzeRequest(sql_statement=sql, simple_catalog=self._catalog(dataset, sql))
+        request = service.AnalyzeRequest(sql_statement=sql, registered_catalog_id=self._catalog(dataset))
         self._fill_options(request, parameters)
         statement = self._engine.analyze(request).resolved_statement
         which = statement.WhichOneof("node")
@@ -104,29 +105,23 @@ class Project:
             raise DeniedError(
                 f"Access Denied: Table {self.name}:{scans[0].dataset}.{scans[0].name}: User does not have permission to query it"
             )
-        scanned = sum(_CELL_BYTES * each.columns * len(self._rows(each.dataset, each.name)) for each in scans)
+        for each in scans:
+            if (view := self.table(each.dataset, each.name).sql) is not None:
+                self.run(view, dataset=each.dataset, dry=True)
+        scanned = sum(_CELL_BYTES * each.columns * len(self.table(each.dataset, each.name).rows) for each in scans)
         columns = statement.resolved_query_stmt_node.output_column_list
         if dry:
             return Answer([(each.name, each.column.type) for each in columns], (), scanned)
-        return self._evaluate(sql, parameters, scans, scanned)
+        return self._evaluate(sql, parameters, dataset, scans, scanned)
 
-    def _evaluate(self, sql: str, parameters: Parameters, scans: Sequence[_Scan], scanned: int) -> Answer:
-        """The engine takes the rows of tables by the one name that stands at the top of its catalogue, so each table is called by it."""
+    def _evaluate(self, sql: str, parameters: Parameters, dataset: str | None, scans: Sequence[_Scan], scanned: int) -> Answer:
+        """The engine has the rows of tables by the one name that stands at the top of its catalogue, so each table is called by it."""
         content = sql.encode()
         for each in sorted({scan for scan in scans if scan.end}, key=lambda scan: -scan.start):
             alias = "" if each.alias else f" AS `{each.name.rpartition('.')[2]}`"
             content = content[: each.start] + f"`{self.name}.{each.dataset}.{each.name}`{alias}".encode() + content[each.end :]
-        request = service.EvaluateQueryRequest(sql=content.decode())
-        request.simple_catalog.CopyFrom(self._empty_catalog())
+        request = service.EvaluateQueryRequest(sql=content.decode(), registered_catalog_id=self._catalog(dataset))
         self._fill_options(request, parameters)
-        for dataset, name in {(each.dataset, each.name) for each in scans}:
-            table = self.table(dataset, name)
-            self._add(request.simple_catalog, dataset, name, f"{self.name}.{dataset}.{name}", table)
-            data = request.table_content[f"{self.name}.{dataset}.{name}"].table_data
-            data.SetInParent()
-            types = list(table.types.values())
-            for values in self._rows(dataset, name):
-                data.row.add(cell=[to_value(value, kind) for value, kind in zip(values, types, strict=True)])
         for name, (kind, value) in parameters.items():
             request.params.add(name=name, value=to_value(value, parse_type(kind)))
         found = self._engine.evaluate(request)
@@ -140,10 +135,6 @@ class Project:
         """Return a table, also one of INFORMATION_SCHEMA."""
         return self._information_schema(dataset)[name] if name.startswith("INFORMATION_SCHEMA.") else self.datasets[dataset][name]
 
-    def _rows(self, dataset: str, name: str) -> Sequence[tuple[Any, ...]]:
-        table = self.table(dataset, name)
-        return table.rows if table.sql is None else self.run(table.sql, dataset=dataset).rows
-
     def _is_denied(self, scan: _Scan) -> bool:
         return self.table(scan.dataset, scan.name).denied
 
@@ -155,32 +146,65 @@ class Project:
     def _information_schema(self, dataset: str) -> dict[str, Table]:
         tables = self.datasets[dataset]
         listed = [(self.name, dataset, name, "BASE TABLE" if table.sql is None else "VIEW", table.sql) for name, table in tables.items()]
-        columns = [row for name, table in tables.items() for row in _described(self.name, dataset, name, table)]
+        columns = [row for name, table in tables.items() for row in _columns_of(self.name, dataset, name, table)]
         return {"INFORMATION_SCHEMA.TABLES": Table(_TABLES, listed), "INFORMATION_SCHEMA.COLUMNS": Table(_COLUMNS, columns)}
 
-    def _empty_catalog(self) -> Any:
-        catalog = simple_catalog_pb2.SimpleCatalogProto(name="bigquery")
-        catalog.builtin_function_options.language_options.CopyFrom(self._engine.options.language_options)
+    def _catalog(self, default: str | None) -> int:
+        """Return the engine's catalogue of what there is now, with the rows. `default`: the dataset of bare names.
+
+        To make one takes longer than most statements, so it is kept until a table is another.
+        """
+        now = self._fingerprint()
+        kept, catalog = self._kept.get(default, (None, 0))
+        if kept != now:
+            views = [table for tables in self.datasets.values() for table in tables.values() if table.sql is not None]
+            for with_views in (False, True) if views else (True,):
+                new = self._engine.register(self._described(default, with_views=with_views))
+                if kept is not None:
+                    self._engine.forget(catalog)
+                self._kept[default] = kept, catalog = now, new
         return catalog
 
-    def _catalog(self, default: str | None, sql: str) -> Any:
-        """Return the engine's catalogue of what a statement may name. `default`: the dataset of bare names."""
-        catalog = self._empty_catalog()
+    def _fingerprint(self) -> object:
+        return [
+            (dataset, name, [*table.columns.items()], id(table.rows), len(table.rows), table.sql, table.partitioned_by)
+            for dataset, tables in self.datasets.items()
+            for name, table in tables.items()
+        ]
+
+    def _described(self, default: str | None, *, with_views: bool) -> Any:
+        """Return a catalogue. `with_views`: with the rows of views, which are read with the catalogue before."""
+        request = service.RegisterCatalogRequest()
+        catalog = request.simple_catalog
+        catalog.name = "bigquery"
+        catalog.builtin_function_options.language_options.CopyFrom(self._engine.options.language_options)
         own = catalog.catalog.add(name=self.name)
         for dataset, tables in self.datasets.items():
-            named = {name: table for name, table in tables.items() if name in sql}
-            views = self._information_schema(dataset) if "INFORMATION_SCHEMA" in sql else {}
+            views = self._information_schema(dataset)
             for parent in (catalog, own):
                 holder = parent.catalog.add(name=dataset)
-                for name, table in named.items():
+                for name, table in tables.items():
                     self._add(holder, dataset, name, name, table)
                 described = holder.catalog.add(name="INFORMATION_SCHEMA")
                 for name, table in views.items():
                     self._add(described, dataset, name, name.partition(".")[2], table)
-            for name, table in {**named, **views}.items():
+            for name, table in {**tables, **views}.items():
                 for whole in (f"{self.name}.{dataset}.{name}", f"{dataset}.{name}", *([name] if dataset == default else [])):
                     self._add(catalog, dataset, name, whole, table)
-        return catalog
+                self._add_rows(request, dataset, name, table, with_views=with_views)
+        return request
+
+    def _add_rows(self, request: Any, dataset: str, name: str, table: Table, *, with_views: bool) -> None:
+        data = request.table_content[f"{self.name}.{dataset}.{name}"].table_data
+        data.SetInParent()
+        rows: Sequence[tuple[Any, ...]] = table.rows
+        if table.sql is not None and with_views:
+            with suppress(GoogleSqlError):  # its table is gone; whoever reads the view is told so
+                found = self.run(table.sql, dataset=dataset)
+                rows = found.rows if len(found.columns) == len(table.columns) else []
+        types = list(table.types.values())
+        for values in rows:
+            data.row.add(cell=[to_value(value, kind) for value, kind in zip(values, types, strict=True)])
 
     def _add(self, holder: Any, dataset: str, name: str, alias: str, table: Table) -> None:
         described = holder.table.add(name=f"{self.name}.{dataset}.{name}", name_in_catalog=alias)
@@ -215,19 +239,20 @@ class Project:
         return Answer()
 
     def _change_rows(self, dml: re.Match[str], parameters: Parameters, dataset: str | None) -> Answer:
-        """Carry out an UPDATE of one column, or a DELETE, by the query that gives what the table has afterwards."""
+        """Carry out an UPDATE or a DELETE, by the query that gives what the table has afterwards."""
         path = dml[1].replace("`", "").removeprefix(f"{self.name}.").split(".")
         table = self.datasets[path[0] if len(path) > 1 else str(dataset)][path[-1]]
         pseudo = "".join(f", {each}" for each in table.pseudo)
         if dml.re is _DELETE:
             query = f"SELECT *{pseudo} FROM {dml[1]} WHERE NOT COALESCE({dml[2]}, FALSE)"
         else:
-            query = f"SELECT * REPLACE (IF(COALESCE({dml[4]}, FALSE), {dml[3]}, {dml[2]}) AS {dml[2]}){pseudo} FROM {dml[1]}"
+            changed = (f"IF(COALESCE({dml[3] or 'TRUE'}, FALSE), {value}, {column}) AS {column}" for column, value in _SET.findall(dml[2]))
+            query = f"SELECT * REPLACE ({', '.join(changed)}){pseudo} FROM {dml[1]}"
         table.rows = list(self.run(query, parameters, dataset=dataset).rows)
         return Answer()
 
 
-def _described(project: str, dataset: str, name: str, table: Table) -> Iterator[tuple[Any, ...]]:
+def _columns_of(project: str, dataset: str, name: str, table: Table) -> Iterator[tuple[Any, ...]]:
     for at, (column, kind) in enumerate({**table.columns, **table.pseudo}.items()):
         own = column in table.pseudo
         by = "YES" if column == table.partitioned_by else "NO"
