@@ -88,7 +88,7 @@ CLAIMS = [
     Claim("Airflow", r"\bAirflow (?:before )?(\d+\.\d+)", lambda: lowest(project()["optional-dependencies"]["airflow"])),  # type: ignore[index]
     Claim("dbt", r"\bdbt (\d+\.\d+) or newer", lambda: lowest((ROOT / "sql" / "dbt" / "dbt_project.yml").read_text(encoding="utf-8"))),
     Claim("DAGs", rf"\b{NUMBER} DAGs", lambda: len(list((ROOT / "dags").glob("*.py")))),
-    Claim("README's settings", rf"^{NUMBER} settings, here for PostgreSQL", lambda: len(block_after("README.md", "(docs/warehouses/README.md):\n"))),
+    Claim("README's settings", rf"^{NUMBER} settings, here", lambda: len(block_after("README.md", "warehouses/README.md):\n"))),
     Claim("Airflow's commands", rf"^{NUMBER} commands from a checkout", lambda: len(block_after("docs/airflow.md", "## On a laptop"))),
     Claim("ids of the sandbox", rf"\b{NUMBER} characters(?: for ids|\. |, 404)", lambda: Behaviour().max_id_length),
     Claim("bodies of the sandbox", rf"\b{NUMBER} MiB(?:, 415| for bodies)", lambda: Behaviour().max_body_bytes / 2**20),
