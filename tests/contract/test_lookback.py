@@ -280,3 +280,16 @@ def test_text_that_is_no_time_is_not_hidden_behind_an_hour_that_changed(bench: B
         "last": "sent",
     }
     assert quiet_run(bench) == 0
+
+
+@pytest.mark.parametrize("clock", ["24:00:00.000Z", "25:10:00.000Z"])
+def test_text_in_the_form_of_a_time_that_is_none_is_judged_once(bench: Bench, clock: str) -> None:
+    """It lies in no hour, and is not without a time to SQL."""
+    identifies, tracks = crowd()
+    texts = [{**row, "received_at": f"{row['received_at']:%Y-%m-%dT%H:%M:%S.000Z}"} for row in tracks]
+    settle(bench, identifies, texts, types={"tracks": {"received_at": "text"}})
+    odd = f"{FIRST - timedelta(days=1):%Y-%m-%d}T{clock}"
+    add_rows(bench.warehouse_url, "tracks", [{**texts[0], "id": "odd", "received_at": odd}])
+    assert bench.run().summary.rows_read == 1
+    assert bench.run().summary.rows_read == 0
+    assert bench.statuses()["odd"].startswith(("sent", "rejected"))

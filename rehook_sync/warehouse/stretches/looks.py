@@ -60,8 +60,11 @@ class Lookout:
     known: Identifier | None
 
 
-def read_look(sql: CallStatements, what: Lookout, spool: Spool, connection: Connection) -> Look:
-    """Return how a window looks. All of it is seen at one moment, so nothing that is called settled came later."""
+def read_look(sql: CallStatements, what: Lookout, spool: Spool, connection: Connection) -> Look | None:
+    """Return how a window looks. All of it is seen at one moment, so nothing that is called settled came later.
+
+    None: a text in Segment's form is no time, such as 25 o'clock or the 31st of a shorter month. It lies in no hour.
+    """
     if sql.has("same_snapshot"):
         connection.execute(sql.text(["same_snapshot"], {}))
     # Whole stretches: what lies beyond the window is no settled call, and then the stretch is not remembered.
@@ -70,6 +73,8 @@ def read_look(sql: CallStatements, what: Lookout, spool: Spool, connection: Conn
     statement = sql.stretches(what.stream, whole)
     values = sql.bounds(whole) | {"until": sql.bounds(what.window)["high"]}
     rows = [row for page in fetch(connection, statement, values) for row in page]
+    if any(row[0] is not None and usable_time(row[0]) is None for row in rows):
+        return None
     newest = _newest(sql, what, [moment for row in rows if (moment := usable_time(row[4])) is not None], connection)
     found = _stretches(rows, str(statement))
     changed = find_changed(found, what.remembered)
