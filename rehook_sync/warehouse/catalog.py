@@ -73,8 +73,11 @@ class Catalog:
         self.catalog, self.schema = split_schema(named, warehouse)
         self.schema, self.tables = self._list_tables(self.schema, expected)
 
-    def require(self, wanted: str, setting: str) -> Table:
-        """Return the table that a setting names. Raises SourceError when it is missing or cannot be read."""
+    def require(self, wanted: str, setting: str, is_schema_right: bool = False) -> Table:
+        """Return the table that a setting names. Raises SourceError when it is missing or cannot be read.
+
+        Shape:  is_schema_right: whether the schema has another table of calls, so that no other schema was meant.
+        """
         name = find_name(self.tables, wanted)
         if name in self._lacks:
             raise SourceError(f"{self._denial([name])} ({setting} says which table is read); {self._advice([name])}")
@@ -83,9 +86,13 @@ class Catalog:
                 return self._look_at(name, asks=True)
             except SourceError as error:
                 raise SourceError(f"{error} ({setting} says which table is read)") from None
+        problem = f"there is no table {wanted!r} in schema {self.schema!r} (set {setting})"
+        if is_schema_right:
+            problem = f"{problem}; a source without such calls needs an empty view of that name"
+            raise SourceError(f"{problem}; {similar(self.tables, wanted)}")
         elsewhere = [schema for schema, holds_it in self._schemas(wanted).items() if holds_it and schema != self.schema]
         ending = f"WAREHOUSE_SCHEMA could be {' or '.join(map(repr, elsewhere[:3]))}" if elsewhere else similar(self.tables, wanted)
-        raise SourceError(f"there is no table {wanted!r} in schema {self.schema!r} (set {setting}); {ending}")
+        raise SourceError(f"{problem}; {ending}")
 
     def probe(self, name: str) -> Table:
         """Return a table with its columns, by asking it. Raises SourceError when no statement of ours can read them."""

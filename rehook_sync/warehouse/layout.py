@@ -194,22 +194,24 @@ def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bo
 
 
 def find_calls(
-    config: SourceConfig, names: Collection[str], require: Callable[[str, str], Table], *, typed: bool
+    config: SourceConfig, names: Collection[str], require: Callable[[str, str, bool], Table], *, typed: bool
 ) -> tuple[dict[Stream, Table], str, dict[Stream, str]]:
     """Return stream -> table of its calls, the cursor column of all, and what to say of tables of other calls that are not there.
 
-    Shape:  names: of the tables there are.  require: returns the table that a setting names, or raises SourceError.
+    Shape:  names: of the tables there are.  require: returns the table that a setting names, or raises SourceError; last, whether the
+            schema is known to be the right one.
     Raises: SourceError as `check_columns`, and for a table of other calls that is an event's: its calls go out as Track calls.
     """
     settings = {Stream.TRACKS: (config.tracks_table, "TRACKS_TABLE"), Stream.IDENTIFIES: (config.identifies_table, "IDENTIFIES_TABLE")}
-    tables = {stream: require(*settings[stream]) for stream in STREAMS}
+    has_one = any(find_name(names, name) is not None for name, _ in settings.values())
+    tables = {stream: require(*settings[stream], has_one) for stream in STREAMS}
     absent: dict[Stream, str] = {}
     for stream, (name, _) in config.other_calls.items():
         if find_name(names, name) is None:
             where = f"schema {config.schema!r}" if config.schema else "the default schema"
             absent[stream] = f"there is no table {name!r} in {where} (OTHER_CALLS names it); {similar(names, name)}"
             continue
-        table = tables[stream] = require(name, "OTHER_CALLS")
+        table = tables[stream] = require(name, "OTHER_CALLS", has_one)
         if table.has("event") and table.name.casefold().removesuffix("_view") not in _NO_EVENTS:
             message = f"OTHER_CALLS names table {table.name!r}, which is an event's, since it has a column 'event': its calls are tracks"
             raise SourceError(f"{message}; take it out, or name a view without that column if they are not")

@@ -61,6 +61,19 @@ def test_a_missing_table_is_named_with_its_setting(warehouse_url: str, open_sour
     assert setting in message
 
 
+@pytest.mark.parametrize("table", ["identifies", "tracks"])
+def test_a_source_without_one_kind_of_calls_is_told_what_to_do(postgres_url: str, open_source: OpenSource, table: str) -> None:
+    shop(postgres_url, "web")
+    shop(postgres_url, "server")
+    run_sql(postgres_url, f"ALTER TABLE server.{table} RENAME TO aliases")
+    message = refusal(open_source(postgres_url, schema="server"))
+    assert f"no table '{table}' in schema 'server' (set {table.upper()}_TABLE); a source without such calls needs an empty view" in message
+    assert "WAREHOUSE_SCHEMA" not in message, "another schema would be another source"
+    run_sql(postgres_url, f"CREATE VIEW server.{table} AS SELECT * FROM server.aliases WHERE false")
+    source = open_source(postgres_url, schema="server")
+    assert source.count(Stream(table), Window(None, NOON.replace(year=2027)), None) == 0
+
+
 def test_what_is_there_instead_is_listed(warehouse_url: str, open_source: OpenSource) -> None:
     make_warehouse(warehouse_url, {f"t{n}": [{"id": "x"}] for n in range(10)})
     message = refusal(open_source(warehouse_url))

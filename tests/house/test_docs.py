@@ -147,6 +147,12 @@ def test_make_targets_exist(doc: Path) -> None:
 
 
 @each_document
+def test_installs_are_of_the_checkout(doc: Path) -> None:
+    """A registry's package of this name would be somebody else's."""
+    assert [line for line in code_lines(doc) if re.search(r"pip install .*rehook-sync\b", line)] == []
+
+
+@each_document
 def test_settings_exist(doc: Path) -> None:
     fields = set(Settings.model_fields)
     known = {name.upper() for name in fields} | {f"{name}_file".upper() for name in SECRETS}
