@@ -179,8 +179,9 @@ def _import_all() -> None:
 
     for name in ("pandas", "structlog", "uvloop", "encodings.idna", "encodings.utf_8_sig", "importlib.readers"):
         importlib.import_module(name)
+    elsewhere = ("rehook_sync.airflow", "rehook_sync.database.dialects.google_client")  # what they import is in other environments
     for module in pkgutil.walk_packages(rehook_sync.__path__, "rehook_sync."):
-        if not module.name.startswith("rehook_sync.airflow"):
+        if not module.name.startswith(elsewhere):
             importlib.import_module(module.name)
     for dialect in ("sqlite", "postgresql"):
         create_engine(f"{dialect}://")
