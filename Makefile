@@ -72,7 +72,8 @@ test-airflow-aside: $(VENV)/.created
 test-airflow: $(AIRFLOW_VENV)/.installed
 	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider --timeout-method=thread tests/airflow
 
-test-bigquery-aside: $(VENV)/.created
+# One after the other: each starts many processes, and more of them at once than cores would only wait for each other.
+test-bigquery-aside: test-airflow-aside
 	@$(MAKE) test-bigquery > $(VENV)/bigquery.log 2>&1
 
 test-bigquery: $(BIGQUERY_VENV)/.installed
