@@ -9,7 +9,6 @@ import json
 import os
 import re
 import reprlib
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rehook_sync.errors import SettingsError
-from rehook_sync.inputs import (
+from rehook_sync.inputs.files import MOST_CONFIG_BYTES, in_folder, read_secret, read_text
+from rehook_sync.inputs.parsers import (
     as_api_key,
     as_api_url,
     as_database_url,
@@ -52,7 +52,6 @@ __all__ = ["RESERVED_TRAITS", "Settings", "load_settings", "without_userinfo"]
 
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
-_MOST_SECRET_BYTES, _MOST_CONFIG_BYTES = 65_536, 1_048_576
 OPTIONS = "warehouse_options"
 DRIVERS_FILES = frozenset({"credentials_file", "private_key_file"})
 """Options that end in `_file` for the driver itself: it is given the path."""
@@ -278,7 +277,7 @@ class _Layer:
         Raises: SettingsError with one line.
         """
         value = self._with_files(self._value_of(name)) if name == OPTIONS else self._value_of(name)
-        return _in_folder(value, self.folder) if self.folder and name.endswith("_url") and isinstance(value, str) else value
+        return in_folder(value, self.folder) if self.folder and name.endswith("_url") and isinstance(value, str) else value
 
     def _value_of(self, name: str) -> object:
         path = self.values.get(f"{name}_file") if name in SECRETS else None
@@ -286,7 +285,7 @@ class _Layer:
             return self.values[name]
         if self.values.get(name) is not None:
             raise SettingsError(_problem(f"{name}_file", f"give either this or {self.label(name)}, not both", self, None))
-        text, wrong = _read_secret((self.folder or Path()).joinpath(str(path)))
+        text, wrong = read_secret((self.folder or Path()).joinpath(str(path)))
         if wrong:
             raise SettingsError(_problem(f"{name}_file", wrong, self, None))
         return text
@@ -305,7 +304,7 @@ class _Layer:
                 options[key] = str(place)
                 continue
             name = key.removesuffix("_file")
-            text, wrong = _read_secret(place)
+            text, wrong = read_secret(place)
             wrong = wrong or (f"give either this or {name}, not both" if name in options else "")
             if wrong:
                 raise SettingsError(_problem(OPTIONS, f"{key}: {wrong}", self, None))
@@ -354,49 +353,6 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     return settings
 
 
-def _read_text(path: Path, most_bytes: int) -> str:
-    """Return the text of a small file, without a byte order mark.
-
-    Raises: OSError, UnicodeError, and a plain ValueError for what is no regular file, is too large, or holds NUL characters.
-    """
-    # A pipe without a writer would be waited for when it is opened.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("is no regular file")
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise ValueError(f"is larger than {most_bytes // 1024} KB")
-    text = content.decode("utf-8-sig")
-    if "\0" in text:
-        raise ValueError("holds a NUL character; is it UTF-16?")
-    return text
-
-
-def _read_secret(path: Path) -> tuple[str, str]:
-    """Return the secret in a file, and what is wrong with it, empty when nothing is."""
-    try:
-        text = _read_text(path, _MOST_SECRET_BYTES).strip("\r\n")
-    except OSError as error:
-        return "", f"the file cannot be read ({error.strerror})"
-    except ValueError as error:
-        return "", "the file is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
-    return text, _what_is_no_secret(text)
-
-
-def _what_is_no_secret(text: str) -> str:
-    """Return what is wrong with the text of a secret's file, empty when nothing is."""
-    if not text:
-        return "the file is empty"
-    found = next((each for each in text if not each.isprintable()), None)
-    return "" if found is None else f"the file holds a control character, U+{ord(found):04X}; it must hold the secret alone, on one line"
-
-
-def _in_folder(url: str, folder: Path) -> str:
-    """Return the URL with the relative path of a SQLite or DuckDB file made absolute; any other URL as it is."""
-    found = _SQLITE_FILE.fullmatch(url)
-    return url if found is None else f"{found[1]}{folder / found[2]}{found[3] or ''}"
-
-
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
     named = {name.upper(): value for name, value in environ.items() if value}
     return _Layer({name.removeprefix(PREFIX).lower(): value for name, value in named.items() if name.startswith(PREFIX)}, "environment")
@@ -405,7 +361,7 @@ def _environment_layer(environ: Mapping[str, str]) -> _Layer:
 def _file_layer(config: Path | None) -> _Layer:
     path = config or Path(CONFIG_NAME)
     try:
-        return _Layer(tomllib.loads(_read_text(path, _MOST_CONFIG_BYTES)), str(path), path.absolute().parent)
+        return _Layer(tomllib.loads(read_text(path, MOST_CONFIG_BYTES)), str(path), path.absolute().parent)
     except OSError as error:
         if config is None and isinstance(error, FileNotFoundError):
             return _Layer({}, str(path))
@@ -443,6 +399,5 @@ def _problem(name: str, message: str, layer: _Layer, value: object) -> str:
     return f"{layer.label(name)}: {said}{shown}; example: {layer.example(name)}"
 
 
-_SQLITE_FILE = re.compile(r"((?:sqlite|duckdb)(?:\+\w+)?:///)(?!:memory:|file:)([^?]+)(\?.*)?", re.IGNORECASE | re.DOTALL)
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 40

@@ -99,7 +99,7 @@ def read_database_url(option: str, text: str) -> str:
     """Return a database URL given to an option. Raises UsageError, which does not quote it."""
     from pydantic import SecretStr
 
-    from rehook_sync.inputs import as_database_url
+    from rehook_sync.inputs.parsers import as_database_url
 
     try:
         return as_database_url(SecretStr(text)).get_secret_value()

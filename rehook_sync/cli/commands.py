@@ -4,7 +4,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-DEFAULT_PORT = 8790
 DEFAULT_PAGE = "rehook_sync_report.html"
 
 app = typer.Typer(
@@ -326,56 +324,6 @@ def report(
     with Sync(read_settings(config), read_only=True) as sync:
         figures = build_figures(sync.read_report(begins), shell)
     screen.result(*publish(figures, shell, out or (None if as_json else DEFAULT_PAGE)))
-
-
-@app.command()
-def sandbox(
-    port: Annotated[int, typer.Option(metavar="P", min=0, max=65535, help="Listen here on loopback; 0 takes a free port.")] = DEFAULT_PORT,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Run a local Rehook with fault switches, for tests and trials."""
-    from rehook_sync.sandbox.server import serve
-    from rehook_sync.sandbox.store import DEFAULT_CREDENTIALS, Behaviour
-
-    screen = open_screen(as_json=as_json)
-    names = frozenset(read_settings(config).conversion_events) if config else frozenset[str]()
-
-    def greet(url: str) -> None:
-        settings = {
-            "REHOOK_SYNC_API_URL": url,
-            "REHOOK_SYNC_API_KEY": DEFAULT_CREDENTIALS.key,
-            "REHOOK_SYNC_API_SECRET": DEFAULT_CREDENTIALS.secret,
-        }
-        exports = [f"  export {name}={value}" for name, value in settings.items()]
-        fault = """-d '{"kind": "status", "status": 503, "times": 2}'"""
-        screen.result(
-            {"url": url, "settings": settings, "conversion_events": sorted(names)},
-            f"A local Rehook listens at {url}. It forgets everything when it stops (Ctrl-C).\n",
-            "Send to it:",
-            *exports,
-            "\nSee what it got, and make it fail twice:",
-            f"  curl {url}/_sandbox/counts",
-            f"  curl {url}/_sandbox/faults {fault}",
-        )
-
-    serve(port, behaviour=Behaviour(conversion_events=names), on_start=greet)
-    screen.say("stopped")
-
-
-@app.command()
-def demo(
-    keep: Annotated[Path, typer.Option(metavar="DIR", help="Where the demo's files go.")] = Path("rehook_sync_demo"),
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Not used: the demo writes its own settings.", show_default=False)
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Sync a sample shop's warehouse to a local Rehook."""
-    from rehook_sync.demo.demo import run_demo
-
-    del config
-    raise typer.Exit(run_demo(open_screen(as_json=as_json), keep))
 
 
 def _ask_for_all(screen: "Screen", settings: "Settings", *, resend: bool) -> None:

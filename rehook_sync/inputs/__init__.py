@@ -1,0 +1,1 @@
+"""What people write as settings, and the files it stands in."""
