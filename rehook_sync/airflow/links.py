@@ -20,4 +20,4 @@ class RunReportLink(BaseOperatorLink):
         if operator.report_url:
             return str(operator.report_url).format(**places)
         base = conf.get("api", "base_url", fallback="").rstrip("/")
-        return "{base}/dags/{dag_id}/runs/{run_id}/tasks/{task}/xcom".format(base=base, task=operator.finish_task_id, **places)
+        return "{base}/dags/{dag_id}/runs/{run_id}/tasks/{task}/xcom".format(base=base, task=operator.find_report(), **places)

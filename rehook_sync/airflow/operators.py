@@ -4,18 +4,16 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import AssetAlias, BaseOperator, TriggerRule
+from airflow.sdk import AssetAlias, TriggerRule
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from rehook_sync.airflow.assets import SENT, count_assets
-from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_settings
-from rehook_sync.airflow.links import RunReportLink
-from rehook_sync.airflow.retries import RehookRetryPolicy
+from rehook_sync.airflow.common.base import REPORT, Context, RehookOperator, as_document
+from rehook_sync.airflow.common.relatives import find_relative
 from rehook_sync.airflow.xcom import Order, PlannedRun, ShardOrder, refuse_unknown
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.models import Stream
@@ -24,9 +22,7 @@ from rehook_sync.runtime import Interrupt
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from rehook_sync.jobs.results import Progress, RunOptions, RunResult
-    from rehook_sync.settings import Settings
-    from rehook_sync.sync import Sync
+    from rehook_sync.jobs.results import RunOptions, RunResult
 
 __all__ = [
     "Context",
@@ -39,64 +35,6 @@ __all__ = [
 ]
 
 PLAN_KEY = "plan"
-Context = Mapping[str, Any]
-
-
-class RehookOperator(BaseOperator):
-    """What all tasks share: settings, retries, the link to the report.
-
-    Shape:  settings: setting -> value, over the connections, over the worker's environment; no secrets.
-            warehouse_conn_id, state_conn_id: connections to databases; None: from the environment.
-            report_url: address of the run's report, may hold `{dag_id}` and `{run_id}`; None: in Airflow.
-    """
-
-    template_fields: Sequence[str] = ("settings",)
-    operator_extra_links = (RunReportLink(),)
-    ui_color = "#e8f1fb"
-
-    def __init__(
-        self,
-        *,
-        rehook_conn_id: str = DEFAULT_REHOOK,
-        warehouse_conn_id: str | None = DEFAULT_WAREHOUSE,
-        state_conn_id: str | None = None,
-        settings: Mapping[str, object] | None = None,
-        report_url: str | None = None,
-        finish_task_id: str = "finish",
-        **more: Any,  # noqa: ANN401 - what every operator takes
-    ) -> None:
-        """Keep the names; nothing opens before the task runs."""
-        more["retry_policy"] = more.get("retry_policy") or RehookRetryPolicy()
-        super().__init__(**more)
-        self.rehook_conn_id = rehook_conn_id
-        self.warehouse_conn_id = warehouse_conn_id
-        self.state_conn_id = state_conn_id
-        self.settings = dict(settings or {})
-        self.report_url = report_url
-        self.finish_task_id = finish_task_id
-
-    def read_settings(self) -> "Settings":
-        """Return the settings of this task. Raises SettingsError."""
-        return read_settings(self.settings, self.rehook_conn_id, self.warehouse_conn_id, self.state_conn_id)
-
-    @contextmanager
-    def opened(self) -> "Iterator[Sync]":
-        """Open the job; log an error line by line before Airflow prints its traceback."""
-        from rehook_sync.sync import Sync
-
-        try:
-            with Sync(self.read_settings()) as sync:
-                yield sync
-        except RehookSyncError as error:
-            for line in str(error).splitlines():
-                self.log.error("%s", line)
-            raise
-
-    def listener(self) -> "Callable[[Progress], None]":
-        """Return a listener that logs progress every few seconds."""
-        from rehook_sync.render.console import ProgressLog
-
-        return ProgressLog(self.log).listen
 
 
 class RehookCheckOperator(RehookOperator):
@@ -136,6 +74,7 @@ class RehookPlanOperator(RehookOperator):
     """
 
     template_fields: Sequence[str] = (*RehookOperator.template_fields, "since", "until", "stream", "source", "dry_run", "shards")
+    gives: ClassVar[str] = PLAN_KEY
 
     def __init__(
         self,
@@ -221,13 +160,17 @@ class RehookDeliverShardOperator(RehookOperator):
 class RehookFinishOperator(RehookOperator):
     """Finish a run by what the sync-state tables say, move the watermark, and fail if the run did.
 
-    Shape:  fail_on_attention: fail when rows are failed or in doubt, so that alerts fire.  Returns the report of the run.
+    Shape:  plan_task_id: id of the task that planned the run; None: the plan task before this one.
+            fail_on_attention: fail when rows are failed or in doubt, so that alerts fire.
+    Returns the report of the run, and the same again when it is repeated.
     """
+
+    gives: ClassVar[str] = REPORT
 
     def __init__(
         self,
         *,
-        plan_task_id: str = "plan",
+        plan_task_id: str | None = None,
         fail_on_attention: bool = True,
         **more: Any,  # noqa: ANN401 - what every operator takes
     ) -> None:
@@ -242,9 +185,10 @@ class RehookFinishOperator(RehookOperator):
         """Finish the run. Raises when shards have not ended, when the run was stopped, or when rows need attention."""
         from rehook_sync.airflow.lineage import sources
 
-        document = context["ti"].xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY)
+        plan = self.plan_task_id or find_relative(self, PLAN_KEY, "plan", upstream=True)
+        document = context["ti"].xcom_pull(task_ids=plan, key=PLAN_KEY)
         if document is None:
-            raise AirflowFailException(f"nothing was planned, so nothing was sent: see the log of {self.plan_task_id} and those before it")
+            raise AirflowFailException(self._say_unplanned(plan))
         run_id = PlannedRun.read(document).run_id
         if run_id is None:
             return None
@@ -254,6 +198,23 @@ class RehookFinishOperator(RehookOperator):
             self._sources = sources(sync)
         self._announce(context, run_id, self._sent)
         return self._tell(result)
+
+    def _say_unplanned(self, plan: str) -> str:
+        """Return what is known of a run without a plan, by the sync-state tables: it may have begun all the same."""
+        nothing = f"nothing was planned, so nothing was sent: see the log of {plan} and those before it"
+        try:
+            with self.opened() as sync:
+                found = sync.read_status(runs=50)
+        except RehookSyncError:
+            return nothing
+        run = next((each for each in found.runs if each["status"] == "running"), None)
+        if run is None:
+            return nothing
+        return (
+            f"task {plan} left no plan, and run {run['run_id']} ({run['trigger']}, begun {str(run['started_at'])[:16]} UTC) has not ended: "
+            f"if it is of this DAG run, set plan_task_id to the task that planned it and clear {self.task_id}; "
+            "else it goes on, or the next run settles what it left once its lease is over"
+        )
 
     def get_openlineage_facets_on_complete(self, _task_instance: object) -> "OperatorLineage":
         """Return for OpenLineage which tables were read and how many calls Rehook got."""
@@ -291,10 +252,3 @@ def _request(order: Order) -> "RunOptions":
     from rehook_sync.models import Trigger
 
     return replace(read_options(order.since, order.until, order.stream, Trigger.AIRFLOW), source=order.source)
-
-
-def as_document(document: Mapping[str, object]) -> dict[str, Any]:
-    """Return a document for XCom and JSON: times and enums as text."""
-    from rehook_sync.render.console import document_json
-
-    return dict(json.loads(document_json(document)))

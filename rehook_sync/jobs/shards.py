@@ -6,7 +6,7 @@ and may be repeated. `finish_shards` moves the watermark when all are done.
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +15,15 @@ from functools import partial
 import orjson
 
 from rehook_sync.delivery.sender import DeliveryReport
-from rehook_sync.errors import LeaseHeldError, RehookSyncError, RunUnfinishedError, StateVersionError, StoppedError, UsageError
+from rehook_sync.errors import (
+    LeaseHeldError,
+    LeaseLostError,
+    RehookSyncError,
+    RunUnfinishedError,
+    StateVersionError,
+    StoppedError,
+    UsageError,
+)
 from rehook_sync.jobs.context import JobContext, bind, read_change_notes, require_same
 from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
@@ -41,7 +49,7 @@ from rehook_sync.runtime import Interrupt
 from rehook_sync.state.destination import Destinations
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import begun
-from rehook_sync.state.shards import Shards
+from rehook_sync.state.shards import ShardRecord, Shards
 from rehook_sync.state.sources import KnownSources, Stretches
 
 __all__ = [
@@ -204,13 +212,21 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
 
     Shape:  error: what stopped a shard, if the caller knows; else the error that a shard recorded.
     Raises: RunUnfinishedError naming the shards that have not ended, LeaseLostError when another run has taken over.
-    A run with stopped shards ends as stopped. Until another run begins, these can be delivered and the run finished again.
+    A run that has ended with all its shards is not ended again: what was recorded is returned once more. A run with
+    stopped shards ends as stopped. Until another run begins, these can be delivered and the run finished again.
     """
     state = context.state
     ledger = context.ledger(run_id)
-    ledger.resume()
+    ended = None
+    try:
+        ledger.resume()
+    except LeaseLostError:
+        if (ended := state.read_end(run_id)) is None:
+            raise
     text, shards = Shards(context.database).read(run_id)
     bounds = read_bounds(text)
+    if ended is not None:
+        return _result(context, shards, bounds, *ended)
     missing = [each.shard.number for each in shards if each.status in {ShardStatus.WAITING, ShardStatus.RUNNING}]
     if missing and not (error or interrupted):
         ledger.let_go()
@@ -222,10 +238,9 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
     if error is None and stopped is not None:
         error = StoppedError(stopped)
     done = all(each.status is ShardStatus.DONE for each in shards)
-    counted, rejected = state.count_run(run_id)
-    unsettled = state.count_unsettled()
-    found = read_findings(each.findings for each in shards)
-    status = run_status(error, unsettled, interrupted=interrupted or not (done or error), shares=bool(found.shared.calls))
+    counted, _ = state.count_run(run_id)
+    shares = bool(read_findings(each.findings for each in shards).shared.calls)
+    status = run_status(error, state.count_unsettled(), interrupted=interrupted or not (done or error), shares=shares)
     requests = sum(each.requests for each in shards)
     summary = RunSummary(run_id, status, sum(counted.values()), requests=requests, error=str(error) if error else None, **counted)
     extent = Extent.ALL if done and error is None else Extent.NOTHING
@@ -234,10 +249,21 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
         ledger.release()
     else:
         ledger.let_go()
-    found.rejected, found.waiting = rejected, Counter(state.count_waiting(run_id))
-    notes = period_notes(bounds, run_id, done=extent is Extent.ALL)
+    return replace(_result(context, shards, bounds, summary, watermarks), error=error)
+
+
+def _result(
+    context: JobContext, shards: Sequence[ShardRecord], bounds: RunBounds, summary: RunSummary, watermarks: Mapping[Feed, datetime | None]
+) -> RunResult:
+    """Return what is to be said of a run in shards whose end is recorded."""
+    state, run_id = context.state, summary.run_id
+    unsettled = state.count_unsettled()
+    found = read_findings(each.findings for each in shards)
+    found.rejected, found.waiting = state.count_run(run_id)[1], Counter(state.count_waiting(run_id))
+    done = summary.error is None and all(each.status is ShardStatus.DONE for each in shards)
+    notes = period_notes(bounds, run_id, done=done)
     notes += read_notes(context, found, summary.rows_read, unsettled, bounds.windows)
-    return RunResult(summary, watermarks, rejected, error, (), unsettled, notes)
+    return RunResult(summary, watermarks, found.rejected, None, (), unsettled, notes)
 
 
 def _acquire_patiently(ledger: Ledger, interrupt: Interrupt) -> bool:

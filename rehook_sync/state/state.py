@@ -287,6 +287,16 @@ class State:
         """Return at most `runs` rows of `sync_runs`, newest first."""
         return self._rows("read_runs", {"runs": runs})
 
+    def read_end(self, run_id: str) -> tuple[RunSummary, dict[Feed, datetime | None]] | None:
+        """Return what was recorded at the end of a run that got through, and its watermarks; None of any other run."""
+        with self.database.connect() as connection:
+            row = connection.execute(self._sql["read_end"], {"run_id": run_id}).mappings().first()
+        if row is None:
+            return None
+        marks = self._rows("read_watermarks_of_run", {"run_id": run_id})
+        summary = RunSummary(**{**row, "status": RunStatus(row["status"])})
+        return summary, {Feed(str(each["source"]), Stream(str(each["stream"]))): to_time(each["high_at"]) for each in marks}
+
     def read_watermarks(self) -> dict[Feed, dict[str, object]]:
         """Return the newest watermark record of each feed."""
         return {Feed(str(row["source"]), Stream(str(row["stream"]))): row for row in self._rows("read_last_watermarks", {})}

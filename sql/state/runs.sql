@@ -21,6 +21,11 @@ SET status = :status, finished_at = :finished_at, rows_read = :rows_read, sent =
     skipped = :skipped, requests = :requests, error = :error
 WHERE run_id = :run_id;
 
+-- name: read_end
+-- does: gives how a run that got through ended, with its counts; gives no row of any other run
+SELECT run_id, status, rows_read, sent, unchanged, merged, skipped, rejected, failed, waiting, in_doubt, requests, error FROM sync_runs
+WHERE run_id = :run_id AND status IN ('succeeded', 'attention');
+
 -- name: read_running_runs
 -- does: lists the other runs without an end, oldest first
 SELECT run_id FROM sync_runs WHERE status = 'running' AND run_id <> :run_id ORDER BY started_at;

@@ -29,6 +29,10 @@ FROM (
 ) AS newest
 WHERE newest.place = 1 ORDER BY newest.source, newest.stream;
 
+-- name: read_watermarks_of_run
+-- does: gives how far one run got, by stream and source
+SELECT source, stream, high_at FROM sync_watermarks WHERE run_id = :run_id ORDER BY source, stream;
+
 -- name: read_feeds
 -- does: lists the streams of sources that some run has got through, or was asked for a period of
 SELECT w.source, w.stream FROM sync_watermarks AS w WHERE w.high_at IS NOT NULL

@@ -6,6 +6,7 @@ Airflow reads where it lives when it is imported, so this module says it first, 
 import atexit
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -20,9 +21,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="rehook-airflow-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+OWN = HOME / "own"
+"""DAGs as users write them, which tests put there."""
+OWN.mkdir()
 os.environ.update(
     AIRFLOW_HOME=str(HOME),
     AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps(
+        [
+            {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": str(path)}}
+            for name, path in (("dags-folder", ROOT / "dags"), ("own", OWN))
+        ]
+    ),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME / 'airflow.db'}",
     AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
@@ -35,7 +45,7 @@ from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, build_shop  # no
 from rehook_sync.sandbox.server import Sandbox  # noqa: E402
 from rehook_sync.sandbox.store import Behaviour  # noqa: E402
 
-__all__ = ["HOME", "ROOT", "AirflowShop", "Ended", "airflow_database", "airflow_shop", "load_dag"]
+__all__ = ["HOME", "ROOT", "AirflowShop", "Ended", "airflow_database", "airflow_shop", "load_dag", "run_again", "run_dag", "run_own_dag"]
 
 
 @dataclass(frozen=True)
@@ -79,11 +89,11 @@ class AirflowShop:
         return self.audit.check(**options)
 
 
-def load_dag(dag_id: str) -> Any:
+def load_dag(dag_id: str, folder: Path = ROOT / "dags") -> Any:
     """A DAG as its file makes it; there must be no error in any file."""
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(str(ROOT / "dags"))
+    bag = DagBag(str(folder))
     assert bag.import_errors == {}
     return bag.dags[dag_id]
 
@@ -97,7 +107,35 @@ def run_dag(dag_id: str, conf: Mapping[str, object], arguments: Mapping[str, obj
                 task.partial_kwargs[name] = value
             else:
                 setattr(task, name, value)
-    run = dag.test(run_conf=dict(conf), logical_date=None)
+    return _ended(dag.test(run_conf=dict(conf), logical_date=None))
+
+
+def run_own_dag(text: str, **conf: object) -> Ended:
+    """Run the one DAG of a file as a user writes it."""
+    for each in OWN.glob("*.py"):
+        each.unlink()
+    (OWN / f"own_{abs(hash(text))}.py").write_text(text, encoding="utf-8")
+    (dag_id,) = re.findall(r"dag_id=\"(\w+)\"", text)
+    return _ended(load_dag(dag_id, OWN).test(run_conf=dict(conf), logical_date=None))
+
+
+def run_again(dag_id: str, run_id: str, task_id: str) -> Ended:
+    """Do what follows when somebody clears one task of a run that has ended."""
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk.definitions.dag import _run_task
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        run = session.query(DagRun).filter(DagRun.dag_id == dag_id, DagRun.run_id == run_id).one()
+        (instance,) = [each for each in run.get_task_instances(session=session) if each.task_id == task_id]
+        instance.try_number += 1
+        session.commit()
+        _run_task(ti=instance, task=load_dag(dag_id).task_dict[task_id])
+        session.commit()
+        return _ended(run)
+
+
+def _ended(run: Any) -> Ended:
     instances = run.get_task_instances()
     xcom = {}
     for each in instances:

@@ -8,7 +8,7 @@ from typing import Any
 import airflow_home
 import pytest
 from accounting import read_rows
-from airflow_home import HOME, AirflowShop, run_dag
+from airflow_home import HOME, AirflowShop, run_again, run_dag
 
 from rehook_sync.demo.shop import add_second_batch
 from rehook_sync.jobs.results import RunOptions
@@ -54,6 +54,15 @@ def test_new_rows_go_out_in_shards_and_none_the_second_time(airflow_shop: Airflo
     assert count_posts(airflow_shop) == requests, "nothing was due, and something was sent"
     assert asset_events(second.run_id) == {}
     assert second.xcom["finish"]["rows_read"] == 0
+
+
+def test_a_finish_task_that_is_cleared_gives_the_same_report_again(airflow_shop: AirflowShop) -> None:
+    first = airflow_shop.run(shards=2)
+    again = run_again("rehook_sync", first.run_id, "finish")
+    assert (again.tasks["finish", -1], again.tries["finish", -1]) == ("success", 2)
+    assert again.xcom["finish"] == first.xcom["finish"]
+    assert airflow_shop.run(shards=2).xcom["finish"]["rows_read"] == 0
+    airflow_shop.check(ordered=False)
 
 
 def count_posts(shop: AirflowShop) -> int:

@@ -98,6 +98,19 @@ def test_parts_together_say_what_one_run_says(bench: Bench) -> None:
     assert finish(bench, run_id).notes == expected
 
 
+def test_a_run_that_ended_is_told_again_as_it_was(bench: Bench) -> None:
+    bench.fill(*crowd())
+    run_id, shards = start(bench, 2)
+    deliver(bench, run_id, *shards)
+    first = finish(bench, run_id)
+    before = {table: bench.read_state(table) for table in ("sync_runs", "sync_watermarks", "sync_lease")}
+    assert finish(bench, run_id) == first
+    assert {table: bench.read_state(table) for table in before} == before
+    assert bench.run().summary.rows_read == 0
+    assert finish(bench, run_id) == first, "a later run has nothing to do with what this one did"
+    bench.check(ordered=False)
+
+
 def test_a_run_with_nothing_to_do_has_no_parts_and_moves_the_watermark(bench: Bench) -> None:
     bench.fill([identify("i1", "ada", ago(hours=5))])
     bench.run(ALL)

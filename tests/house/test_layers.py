@@ -17,7 +17,7 @@ FOR_ALL = {"errors", "models"}
 
 ASYNC_ROOMS = re.compile(r"rehook/\w+\.py|delivery/(sender|batch_writer)\.py|sandbox/\w+\.py")
 ALLOWED_AT = {
-    "airflow": re.compile(r"airflow/\w+\.py"),
+    "airflow": re.compile(r"airflow/.+\.py"),
     "aiohttp": re.compile(r"rehook/transport\.py"),
     "httptools": re.compile(r"rehook/http1\.py"),
     "sqlalchemy": re.compile(

@@ -1,0 +1,99 @@
+"""What all our tasks share: settings, retries, the link to the report."""
+
+# ruff: noqa: PLC0415 - each task parses the DAG again; heavy modules load when a task runs
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from rehook_sync.airflow.common.relatives import find_relative
+from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_settings
+from rehook_sync.airflow.links import RunReportLink
+from rehook_sync.airflow.retries import RehookRetryPolicy
+from rehook_sync.errors import RehookSyncError
+
+if TYPE_CHECKING:
+    from rehook_sync.jobs.results import Progress
+    from rehook_sync.settings import Settings
+    from rehook_sync.sync import Sync
+
+__all__ = ["REPORT", "Context", "RehookOperator", "as_document"]
+
+Context = Mapping[str, Any]
+REPORT = "report"
+
+
+class RehookOperator(BaseOperator):
+    """What all tasks share: settings, retries, the link to the report.
+
+    Shape:  settings: setting -> value, over the connections, over the worker's environment; no secrets.
+            warehouse_conn_id, state_conn_id: connections to databases; None: from the environment.
+            report_url: address of the run's report, may hold `{dag_id}` and `{run_id}`; None: in Airflow.
+            finish_task_id: id of the task that returns the report; None: the finish task after this one.
+    """
+
+    template_fields: Sequence[str] = ("settings",)
+    operator_extra_links = (RunReportLink(),)
+    ui_color = "#e8f1fb"
+    gives: ClassVar[str] = ""
+    """What other tasks look for in this one: `plan`, `report`."""
+
+    def __init__(
+        self,
+        *,
+        rehook_conn_id: str = DEFAULT_REHOOK,
+        warehouse_conn_id: str | None = DEFAULT_WAREHOUSE,
+        state_conn_id: str | None = None,
+        settings: Mapping[str, object] | None = None,
+        report_url: str | None = None,
+        finish_task_id: str | None = None,
+        **more: Any,  # noqa: ANN401 - what every operator takes
+    ) -> None:
+        """Keep the names; nothing opens before the task runs."""
+        more["retry_policy"] = more.get("retry_policy") or RehookRetryPolicy()
+        super().__init__(**more)
+        self.rehook_conn_id = rehook_conn_id
+        self.warehouse_conn_id = warehouse_conn_id
+        self.state_conn_id = state_conn_id
+        self.settings = dict(settings or {})
+        self.report_url = report_url
+        self.finish_task_id = finish_task_id
+
+    def find_report(self) -> str:
+        """Return the id of the task that returns the report of the run."""
+        if self.finish_task_id or self.gives == REPORT:
+            return str(self.finish_task_id or self.task_id)
+        return find_relative(self, REPORT, "finish", upstream=False)
+
+    def read_settings(self) -> "Settings":
+        """Return the settings of this task. Raises SettingsError."""
+        return read_settings(self.settings, self.rehook_conn_id, self.warehouse_conn_id, self.state_conn_id)
+
+    @contextmanager
+    def opened(self) -> "Iterator[Sync]":
+        """Open the job; log an error line by line before Airflow prints its traceback."""
+        from rehook_sync.sync import Sync
+
+        try:
+            with Sync(self.read_settings()) as sync:
+                yield sync
+        except RehookSyncError as error:
+            for line in str(error).splitlines():
+                self.log.error("%s", line)
+            raise
+
+    def listener(self) -> "Callable[[Progress], None]":
+        """Return a listener that logs progress every few seconds."""
+        from rehook_sync.render.console import ProgressLog
+
+        return ProgressLog(self.log).listen
+
+
+def as_document(document: Mapping[str, object]) -> dict[str, Any]:
+    """Return a document for XCom and JSON: times and enums as text."""
+    from rehook_sync.render.console import document_json
+
+    return dict(json.loads(document_json(document)))
