@@ -86,9 +86,9 @@ def _require_once(arguments: Sequence[str]) -> None:
 
 
 def _screen(*, as_json: bool) -> "Screen":
-    from rehook_sync.render.console import Screen  # noqa: PLC0415 - only errors need it
+    from rehook_sync.cli.screens import current_screen  # noqa: PLC0415 - only errors need it
 
-    return Screen(as_json=as_json)
+    return current_screen(as_json=as_json)
 
 
 def _help_command(name: str, error: Exception) -> str:

@@ -40,6 +40,8 @@ from rehook_sync.models import (
     STREAMS,
     AnonymousCalls,
     CustomerUpdates,
+    LogFormat,
+    LogLevel,
     MissingProperties,
     OnAmbiguousEvent,
     OtherCalls,
@@ -139,6 +141,8 @@ class Settings(BaseSettings):
     )
     lease_ttl: _Duration = _setting("60s", "how long the lease of a silent run lasts", "60s", ge=timedelta(seconds=15))
     chunk_rows: _Integer = _setting(2000, "rows judged at once", 2000, ge=1, le=100_000)
+    log_format: LogFormat = _setting("logfmt", "how log lines are written; `json` for machines that collect logs", "json")
+    log_level: LogLevel = _setting("info", "how much is logged; `warning` leaves out progress", "warning")
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]

@@ -10,6 +10,8 @@ __all__ = [
     "AnonymousCalls",
     "CustomerUpdates",
     "Effect",
+    "LogFormat",
+    "LogLevel",
     "MissingProperties",
     "OnAmbiguousEvent",
     "Reason",
@@ -189,3 +191,19 @@ class ShardStatus(StrEnum):
     DONE = "done"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """How much is logged, from most to least."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"

@@ -52,7 +52,7 @@ class _Team:
 
     def __init__(self, context: ForkServerContext, settings: Settings, run_id: str, shards: tuple[int, ...]) -> None:
         self._run_id = run_id
-        self.progress = Progress(run_id, 0)
+        self.progress = Progress(run_id)
         self._progress: dict[Connection, Progress] = {}
         self._members: dict[Connection, BaseProcess] = {}
         for shard in shards:
@@ -123,7 +123,7 @@ def _deliver(settings: Settings, run_id: str, shard: int, parent: Connection) ->
         with suppress(OSError):  # the parent died; `_notice_end` sees that
             parent.send(said)
 
-    latest, told_at = Progress(run_id, 0), 0.0
+    latest, told_at = Progress(run_id), 0.0
 
     def listen(progress: Progress) -> None:
         nonlocal latest, told_at

@@ -119,7 +119,7 @@ def _send(context: JobContext, ledger: Ledger, feed: "_Refresh", interrupt: Inte
 
     def committed(latest: DeliveryReport, _outcomes: Sequence[Outcome]) -> None:
         settled = sum(latest.counts.values())
-        listen(Progress(ledger.run_id, feed.sent, feed.sent, settled, dict(latest.counts), latest.requests))
+        listen(Progress(ledger.run_id, None, feed.sent, settled, dict(latest.counts), latest.requests))
 
     try:
         with closing(feed.chunks()) as chunks:

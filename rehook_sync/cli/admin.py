@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Since, read_database_url, read_settings, read_window
+from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Quiet, Since, read_database_url, read_window
 from rehook_sync.cli.commands import app
-from rehook_sync.cli.screens import open_screen, perform
+from rehook_sync.cli.screens import begin, perform
 
 __all__: list[str] = []
 
@@ -25,6 +25,7 @@ def baseline(  # noqa: PLR0913, PLR0917 - one parameter for each option
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Record a period as settled elsewhere; sends nothing.
 
@@ -33,7 +34,7 @@ def baseline(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from rehook_sync.render.plan import baseline_document, baseline_view
     from rehook_sync.sync import Sync
 
-    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
     options = read_window(settings, since, until, stream, source)
     if dry_run:
         with Sync(settings, read_only=True) as sync:
@@ -45,7 +46,7 @@ def baseline(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 @app.command()
-def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None, as_json: Json = False) -> None:
+def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Send each customer's present traits again; never an event.
 
     After a change of names or exclusions. With --since only customers with a call from then on. One that was cut off goes on.
@@ -53,7 +54,7 @@ def refresh(since: Since = None, dry_run: DryRun = False, config: Config = None,
     from rehook_sync.render.text import counted
     from rehook_sync.sync import Sync
 
-    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
     options = read_window(settings, since, None, None)
     if dry_run:
         with Sync(settings, read_only=True) as sync:
@@ -72,6 +73,7 @@ def copy_state(
     to: Annotated[str, typer.Option(metavar="URL", help="An empty database, SQLite or PostgreSQL; - reads the URL from stdin.")],
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Copy the sync-state to an empty database.
 
@@ -79,15 +81,15 @@ def copy_state(
     """
     import sys
 
+    from rehook_sync.render.admin.copying import copy_document, copy_view
     from rehook_sync.render.console import interruptible
-    from rehook_sync.render.copying import copy_document, copy_view
     from rehook_sync.settings import without_userinfo
     from rehook_sync.sync import Sync
 
-    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
     url = read_database_url("--to", sys.stdin.readline().strip() if to == "-" else to)
     with interruptible() as interrupt, Sync(settings) as sync:
         report = sync.copy_state(url, interrupt)
     place = without_userinfo(url)
-    screen.result(copy_document(report, place), *copy_view(report, place))
+    screen.result(copy_document(report, place), *copy_view(report, place), well=not report.interrupted)
     raise typer.Exit(128 + interrupt.signal if report.interrupted and interrupt.signal is not None else 0)

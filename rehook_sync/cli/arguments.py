@@ -23,6 +23,7 @@ __all__ = [
     "OneReason",
     "OneSource",
     "OneStream",
+    "Quiet",
     "Since",
     "Until",
     "read_database_url",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing when all is well: the exit code is 0.")]
 Config = Annotated[
     Path | None,
     typer.Option(

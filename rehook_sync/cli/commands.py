@@ -16,6 +16,7 @@ from rehook_sync.cli.arguments import (
     OneReason,
     OneSource,
     OneStream,
+    Quiet,
     Since,
     Until,
     read_id,
@@ -23,7 +24,7 @@ from rehook_sync.cli.arguments import (
     read_settings,
     read_window,
 )
-from rehook_sync.cli.screens import open_screen, perform
+from rehook_sync.cli.screens import begin, open_screen, perform
 from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import Reason, Stream
 
@@ -66,12 +67,13 @@ def init(
     rotated_key: Annotated[bool, typer.Option("--rotated-key", help="The API key changed; Rehook's project did not.")] = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Create or upgrade the sync-state tables; safe to repeat."""
     from rehook_sync.sync import Sync
 
-    screen = open_screen(as_json=as_json)
-    with Sync(read_settings(config)) as sync:
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
+    with Sync(settings) as sync:
         done = sync.init()
         if rotated_key:
             sync.rotate_key()
@@ -85,18 +87,18 @@ def init(
 
 
 @app.command()
-def check(config: Config = None, as_json: Json = False) -> None:
+def check(config: Config = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Check settings, warehouse, state and credentials."""
     from rehook_sync.jobs.check import CheckResult
     from rehook_sync.render.check import check_document, check_view
     from rehook_sync.sync import Sync
 
-    screen = open_screen(as_json=as_json)
+    screen = open_screen(as_json=as_json, quiet=quiet)
     try:
         found = Sync.check(read_settings(config))
     except RehookSyncError as error:
         found = CheckResult(errors={"settings": error})
-    screen.result(check_document(found), *check_view(found))
+    screen.result(check_document(found), *check_view(found), well=found.first_error is None)
     raise typer.Exit(found.first_error.exit_code if found.first_error else 0)
 
 
@@ -109,9 +111,10 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter for each option
     sample: Annotated[int, typer.Option(metavar="N", min=0, help="Show so many request bodies.")] = 0,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show what a run would do; sends nothing, writes nothing."""
-    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
     _plan(screen, settings, read_window(settings, since, until, stream, source), sample)
 
 
@@ -127,12 +130,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Deliver what is new, what came late and what failed before.
 
     A period asked for with --since stays open until it is done.
     """
-    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
     options = read_window(settings, since, until, None if abandon else stream, source, limit)
     if abandon:
         if since or until or limit or workers > 1:
@@ -147,19 +151,29 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 @app.command()
 def retry(
-    reason: OneReason = None, stream: OneStream = None, dry_run: DryRun = False, config: Config = None, as_json: Json = False
+    reason: OneReason = None,
+    stream: OneStream = None,
+    dry_run: DryRun = False,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Send again what failed, and nothing new."""
     from rehook_sync.models import FAILED_REASONS, Selection, Status
 
     chosen = read_reason(reason, (*FAILED_REASONS, Reason.PROPERTIES_NOT_LOADED))
     selection = Selection(Status.WAITING if chosen is Reason.PROPERTIES_NOT_LOADED else Status.FAILED, chosen)
-    _again(open_screen(as_json=as_json), read_settings(config), selection, stream, dry_run=dry_run)
+    _again(*begin(config, as_json=as_json, quiet=quiet), selection, stream, dry_run=dry_run)
 
 
 @app.command()
 def revalidate(
-    reason: OneReason = None, stream: OneStream = None, dry_run: DryRun = False, config: Config = None, as_json: Json = False
+    reason: OneReason = None,
+    stream: OneStream = None,
+    dry_run: DryRun = False,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Judge rejected rows again and send those that pass.
 
@@ -168,7 +182,7 @@ def revalidate(
     from rehook_sync.models import REJECTED_REASONS, Selection, Status
 
     selection = Selection(Status.REJECTED, read_reason(reason, REJECTED_REASONS))
-    _again(open_screen(as_json=as_json), read_settings(config), selection, stream, dry_run=dry_run)
+    _again(*begin(config, as_json=as_json, quiet=quiet), selection, stream, dry_run=dry_run)
 
 
 @app.command()
@@ -180,6 +194,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter for each option
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Settle calls in doubt, once you know whether they arrived.
 
@@ -192,7 +207,8 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise UsageError("give either --resend (they did not arrive) or --accept (they did); `explain ID` shows what is known")
     if everything == bool(ids):
         raise UsageError("say which calls: either message ids or user ids, or --all for all that are in doubt")
-    screen, settings, meant = open_screen(as_json=as_json), read_settings(config), tuple(ids) if ids else None
+    meant = tuple(ids) if ids else None
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
     if everything and not dry_run:
         _ask_for_all(screen, settings, resend=resend)
     if resend and not dry_run:
@@ -205,23 +221,24 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 @app.command()
-def audit(
+def audit(  # noqa: PLR0913, PLR0917 - one parameter for each option
     since: Annotated[str, typer.Option(metavar="T", help="From this time on: ISO-8601, a date, an age (7d), or 'beginning'.")],
     until: Until = None,
     stream: OneStream = None,
     source: OneSource = None,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare warehouse and state; exit 3 if rows are missing."""
     from rehook_sync.render.audit import audit_document, audit_view
     from rehook_sync.sync import Sync
 
-    screen, settings = open_screen(as_json=as_json), read_settings(config)
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
     options = read_window(settings, since, until, stream, source)
     with Sync(settings, read_only=True) as sync:
         report = sync.audit(options)
-    screen.result(audit_document(report), *audit_view(report))
+    screen.result(audit_document(report), *audit_view(report), well=report.is_complete)
     raise typer.Exit(0 if report.is_complete else 3)
 
 
@@ -231,17 +248,19 @@ def prune(
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Remove old settled detail; nothing is sent again for it."""
     from rehook_sync.render.console import interruptible
     from rehook_sync.sync import Sync
     from rehook_sync.times import parse_age
 
-    screen, settings, age = open_screen(as_json=as_json), read_settings(config), parse_age("--older-than", older_than)
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
+    age = parse_age("--older-than", older_than)
     with interruptible() as interrupt, Sync(settings, read_only=dry_run) as sync:
         count = sync.prune(age, interrupt, dry_run=dry_run)
     text = f"{'would prune' if dry_run else 'pruned'} the detail of {count:,} settled rows"
-    screen.result({"rows": count, "dry_run": dry_run, "interrupted": interrupt.requested}, text)
+    screen.result({"rows": count, "dry_run": dry_run, "interrupted": interrupt.requested}, text, well=not interrupt.requested)
     raise typer.Exit(128 + interrupt.signal if interrupt.signal is not None else 0)
 
 
@@ -252,20 +271,23 @@ def forget(
     dry_run: DryRun = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Remove a person; counts stay, and nothing is sent again.
 
     Calls that failed, wait or are in doubt must be settled first.
     """
+    from rehook_sync.render.admin.forget import forget_document, forget_view
     from rehook_sync.render.console import interruptible
-    from rehook_sync.render.forget import forget_document, forget_view
     from rehook_sync.sync import Sync
 
-    screen, settings, user_id = open_screen(as_json=as_json), read_settings(config), read_id(user_id, "USER_ID")
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
+    user_id = read_id(user_id, "USER_ID")
     with interruptible() as interrupt, Sync(settings, read_only=dry_run) as sync:
         traces = sync.forget(user_id, interrupt, give_up=give_up, dry_run=dry_run)
     document = forget_document(user_id, traces, give_up=give_up, dry_run=dry_run, interrupted=interrupt.requested)
-    screen.result(document, *forget_view(user_id, traces, dry_run=dry_run, interrupted=interrupt.requested))
+    view = forget_view(user_id, traces, dry_run=dry_run, interrupted=interrupt.requested)
+    screen.result(document, *view, well=not interrupt.requested)
     raise typer.Exit(128 + interrupt.signal if interrupt.signal is not None else 0)
 
 
@@ -274,13 +296,14 @@ def status(
     runs: Annotated[int, typer.Option(metavar="N", min=1, help="Show so many of the last runs.")] = 10,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show runs, watermarks, lag, counts and the lease."""
     from rehook_sync.render.status import status_document, status_view
     from rehook_sync.sync import Sync
 
-    screen = open_screen(as_json=as_json)
-    with Sync(read_settings(config), read_only=True) as sync:
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
+    with Sync(settings, read_only=True) as sync:
         report = sync.read_status(runs)
     screen.result(status_document(report), *status_view(report, screen.width))
 
@@ -291,14 +314,16 @@ def explain(
     state_only: Annotated[bool, typer.Option("--state-only", help="Do not look into the warehouse for calls that no run judged.")] = False,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Tell all that is known about a user or a message id."""
     from rehook_sync.render.advice import Shell
     from rehook_sync.render.explain import explanation_document, explanation_view
     from rehook_sync.sync import Sync
 
-    screen, key, shell = open_screen(as_json=as_json), read_id(key, "ID"), Shell(None if config is None else str(config))
-    with Sync(read_settings(config), read_only=True) as sync:
+    key, shell = read_id(key, "ID"), Shell(None if config is None else str(config))
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
+    with Sync(settings, read_only=True) as sync:
         explanation = sync.explain(key, warehouse=not state_only)
     screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
 
@@ -309,6 +334,7 @@ def report(
     since: Annotated[str, typer.Option(metavar="T", help="Runs that began from this time on; 'beginning' for all.")] = "90d",
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write one HTML page of numbers and charts."""
     from rehook_sync.jobs.results import read_since
@@ -317,11 +343,12 @@ def report(
     from rehook_sync.report.page import publish
     from rehook_sync.sync import Sync
 
-    screen, shell = open_screen(as_json=as_json), Shell(None if config is None else str(config))
+    shell = Shell(None if config is None else str(config))
     begins = read_since(since, datetime.now(UTC), marks="--")
     if as_json and out == "-":
         raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
-    with Sync(read_settings(config), read_only=True) as sync:
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
+    with Sync(settings, read_only=True) as sync:
         figures = build_figures(sync.read_report(begins), shell)
     screen.result(*publish(figures, shell, out or (None if as_json else DEFAULT_PAGE)))
 
@@ -336,7 +363,7 @@ def _ask_for_all(screen: "Screen", settings: "Settings", *, resend: bool) -> Non
         count = sync.accept(None, dry_run=True)
     what = "send again; a reward that was paid may be paid twice" if resend else "count as sent; none of them will go out any more"
     if count and not screen.confirm(f"{count:,} in doubt: {what}. Go on?"):
-        screen.say("nothing was done")
+        screen.say("nothing was done", well=False)
         raise typer.Exit(2)
 
 

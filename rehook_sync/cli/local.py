@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rehook_sync.cli.arguments import Config, Json, read_settings
+from rehook_sync.cli.arguments import Config, Json, Quiet, read_settings
 from rehook_sync.cli.commands import app
 from rehook_sync.cli.screens import open_screen
 
@@ -21,12 +21,13 @@ def sandbox(
     port: Annotated[int, typer.Option(metavar="P", min=0, max=65535, help="Listen here on loopback; 0 takes a free port.")] = DEFAULT_PORT,
     config: Config = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a local Rehook with fault switches, for tests and trials."""
     from rehook_sync.sandbox.server import serve
     from rehook_sync.sandbox.store import DEFAULT_CREDENTIALS, Behaviour
 
-    screen = open_screen(as_json=as_json)
+    screen = open_screen(as_json=as_json, quiet=quiet)
     names = frozenset(read_settings(config).conversion_events) if config else frozenset[str]()
 
     def greet(url: str) -> None:
@@ -58,9 +59,10 @@ def demo(
         Path | None, typer.Option(metavar="FILE", help="Not used: the demo writes its own settings.", show_default=False)
     ] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Sync a sample shop's warehouse to a local Rehook."""
     from rehook_sync.demo.demo import run_demo
 
     del config
-    raise typer.Exit(run_demo(open_screen(as_json=as_json), keep))
+    raise typer.Exit(run_demo(open_screen(as_json=as_json, quiet=quiet), keep))

@@ -75,7 +75,7 @@ def run_demo(screen: Screen, folder: Path) -> int:
     with Sandbox(behaviour=Behaviour(conversion_events=frozenset(CONVERSION_EVENTS))) as sandbox:
         demo = _Demo(screen, folder, sandbox)
         code = _play(demo, datetime.now(UTC))
-    screen.result(_document(demo), *(_farewell(demo) if code == 0 else ()))
+    screen.result(_document(demo), *(_farewell(demo) if code == 0 else ()), well=code == 0)
     return code
 
 

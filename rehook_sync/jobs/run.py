@@ -74,7 +74,8 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         report = DeliveryReport()
         try:
             reader.waiting = bool  # from here on, delivery renews the lease
-            work = Work(ledger, pipeline, pipeline.read_chunks(windows, context.feeds(options), parts), [*windows.items(), *parts])
+            counted = None if options.limit else [*windows.items(), *parts]
+            work = Work(ledger, pipeline, pipeline.read_chunks(windows, context.feeds(options), parts), counted)
             report = deliver_work(context, work, interrupt, listen)
         except RehookSyncError as error:
             report.interrupted = interrupt.requested
@@ -231,7 +232,7 @@ def new_run_id(now: datetime, kind: RunKind) -> str:
 class Work:
     """What is delivered, and the ledger that records it.
 
-    Shape:  counted: what is read, to count its calls for the progress; None when the caller knows the total.
+    Shape:  counted: what is read, to count its calls for the progress; None when the caller knows the total, or nobody does.
     """
 
     ledger: Ledger
@@ -243,7 +244,7 @@ class Work:
 def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
     """Send what is read, record the outcomes and report progress."""
     pipeline = work.pipeline
-    total = 0
+    total: int | None = None
 
     def begin(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         """Count after two chunks, while they are being sent. Small windows are not counted."""
@@ -252,7 +253,7 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
         if work.counted is not None:
             if pipeline.extent is Extent.ALL:
                 total = pipeline.rows.total()
-            elif pipeline.seen:
+            elif pipeline.seen and _can_count(context, work.counted):
                 due = sum(context.sources[feed.source].count(feed.stream, window, context.known_in) for feed, window in work.counted)
                 total = due + pipeline.recorded
             listen(Progress(work.ledger.run_id, total))
@@ -260,7 +261,7 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
 
     def committed(latest: DeliveryReport, outcomes: Sequence[Outcome]) -> None:
         pipeline.note_recorded(outcomes)
-        due = max(total, pipeline.seen)
+        due = None if total is None else max(total, pipeline.seen)
         pressure = latest.at_once, latest.slowed, latest.lowest
         listen(Progress(work.ledger.run_id, due, pipeline.seen, pipeline.rows.total(), dict(latest.counts), latest.requests, *pressure))
 
@@ -274,6 +275,11 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
         client = context.client(shards)  # its modules are loaded while the first rows are read
         feed = begin(chain(_one(first), chunks))
         return deliver(feed, client, work.ledger, context.delivery_config(shards), interrupt, committed)
+
+
+def _can_count(context: JobContext, read: Iterable[tuple[Feed, Window]]) -> bool:
+    """Tell whether the warehouse can say how many rows are to be judged: it can leave out known ones, or there are none."""
+    return context.known_in is not None or all(context.state.read_coverage(feed).watermark is None for feed, _ in read)
 
 
 def _one(first: Future[Chunk | None]) -> Iterator[Chunk]:

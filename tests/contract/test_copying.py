@@ -16,7 +16,7 @@ from rehook_sync.admin.copying import CopyReport
 from rehook_sync.database.engine import open_database
 from rehook_sync.errors import DatabaseError, LeaseHeldError, LeaseLostError, SourceError, UsageError
 from rehook_sync.jobs.results import RunOptions
-from rehook_sync.render.copying import copy_view
+from rehook_sync.render.admin.copying import copy_view
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.migrations import upgrade
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rehook_sync.jobs.results import Explanation
 from rehook_sync.models import Reason, Status, Stream
 from rehook_sync.render.advice import Shell
-from rehook_sync.render.console import document_json, visible
+from rehook_sync.render.escapes import document_json, visible
 from rehook_sync.render.explain import explanation_view
 from rehook_sync.render.text import line
 

@@ -87,13 +87,13 @@ class RehookOperator(BaseOperator):
 
     def listener(self) -> "Callable[[Progress], None]":
         """Return a listener that logs progress every few seconds."""
-        from rehook_sync.render.console import ProgressLog
+        from rehook_sync.render.logs import ProgressLog
 
         return ProgressLog(self.log).listen
 
 
 def as_document(document: Mapping[str, object]) -> dict[str, Any]:
     """Return a document for XCom and JSON: times and enums as text."""
-    from rehook_sync.render.console import document_json
+    from rehook_sync.render.escapes import document_json
 
     return dict(json.loads(document_json(document)))

@@ -1,0 +1,1 @@
+"""What the commands look like that an operator needs once."""
