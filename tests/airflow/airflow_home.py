@@ -45,7 +45,19 @@ from rehook_sync.demo.shop import CONVERSION_EVENTS, ShopFacts, build_shop  # no
 from rehook_sync.sandbox.server import Sandbox  # noqa: E402
 from rehook_sync.sandbox.store import Behaviour  # noqa: E402
 
-__all__ = ["HOME", "ROOT", "AirflowShop", "Ended", "airflow_database", "airflow_shop", "load_dag", "run_again", "run_dag", "run_own_dag"]
+__all__ = [
+    "HOME",
+    "ROOT",
+    "AirflowShop",
+    "Ended",
+    "airflow_database",
+    "airflow_shop",
+    "asset_events",
+    "load_dag",
+    "run_again",
+    "run_dag",
+    "run_own_dag",
+]
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,16 @@ def _ended(run: Any) -> Ended:
         {(each.task_id, each.map_index): each.try_number for each in instances},
         xcom,
     )
+
+
+def asset_events(run_id: str) -> dict[str, Any]:
+    """Address of an asset -> what was said of it, for those that a DAG run announced."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        events = session.query(AssetEvent).filter(AssetEvent.source_run_id == run_id).all()
+        return {event.asset.uri: event.extra for event in events}
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 import airflow_home
 import pytest
 from accounting import read_rows
-from airflow_home import HOME, AirflowShop, run_again, run_dag
+from airflow_home import HOME, AirflowShop, asset_events, run_again, run_dag
 
 from rehook_sync.demo.shop import add_second_batch
 from rehook_sync.jobs.results import RunOptions
@@ -19,16 +19,6 @@ from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
 
 airflow_database, airflow_shop = airflow_home.airflow_database, airflow_home.airflow_shop
-
-
-def asset_events(run_id: str) -> dict[str, Any]:
-    """Address of an asset -> what was said of it, for those that a DAG run announced."""
-    from airflow.models.asset import AssetEvent
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        events = session.query(AssetEvent).filter(AssetEvent.source_run_id == run_id).all()
-        return {event.asset.uri: event.extra for event in events}
 
 
 def test_new_rows_go_out_in_shards_and_none_the_second_time(airflow_shop: AirflowShop) -> None:

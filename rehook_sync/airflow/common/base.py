@@ -16,7 +16,8 @@ from rehook_sync.airflow.retries import RehookRetryPolicy
 from rehook_sync.errors import RehookSyncError
 
 if TYPE_CHECKING:
-    from rehook_sync.jobs.results import Progress
+    from rehook_sync.jobs.results import Plan, Progress
+    from rehook_sync.models import RunSummary
     from rehook_sync.settings import Settings
     from rehook_sync.sync import Sync
 
@@ -84,6 +85,35 @@ class RehookOperator(BaseOperator):
             for line in str(error).splitlines():
                 self.log.error("%s", line)
             raise
+
+    def check(self, *, prepare_tables: bool) -> None:
+        """Check settings, warehouse, sync-state tables and credentials; raises the first error."""
+        from rehook_sync.sync import Sync
+
+        if prepare_tables:
+            with self.opened() as sync:
+                done = sync.init()
+            self.log.info("sync-state tables: version %s%s", done.version, f", applied {', '.join(done.applied)}" if done.applied else "")
+        found = Sync.check(self.read_settings())
+        for name, value in (found.settings or {}).items():
+            self.log.info("%s = %s", name, value)
+        for name, error in found.errors.items():
+            self.log.error("%s: %s", name, error)
+        if found.first_error is not None:
+            raise found.first_error
+
+    def log_recovered(self, dead: "Sequence[RunSummary]") -> None:
+        """Log which dead runs were cleaned up after."""
+        for each in dead:
+            self.log.warning("cleaned up after run %s, which died", each.run_id)
+
+    def log_plan(self, plan: "Plan") -> dict[str, Any]:
+        """Log what a run would do and return it as a document."""
+        from rehook_sync.render.plan import plan_document
+
+        document = as_document(plan_document(plan))
+        self.log.info("a dry run; nothing is sent: %s", document)
+        return document
 
     def listener(self) -> "Callable[[Progress], None]":
         """Return a listener that logs progress every few seconds."""
