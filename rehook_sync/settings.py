@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rehook_sync.errors import SettingsError
 from rehook_sync.inputs.files import MOST_CONFIG_BYTES, in_folder, read_secret, read_text
+from rehook_sync.inputs.notices import Condition, as_conditions, as_heartbeat_url, as_notifiers
 from rehook_sync.inputs.parsers import (
     as_api_key,
     as_api_url,
@@ -57,7 +59,7 @@ CONFIG_NAME = "rehook_sync.toml"
 OPTIONS = "warehouse_options"
 DRIVERS_FILES = frozenset({"credentials_file", "private_key_file"})
 """Options that end in `_file` for the driver itself: it is given the path."""
-SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret"})
+SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret", "notify", "heartbeat_url"})
 # Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.
 RESERVED_TRAITS = {"created_at": "createdAt", "first_name": "firstName", "last_name": "lastName"}
 
@@ -79,6 +81,8 @@ _Options = Annotated[Mapping[str, SecretStr | int | float | bool], BeforeValidat
 _OtherCalls = Annotated[Mapping[str, str], BeforeValidator(as_other_calls)]
 _Sources = Annotated[Mapping[str, str], BeforeValidator(as_sources)]
 _Start = Annotated[datetime | Literal["beginning"] | None, BeforeValidator(as_start)]
+_Notifiers = Annotated[tuple[SecretStr, ...], BeforeValidator(as_notifiers)]
+_Conditions = Annotated[tuple[Condition, ...], BeforeValidator(as_conditions)]
 _DATABASE = "postgresql://user:password@host:5432/name"
 _API = "https://api.rehook.ai"
 
@@ -141,6 +145,15 @@ class Settings(BaseSettings):
     )
     lease_ttl: _Duration = _setting("60s", "how long the lease of a silent run lasts", "60s", ge=timedelta(seconds=15))
     chunk_rows: _Integer = _setting(2000, "rows judged at once", 2000, ge=1, le=100_000)
+    notify: _Notifiers = _setting((), "where people are told of runs: URLs of the `apprise` library", "slack://TokenA/TokenB/TokenC")
+    notify_on: _Conditions = _setting(
+        "attention,stopped",
+        "when: `attention`, `stopped`, `crashed`, `waiting`, `rejected_share>0.2`, `lag>2h`",
+        "attention,stopped,lag>2h",
+    )
+    heartbeat_url: Annotated[_Secret, AfterValidator(as_heartbeat_url)] | None = _setting(
+        None, "called after each run that ends well, for a service that misses it", "https://hc-ping.com/your-uuid"
+    )
     log_format: LogFormat = _setting("logfmt", "how log lines are written; `json` for machines that collect logs", "json")
     log_level: LogLevel = _setting("info", "how much is logged; `warning` leaves out progress", "warning")
 
@@ -235,11 +248,14 @@ def _backend(url: SecretStr) -> str:
 
 def _shown(name: str, value: object) -> str:
     if isinstance(value, SecretStr):
-        return without_userinfo(value.get_secret_value()) if name.endswith("_url") else "***"
+        text = value.get_secret_value()
+        return _host(text) if name == "heartbeat_url" else without_userinfo(text) if name.endswith("_url") else "***"
     if isinstance(value, timedelta):
         return duration_text(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, tuple):
+        return ", ".join(each.text if isinstance(each, Condition) else _scheme(each.get_secret_value()) for each in value) or "(none)"
     if isinstance(value, frozenset | Mapping):
         if name == OPTIONS:
             shown = sorted(value)  # their values may be secret
@@ -249,6 +265,16 @@ def _shown(name: str, value: object) -> str:
             shown = sorted(value)
         return ", ".join(shown) or "(none)"
     return "(none)" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _scheme(url: str) -> str:
+    """Return how a URL begins: the rest of a notifier's may be secret."""
+    return f"{url.partition(':')[0].lower()}://***"
+
+
+def _host(url: str) -> str:
+    """Return where a URL leads to, without its path: whoever knows that can call it."""
+    return f"{url.partition(':')[0].lower()}://{urlsplit(url).hostname}/***"
 
 
 def without_userinfo(url: str) -> str:

@@ -32,6 +32,8 @@ from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, Ru
 from rehook_sync.jobs.run import leased, new_run_id, run_whole
 from rehook_sync.jobs.shards import deliver_shard, finish_shards, start_shards
 from rehook_sync.models import Answer, Effect, RunKind, ShardResult, Status, Stream, Window
+from rehook_sync.notify.carriers import check_notifiers
+from rehook_sync.notify.telling import telling
 from rehook_sync.rules.periods import Period
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
@@ -158,6 +160,10 @@ class Sync:
         """Raise SettingsError when the sync-state tables belong to another Rehook than the settings lead to."""
         require_same(self.settings, Destinations(self._state_database).read())
 
+    def check_notifiers(self) -> list[str]:
+        """Return who would be told of runs, empty when nobody. Raises SettingsError when one of them cannot be."""
+        return check_notifiers(self.settings.notify) if self.settings.notify else []
+
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
         return check_credentials(open_client(self.settings, self._transport))
@@ -171,16 +177,18 @@ class Sync:
 
         Raises: ConfigurationError and LeaseHeldError, before anything is sent. What stops a run later is in the result.
         """
-        require_access(self.settings)
-        return run_whole(self._context(interrupt), options, interrupt, listen or _ignore)
+        with telling(self.settings, self._state_database, options) as teller:
+            require_access(self.settings)
+            return teller.ended(run_whole(self._context(interrupt), options, interrupt, listen or _ignore))
 
     def start(self, options: RunOptions, shards: int, interrupt: Interrupt | None = None) -> StartedRun:
         """Begin a run in at most `shards` shards, which several processes may then deliver. The run keeps the lease.
 
         Raises: ConfigurationError and LeaseHeldError, before the run has begun.
         """
-        require_access(self.settings)
-        return start_shards(self._context(interrupt), options, shards)
+        with telling(self.settings, self._state_database, options) as teller:
+            require_access(self.settings)
+            return teller.began(start_shards(self._context(interrupt), options, shards))
 
     def deliver_shard(self, run_id: str, shard: int, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> ShardResult:
         """Deliver one shard of a run that `start` began. What stops it later is in the result; see `shards.deliver_shard`."""
@@ -188,7 +196,8 @@ class Sync:
 
     def finish(self, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
         """End a run in shards; see `shards.finish_shards`."""
-        return finish_shards(self._context(), run_id, error, interrupted=interrupted)
+        with telling(self.settings, self._state_database) as teller:
+            return teller.ended(finish_shards(self._context(), run_id, error, interrupted=interrupted))
 
     def baseline(self, options: RunOptions, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
         """Record the calls of a period as settled elsewhere. Returns how that ended; see `admin/baseline.py`."""

@@ -34,13 +34,16 @@ class Checkable(Protocol):
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
 
+    def check_notifiers(self) -> list[str]:
+        """Return who would be told of runs. Raises SettingsError when one of them cannot be."""
+
 
 @dataclass(slots=True)
 class CheckResult:
     """What `check` found. An item that was not looked at has neither a finding nor an error.
 
     Shape:  warnings: what may make the sync-state's server forget what it has committed.
-            errors: settings, warehouse, state or rehook -> what is wrong with it.
+            told: who would be told of runs.  errors: settings, warehouse, state, rehook or notify -> what is wrong with it.
     """
 
     settings: Mapping[str, str] | None = None
@@ -49,6 +52,7 @@ class CheckResult:
     version: int | None = None
     warnings: list[str] = field(default_factory=list)
     answer: Answer | None = None
+    told: list[str] | None = None
     errors: dict[str, RehookSyncError] = field(default_factory=dict)
 
     @property
@@ -65,7 +69,7 @@ class CheckResult:
 
     def is_good(self, name: str) -> bool | None:
         """Tell whether an item is in order; None when it was not looked at."""
-        found = {"settings": self.settings, "warehouse": self.layouts, "state": self.version, "rehook": self.answer}[name]
+        found = {"warehouse": self.layouts, "state": self.version, "rehook": self.answer, "notify": self.told}.get(name, self.settings)
         return False if name in self.errors else None if found is None else True
 
 
@@ -88,6 +92,10 @@ def check_each(job: Checkable, found: CheckResult) -> None:
         if found.answer.effect is not Effect.ACCEPTED:
             raise stop_reason(found.answer)
 
+    def look_at_notifiers() -> None:
+        found.told = job.check_notifiers()
+
     found.look_at("warehouse", look_at_warehouse)
     found.look_at("state", look_at_state)
     found.look_at("rehook", look_at_rehook)
+    found.look_at("notify", look_at_notifiers)

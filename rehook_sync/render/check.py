@@ -25,6 +25,7 @@ def check_document(found: CheckResult) -> dict[str, object]:
         "warehouse": {"layout": _layouts_document(found)},
         "state": {"version": found.version, "warnings": found.warnings},
         "rehook": {"http_status": None if found.answer is None else found.answer.http_status},
+        "notify": {"told": found.told},
     }
     items = {
         name: {"ok": found.is_good(name), **values, "error": error_document(found.errors.get(name))} for name, values in details.items()
@@ -46,6 +47,7 @@ def check_view(found: CheckResult) -> Iterator[RenderableType]:
         "warehouse": _layouts_lines(found),
         "state": [f"sync-state tables, version {found.version}", *(f"warning: {each}" for each in found.warnings)],
         "rehook": ["the credentials are good"],
+        "notify": _notify_lines(found),
     }
     items = Grid.grid(padding=(0, 2))
     items.add_column(no_wrap=True)
@@ -57,6 +59,15 @@ def check_view(found: CheckResult) -> Iterator[RenderableType]:
         told = lines if good else str(found.errors[name]).splitlines() if good is False else []
         items.add_row(name, Text(*mark), Text("\n".join(visible(each) for each in told)))
     yield items
+
+
+def _notify_lines(found: CheckResult) -> list[str]:
+    """Return who is told of runs, and when."""
+    settings = found.settings or {}
+    when = settings.get("notify_on", "")
+    told = f"{', '.join(found.told)} on {when}" if found.told else "nobody is told of runs: see NOTIFY in docs/settings.md"
+    beat = settings.get("heartbeat_url", "(none)")
+    return [told] if beat == "(none)" else [told, f"heartbeat to {beat}"]
 
 
 def _layouts_document(found: CheckResult) -> dict[str, object] | None:

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from rehook_sync.errors import SettingsError, UsageError
-from rehook_sync.models import AnonymousCalls, CustomerUpdates, MissingProperties, OnAmbiguousEvent, TrackProperties
+from rehook_sync.models import AnonymousCalls, CustomerUpdates, LogFormat, LogLevel, MissingProperties, OnAmbiguousEvent, TrackProperties
 from rehook_sync.settings import PREFIX, SECRETS, Settings, load_settings
 from rehook_sync.times import parse_age, parse_moment
 
@@ -77,6 +77,11 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "patience": timedelta(minutes=5),
         "lease_ttl": timedelta(seconds=60),
         "chunk_rows": 2000,
+        "notify": (),
+        "notify_on": ({"kind": "attention", "above": None, "longer_than": None}, {"kind": "stopped", "above": None, "longer_than": None}),
+        "heartbeat_url": None,
+        "log_format": LogFormat.LOGFMT,
+        "log_level": LogLevel.INFO,
     }
 
 
@@ -381,14 +386,17 @@ def test_a_folder_in_place_of_the_file_is_an_error() -> None:
 @pytest.mark.parametrize("name", sorted(SECRETS))
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_every_secret_can_come_from_a_file(name: str, end: str) -> None:
-    value = WAREHOUSE if name.endswith("url") else SECRET
+    value = {"heartbeat_url": f"https://{SECRET}.test", "notify": f"slack://{SECRET}"}.get(
+        name, WAREHOUSE if name.endswith("url") else SECRET
+    )
     path = write(value + end, "secret")
     environ = {} if name == "warehouse_url" else {"REHOOK_SYNC_WAREHOUSE_URL": WAREHOUSE}
     settings = load_settings(environ={**environ, f"{PREFIX}{name.upper()}_FILE": str(path)})
-    assert getattr(settings, name).get_secret_value() == value
+    meant = (SecretStr(value),) if name == "notify" else SecretStr(value)
+    assert getattr(settings, name) == meant
     in_toml = write(f'{name}_file = "{path}"', "other.toml")
-    assert getattr(load_settings(in_toml, environ), name).get_secret_value() == value
-    assert getattr(load_settings(None, environ, **{f"{name}_file": path}), name).get_secret_value() == value
+    assert getattr(load_settings(in_toml, environ), name) == meant
+    assert getattr(load_settings(None, environ, **{f"{name}_file": path}), name) == meant
 
 
 def test_only_the_newline_at_the_end_of_a_secret_file_is_left_out() -> None:
@@ -699,6 +707,60 @@ def test_the_documented_table_is_what_the_code_does() -> None:
         assert getattr(shown, name) == getattr(
             load_settings(None, {"REHOOK_SYNC_WAREHOUSE_URL": WAREHOUSE}, **overrides(name, field.examples[0])), name
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("slack://a/b/c", ["slack://a/b/c"]),
+        ("slack://a/b/c, mailto://me:pw@host?to=a@x,b@y", ["slack://a/b/c", "mailto://me:pw@host?to=a@x,b@y"]),
+        (["json://host/a"], ["json://host/a"]),
+        ('["json://host/a", "xml://host"]', ["json://host/a", "xml://host"]),
+        ("[]", []),
+    ],
+)
+def test_notifiers_are_urls_that_may_hold_commas(text: Any, urls: list[str]) -> None:
+    assert [each.get_secret_value() for each in load(notify=text).notify] == urls
+
+
+@pytest.mark.parametrize("text", [f"{SECRET}", f"slack://{SECRET} mail", [f"{SECRET}"], 7, f"[{SECRET}", f"slack://{SECRET}\x07"])
+def test_a_wrong_notifier_is_one_line_without_it(text: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(notify=text)
+    assert str(caught.value).startswith("REHOOK_SYNC_NOTIFY: ")
+    assert str(caught.value).endswith("example: REHOOK_SYNC_NOTIFY=slack://TokenA/TokenB/TokenC")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("attention,stopped,crashed,waiting", "attention, stopped, crashed, waiting"),
+        ("rejected_share>0.2,lag>2h", "rejected_share>0.2, lag>2h"),
+        (["lag > 90m", "rejected_share > .05"], "lag>1h30m, rejected_share>0.05"),
+        ("[]", "(none)"),
+    ],
+)
+def test_conditions_are_shown_as_people_write_them(text: Any, shown: str) -> None:
+    assert load(notify_on=text).describe()["notify_on"] == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["always", "attention>1", "lag", "lag>", "lag>2 apples", "rejected_share", "rejected_share>20", "attention,attention", "lag>1M"]
+)
+def test_a_wrong_condition_is_one_line(text: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^REHOOK_SYNC_NOTIFY_ON: must [^\n]*; example: REHOOK_SYNC_NOTIFY_ON=attention,stopped,lag>2h$"
+    ):
+        load(notify_on=text)
+
+
+@pytest.mark.parametrize("text", ["ftp://x", "https://", "https://a b", "hc-ping.com", "https://host:0"])
+def test_a_wrong_heartbeat_url_is_one_line(text: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^REHOOK_SYNC_HEARTBEAT_URL: must be a URL that begins with https:// or http://; example: [^\n]*$"
+    ):
+        load(heartbeat_url=text)
 
 
 def test_a_date_is_a_start() -> None:
