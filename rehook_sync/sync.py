@@ -1,14 +1,14 @@
 """The facade: what the job can do, for the command line and Airflow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from rehook_sync.admin.baseline import plan_baseline, record_baseline
 from rehook_sync.admin.copying import CopyReport, copy_state
 from rehook_sync.admin.refresh import count_refresh, refresh
-from rehook_sync.database.dialects.record import Connecting
-from rehook_sync.database.engine import open_database, same_database
+from rehook_sync.database.dialects.record import Connector
+from rehook_sync.database.engine import open_database
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, UsageError
@@ -28,6 +28,7 @@ from rehook_sync.jobs.maintenance import (
 from rehook_sync.jobs.notes.lines import left_notes
 from rehook_sync.jobs.notes.names import NamesCheck, check_names
 from rehook_sync.jobs.plan import plan_run
+from rehook_sync.jobs.reading.databases import open_both
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
 from rehook_sync.jobs.run import leased, new_run_id, run_whole
 from rehook_sync.jobs.shards import deliver_shard, finish_shards, start_shards
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sync"]
 
+_NONE: Mapping[str, Connector] = {}
 _LOCKED_S = 15.0
 """How long a command that only looks waits for others' locks."""
 
@@ -63,31 +65,24 @@ _LOCKED_S = 15.0
 class Sync:
     """One warehouse, one set of sync-state tables and one Rehook, by one set of settings. Close it after use."""
 
-    def __init__(self, settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        transport: "httpx.AsyncBaseTransport | None" = None,
+        *,
+        read_only: bool = False,
+        connectors: Mapping[str, Connector] = _NONE,
+    ) -> None:
         """Check both database URLs; connect at first use. `transport` replaces the network in tests.
 
         read_only: nothing may write to the sync-state either; the warehouse is never written.
+        connectors: setting of a URL -> who makes the connections of its database.
         Raises: SettingsError for a URL that cannot be used.
         """
         self.settings = settings
         self._transport = transport
         self._read_only = read_only
-        warehouse_url = settings.warehouse_url.get_secret_value()
-        state_url = (settings.state_url or settings.warehouse_url).get_secret_value()
-        setting = "REHOOK_SYNC_STATE_URL" if settings.state_url else "REHOOK_SYNC_WAREHOUSE_URL"
-        self._is_one_database = same_database(warehouse_url, state_url)
-        options = settings.driver_options
-        self._warehouse = open_database(
-            warehouse_url, "REHOOK_SYNC_WAREHOUSE_URL", read_only=True, connecting=Connecting(options, busy_s=1)
-        )
-        self._state_database = open_database(
-            state_url,
-            setting,
-            read_only=read_only,
-            may_create=not self._is_one_database,
-            search_path=settings.state_schema_name,
-            connecting=Connecting(options if self._is_one_database else {}),
-        )
+        self._is_one_database, self._warehouse, self._state_database = open_both(settings, connectors, read_only=read_only)
         self._sources = Sources(self._warehouse, source_configs(settings))
         self._sources.reader.patience = Patience(min(_LOCKED_S, settings.patience.total_seconds()))
 
@@ -135,11 +130,11 @@ class Sync:
         return check_names(self.settings, self.discover(), events)
 
     @classmethod
-    def check(cls, settings: Settings) -> CheckResult:
+    def check(cls, settings: Settings, connectors: Mapping[str, Connector] = _NONE) -> CheckResult:
         """Look at settings, warehouse, state and credentials. Errors are in the result; writes nothing."""
         found = CheckResult(settings.describe())
         try:
-            with cls(settings, read_only=True) as sync:
+            with cls(settings, read_only=True, connectors=connectors) as sync:
                 check_each(sync, found)
         except RehookSyncError as error:
             found.errors["warehouse"] = error

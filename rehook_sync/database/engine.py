@@ -253,26 +253,46 @@ def open_database(
             `may_create`, a file that does not exist.
     """
     parsed = _parsed(url, setting)
+    setting = connecting.connector.name if connecting and connecting.connector else setting
     warehouse = warehouse_of(parsed.get_backend_name())
     opening = Opening(setting, read_only, may_create, search_path, connecting or Connecting())
     _refuse_options(parsed, warehouse, opening)
     # Statements in errors reach tracebacks and schedulers' logs; their bound values must not.
     common = {"pool_pre_ping": warehouse.pre_ping, "hide_parameters": True}
+    arguments = warehouse.arguments(parsed, opening)
+    if opening.connecting.connector is not None:
+        arguments.pop("creator", None)
     try:
-        engine = create_engine(**{"url": parsed, **common, **warehouse.arguments(parsed, opening)})
+        engine = create_engine(**{"url": parsed, **common, **arguments})
     except (NoSuchModuleError, ImportError) as error:
         extra = f"'rehook-sync[{warehouse.extra}]'" if warehouse.extra else "its driver; for PostgreSQL 'rehook-sync[postgres]'"
         raise SettingsError(f"{setting}: the driver of '{parsed.drivername}' is missing: {error}; pip install {extra}") from error
     except (ArgumentError, TypeError) as error:
         raise SettingsError(f"{setting}: {one_line(error)}") from error
     warehouse.prepare(engine, opening)
+    _let_connect(engine, warehouse, opening)
     _set_session(engine, warehouse.session)
     return Database(engine, setting, [each for each in opening.options.values() if isinstance(each, str)])
 
 
+def _let_connect(engine: Engine, warehouse: Warehouse, opening: Opening) -> None:
+    """Let the connector make the connections, if there is one; it learns our options, but not what the URL says."""
+    connector = opening.connecting.connector
+    if connector is None:
+        return
+    of_the_url = engine.dialect.create_connect_args(engine.url)[1]
+
+    @event.listens_for(engine, "do_connect")
+    def connecting(_dialect: object, _record: object, _arguments: object, named: dict[str, object]) -> object:
+        wanted = {name: value for name, value in named.items() if name not in of_the_url}
+        return warehouse.adopt(connector.connect(wanted), opening)
+
+
 def _refuse_options(url: URL, warehouse: Warehouse, opening: Opening) -> None:
     """Raise SettingsError for an option that would do harm, or that would do nothing."""
-    for names, where in ((url.query, opening.setting), (opening.connecting.options, "REHOOK_SYNC_WAREHOUSE_OPTIONS")):
+    connector = opening.connecting.connector
+    told = [(url.query, opening.setting), (opening.options, "REHOOK_SYNC_WAREHOUSE_OPTIONS")]
+    for names, where in [*told, *([(connector.options, connector.name)] if connector else [])]:
         for name in names:
             if name in warehouse.refused:
                 raise SettingsError(f"{where}: {name}: {warehouse.refused[name]}")

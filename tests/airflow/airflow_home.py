@@ -52,6 +52,7 @@ __all__ = [
     "Ended",
     "airflow_database",
     "airflow_shop",
+    "an_hour_ago",
     "asset_events",
     "load_dag",
     "run_again",
@@ -77,6 +78,11 @@ class Ended:
     def states(self, task_id: str) -> Counter[str]:
         """How many instances of a task ended how."""
         return Counter(state for (name, _), state in self.tasks.items() if name == task_id)
+
+
+def an_hour_ago() -> datetime:
+    """When the rows of a shop end."""
+    return datetime.now(UTC) - timedelta(hours=1)
 
 
 @dataclass
@@ -187,7 +193,7 @@ def airflow_shop(airflow_database: None, tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "shop.db"
     path.touch()
     url = f"sqlite:///{path}"
-    facts = build_shop(url, users=50, now=datetime.now(UTC) - timedelta(hours=1))
+    facts = build_shop(url, users=50, now=an_hour_ago())
     with Sandbox(behaviour=Behaviour(conversion_events=frozenset(CONVERSION_EVENTS))) as sandbox:
         rehook = {"conn_type": "rehook", "host": sandbox.url, "login": sandbox.credentials.key, "password": sandbox.credentials.secret}
         monkeypatch.setenv("AIRFLOW_CONN_REHOOK_DEFAULT", json.dumps(rehook))

@@ -11,6 +11,7 @@ import airflow_home
 import pytest
 from accounting import Audit, read_rows
 from airflow_home import ROOT, AirflowShop, run_own_dag
+from sqlalchemy import make_url
 
 from rehook_sync.demo.shop import build_shop
 from rehook_sync.sandbox.server import Sandbox
@@ -108,7 +109,9 @@ def rehooks(airflow_database: None, postgres_url: str, monkeypatch: pytest.Monke
     now = datetime.now(UTC) - timedelta(hours=1)
     for seed, schema in enumerate(("web_prod", "ios_prod")):
         build_shop(postgres_url, users=50, now=now, schema=schema, seed=seed)
-    monkeypatch.setenv("REHOOK_SYNC_WAREHOUSE_URL", postgres_url)
+    url = make_url(postgres_url)
+    warehouse = {"conn_type": "postgres", "host": url.query["host"], "login": url.username, "schema": url.database}
+    monkeypatch.setenv("AIRFLOW_CONN_REHOOK_WAREHOUSE", json.dumps(warehouse))
     with ExitStack() as stack:
         rehooks = {name: stack.enter_context(Sandbox()) for name in ("rehook_default", "rehook_web", "rehook_ios")}
         for name, each in rehooks.items():

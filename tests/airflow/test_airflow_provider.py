@@ -178,9 +178,9 @@ class TestConnections:
         monkeypatch.setenv("AIRFLOW_CONN_REHOOK_WAREHOUSE", json.dumps(postgres))
 
     def read(self, **arguments: object) -> Any:
-        from rehook_sync.airflow.connections import read_settings
+        from rehook_sync.airflow.connections import read_job
 
-        return read_settings(arguments, "rehook_default", "rehook_warehouse")
+        return read_job(arguments, "rehook_default", "rehook_warehouse")[0]
 
     def test_connections_win_over_the_environment_and_arguments_over_both(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("REHOOK_SYNC_RATE_LIMIT", "5")
@@ -189,12 +189,12 @@ class TestConnections:
         assert (settings.api_url, settings.rate_limit, settings.timeout) == ("https://rehook.example", 20, 7)
         assert self.read(rate_limit=3, timeout=4).rate_limit == 3
 
-    def test_a_postgres_connection_becomes_a_url_that_keeps_every_character(self) -> None:
+    def test_a_postgres_connection_becomes_a_url_without_its_password(self) -> None:
         from sqlalchemy import make_url
 
         url = make_url(self.read().warehouse_url.get_secret_value())
         assert (url.get_backend_name(), url.host, url.port, url.database) == ("postgresql", "db.example", 5433, "shop")
-        assert (url.username, url.password) == ("us/er", "p@ss:word")
+        assert (url.username, url.password) == ("us/er", None), "the hook connects, and knows it"
 
     def test_without_connections_the_environment_says_it_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("AIRFLOW_CONN_REHOOK_DEFAULT")
@@ -203,10 +203,10 @@ class TestConnections:
         assert self.read().warehouse_url.get_secret_value() == "postgresql://elsewhere/db"
 
     def test_a_named_connection_that_is_missing_is_an_error(self) -> None:
-        from rehook_sync.airflow.connections import read_settings
+        from rehook_sync.airflow.connections import read_job
 
         with pytest.raises(SettingsError, match="there is no connection 'other'"):
-            read_settings({}, "other", None)
+            read_job({}, "other", None)
 
     @pytest.mark.parametrize("name", ["api_secret", "warehouse_url", "api_key_file"])
     def test_a_secret_in_a_dag_is_refused(self, name: str) -> None:
@@ -220,7 +220,7 @@ class TestConnections:
 
     def test_a_connection_that_leads_to_no_database_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_REHOOK_WAREHOUSE", json.dumps({"conn_type": "http", "host": "h"}))
-        with pytest.raises(SettingsError, match="gives no SQLAlchemy URL"):
+        with pytest.raises(SettingsError, match=r"'rehook_warehouse' of the type 'http' gives no database .* Unknown hook type"):
             self.read()
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from rehook_sync.airflow.common.relatives import find_relative
-from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_settings
+from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_job
 from rehook_sync.airflow.links import RunReportLink
 from rehook_sync.airflow.retries import RehookRetryPolicy
 from rehook_sync.errors import RehookSyncError
 
 if TYPE_CHECKING:
+    from rehook_sync.database.dialects.record import Connector
     from rehook_sync.jobs.results import Plan, Progress
     from rehook_sync.models import RunSummary
     from rehook_sync.settings import Settings
@@ -69,9 +70,9 @@ class RehookOperator(BaseOperator):
             return str(self.finish_task_id or self.task_id)
         return find_relative(self, REPORT, "finish", upstream=False)
 
-    def read_settings(self) -> "Settings":
-        """Return the settings of this task. Raises SettingsError."""
-        return read_settings(self.settings, self.rehook_conn_id, self.warehouse_conn_id, self.state_conn_id)
+    def read_job(self) -> "tuple[Settings, dict[str, Connector]]":
+        """Return the settings of this task, and who makes the connections of which database. Raises SettingsError."""
+        return read_job(self.settings, self.rehook_conn_id, self.warehouse_conn_id, self.state_conn_id)
 
     @contextmanager
     def opened(self) -> "Iterator[Sync]":
@@ -79,7 +80,8 @@ class RehookOperator(BaseOperator):
         from rehook_sync.sync import Sync
 
         try:
-            with Sync(self.read_settings()) as sync:
+            settings, connectors = self.read_job()
+            with Sync(settings, connectors=connectors) as sync:
                 yield sync
         except RehookSyncError as error:
             for line in str(error).splitlines():
@@ -94,7 +96,7 @@ class RehookOperator(BaseOperator):
             with self.opened() as sync:
                 done = sync.init()
             self.log.info("sync-state tables: version %s%s", done.version, f", applied {', '.join(done.applied)}" if done.applied else "")
-        found = Sync.check(self.read_settings())
+        found = Sync.check(*self.read_job())
         for name, value in (found.settings or {}).items():
             self.log.info("%s = %s", name, value)
         for name, error in found.errors.items():

@@ -86,9 +86,19 @@ def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
         raise SettingsError(f"REHOOK_SYNC_WAREHOUSE_OPTIONS: {strange[0]} is not known here: it takes {', '.join(_OPTIONS)}")
     if not url.host:
         raise SettingsError(f"{opening.setting}: the URL of BigQuery names the project that has the tables: bigquery://project/dataset")
+    return {"url": url.set(query={"user_supplied_client": "True"}), "creator": _connector(str(url.host), options, _of_each_job(options))}
+
+
+def _of_each_job(options: Mapping[str, Any]) -> dict[str, Any]:
     labels = {**_labels(options.get("labels")), "app": _APP}
-    config = {"labels": labels, "maximum_bytes_billed": _limit(options.get("maximum_bytes_billed"))}
-    return {"url": url.set(query={"user_supplied_client": "True"}), "creator": _connector(str(url.host), options, config)}
+    return {"labels": labels, "maximum_bytes_billed": _limit(options.get("maximum_bytes_billed"))}
+
+
+def _adopt(client: object, opening: Opening) -> object:
+    """Return a connection over a client that somebody else made; what its jobs are called and may cost is ours to say."""
+    google = import_module("rehook_sync.database.dialects.google_client")
+    client.default_query_job_config = google.job_config(_of_each_job(opening.options))  # type: ignore[attr-defined]
+    return google.connect(client)
 
 
 def _connector(project: str, options: Mapping[str, Any], config: Mapping[str, Any]) -> Callable[[], object]:
@@ -158,6 +168,7 @@ BIGQUERY = Warehouse(
     decodes_json=True,
     pre_ping=False,
     arguments=_arguments,
+    adopt=_adopt,
     drivers=frozenset({"google", "requests", "urllib3", "sqlalchemy_bigquery"}),
     classify=_classify,
 )

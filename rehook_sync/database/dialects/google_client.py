@@ -14,7 +14,7 @@ from google.oauth2.credentials import Credentials
 
 from rehook_sync.errors import SettingsError
 
-__all__ = ["connect", "make"]
+__all__ = ["connect", "job_config", "make"]
 
 _OPTIONS = "REHOOK_SYNC_WAREHOUSE_OPTIONS"
 _SCOPES = ("https://www.googleapis.com/auth/bigquery", "https://www.googleapis.com/auth/cloud-platform")
@@ -26,15 +26,20 @@ def make(project: str, options: Mapping[str, Any], config: Mapping[str, Any]) ->
     Shape:  project: that has the tables, and pays unless the options name another.  config: of every job.
     Raises: SettingsError for a file or content that holds no credentials.
     """
-    job = QueryJobConfig(labels=config["labels"])
-    if config["maximum_bytes_billed"] is not None:
-        job.maximum_bytes_billed = config["maximum_bytes_billed"]
     return Client(
         project=options.get("project") or project,
         credentials=_credentials(options),
         location=options.get("location"),
-        default_query_job_config=job,
+        default_query_job_config=job_config(config),
     )
+
+
+def job_config(config: Mapping[str, Any]) -> QueryJobConfig:
+    """Return what all jobs of a client have in common."""
+    job = QueryJobConfig(labels=config["labels"])
+    if config["maximum_bytes_billed"] is not None:
+        job.maximum_bytes_billed = config["maximum_bytes_billed"]
+    return job
 
 
 def connect(client: Client) -> object:

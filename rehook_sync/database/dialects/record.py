@@ -13,21 +13,35 @@ from rehook_sync.database.sqlite import BUSY_TIMEOUT_S
 from rehook_sync.errors import DatabaseError
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["Connecting", "Convert", "Opening", "Warehouse"]
+__all__ = ["Connecting", "Connector", "Convert", "Opening", "Warehouse"]
 
 Convert = Callable[[Any], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """Somebody else, such as a hook of Airflow, who makes the connections of a database by what only he knows.
+
+    Shape:  name: for messages.  connect: options that we would like -> a connection of the driver, or what `Warehouse.adopt` makes one of.
+            options: what he gives the driver himself.
+    """
+
+    name: str
+    connect: Callable[[Mapping[str, Any]], object]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
     """How a driver connects, beside the URL.
 
-    Shape:  options: what the user gives it.
+    Shape:  options: what the user gives it.  connector: who connects; None: we, by the URL and the options.
     Units:  busy_s: seconds that a statement waits while others lock the file (SQLite only).
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     busy_s: float = BUSY_TIMEOUT_S
+    connector: Connector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,10 @@ def _unknown(_described: object) -> Kind:
     return Kind.OTHER
 
 
+def _as_given(connection: object, _opening: Opening) -> object:
+    return connection
+
+
 def _nothing(*_: object) -> None:
     return None
 
@@ -107,6 +125,7 @@ class Warehouse:
             refused: option of a URL or of WAREHOUSE_OPTIONS -> why it may not be given.
             file_options: options that end in `_file` and are the driver's own.
             arguments: the keywords of `create_engine`.  prepare: adds to the engine what its connections need.
+            adopt: what a connector gave -> a connection of the driver.
             file: URL -> the file that is the database, if it is one.  one_writer: whether a writer locks all of it.
             drivers: packages whose errors may come past SQLAlchemy.
             classify: error -> LockedError or TransientError if the same statement may succeed later, else None.
@@ -148,6 +167,7 @@ class Warehouse:
     file_options: frozenset[str] = frozenset()
     arguments: Callable[[URL, Opening], dict[str, Any]] = _connect_args
     prepare: Callable[[Engine, Opening], None] = _nothing
+    adopt: Callable[[Any, Opening], object] = _as_given
     file: Callable[[URL], Path | None] = _nothing
     one_writer: bool = False
     drivers: frozenset[str] = frozenset()
