@@ -12,7 +12,7 @@ from rehook_sync.database.engine import open_database
 from rehook_sync.delivery.outcomes import stop_reason
 from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.jobs.audit import AuditReport, audit_feed
+from rehook_sync.jobs.audit import AuditReport, audit
 from rehook_sync.jobs.check import CheckResult, check_each
 from rehook_sync.jobs.context import JobContext, open_client, rebind, require_access, require_same, source_configs
 from rehook_sync.jobs.explain import read_explanation
@@ -25,17 +25,16 @@ from rehook_sync.jobs.maintenance import (
     prune,
     require_doubtful,
 )
-from rehook_sync.jobs.notes.lines import left_notes
 from rehook_sync.jobs.notes.names import NamesCheck, check_names
 from rehook_sync.jobs.plan import plan_run
 from rehook_sync.jobs.reading.databases import open_both
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
 from rehook_sync.jobs.run import leased, new_run_id, run_whole
 from rehook_sync.jobs.shards import deliver_shard, finish_shards, start_shards
-from rehook_sync.models import Answer, Effect, RunKind, ShardResult, Status, Stream, Window
+from rehook_sync.models import Answer, Effect, RunKind, ShardResult, Status, Stream
 from rehook_sync.notify.carriers import check_notifiers
 from rehook_sync.notify.telling import telling
-from rehook_sync.rules.periods import Period
+from rehook_sync.rules.periods import Feed, Period
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
 from rehook_sync.settings import Settings
@@ -120,8 +119,17 @@ class Sync:
             ledger.release()
 
     def discover(self) -> dict[str, SourceLayout]:
-        """Return what each Segment source looks like."""
-        return self._sources.discover()
+        """Return what each Segment source looks like. Raises SourceError, as a run does."""
+        found = self._sources.discover()
+        self._sources.require_all(self._had)
+        return found
+
+    def _had(self, source: str, stream: Stream) -> bool:
+        """Tell whether calls of a stream are known to be recorded. `check` tells what is wrong with the sync-state tables."""
+        try:
+            return KnownSources(self._state_database).has_calls(Feed(source, stream))
+        except RehookSyncError:
+            return False
 
     def check_names(self) -> NamesCheck:
         """Return what the names in the settings match in the sources."""
@@ -292,21 +300,7 @@ class Sync:
 
         Raises: UsageError for an empty period.
         """
-        state = self._state()
-        window = Window(None if isinstance(options.since, Beginning) else options.since, options.until or state.now())
-        if window.low is not None and window.low >= window.high:
-            raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
-        context = self._context()
-        feeds = context.feeds(options)
-        audited = {feed.source for feed in feeds}
-        found = [audit_feed(context, each, window, audited) for each in feeds]
-        known = KnownSources(self._state_database)
-        left = (
-            left_notes(known.read_feeds(), known.count_due(), (), context.all_feeds(RunOptions()))
-            if options.source is options.stream is None
-            else ()
-        )
-        return AuditReport(found, state.read_holder(), left)
+        return audit(self._context(), options)
 
     def read_status(self, runs: int) -> StatusReport:
         """Return the newest runs, watermarks, counts and the lease."""

@@ -318,10 +318,11 @@ def read_books(
     """Read everything, with SQL of the audit's own. Tables and columns may be written in capitals. `sources`: name -> schema."""
     feeds = {}
     for source, schema in (sources or {"": None}).items():
-        has = [each for each in others if inspect(engine_to(warehouse_url)).has_table(each, schema=schema)]
-        quoted = [f"{f'{schema}.' if schema else ''}{name}" for name in (*_named(warehouse_url), *has)]
-        streams = (*_RANK, *has)
-        for stream, rows in zip(streams, read_tables(warehouse_url, *(f"SELECT * FROM {name}" for name in quoted)), strict=True):
+        named = dict(zip((*_RANK, *others), (*_named(warehouse_url), *others), strict=True))
+        may_lack = named if sources and len(sources) > 1 else others
+        lacked = [each for each in may_lack if not inspect(engine_to(warehouse_url)).has_table(named[each].strip('"'), schema=schema)]
+        quoted = {stream: f"{f'{schema}.' if schema else ''}{name}" for stream, name in named.items() if stream not in lacked}
+        for stream, rows in zip(quoted, read_tables(warehouse_url, *(f"SELECT * FROM {name}" for name in quoted.values())), strict=True):
             feeds[source, stream] = [
                 Call(_text(row["id"]), _time(row[cursor]), tuple(map(repr, row.values()))) for row in map(_small, rows)
             ]

@@ -21,7 +21,7 @@ from rehook_sync.jobs.plan import PlannedClaims
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
 from rehook_sync.jobs.run import Listener, discover, leased, looking, read_newest, run_status, write_end
 from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Traits, Window
-from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
+from rehook_sync.rules.periods import Extent, Feed, Mark, Period, RunBounds
 from rehook_sync.rules.traits import after_elsewhere
 from rehook_sync.rules.watermark import after_baseline
 from rehook_sync.runtime import Interrupt
@@ -83,7 +83,7 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
         status = run_status(error, unsettled, interrupted=not done and error is None)
         summary = RunSummary(ledger.run_id, status, skipped + gone, skipped=skipped + gone, error=None if error is None else str(error))
         marks = {
-            feed: (*after_baseline(state.read_coverage(feed), window, newest.get(feed), complete=done), pipeline.rows[feed])
+            feed: Mark(*after_baseline(state.read_coverage(feed), window, newest.get(feed), complete=done), pipeline.rows[feed])
             for feed, window in windows.items()
         }
         settled = [each for each in (*unfinished, *asked) if each not in left]
@@ -115,6 +115,12 @@ def _periods(context: JobContext, options: RunOptions, run_id: str) -> dict[Feed
         raise UsageError(f"--until {until.isoformat()} lies in the future: give a time before now ({now.isoformat()})")
     if isinstance(options.since, datetime) and options.since >= until:
         raise UsageError(f"--since {options.since.isoformat()} is not before --until {until.isoformat()}")
+    for feed in context.all_feeds(options):
+        if (table := context.lacks(feed)) is not None:
+            raise UsageError(
+                f"source {feed.source!r} has no table {table!r}, so no call of it can be recorded as settled elsewhere: "
+                "name what has one, with --source and --stream"
+            )
     return {
         feed: Period(f"{run_id}-{'-'.join(feed)}", feed, options.since_at, until, run_id, has_end=True, kind=RunKind.BASELINE)
         for feed in context.feeds(options)

@@ -18,7 +18,7 @@ from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, bind, read_change_notes
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_text
-from rehook_sync.jobs.run import Listener, leased, looking, run_status, start_loading
+from rehook_sync.jobs.run import Listener, discover, leased, looking, run_status, start_loading
 from rehook_sync.models import (
     Batch,
     Call,
@@ -52,12 +52,14 @@ from rehook_sync.warehouse.rows import time_order
 __all__ = ["count_refresh", "refresh"]
 
 _ACCEPTED = frozenset({Status.SENT, Status.UNCHANGED, Status.MERGED, Status.SKIPPED})
+_IDENTIFIES = RunOptions(stream=Stream.IDENTIFIES)
 _LOOKED_UP = 2000
 _USERS = 250
 
 
 def count_refresh(context: JobContext, options: RunOptions) -> int:
     """Return how many customers a refresh would send; sends and writes nothing."""
+    discover(context, _IDENTIFIES)
     period, _ = _find_period(context, options, "plan")
     return sum(len(chunk.operations) for chunk in _Refresh(context, period).chunks())
 
@@ -71,7 +73,7 @@ def refresh(context: JobContext, options: RunOptions, interrupt: Interrupt, list
     with leased(context, RunKind.REFRESH) as (ledger, recovered):
         period, notes, outdated = _begin(context, ledger, options)
         with looking(context, ledger, RunBounds({}, {})):
-            context.sources.discover()
+            discover(context, _IDENTIFIES)
         with ledger.transaction() as connection:
             Periods(context.database).close(connection, outdated, ledger.run_id, done=False)
         feed = _Refresh(context, period)
@@ -208,7 +210,8 @@ class _Refresh:
         """Put the calls aside that Rehook has, in the order of users, then of time."""
         window = Window(None, self._period.until)
         rows = heapq.merge(
-            *(source.read_window(Stream.IDENTIFIES, window, None) for source in self._context.sources.values()), key=time_order
+            *(self._context.sources[feed.source].read_window(feed.stream, window, None) for feed in self._context.feeds(_IDENTIFIES)),
+            key=time_order,
         )
         while page := list(islice(rows, _LOOKED_UP)):
             ids = [each for row in page for each in _ids(row)]

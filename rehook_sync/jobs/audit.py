@@ -12,16 +12,20 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 
+from rehook_sync.errors import UsageError
 from rehook_sync.jobs.context import JobContext
+from rehook_sync.jobs.notes.lines import left_notes
+from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import SourceRow, Status, Window
 from rehook_sync.rules.identity import SharedIds
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Absence, Coverage, why_unjudged
 from rehook_sync.state.periods import Periods
+from rehook_sync.state.sources import KnownSources
 from rehook_sync.state.state import Judged
 from rehook_sync.warehouse.rows import read_message_id
 
-__all__ = ["KINDS", "UNJUDGED", "AuditLine", "AuditReport", "FeedAudit", "audit_feed"]
+__all__ = ["KINDS", "UNJUDGED", "AuditLine", "AuditReport", "FeedAudit", "audit", "audit_feed"]
 
 _LOOKED_UP = 2000
 """Ids per lookup in the sync-state."""
@@ -140,6 +144,29 @@ class AuditReport:
         return command if since is None else f"{command} --since {since.isoformat().replace('+00:00', 'Z')}"
 
 
+def audit(context: JobContext, options: RunOptions) -> AuditReport:
+    """Compare warehouse and sync-state from `since` to `until`, or to now. Writes nothing.
+
+    Raises: UsageError for an empty period, SourceError for a table that cannot be read.
+    """
+    state = context.state
+    window = Window(options.since_at, options.until or state.now())
+    if window.low is not None and window.low >= window.high:
+        raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
+    asked = context.all_feeds(options)
+    lacking = {feed: name for feed in asked if (name := context.lacks(feed)) is not None}
+    feeds = [feed for feed in asked if feed not in lacking]
+    for feed in feeds or asked:
+        context.sources.require(*feed, had=context.had.get(feed, False))
+    audited = {feed.source for feed in feeds}
+    found = [audit_feed(context, each, window, audited) for each in feeds]
+    left = [f"source {feed.source!r} has no table {name!r}: nothing is read of it" for feed, name in lacking.items()]
+    if options.source is options.stream is None:
+        known = KnownSources(state.database)
+        left += left_notes(known.read_feeds(), known.count_due(), (), asked)
+    return AuditReport(found, state.read_holder(), left)
+
+
 def audit_feed(context: JobContext, feed: Feed, window: Window, audited: Collection[str] = ()) -> FeedAudit:
     """Compare one feed of the warehouse with the sync-state. Shape:  audited: the sources that are compared in the same window.
 
@@ -159,7 +186,7 @@ def audit_feed(context: JobContext, feed: Feed, window: Window, audited: Collect
 
     def look_up(ids: Iterable[str]) -> Mapping[str, Judged]:
         judged = state.read_judged(stream, ids := list(ids))
-        earlier = source.discover().tables[stream].earlier_ids(set(ids) - judged.keys())
+        earlier = source.layout.tables[stream].earlier_ids(set(ids) - judged.keys())
         under_earlier = state.read_judged(stream, earlier) if earlier else {}
         return judged | {earlier[message_id]: found for message_id, found in under_earlier.items()}
 

@@ -1,8 +1,7 @@
 """What a job works on: one warehouse, one set of sync-state tables, one Rehook, and the settings each module needs."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rehook_sync.database.engine import Database
@@ -13,13 +12,13 @@ from rehook_sync.errors import SettingsError, UsageError
 from rehook_sync.jobs.notes.lines import change_notes
 from rehook_sync.jobs.pipeline import PipelineConfig
 from rehook_sync.jobs.results import RunOptions, period_text
-from rehook_sync.models import STREAMS, CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status, Window
+from rehook_sync.models import CustomerUpdates, OnAmbiguousEvent, RunKind, Selection, Shard, Status
 from rehook_sync.rehook.addresses import normal_url
 from rehook_sync.rules.bodies import Names
 from rehook_sync.rules.changes import SHAPING, find_changes
-from rehook_sync.rules.periods import Feed, Period, RunBounds
+from rehook_sync.rules.periods import Feed, Period
 from rehook_sync.rules.validation import Policy
-from rehook_sync.rules.watermark import Beginning, mark_of_absent, next_window, resumed_start, what_is_new
+from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import require_files
 from rehook_sync.settings import Settings
 from rehook_sync.state.destination import Destination, Destinations
@@ -55,6 +54,7 @@ class JobContext:
     """What a run works on. The sync-state tables exist and have the right version.
 
     Shape:  transport: replaces the network in tests.  is_one_database: the warehouse can join the sync-state tables.
+            had: feed without a table -> whether its calls are recorded, as far as it was asked for.
     """
 
     settings: Settings
@@ -63,6 +63,7 @@ class JobContext:
     state: State
     transport: "httpx.AsyncBaseTransport | None"
     is_one_database: bool
+    had: dict[Feed, bool] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -97,14 +98,24 @@ class JobContext:
         return {name: shown[name] for name in SHAPING}
 
     def feeds(self, options: RunOptions) -> list[Feed]:
-        """Return the streams asked for, of each source asked for that has them.
+        """Return the streams asked for, of each source asked for, without those of `lacks`.
 
         Raises: UsageError for a source or stream that the settings do not name.
         """
-        return [feed for feed in self.all_feeds(options) if not self.sources.lacks(*feed)]
+        return [feed for feed in self.all_feeds(options) if self.lacks(feed) is None]
+
+    def lacks(self, feed: Feed) -> str | None:
+        """Return the name of the table of a feed if that is none to be read, else None: its source never had it, and another one has it.
+
+        Whose calls are recorded had a table, which is gone: it must be read.
+        """
+        name = self.sources.lacks(*feed)
+        if name is not None and feed not in self.had:
+            self.had[feed] = KnownSources(self.database).has_calls(feed)
+        return None if name is None or self.had[feed] else name
 
     def all_feeds(self, options: RunOptions) -> list[Feed]:
-        """Return the streams asked for, of each source asked for, also of those that lack their table. Raises: as `feeds`."""
+        """Return the streams asked for, of each source asked for. Raises: as `feeds`."""
         if options.source is not None and options.source not in self.sources:
             raise UsageError(f"source {options.source!r}: REHOOK_SYNC_WAREHOUSE_SCHEMA names {', '.join(map(repr, self.sources))}")
         if options.stream is not None and options.stream not in self.sources.streams:
@@ -112,53 +123,6 @@ class JobContext:
         sources = self.sources if options.source is None else (options.source,)
         streams = self.sources.streams if options.stream is None else (options.stream,)
         return [Feed(source, stream) for source in sources for stream in streams]
-
-    def bounds(self, options: RunOptions, run_id: str) -> RunBounds:
-        """Return what a run reads, without the newest rows: what is new, and the periods that are open or asked for.
-
-        Raises: UsageError when there is no lower bound, or nothing between the bounds.
-        """
-        now, lookback = self.state.now(), self.settings.lookback
-        windows: dict[Feed, Window] = {}
-        asked: list[Period] = []
-        open_ = Periods(self.database).read_open(feeds := self.all_feeds(options), (RunKind.RUN,))
-        absent: dict[Feed, datetime] = {}
-        for feed in feeds:
-            coverage = self.state.read_coverage(feed)
-            if self.sources.lacks(*feed):
-                absent |= {feed: mark} if (mark := mark_of_absent(coverage, now)) else {}
-                continue
-            mine = [each for each in open_ if each.feed == feed]
-            since = options.since
-            if coverage.watermark is None and since is None:
-                since = resumed_start(mine) if mine else self._start_of(feed, options)
-            window = next_window(coverage, lookback, now, since, options.until)
-            period = Period(f"{run_id}-{'-'.join(feed)}", feed, window.low, window.high, run_id, has_end=options.until is not None)
-            if options.since is not None and not any(each.covers(period) for each in mine):
-                asked.append(period)
-            windows[feed] = what_is_new(coverage, lookback, now, window)
-        return RunBounds(windows, {}, (*open_, *asked), tuple(asked), absent)
-
-    def _start_of(self, feed: Feed, options: RunOptions) -> datetime | Beginning | None:
-        """Return where the first run of a feed begins by the settings.
-
-        Raises: UsageError for a source that is new beside others, and for other calls that are new to a source: `START_AT` was set
-                before anybody thought of them, so it holds only for who names them.
-        """
-        start_at, known = self.settings.start_at, KnownSources(self.database).read_names()
-        if feed.stream not in STREAMS and feed.source in known and not (start_at and options.stream == feed.stream):
-            named = len(self.sources) > 1
-            command = f"run --stream {feed.stream}{f' --source {feed.source}' if named else ''} --since 7d"
-            raise UsageError(
-                f"stream {feed.text(named=named)} is new to the sync-state tables, so nothing was begun: say where it begins, for example "
-                f"`{command}` (each event sent pays out rewards); the others go on from their watermarks"
-            )
-        if start_at is not None:
-            return start_at if isinstance(start_at, datetime) else Beginning.BEGINNING
-        if feed.source in known or not known:
-            return None
-        lost = [each for each in known if each not in self.sources]
-        raise UsageError(_new_source(feed.source, lost, source_configs(self.settings)))
 
     def pipeline_config(self, run_id: str, options: RunOptions, shard: Shard | None = None) -> PipelineConfig:
         """Return how rows are judged and shaped."""
@@ -305,23 +269,6 @@ def rebind(context: JobContext, ledger: Ledger) -> None:
     key, _ = settings.require_credentials()
     with ledger.transaction() as connection:
         destinations.bind(connection, normal_url(settings.api_url), key.get_secret_value())
-
-
-def _new_source(name: str, lost: Sequence[str], configs: Mapping[str, SourceConfig]) -> str:
-    """Return what to do about a source without a watermark beside others.
-
-    Shape:  lost: sources that have one and are not in the settings.  configs: those of the settings, by name.
-    """
-    begin = (
-        f"source {name!r} is new to the sync-state tables, so nothing was begun: say where it begins, for example "
-        f"`run --source {name} --since 7d` (each event sent pays out rewards), or set REHOOK_SYNC_START_AT"
-    )
-    if not lost:
-        return begin
-    known = " or ".join(repr(each) for each in lost)
-    schemas = {lost[0] if each == name else each: config.schema for each, config in configs.items()}
-    value = ",".join(each if schema in {None, each} else f"{each}={schema}" for each, schema in schemas.items())
-    return f"{begin}; if it is {known} under another schema, set REHOOK_SYNC_WAREHOUSE_SCHEMA={value}, which sends nothing again"
 
 
 def source_configs(settings: Settings) -> dict[str, SourceConfig]:

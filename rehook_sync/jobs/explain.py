@@ -11,6 +11,7 @@ from rehook_sync.rules.identity import is_other_call
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import why_unjudged
 from rehook_sync.state.periods import Periods
+from rehook_sync.state.sources import KnownSources
 from rehook_sync.state.state import Judged, State
 from rehook_sync.warehouse.sources import Sources
 
@@ -31,6 +32,7 @@ def read_explanation(state: State, sources: Sources | None, key: str, lookback: 
     if sources is None:
         return found
     try:
+        sources.require_all(lambda *feed: KnownSources(state.database).has_calls(Feed(*feed)))
         tables = [table for layout in sources.discover().values() for table in layout.tables.values()]
         earlier = {each for table in tables for each in table.earlier_ids([key])} if not rows else set()
         if recorded := next((each for each in earlier if state.explain(each)[0]), None):
@@ -56,7 +58,7 @@ def _read_warehouse(state: State, sources: Sources, key: str) -> Iterator[tuple[
     """Yield the warehouse's calls of an id, each once, and what is recorded under the message id of each."""
     for stream in sources.streams:
         rows: defaultdict[str, list[SourceRow]] = defaultdict(list)
-        for source in (each for each in sources.values() if stream in each.discover().tables):
+        for source in (each for each in sources.values() if stream in each.layout.tables):
             for row in (*source.read_ids(stream, [key]), *source.read_user(stream, key, _ROWS)):
                 if all(is_other_call(row, other) for other in rows[row.message_id]):
                     rows[row.message_id].append(row)

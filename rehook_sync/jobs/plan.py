@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from rehook_sync.jobs.context import JobContext, read_change_notes, require_no_baseline, require_same
 from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.reading.bounds import plan_bounds
 from rehook_sync.jobs.reading.lookback import Lookback
 from rehook_sync.jobs.results import Plan, RunOptions, period_text
 from rehook_sync.jobs.run import discover, read_notes
@@ -24,7 +25,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     require_same(context.settings, Destinations(context.database).read())
     discover(context, options)
     require_no_baseline(context, options)
-    bounds = RunBounds({}, {}) if options.only else context.bounds(options, "plan")
+    bounds = RunBounds({}, {}) if options.only else plan_bounds(context, options, "plan")
     ledger = context.ledger("plan")
     lookback = Lookback(context.sources, context.state, context.known_in, bounds)
     pipeline = Pipeline(context.sources, context.state, PlannedClaims(ledger), context.pipeline_config("plan", options), lookback)
@@ -45,9 +46,8 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.rows = pipeline.rows.total()
     plan.notes.extend(read_change_notes(context))
     named = len(context.sources) > 1
-    plan.notes.extend(
-        f"goes on with {period_text(each, named=named)}, which run {each.opened_by} was asked for" for each in bounds.continued
-    )
+    continued = [each for each in bounds.continued if each.feed in bounds.windows]
+    plan.notes.extend(f"goes on with {period_text(each, named=named)}, which run {each.opened_by} was asked for" for each in continued)
     plan.notes.extend(read_notes(context, found, plan.rows, {}, None if options.only else bounds.windows))
     return plan
 

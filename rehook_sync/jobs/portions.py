@@ -59,7 +59,8 @@ def _fill_properties(sources: Sources, rows: Sequence[SourceRow]) -> Iterator[So
     filled = sources.fill_properties(rows)
     first = next(filled, None)
     absent = {row.message_id: row for row in rows if row.unloaded and not row.message_id.startswith(NAMELESS)}
-    for name in sources.discover_readable() if absent and len(sources) > 1 else ():
+    layouts = sources.discover_readable() if absent and len(sources) > 1 else {}
+    for name in (each for each, layout in layouts.items() if Stream.TRACKS in layout.tables):
         _lend(sources[name], {each: row for each, row in absent.items() if row.unloaded and row.source != name})
     if first is not None:
         yield first
@@ -68,7 +69,7 @@ def _fill_properties(sources: Sources, rows: Sequence[SourceRow]) -> Iterator[So
 
 def _lend(source: SegmentSource, absent: Mapping[str, SourceRow]) -> None:
     """Give tracks of other sources the properties that this source has for the same calls. Shape:  absent: message id -> track."""
-    has = absent if source.discover().track_properties != "event_tables" else _look_up(source, absent)
+    has = absent if source.layout.track_properties != "event_tables" else _look_up(source, absent)
     rows = [row for row in source.read_ids(Stream.TRACKS, has) if not is_other_call(row, absent[row.message_id])] if has else []
     for row in source.fill_properties(rows):
         if row.unloaded is None:

@@ -219,11 +219,13 @@ def period_notes(bounds: RunBounds, run_id: str, *, done: bool) -> list[str]:
     """Return notes for the user on the periods that a run was asked for or went on with, one line each."""
     closed = {each.period_id for each in bounds.done} if done else set()
     notes = []
-    named = len({feed.source for feed in bounds.windows}) > 1
+    named = len({feed.source for feed in (*bounds.windows, *bounds.absent)}) > 1
     for each in bounds.periods:
         text = period_text(each, named=named)
         asked = "" if each.opened_by == run_id else f", which run {each.opened_by} was asked for,"
-        if each.period_id not in closed:
+        if each.feed in bounds.absent and each.period_id not in closed:
+            notes.append(f"{text}{asked} stays open: there is no such table yet")
+        elif each.period_id not in closed:
             notes.append(f"{text}{asked} is not done: each run goes on with it, and `run --abandon` gives it up")
         elif asked:
             notes.append(f"{text}{asked} is done")

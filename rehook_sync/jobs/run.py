@@ -18,10 +18,11 @@ from rehook_sync.jobs.maintenance import require_doubtful
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.notes.lines import future_notes, left_notes, run_notes
 from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.reading.bounds import plan_bounds
 from rehook_sync.jobs.reading.lookback import Lookback
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_notes
 from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Window
-from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
+from rehook_sync.rules.periods import Extent, Feed, Mark, Period, RunBounds
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -31,7 +32,6 @@ from rehook_sync.warehouse.sources import Sources
 
 __all__ = [
     "Listener",
-    "Mark",
     "RunBounds",
     "Work",
     "deliver_work",
@@ -51,8 +51,6 @@ __all__ = [
 ]
 
 Listener = Callable[[Progress], None]
-Mark = tuple[Window, datetime | None, int]
-"""What was read of a feed, its watermark, and the calls judged."""
 _FUTURE = timedelta(hours=1)
 """Rows that are dated later than this from now are said to be of the future; clocks differ by less."""
 
@@ -137,15 +135,19 @@ def find_bounds(context: JobContext, options: RunOptions, run_id: str) -> RunBou
     """Return what a run reads, before it looks at the sources. Raises: UsageError, or SourceError if that says more."""
     require_no_baseline(context, options)
     try:
-        return context.bounds(options, run_id)
+        return plan_bounds(context, options, run_id)
     except UsageError:
         discover(context, options)  # a schema that is not there is not a new source
         raise
 
 
 def discover(context: JobContext, options: RunOptions) -> None:
-    """Look at the sources asked for. Raises SourceError for one that cannot be read, UsageError for one that the settings do not name."""
-    context.sources.discover(None if options.source is None else {feed.source for feed in context.all_feeds(options)})
+    """Look at the sources asked for.
+
+    Raises: SourceError for a table that cannot be read, or when there is none; UsageError for a source that the settings do not name.
+    """
+    for feed in context.feeds(options) or context.all_feeds(options):
+        context.sources.require(*feed, had=context.had.get(feed, False))
 
 
 @contextmanager
@@ -292,11 +294,15 @@ def record_end(
     context: JobContext, ledger: Ledger, summary: RunSummary, bounds: RunBounds, rows: Mapping[Feed, int], extent: Extent
 ) -> dict[Feed, datetime | None]:
     """Record the end of a run, with the watermarks and the periods that are done by what it read."""
-    marks: dict[Feed, Mark] = {feed: (Window(mark, mark), mark, 0) for feed, mark in bounds.absent.items()}
+    marks: dict[Feed, Mark] = {}
+    for feed, table in bounds.absent.items():
+        known = context.state.read_coverage(feed).watermark
+        read = table.window if known is None else Window(table.mark, table.mark)
+        marks[feed] = Mark(read, table.mark if extent is not Extent.NOTHING else known, 0, table.name)
     for feed, window in bounds.windows.items():
         coverage = context.state.read_coverage(feed)
         high_at = next_watermark(coverage, window, bounds.newest.get(feed), complete=extent is not Extent.NOTHING)
-        marks[feed] = (bounds.reached(feed) if extent is Extent.ALL else window, high_at, rows.get(feed, 0))
+        marks[feed] = Mark(bounds.reached(feed) if extent is Extent.ALL else window, high_at, rows.get(feed, 0))
     return write_end(context, ledger, summary, marks, bounds.done if extent is Extent.ALL else (), bounds)
 
 
@@ -308,19 +314,19 @@ def write_end(
     done: Iterable[Period],
     bounds: RunBounds | None = None,
 ) -> dict[Feed, datetime | None]:
-    """Record counts, watermarks, periods that are done and the end of a run in one transaction. Returns the watermarks.
+    """Record counts, watermarks, periods that are done and the end of a run in one transaction. Returns the watermarks of what was read.
 
     bounds: of a run that may have found stretches settled.
     """
     state = context.state
     with ledger.transaction() as connection:
-        for feed, (read, high_at, rows) in marks.items():
-            state.record_watermark(connection, ledger.run_id, feed, read, high_at, rows)
+        for feed, mark in marks.items():
+            state.record_watermark(connection, ledger.run_id, feed, mark)
         Periods(context.database).close(connection, done, ledger.run_id, done=True)
         if bounds:
             Stretches(context.database).remember(connection, bounds)
         state.record_finish(connection, summary)
-    return {feed: high_at for feed, (_, high_at, _) in marks.items()}
+    return {feed: mark.high_at for feed, mark in marks.items() if mark.lacks_table is None}
 
 
 def _kind(options: RunOptions) -> RunKind:

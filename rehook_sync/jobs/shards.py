@@ -44,7 +44,7 @@ from rehook_sync.jobs.run import (
     start_loading,
 )
 from rehook_sync.models import Batch, RunKind, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
-from rehook_sync.rules.periods import Extent, Feed, Period, RunBounds
+from rehook_sync.rules.periods import Extent, Feed, MissingTable, Period, RunBounds
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.destination import Destinations
 from rehook_sync.state.ledger import Ledger
@@ -61,7 +61,7 @@ __all__ = [
     "write_bounds",
 ]
 
-_FORMAT = 4
+_FORMAT = 5
 
 
 def cut_users(tiles: Iterable[tuple[str, int]], most: int) -> list[Shard]:
@@ -86,7 +86,7 @@ def write_bounds(bounds: RunBounds) -> str:
     """Return as JSON the bounds that all shards of a run share."""
     windows = [[*feed, _text(window.low), _text(window.high), _text(bounds.newest.get(feed))] for feed, window in bounds.windows.items()]
     periods = [[each.period_id, *each.feed, _text(each.since), _text(each.until), each.opened_by, each.has_end] for each in bounds.periods]
-    absent = [[*feed, _text(mark)] for feed, mark in bounds.absent.items()]
+    absent = [[*feed, name, _text(window.low), _text(window.high), _text(mark)] for feed, (name, window, mark) in bounds.absent.items()]
     return orjson.dumps({"format": _FORMAT, "windows": windows, "periods": periods, "absent": absent}).decode()
 
 
@@ -107,7 +107,10 @@ def read_bounds(text: str) -> RunBounds:
         Period(period_id, Feed(source, Stream(stream)), _time(since), datetime.fromisoformat(until), opened_by, has_end)
         for period_id, source, stream, since, until, opened_by, has_end in document["periods"]
     ]
-    absent = {Feed(source, Stream(stream)): datetime.fromisoformat(mark) for source, stream, mark in document["absent"]}
+    absent = {
+        Feed(source, Stream(stream)): MissingTable(name, Window(_time(low), datetime.fromisoformat(high)), datetime.fromisoformat(mark))
+        for source, stream, name, low, high, mark in document["absent"]
+    }
     return RunBounds(windows, newest, tuple(periods), absent=absent)
 
 

@@ -86,15 +86,15 @@ def _layouts_lines(found: CheckResult) -> list[str]:
 
 def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[str, object]:
     return {
-        **{stream: _table_document(layout.tables[stream]) for stream in STREAMS},
+        **{stream: _table_document(layout.tables[stream]) if stream in layout.tables else None for stream in STREAMS},
         "other_calls": {
             stream: {**_table_document(layout.tables[stream]), "properties": layout.fields[stream], "event": event}
             for stream, event in layout.events.items()
             if stream in layout.tables
         },
         "cursor": layout.cursor,
-        "traits": layout.fields[Stream.IDENTIFIES],
-        "properties": layout.fields[Stream.TRACKS],
+        "traits": layout.fields.get(Stream.IDENTIFIES, ()),
+        "properties": layout.fields.get(Stream.TRACKS, ()),
         "json_columns": layout.json,
         "track_properties": layout.track_properties,
         "reason": layout.reason,
@@ -103,7 +103,7 @@ def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[s
         "loader_columns": layout.loader_columns(),
         "rudderstack": layout.rudderstack,
         "excluded": checked.excluded if checked else (),
-        "warnings": (*layout.absent.values(), *layout.warnings, *(checked.warnings if checked else ())),
+        "warnings": (*layout.absent_lines, *layout.warnings, *(checked.warnings if checked else ())),
     }
 
 
@@ -121,13 +121,14 @@ def _layout_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]
         lines.append(f"{stream}: table {'.'.join(table.path)}, {len(table.columns)} columns{sent}{name}")
         if stream in layout.json:
             lines.append(f"{stream}: {kind} also in the JSON column {layout.json[stream]}")
-    lines.append(f"properties of tracks: {layout.track_properties} ({layout.reason})")
+    if Stream.TRACKS in layout.tables:
+        lines.append(f"properties of tracks: {layout.track_properties} ({layout.reason})")
     if layout.event_tables:
         events = [f"{slug} ({len(layout.event_columns(table))})" for slug, table in sorted(layout.event_tables.items())]
         lines.append(f"{len(events)} event tables and their properties{_listed(events)}")
     lines += _unsent_lines(layout, checked)
     lines.append(f"new rows are found by {layout.cursor}")
-    return lines + [f"warning: {warning}" for warning in (*layout.absent.values(), *layout.warnings)]
+    return lines + [f"warning: {warning}" for warning in (*layout.absent_lines, *layout.warnings)]
 
 
 def _unsent_lines(layout: SourceLayout, checked: NamesCheck | None) -> list[str]:

@@ -38,7 +38,7 @@ _SCREEN = Console(width=1000)
 
 def status_document(report: StatusReport) -> dict[str, object]:
     """Return runs, watermarks, counts and the lease."""
-    ages = {feed: _lag_s(report.now, row_time(row.get("high_at"))) for feed, row in report.watermarks.items()}
+    ages = {feed: _lag_s(report.now, _reached(row)) for feed, row in report.watermarks.items()}
     watermarks = by_source({feed: {**row, "lag_s": ages[feed]} for feed, row in report.watermarks.items()})
     lease = None if report.lease is None else {**report.lease, "held": is_held(report.lease, report.now)}
     plain = {"now": report.now, "watermarks": watermarks, "counts": list(report.counts), "runs": list(report.runs), "lease": lease}
@@ -51,6 +51,7 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
         yield "no run yet"
     else:
         yield _watermarks_grid(report, wide=width >= _WIDE)
+        yield from _lacks_view(report)
         if report.counts:
             yield ""
             yield _counts_grid(report.counts)
@@ -119,12 +120,25 @@ def _watermarks_grid(report: StatusReport, *, wide: bool) -> Grid:
     grid = headed(*(["source"] if named else []), *heads, *(["recorded by run"] if wide or not named else []))
     last = ""
     for feed, row in report.watermarks.items():
-        lag_s = _lag_s(report.now, row_time(row.get("high_at")))
-        cells = [feed.stream, clock(row_time(row.get("high_at"))), "" if lag_s is None else span(lag_s), visible(row.get("run_id"))]
+        lag_s = _lag_s(report.now, _reached(row))
+        reached = clock(_reached(row)) if row.get("lacks_table") is None else "no table"
+        cells = [feed.stream, reached, "" if lag_s is None else span(lag_s), visible(row.get("run_id"))]
         source = ["" if feed.source == last else visible(feed.source)] if named else []
         grid.add_row(*source, *cells[: len(grid.columns) - len(source)])
         last = feed.source
     return grid
+
+
+def _reached(row: Mapping[str, object]) -> datetime | None:
+    """Return the watermark of a stream that has a table and has had a row, else None."""
+    return row_time(row.get("high_at")) if row.get("lacks_table") is None else None
+
+
+def _lacks_view(report: StatusReport) -> Iterator[RenderableType]:
+    """Yield a line for each table that a source does not have."""
+    for feed, row in report.watermarks.items():
+        if row.get("lacks_table") is not None:
+            yield line(visible(f"source {feed.source} has no table {row['lacks_table']}: nothing is read of it"), style="dim")
 
 
 def _counts_grid(counts: Sequence[Mapping[str, object]]) -> Grid:

@@ -278,7 +278,7 @@ def _named(facts: Facts) -> bool:
 
 
 def _freshness(row: Mapping[str, object], now: datetime, *, named: bool) -> Freshness:
-    high_at = row_time(_moment(row["high_at"]))
+    high_at = row_time(_moment(row["high_at"])) if row.get("lacks_table") is None else None
     return Freshness(str(row["stream"]), high_at, _apart(high_at, now), _moment(row["recorded_at"]), str(row["source"]) if named else None)
 
 

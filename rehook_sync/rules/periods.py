@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from rehook_sync.models import RunKind, Stream, Stretch, Window
 
-__all__ = ["Extent", "Feed", "Period", "RunBounds", "older_parts"]
+__all__ = ["EPOCH", "Extent", "Feed", "Mark", "MissingTable", "Period", "RunBounds", "older_parts"]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""The watermark after a first run over all history that found no rows."""
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -65,6 +67,30 @@ class Period:
         return self.feed == other.feed and not apart
 
 
+class Mark(NamedTuple):
+    """What a run records of a feed: what it read, the watermark, the calls judged, and the table that the source does not have."""
+
+    read: Window
+    high_at: datetime | None
+    rows: int
+    lacks_table: str | None = None
+
+
+class MissingTable(NamedTuple):
+    """A table that a source does not have and never had a row of.
+
+    Shape:  window: what would be read of it.  mark: the watermark, or what it will be: what arrives later is read.
+    """
+
+    name: str
+    window: Window
+    mark: datetime
+
+    def keeps(self, period: Period) -> bool:
+        """Tell whether the watermark remembers all of a period: a table that comes later is read from there."""
+        return (period.since or EPOCH) >= self.mark
+
+
 @dataclass(frozen=True, slots=True)
 class RunBounds:
     """What a run reads.
@@ -72,7 +98,7 @@ class RunBounds:
     Shape:  windows: where it looks for what is new; the watermark moves by these.
             newest: time of the newest row in its window when the run began, None without rows.
             periods: those that are open, with those that this run was asked for.  asked: the latter.
-            absent: watermarks of streams that never had a table.
+            absent: feeds whose source has no such table, of which nothing is read.
             settled: stretches of the windows that hold settled calls alone and are not remembered so yet.
     """
 
@@ -80,7 +106,7 @@ class RunBounds:
     newest: Mapping[Feed, datetime | None]
     periods: Sequence[Period] = ()
     asked: Sequence[Period] = field(default=(), compare=False)
-    absent: Mapping[Feed, datetime] = field(default_factory=dict)
+    absent: Mapping[Feed, MissingTable] = field(default_factory=dict)
     settled: Mapping[Feed, Mapping[datetime, Stretch]] = field(default_factory=dict, compare=False)
 
     def parts(self, *feeds: Feed) -> list[tuple[Feed, Window]]:
@@ -98,8 +124,12 @@ class RunBounds:
 
     @property
     def done(self) -> list[Period]:
-        """Return the periods that are done once the run has read all of its bounds."""
-        return [each for each in self.periods if each.feed in self.windows and each.until <= self.windows[each.feed].high]
+        """Return the periods that are done once the run has read all of its bounds.
+
+        Without a table, those are done that the watermark remembers; the others stay open until there is one.
+        """
+        read = [each for each in self.periods if each.feed in self.windows and each.until <= self.windows[each.feed].high]
+        return read + [each for each in self.periods if each.feed in self.absent and self.absent[each.feed].keeps(each)]
 
     @property
     def continued(self) -> list[Period]:

@@ -5,12 +5,12 @@ Every source row at or below the watermark of its source's stream is settled or 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Window
-from rehook_sync.rules.periods import Period
+from rehook_sync.rules.periods import EPOCH, MissingTable, Period
 from rehook_sync.times import FIRST_MOMENT
 
 __all__ = [
@@ -19,16 +19,13 @@ __all__ = [
     "Beginning",
     "Coverage",
     "after_baseline",
-    "mark_of_absent",
+    "missing_table",
     "next_watermark",
     "next_window",
     "resumed_start",
     "what_is_new",
     "why_unjudged",
 ]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""The watermark after a first run over all history that found no rows."""
 
 
 class Beginning(Enum):
@@ -127,14 +124,13 @@ def next_watermark(coverage: Coverage, window: Window, newest: datetime | None, 
     return known if newest is None else max(known, newest)
 
 
-def mark_of_absent(coverage: Coverage, now: datetime) -> datetime | None:
-    """Return the watermark of a stream whose table is not there; None if it was read before: then nothing is recorded until it is back.
+def missing_table(name: str, coverage: Coverage, window: Window | None, now: datetime) -> MissingTable:
+    """Return what is known of a table that is not there and never had a row: what comes later is read from its watermark on.
 
-    A stream that never had a table begins when that was seen first: a table that comes later is read from then on.
+    That stays where the stream began, as that of an empty table does. Where nothing says where that is, window None, it begins now.
     """
-    if coverage.watermark is None:
-        return now
-    return coverage.watermark if coverage.origin == coverage.watermark else None
+    window = window or Window(now, now)
+    return MissingTable(name, window, window.low or EPOCH if coverage.watermark is None else coverage.watermark)
 
 
 def after_baseline(coverage: Coverage, window: Window, newest: datetime | None, *, complete: bool) -> tuple[Window, datetime | None]:

@@ -36,6 +36,11 @@ class KnownSources:
         """Return the sources of `read_feeds`."""
         return sorted({feed.source for feed in self.read_feeds()})
 
+    def has_calls(self, feed: Feed) -> bool:
+        """Tell whether calls of a feed are recorded."""
+        with self._database.connect() as connection:
+            return bool(connection.execute(self._sql["has_calls"], feed._asdict()).scalar())
+
     def read_streams(self) -> list[str]:
         """Return the streams of all calls ever judged."""
         with self._database.connect() as connection:

@@ -17,7 +17,7 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
 from rehook_sync.database.spool import Spool
 from rehook_sync.models import PreviousOutcome, Reason, RunKind, RunStatus, RunSummary, Selection, Shard, Status, Stream, Trigger, Window
-from rehook_sync.rules.periods import Feed
+from rehook_sync.rules.periods import Feed, Mark
 from rehook_sync.rules.watermark import Coverage
 from rehook_sync.state.sources import KnownSources
 from rehook_sync.times import to_time
@@ -228,13 +228,12 @@ class State:
         finished_at = self.database.as_stored(self._now(connection))
         connection.execute(self._sql["finish_run"], {**values, **counts, "finished_at": finished_at})
 
-    def record_watermark(
-        self, connection: Connection, run_id: str, feed: Feed, window: Window, high_at: datetime | None, rows_new: int
-    ) -> None:
+    def record_watermark(self, connection: Connection, run_id: str, feed: Feed, mark: Mark) -> None:
         """Record how far a run got in a feed."""
         stored = self.database.as_stored
-        values = {"run_id": run_id, **feed._asdict(), "low_at": stored(window.low), "high_at": stored(high_at), "rows_new": rows_new}
-        connection.execute(self._sql["insert_watermark"], {**values, "recorded_at": stored(self._now(connection))})
+        values = {"run_id": run_id, **feed._asdict(), "low_at": stored(mark.read.low), "high_at": stored(mark.high_at)}
+        values |= {"rows_new": mark.rows, "lacks_table": mark.lacks_table, "recorded_at": stored(self._now(connection))}
+        connection.execute(self._sql["insert_watermark"], values)
 
     def recover(self, connection: Connection, run_id: str, *, hold: bool) -> list[RunSummary]:
         """Settle what dead runs left in flight: with `hold`, events are in doubt; all else fails and is sent again.

@@ -182,6 +182,7 @@ class Catalog:
         except Exception as error:
             if not self._is_refused(error):
                 raise
+            self._connection.rollback()
             raise SourceError(
                 f"the columns of the warehouse's tables cannot be listed: {one_line(error)}; give this user the right to"
             ) from error

@@ -1,22 +1,22 @@
 """The layout of a Segment source: its tables, their columns, and where the properties of tracks are. Pure."""
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rehook_sync.database.kinds import Kind
 from rehook_sync.errors import SourceError
 from rehook_sync.models import STREAMS, OtherCalls, Stream
-from rehook_sync.warehouse.names import RUDDERSTACK_COLUMNS, ColumnRules, find_name, rudderstack_mark, similar
+from rehook_sync.warehouse.names import RUDDERSTACK_COLUMNS, ColumnRules, rudderstack_mark, similar
 
 __all__ = [
     "JSON_PROPERTIES",
     "JSON_TRAITS",
+    "NO_EVENTS",
+    "TIME_KINDS",
     "SourceConfig",
     "SourceLayout",
     "Table",
     "build_layout",
-    "check_columns",
-    "find_calls",
     "needs_event_tables",
     "needs_slugs",
 ]
@@ -24,10 +24,8 @@ __all__ = [
 JSON_TRAITS = "traits"
 JSON_PROPERTIES = "properties"
 TIME_COLUMNS = ("timestamp", "original_timestamp")
-_NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
-
-
-_TIMES = frozenset({Kind.TIME, Kind.TEXT, Kind.PADDED, Kind.NUMBER, Kind.DECIMAL})
+NO_EVENTS = frozenset({"aliases", "groups", "accounts", "users", "pages", "screens", "identifies", "tracks"})
+TIME_KINDS = frozenset({Kind.TIME, Kind.TEXT, Kind.PADDED, Kind.NUMBER, Kind.DECIMAL})
 """Kinds that a time may be kept as."""
 
 
@@ -49,11 +47,16 @@ class SourceConfig:
         """Return the streams, in the order of calls at the same instant."""
         return (*STREAMS, *self.other_calls)
 
+    def table_of(self, stream: Stream) -> tuple[str, str]:
+        """Return the name of a stream's table, and the setting that says it."""
+        names = {Stream.IDENTIFIES: (self.identifies_table, "IDENTIFIES_TABLE"), Stream.TRACKS: (self.tracks_table, "TRACKS_TABLE")}
+        return names[stream] if stream in names else (self.other_calls[stream].table, "OTHER_CALLS")
+
     @property
     def not_events(self) -> frozenset[str]:
         """Return the names of Segment's own tables, in lower case: no event's table is called so."""
         other = {each.table.casefold() for each in self.other_calls.values()}
-        return _NO_EVENTS | {self.identifies_table.casefold(), self.tracks_table.casefold()} | other
+        return NO_EVENTS | {self.identifies_table.casefold(), self.tracks_table.casefold()} | other
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,9 @@ class SourceLayout:
             event_views: names of views that are looked at once an event turns out to be called so; with JSON, those of tables, too.
             guarded: tables of which row-level security may hide rows from this user.
             typed: whether the type of a column says what it holds.
-            absent: stream of other calls -> what to say of its table, which the source does not have.
+            absent: stream -> what to say of its table, which the source does not have.
+            unusable: stream -> what to say of its table, which is there and cannot be read.
+            lacks: stream of `absent` -> the name that its table would have.
             events: stream of other calls -> the name of all its events.
     """
 
@@ -124,23 +129,37 @@ class SourceLayout:
     guarded: tuple[str, ...] = ()
     typed: bool = False
     absent: Mapping[Stream, str] = field(default_factory=dict)
+    unusable: Mapping[Stream, str] = field(default_factory=dict)
+    lacks: Mapping[Stream, str] = field(default_factory=dict)
     events: Mapping[Stream, str] = field(default_factory=dict)
 
     def has_text(self, stream: Stream, *times: str) -> bool:
         """Tell whether some of these columns keep times as text or numbers where the database has a type for them."""
         return self.typed and any(self.tables[stream].kinds[each] is not Kind.TIME for each in times)
 
-    def refuse_forms(self, words: Container[str]) -> None:
-        """Raise SourceError for times that are texts or numbers, and ids with decimals, where the warehouse has no words to read them.
+    def refused_forms(self, words: Container[str]) -> dict[Stream, str]:
+        """Return what to say of tables whose times are texts or numbers, or ids have decimals, and the warehouse has no words to read them.
 
         Shape:  words: the warehouse's dialect words.
         """
+        found: dict[Stream, str] = {}
         for stream, table in self.tables.items() if self.typed else ():
             texts = [each for each in (self.cursor, *self.times[stream]) if self.has_text(stream, each) and "moment" not in words]
             decimals = [each for each in ("id", "user_id") if table.kinds[each] is Kind.DECIMAL and "key_text" not in words]
             for column, wanted in [*((each, "timestamp") for each in texts), *((each, "text") for each in decimals)]:
                 message = f"table {table.name!r}, column {column!r}: {table.kinds[column]} where this warehouse needs a {wanted}"
-                raise SourceError(f"{message}; convert it in a view and name that in {stream.upper()}_TABLE")
+                found.setdefault(stream, f"{message}; convert it in a view and name that in {stream.upper()}_TABLE")
+        return found
+
+    def require(self, stream: Stream) -> None:
+        """Raise SourceError when the table of a stream is not there, or cannot be read."""
+        if stream not in self.tables:
+            raise SourceError(self.absent.get(stream) or self.unusable[stream])
+
+    @property
+    def absent_lines(self) -> list[str]:
+        """Return what to tell of tables that the source does not have, one line each."""
+        return [f"there is no table {name!r}: nothing is read of it" for name in self.lacks.values()]
 
     @property
     def unreadable_lines(self) -> list[str]:
@@ -149,7 +168,7 @@ class SourceLayout:
 
     @property
     def tracks(self) -> Table:
-        """Return the table of tracks."""
+        """Return the table of tracks, of a source that has one."""
         return self.tables[Stream.TRACKS]
 
     def event_columns(self, table: Table) -> tuple[str, ...]:
@@ -159,7 +178,7 @@ class SourceLayout:
     def doubtful_columns(self) -> list[str]:
         """Return the properties in tracks that RudderStack may have written, though nothing shows it and nobody asked for them."""
         mapped = self.rules.property_names
-        return [each for each in self.fields[Stream.TRACKS] if each in RUDDERSTACK_COLUMNS and each not in mapped]
+        return [each for each in self.fields.get(Stream.TRACKS, ()) if each in RUDDERSTACK_COLUMNS and each not in mapped]
 
     def loader_columns(self) -> dict[str, list[str]]:
         """Return each column left out as a loader's, and the tables it is in."""
@@ -170,58 +189,6 @@ class SourceLayout:
             for column in columns:
                 found.setdefault(column, []).append(name)
         return found
-
-
-def check_columns(table: Table, setting: str, config: SourceConfig, *, typed: bool) -> str:
-    """Return the cursor column of a table of calls as Segment writes it.
-
-    Shape:  setting: the one that names the table.  typed: whether the type of a column says what it holds.
-    Raises: SourceError when id, user_id or the cursor is missing, or when the cursor or timestamp is not of a time type.
-    """
-    for column in ("id", "user_id"):
-        if not table.has(column):
-            message = f"table {table.name!r} has no column {column!r}, which every call has ({setting} says which table is read)"
-            raise SourceError(f"{message}; {similar(table.columns, column)}")
-    cursor = find_name(table.columns, config.cursor_column)
-    if cursor is None:
-        message = f"table {table.name!r} has no column {config.cursor_column!r} to find new rows by (set CURSOR_COLUMN)"
-        raise SourceError(f"{message}; {similar(table.columns, config.cursor_column)}")
-    for column, advice in ((cursor, "set CURSOR_COLUMN to another column or "), ("timestamp", "")):
-        if typed and table.has(column) and table.kinds[column] not in _TIMES:
-            message = f"table {table.name!r}, column {column!r}: {table.kinds[column]} where a timestamp belongs"
-            raise SourceError(f"{message}; {advice}convert it in a view and name that in {setting}")
-    return cursor
-
-
-def find_calls(
-    config: SourceConfig, names: Collection[str], require: Callable[[str, str, bool], Table], *, typed: bool
-) -> tuple[dict[Stream, Table], str, dict[Stream, str]]:
-    """Return stream -> table of its calls, the cursor column of all, and what to say of tables of other calls that are not there.
-
-    Shape:  names: of the tables there are.  require: returns the table that a setting names, or raises SourceError; last, whether the
-            schema is known to be the right one.
-    Raises: SourceError as `check_columns`, and for a table of other calls that is an event's: its calls go out as Track calls.
-    """
-    settings = {Stream.TRACKS: (config.tracks_table, "TRACKS_TABLE"), Stream.IDENTIFIES: (config.identifies_table, "IDENTIFIES_TABLE")}
-    has_one = any(find_name(names, name) is not None for name, _ in settings.values())
-    tables = {stream: require(*settings[stream], has_one) for stream in STREAMS}
-    absent: dict[Stream, str] = {}
-    for stream, (name, _) in config.other_calls.items():
-        if find_name(names, name) is None:
-            where = f"schema {config.schema!r}" if config.schema else "the default schema"
-            absent[stream] = f"there is no table {name!r} in {where} (OTHER_CALLS names it); {similar(names, name)}"
-            continue
-        table = tables[stream] = require(name, "OTHER_CALLS", has_one)
-        if table.has("event") and table.name.casefold().removesuffix("_view") not in _NO_EVENTS:
-            message = f"OTHER_CALLS names table {table.name!r}, which is an event's, since it has a column 'event': its calls are tracks"
-            raise SourceError(f"{message}; take it out, or name a view without that column if they are not")
-    cursors = {
-        stream: check_columns(table, settings.get(stream, ("", "OTHER_CALLS"))[1], config, typed=typed) for stream, table in tables.items()
-    }
-    for stream, cursor in cursors.items():
-        if cursor != cursors[Stream.TRACKS]:
-            raise SourceError(f"CURSOR_COLUMN {config.cursor_column!r} is written differently in {stream} and tracks; use views")
-    return tables, cursors[Stream.TRACKS], absent
 
 
 def needs_event_tables(config: SourceConfig, tracks: Table) -> bool:
@@ -251,21 +218,22 @@ def build_layout(
             named_like_events: whether some are known to be named like events in use.
     Raises: SourceError when `TRACK_PROPERTIES` is `json` and tracks has no JSON column.
     """
-    tracks = tables[Stream.TRACKS]
+    tracks = tables.get(Stream.TRACKS)
     events = {name: table for name, table in events.items() if table.has("id")}
-    mark = rudderstack_mark(tracks.columns, event_tables=named_like_events or config.track_properties == "event_tables")
+    asked = config.track_properties == "event_tables"
+    mark = None if tracks is None else rudderstack_mark(tracks.columns, event_tables=named_like_events or asked)
     rules = _column_rules(config, cursor, mark)
     fields = {stream: rules.fields(stream, table.name, table.columns) for stream, table in tables.items()}
     unsent = {stream: rules.loaders(stream, table.name, table.columns) for stream, table in tables.items()}
-    chosen, reason = _choose(config, fields[Stream.TRACKS], named_like_events=named_like_events)
+    chosen, reason = _choose(config, fields, named_like_events=named_like_events)
     json = _json_columns(chosen, tables, fields)
-    if chosen == "json" and Stream.TRACKS not in json:
+    if chosen == "json" and tracks is not None and Stream.TRACKS not in json:
         message = f"TRACK_PROPERTIES is 'json', but table {tracks.name!r} has no column {JSON_PROPERTIES!r}"
         raise SourceError(f"{message}; {similar(tracks.columns, JSON_PROPERTIES)}")
-    if config.track_properties in {"event_tables", "json"}:
+    if tracks is not None and config.track_properties in {"event_tables", "json"}:
         fields[Stream.TRACKS], unsent[Stream.TRACKS] = (), ()
     warnings = _slow_cursors(cursor, tables.values()) if typed else []
-    if chosen == "event_tables" and not events:
+    if tracks is not None and chosen == "event_tables" and not events:
         warnings.append(
             f"no event table beside {tracks.name!r}: MISSING_PROPERTIES says whether events wait for one or go out without properties"
         )
@@ -291,8 +259,13 @@ def _column_rules(config: SourceConfig, cursor: str, mark: str | None) -> Column
     return ColumnRules(cursor, config.trait_names, config.property_names, mark is not None)
 
 
-def _choose(config: SourceConfig, own: tuple[str, ...], *, named_like_events: bool) -> tuple[str, str]:
-    """Return where the properties of tracks are, and why."""
+def _choose(config: SourceConfig, fields: Mapping[Stream, tuple[str, ...]], *, named_like_events: bool) -> tuple[str, str]:
+    """Return where the properties of tracks are, or without tracks those of other calls, and why."""
+    own = fields.get(Stream.TRACKS)
+    if own is None:
+        others = any(JSON_PROPERTIES in columns for stream, columns in fields.items() if not stream.is_identify)
+        is_json = config.track_properties == "json" or (config.track_properties == "auto" and others)
+        return "json" if is_json else "columns", "there is no table of tracks"
     if config.track_properties != "auto":
         return config.track_properties, "TRACK_PROPERTIES says so"
     if JSON_PROPERTIES in own:
@@ -308,8 +281,10 @@ def _choose(config: SourceConfig, own: tuple[str, ...], *, named_like_events: bo
 def _json_columns(chosen: str, tables: Mapping[Stream, Table], fields: Mapping[Stream, tuple[str, ...]]) -> dict[Stream, str]:
     """Return stream -> JSON column. `traits` may be one trait: it counts if it is the only one, of type JSON, or tracks use JSON."""
     found = {stream: JSON_PROPERTIES for stream, table in tables.items() if chosen == "json" and table.has(JSON_PROPERTIES)}
-    identifies = tables[Stream.IDENTIFIES]
+    identifies = tables.get(Stream.IDENTIFIES)
     found.pop(Stream.IDENTIFIES, None)
+    if identifies is None:
+        return found
     alone = fields[Stream.IDENTIFIES] == (JSON_TRAITS,)
     if identifies.has(JSON_TRAITS) and (alone or chosen == "json" or identifies.kinds[JSON_TRAITS] is Kind.JSON):
         found[Stream.IDENTIFIES] = JSON_TRAITS
@@ -328,7 +303,7 @@ def _slow_cursors(cursor: str, calls: Collection[Table]) -> list[str]:
 def _times(table: Table, *, typed: bool, warnings: list[str]) -> tuple[str, ...]:
     times = []
     for column in TIME_COLUMNS:
-        if table.has(column) and typed and table.kinds[column] not in _TIMES:
+        if table.has(column) and typed and table.kinds[column] not in TIME_KINDS:
             warnings.append(f"table {table.name!r}: column {column!r} is not of a time type, so it is not read")
         elif table.has(column):
             times.append(column)

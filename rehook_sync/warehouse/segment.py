@@ -22,7 +22,8 @@ from rehook_sync.models import DEFAULT_SOURCE, STREAMS, Shard, SourceRow, Stream
 from rehook_sync.times import LAST_MOMENT
 from rehook_sync.warehouse.catalog import Catalog
 from rehook_sync.warehouse.columns import altered
-from rehook_sync.warehouse.layout import SourceConfig, SourceLayout, Table, build_layout, find_calls, needs_event_tables
+from rehook_sync.warehouse.discovery.layouts import open_catalog, read_layout
+from rehook_sync.warehouse.layout import SourceConfig, SourceLayout, Table
 from rehook_sync.warehouse.properties import EventProperties
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_order, usable_time
@@ -56,14 +57,21 @@ class SegmentSource:
         self._properties: EventProperties | None = None
         self.reader = reader or Reader(database, (config.schema,))
 
-    def discover(self) -> SourceLayout:
-        """Return the layout, read at the first call.
+    @property
+    def layout(self) -> SourceLayout:
+        """Return the layout, read at the first use.
 
-        Raises: SourceError when it is not a Segment source; the message names the setting to change.
+        Raises: SourceError when no table of calls can be read; the message names the setting to change.
         """
         if self._layout is None:
             self._layout = self._look()
         return self._layout
+
+    def discover(self) -> SourceLayout:
+        """Return the layout of a source that has all tables of calls. Raises: SourceError for each that cannot be read."""
+        for stream in self._config.streams:
+            self.layout.require(stream)
+        return self.layout
 
     @property
     def views_read(self) -> set[str]:
@@ -72,11 +80,15 @@ class SegmentSource:
 
     @property
     def _sql(self) -> CallStatements:
-        return CallStatements(self._database, self.discover(), self.name, alone=self._alone)
+        return CallStatements(self._database, self.layout, self.name, alone=self._alone)
 
     def read_event_names(self) -> set[str]:
         """Return the names of all events, as calls have them. Scans tracks."""
-        tracks, others = self.discover().tracks, set(self.discover().events.values())
+        layout = self.layout
+        others = {event for stream, event in layout.events.items() if stream in layout.tables}
+        if Stream.TRACKS not in layout.tables:
+            return others
+        tracks = layout.tracks
         return others | self.reader.read(lambda connection: self._catalog(connection).read_event_names(tracks, ["event_text", "event"]))
 
     def newest(self, stream: Stream, window: Window) -> datetime | None:
@@ -96,7 +108,7 @@ class SegmentSource:
         statement = self._sql.calls(stream, None, "find_time")
         ((has_time, has_rows),) = self._read_rows(statement, {})
         if has_rows and not has_time:
-            layout, setting = self.discover(), f"{stream.upper()}_TABLE" if stream in STREAMS else "OTHER_CALLS"
+            layout, setting = self.layout, f"{stream.upper()}_TABLE" if stream in STREAMS else "OTHER_CALLS"
             raise SourceError(
                 f"no row of table {layout.tables[stream].name!r} has a time in column {layout.cursor!r} that can be read; set "
                 f"CURSOR_COLUMN to another column, or convert it in a view and name that in {setting}"
@@ -165,12 +177,12 @@ class SegmentSource:
         if known:
             self._sql.prepare(connection)
         next_place = spooler.put_slice(connection, statement, values, plan, place)
-        self._require_same([self.discover().tables[stream]], connection)
+        self._require_same([self.layout.tables[stream]], connection)
         return next_place
 
     def read_ids(self, stream: Stream, ids: Iterable[str]) -> Iterator[SourceRow]:
         """Yield the calls with these message ids, of any time, one per id found, in `time_order`."""
-        padded = self.discover().tables[stream].kinds["id"] is Kind.PADDED
+        padded = self.layout.tables[stream].kinds["id"] is Kind.PADDED
         wanted = {str(trimmed(each)) if padded else each: each for each in ids}
         with Spool() as spool:
             for page in self._sql.cut(sorted(each for each in wanted if not each.startswith(NAMELESS))):
@@ -189,7 +201,7 @@ class SegmentSource:
         """Put the wanted calls aside: those with the ids of a page, or, without a page, those that have no id."""
         spool.cut(count)
         plan, columns = self._sql.row_plan(stream)
-        table = self.discover().tables[stream]
+        table = self.layout.tables[stream]
         if page is None:
             statement = self._sql.calls(stream, None, "read_nameless_calls", columns=columns)
         else:
@@ -204,7 +216,7 @@ class SegmentSource:
                 id: None stands for all calls without one.  time: None if unusable.  event: None for identifies.
         All are read before the first is yielded.
         """
-        every = self.discover().events.get(stream)
+        every = self.layout.events.get(stream)
         statement = self._sql.due(stream, window, known, "read_due")
         values = self._sql.bounds(window) | known_values(stream, known)
         with Spool() as spool:
@@ -222,7 +234,7 @@ class SegmentSource:
         """Return how many ids of a window sync_state has of this source, by day, event and status. `known`: its name."""
         statement = self._sql.due(stream, window, None, "count_judged", recorded=known)
         rows = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known) | {"source": self.name})
-        every = self.discover().events.get(stream)
+        every = self.layout.events.get(stream)
         return [JudgedGroup(row[0], every if row[1] is None else row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
     def read_unusable(self, stream: Stream, window: Window, ids: Sequence[str | bytes]) -> Iterator[SourceRow]:
@@ -251,7 +263,7 @@ class SegmentSource:
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:
         """Yield the rows, each track with the properties that its event table has, or `unloaded` if there are none."""
-        if self.discover().track_properties != "event_tables" and not self.discover().event_views:
+        if self.layout.track_properties != "event_tables" and not self.layout.event_views:
             yield from rows
             return
         with Spool() as spool:
@@ -272,7 +284,7 @@ class SegmentSource:
     def _read_properties(self, rows: Sequence[SourceRow], spool: Spool) -> set[int]:
         """Put the properties aside, all by one layout. Returns the places of rows that more than one table has."""
         longest = self._database.warehouse.longest_name
-        self._properties = self._properties or EventProperties(self.reader, self.discover, self._probe_events, longest)
+        self._properties = self._properties or EventProperties(self.reader, lambda: self.layout, self._probe_events, longest)
         while True:
             spool.cut(0)
             try:
@@ -287,7 +299,7 @@ class SegmentSource:
 
     def _probe_events(self, wanted: Container[str]) -> Mapping[str, Table]:
         """Return tables that events in use are called like; those that cannot be read are `unreadable` from now on."""
-        layout = self.discover()
+        layout = self.layout
         found, lost = self.reader.read(lambda connection: self._catalog(connection).probe_in_use(wanted, layout.cursor))
         self._layout = replace(layout, unreadable={**layout.unreadable, **lost})
         return found
@@ -313,36 +325,20 @@ class SegmentSource:
         """Read the layout again after an error. Raises the error unless the layout has changed and the same can be read."""
         if isinstance(error, LockedError | TransientError):
             raise error
-        before, found = self.discover(), self._look()
+        before, found = self.layout, self._look()
         if replace(found, unreadable=before.unreadable) == before or found.track_properties != before.track_properties:
             raise error
+        for stream in before.tables:
+            found.require(stream)
         self._layout = replace(found, unreadable={**before.unreadable, **found.unreadable})
 
     def _look(self) -> SourceLayout:
         try:
-            return self.reader.read(self._discover)
+            return self.reader.read(lambda connection: read_layout(connection, self._database.warehouse, self._config))
         except DatabaseError as error:
             if isinstance(error.__cause__, ProgrammingError):
                 raise SourceError(str(error)) from error
             raise
 
-    def _discover(self, connection: Connection) -> SourceLayout:
-        config, catalog = self._config, self._catalog(connection)
-        typed = self._database.warehouse.is_typed
-        tables, cursor, absent = find_calls(config, catalog.tables, catalog.require, typed=typed)
-        tracks = tables[Stream.TRACKS]
-        events = catalog.find_events(config, tracks, cursor) if needs_event_tables(config, tracks) else catalog.find_possible(config)
-        layout = build_layout(config, cursor, tables, events.tables, named_like_events=events.named_like_events, typed=typed)
-        layout.refuse_forms(self._database.warehouse.words)
-        unreadable = events.unreadable if layout.track_properties == "event_tables" else {}
-        looks = layout.track_properties == "event_tables" or (layout.track_properties == "json" and config.track_properties == "auto")
-        views = tuple(events.views) if looks else ()
-        guarded = tuple(sorted(catalog.guarded & {*(table.name for table in tables.values()), *events.tables}))
-        warnings = (*layout.warnings, *catalog.warnings)
-        return replace(layout, warnings=warnings, unreadable=unreadable, event_views=views, guarded=guarded, absent=absent)
-
     def _catalog(self, connection: Connection) -> Catalog:
-        config, others = self._config, (each.table for each in self._config.other_calls.values())
-        needs_list = config.track_properties in {"auto", "event_tables"}
-        expected = () if needs_list else (config.identifies_table, config.tracks_table, *others)
-        return Catalog(connection, self._database.warehouse, config.schema, expected)
+        return open_catalog(connection, self._database.warehouse, self._config)

@@ -1,6 +1,6 @@
 """The Segment sources of one warehouse: several schemas, each with a layout of its own."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from rehook_sync.database.engine import Database
@@ -49,11 +49,26 @@ class Sources(Mapping[str, SegmentSource]):
 
         Raises: SourceError for what is no Segment source; the message names it and the setting to change.
         """
-        found = {name: self._discover(name) for name in (self if names is None else names)}
-        for stream in self._streams if names is None else ():
-            if not any(stream in layout.tables for layout in found.values()):
-                raise SourceError(next(layout.absent[stream] for layout in found.values()))
-        return found
+        return {name: self._discover(name) for name in (self if names is None else names)}
+
+    def require(self, source: str, stream: Stream, *, had: bool = False) -> None:
+        """Raise SourceError when a source is none, or its table of a stream is not there or cannot be read. `had`: it was there before."""
+        layout = self._discover(source)
+        try:
+            layout.require(stream)
+        except SourceError as error:
+            before = "; calls of it are recorded, so it was there before" if had else ""
+            raise self._named(source, SourceError(f"{error}{before}")) from error
+
+    def require_all(self, had: Callable[[str, Stream], bool]) -> None:
+        """Raise SourceError for a table that is not there or cannot be read, unless its source never had it.
+
+        had: tells whether calls of a stream of a source are recorded.
+        """
+        for name, stream in ((name, stream) for name in self for stream in self._streams):
+            lacks = self.lacks(name, stream) is not None
+            if not lacks or had(name, stream):
+                self.require(name, stream, had=lacks)
 
     def discover_readable(self) -> dict[str, SourceLayout]:
         """Return the layout of each source that is one. What is none is not looked at again."""
@@ -61,30 +76,43 @@ class Sources(Mapping[str, SegmentSource]):
         for name in self:
             if name not in self._unreadable:
                 try:
-                    found[name] = self[name].discover()
+                    found[name] = self[name].layout
                 except SourceError:
                     self._unreadable.add(name)
         return found
 
     def _discover(self, name: str) -> SourceLayout:
         try:
-            return self[name].discover()
+            return self[name].layout
         except SourceError as error:
-            raise (SourceError(f"source {name!r}: {error}") if len(self) > 1 else error) from error
+            raise self._named(name, error) from error
+
+    def _named(self, name: str, error: SourceError) -> SourceError:
+        return SourceError(f"source {name!r}: {error}") if len(self) > 1 else error
 
     @property
     def streams(self) -> Sequence[Stream]:
         """Return the streams of the settings, in the order of calls at the same instant."""
         return self._streams
 
-    def lacks(self, source: str, stream: Stream) -> bool:
-        """Tell whether a source is known to have no table of a stream. One that cannot be looked at may have it."""
-        if stream in STREAMS:
-            return False
+    def lacks(self, source: str, stream: Stream) -> str | None:
+        """Return the name of the table of a stream that a source is known not to have, while another one has it; else None.
+
+        What cannot be looked at may have it.
+        """
+        others = [name for name in self if name != source]
+        lacking = self._look(source) if others else None
+        if lacking is None or stream not in lacking.absent:
+            return None
+        found = filter(None, map(self._look, others))
+        return lacking.lacks[stream] if any(stream not in layout.absent for layout in found) else None
+
+    def _look(self, name: str) -> SourceLayout | None:
+        """Return the layout of a source, None when it cannot be looked at."""
         try:
-            return stream in self[source].discover().absent
+            return self[name].layout
         except RehookSyncError:
-            return False
+            return None
 
     @property
     def views_read(self) -> set[str]:

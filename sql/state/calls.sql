@@ -6,6 +6,10 @@
 SELECT s.message_id, s.status, s.event, s.received_at, s.source, s.user_id, s.run_id FROM sync_state AS s
 WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
+-- name: has_calls
+-- does: tells whether calls of a feed are recorded
+SELECT EXISTS (SELECT 1 FROM sync_state AS s WHERE s.stream = :stream AND s.source = :source);
+
 -- name: read_failed
 -- does: lists failed calls in time order; with a reason, all failed calls of the users who have one
 -- words: by_index, ids

@@ -56,7 +56,7 @@ FROM v1_runs WHERE started_at >= :since ORDER BY started_at DESC, run_id DESC LI
 -- does: lists the watermark of each stream after each run that started from a time on, newest first
 SELECT w.run_id, w.stream, w.high_at, w.recorded_at
 FROM sync_watermarks AS w JOIN sync_runs AS r ON r.run_id = w.run_id
-WHERE r.started_at >= :since ORDER BY r.started_at DESC, w.run_id DESC, w.stream LIMIT :runs;
+WHERE r.started_at >= :since AND w.lacks_table IS NULL ORDER BY r.started_at DESC, w.run_id DESC, w.stream LIMIT :runs;
 
 -- name: report_last_success
 -- does: gives start and end of the newest run that succeeded

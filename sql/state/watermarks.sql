@@ -15,15 +15,17 @@ SELECT (SELECT max(high_at) FROM seen) AS watermark, (SELECT min(low_at) FROM jo
 
 -- name: insert_watermark
 -- does: records how far one run got in one stream of one source; replaces the record when a run in shards is resumed
-INSERT INTO sync_watermarks (run_id, source, stream, low_at, high_at, rows_new, recorded_at)
-VALUES (:run_id, :source, :stream, :low_at, :high_at, :rows_new, :recorded_at)
-ON CONFLICT (run_id, source, stream) DO UPDATE SET high_at = excluded.high_at, rows_new = excluded.rows_new, recorded_at = excluded.recorded_at;
+INSERT INTO sync_watermarks (run_id, source, stream, low_at, high_at, rows_new, recorded_at, lacks_table)
+VALUES (:run_id, :source, :stream, :low_at, :high_at, :rows_new, :recorded_at, :lacks_table)
+ON CONFLICT (run_id, source, stream) DO UPDATE
+SET high_at = excluded.high_at, rows_new = excluded.rows_new, recorded_at = excluded.recorded_at, lacks_table = excluded.lacks_table;
 
 -- name: read_last_watermarks
 -- does: gives the newest watermark record of each stream of each source
-SELECT newest.source, newest.stream, newest.run_id, newest.low_at, newest.high_at, newest.rows_new, newest.recorded_at
+SELECT newest.source, newest.stream, newest.run_id, newest.low_at, newest.high_at, newest.rows_new, newest.recorded_at,
+    newest.lacks_table
 FROM (
-    SELECT w.source, w.stream, w.run_id, w.low_at, w.high_at, w.rows_new, w.recorded_at,
+    SELECT w.source, w.stream, w.run_id, w.low_at, w.high_at, w.rows_new, w.recorded_at, w.lacks_table,
         row_number() OVER (PARTITION BY w.source, w.stream ORDER BY w.recorded_at DESC, w.run_id DESC) AS place
     FROM sync_watermarks AS w
 ) AS newest

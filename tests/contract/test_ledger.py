@@ -32,7 +32,7 @@ from rehook_sync.models import (
     Stream,
     Window,
 )
-from rehook_sync.rules.periods import Feed
+from rehook_sync.rules.periods import Feed, Mark
 from rehook_sync.rules.watermark import Coverage
 from rehook_sync.state.ledger import Ledger, elapsed_s
 from rehook_sync.state.migrations import check_version, upgrade
@@ -460,7 +460,10 @@ def test_coverage_knows_watermark_and_origin(state: State, ledger: Ledger) -> No
     start(state, ledger)
     with ledger.transaction() as connection:
         state.record_watermark(
-            connection, "run-1", Feed(DEFAULT_SOURCE, Stream.TRACKS), Window(NOW - timedelta(days=3), NOW), NOW - timedelta(hours=1), 7
+            connection,
+            "run-1",
+            Feed(DEFAULT_SOURCE, Stream.TRACKS),
+            Mark(Window(NOW - timedelta(days=3), NOW), NOW - timedelta(hours=1), 7),
         )
     assert state.read_coverage(Feed(DEFAULT_SOURCE, Stream.TRACKS)) == Coverage(NOW - timedelta(hours=1), NOW - timedelta(days=3))
     assert state.read_coverage(Feed(DEFAULT_SOURCE, Stream.IDENTIFIES)) == Coverage(None, None)
@@ -469,7 +472,7 @@ def test_coverage_knows_watermark_and_origin(state: State, ledger: Ledger) -> No
 def test_origin_is_open_after_a_run_over_all_history(state: State, ledger: Ledger) -> None:
     start(state, ledger)
     with ledger.transaction() as connection:
-        state.record_watermark(connection, "run-1", Feed(DEFAULT_SOURCE, Stream.TRACKS), Window(None, NOW), NOW, 7)
+        state.record_watermark(connection, "run-1", Feed(DEFAULT_SOURCE, Stream.TRACKS), Mark(Window(None, NOW), NOW, 7))
     assert state.read_coverage(Feed(DEFAULT_SOURCE, Stream.TRACKS)) == Coverage(NOW, None)
 
 

@@ -1,6 +1,5 @@
 """Tables of other calls, such as pages and screens, go out as custom events, each as a stream of its own. Each run is audited."""
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from io import StringIO
@@ -10,19 +9,17 @@ import accounting
 import pytest
 from accounting import ALL, Bench, ago, open_bench
 from rich.console import Console
-from warehouse import Row, add_rows, event, identify, make_warehouse, run_sql, track
+from warehouse import Row, add_rows, event, identify, track
 
 from rehook_sync.errors import SourceError, UsageError
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import DEFAULT_SOURCE, RunStatus, Stream
 from rehook_sync.render.audit import audit_view
-from rehook_sync.render.check import check_document
 from rehook_sync.render.plan import plan_view
 from rehook_sync.render.run import run_view
 from rehook_sync.render.status import status_document, status_view
 from rehook_sync.rules.periods import Feed
 from rehook_sync.runtime import Interrupt
-from rehook_sync.sync import Sync
 
 bench = accounting.bench
 PAGES = Stream("pages")
@@ -170,7 +167,7 @@ def test_a_stream_taken_out_keeps_its_record(shop: Bench) -> None:
     send_others(shop, **BOTH)
     shop.fill([], [track("t1", "ada", "Visited", ago(hours=6))], pages=views(4), screens=[page("s1", "bob", ago(hours=7))])
     shop.sandbox.faults.add("status", status=429, path="/events/invoke", skip=3, times=1)
-    shop.run(ALL, max_attempts=1)
+    shop.run(ALL, max_attempts=1, concurrency=1)
     failed = sum(row.startswith("failed") for row in shop.statuses().values())
     del shop.options["other_calls"]
     notes = shop.run(check=False).notes
@@ -243,49 +240,6 @@ def test_a_table_that_cannot_be_meant_is_told_in_one_line(shop: Bench, calls: di
             attempt(ALL)
         assert "\n" not in str(caught.value)
     assert shop.read_state("sync_runs") == []
-
-
-def test_a_source_without_the_table_is_told_and_no_error(sources: Bench) -> None:
-    send_others(sources, pages="Page Viewed")
-    sources.fill_sources({"web": {"pages": views(3), "tracks": [track("t1", "ada", "Visited", ago(hours=5))]}, "server": {}})
-    plan, result = sources.plan(ALL), sources.run(ALL)
-    said = "server: there is no table 'pages' in schema 'server' (OTHER_CALLS names it); found: 'identifies', 'tracks'"
-    assert said in plan.notes
-    assert said in result.notes
-    assert result.summary.sent == 4
-    assert [row["source"] for row in sources.read_state("sync_periods") if row["stream"] == "pages"] == ["web"]
-    found = Sync.check(sources.settings())
-    assert check_document(found)["warehouse"]["layout"]["server"]["warnings"][0] == said.partition(": ")[2]  # type: ignore[index]
-
-
-def test_a_table_that_comes_later_is_read_from_when_its_lack_was_seen(sources: Bench) -> None:
-    send_others(sources, pages="Page Viewed")
-    sources.fill_sources({"web": {"pages": views(3)}, "server": {}})
-    sources.run(ALL)
-    make_warehouse(sources.warehouse_url, {"pages": [page("old", "ada", ago(hours=2))]}, schema="server")
-    sources.missed = {"old"}
-    assert sources.run().summary.requests == 0, "nobody asked for its history"
-    run_sql(sources.warehouse_url, "UPDATE server.pages SET id = 'new', received_at = now()")
-    sources.run(check=False)
-    assert sources.run().summary.requests == 0
-    assert "new" in sources.statuses()
-
-
-def test_a_table_that_is_gone_moves_no_watermark_and_closes_no_period(sources: Bench) -> None:
-    send_others(sources, pages="Page Viewed")
-    sources.fill_sources({"web": {"pages": views(3)}, "server": {"pages": views(3, "s")}})
-    sources.run(ALL)
-    sources.run(ALL, stream=PAGES, source="server", limit=1)
-    marks = {row["run_id"] for row in sources.read_state("sync_watermarks") if (row["source"], row["stream"]) == ("server", "pages")}
-    run_sql(sources.warehouse_url, "ALTER TABLE server.pages RENAME TO pages_being_loaded")
-    notes = sources.run(check=False).notes
-    assert any(re.search("there is no table 'pages' in schema 'server'", note) for note in notes)
-    assert marks == {
-        row["run_id"] for row in sources.read_state("sync_watermarks") if (row["source"], row["stream"]) == ("server", "pages")
-    }
-    run_sql(sources.warehouse_url, "ALTER TABLE server.pages_being_loaded RENAME TO pages")
-    add_rows(sources.warehouse_url, "pages", [page("meanwhile", "ada", ago(hours=3))], schema="server")
-    assert sources.run().summary.sent == 1
 
 
 def test_a_run_in_parts_sends_other_calls_in_order(bench: Bench) -> None:

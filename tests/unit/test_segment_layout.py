@@ -5,7 +5,8 @@ import pytest
 from rehook_sync.database.kinds import Kind
 from rehook_sync.errors import SourceError
 from rehook_sync.models import Stream
-from rehook_sync.warehouse.layout import SourceConfig, Table, build_layout, check_columns
+from rehook_sync.warehouse.discovery.calls import check_columns
+from rehook_sync.warehouse.layout import SourceConfig, Table, build_layout
 from rehook_sync.warehouse.names import event_table_names, find_name, similar, tables_of, view_names
 
 COMMON = ("id", "user_id", "received_at", "timestamp")

@@ -34,7 +34,11 @@ def run_notes(
     """
     return [
         *of_each(layouts, lambda layout: layout.unreadable_lines),
-        *of_each(layouts, lambda layout: layout.absent.values()),
+        *(
+            f"source {name!r} has no table {table!r}: nothing is read of it"
+            for name, each in layouts.items()
+            for table in each.lacks.values()
+        ),
         *shared_notes(found.shared),
         *_rejection_notes(found.rejected, rows),
         *_waiting_notes(found.waiting, unsettled, settings.properties_wait),

@@ -1,0 +1,1 @@
+"""What a Segment source looks like, found out."""
