@@ -7,7 +7,7 @@ once it is counted, and nothing is written.
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -15,8 +15,9 @@ from itertools import islice
 from rehook_sync.errors import UsageError
 from rehook_sync.jobs.context import JobContext
 from rehook_sync.jobs.notes.lines import left_notes
+from rehook_sync.jobs.reading.bounds import begin_command
 from rehook_sync.jobs.results import RunOptions
-from rehook_sync.models import SourceRow, Status, Window
+from rehook_sync.models import SourceRow, Status, Stream, Window
 from rehook_sync.rules.identity import SharedIds
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Absence, Coverage, why_unjudged
@@ -75,6 +76,7 @@ class FeedAudit:
     Shape:  lines: by day and event.  first_missing_at: None when no missing call has a usable time.
             found_by_next_run: how many of the missing calls the next run finds.
             shared: calls that another source's call with the same id keeps from being sent.
+            begin: of a feed that is new beside others, the command that says where it begins; None once somebody did.
     """
 
     feed: Feed
@@ -84,6 +86,7 @@ class FeedAudit:
     first_missing_at: datetime | None
     found_by_next_run: int
     shared: SharedIds
+    begin: str | None = None
 
     @property
     def rows(self) -> int:
@@ -101,11 +104,14 @@ class AuditReport:
 
     Shape:  run_at_work: id of the run that held the lease when the comparison ended, None when it was free.
             left: what is recorded and not compared, since the settings leave its source out, one line each.
+            several: whether there are several sources.  new: whether some feed of the settings, audited or not, has not begun.
     """
 
     feeds: Sequence[FeedAudit]
     run_at_work: str | None
     left: Sequence[str] = ()
+    several: bool = False
+    new: bool = False
 
     def count(self, kind: str) -> int:
         """Return the number of calls with a Status or of a kind of UNJUDGED, over all feeds."""
@@ -134,14 +140,25 @@ class AuditReport:
 
     @property
     def repair(self) -> str | None:
-        """Return the command that judges the missing calls, None when there are none."""
-        if not self.missing:
+        """Return the command that judges the missing calls, None when there are none.
+
+        It names a source if one of several lacks calls. Where a stream has not begun, it would begin with a run that names none:
+        then it is a command for each stream that lacks calls.
+        """
+        lacking = [each for each in self.feeds if each.count("missing")]
+        if not lacking:
             return None
-        since = min((each.first_missing_at for each in self.feeds if each.first_missing_at is not None), default=None)
-        lacking = {each.feed.source for each in self.feeds if each.count("missing")}
-        is_one_of_several = len(lacking) == 1 and len({each.feed.source for each in self.feeds}) > 1
-        command = f"python -m rehook_sync run{f' --source {shlex.quote(lacking.pop())}' if is_one_of_several else ''}"
-        return command if since is None else f"{command} --since {since.isoformat().replace('+00:00', 'Z')}"
+        if self.new:
+            return " && ".join(_run_since([each], each.feed.source if self.several else None, each.feed.stream) for each in lacking)
+        sources = {each.feed.source for each in lacking}
+        return _run_since(lacking, next(iter(sources)) if self.several and len(sources) == 1 else None)
+
+
+def _run_since(feeds: Iterable[FeedAudit], source: str | None, stream: Stream | None = None) -> str:
+    """Return the command that runs from the first missing call on."""
+    since = min((each.first_missing_at for each in feeds if each.first_missing_at is not None), default=None)
+    named = [("source", source), ("stream", stream), ("since", since and since.isoformat().replace("+00:00", "Z"))]
+    return " ".join(["python -m rehook_sync run", *(f"--{name} {shlex.quote(value)}" for name, value in named if value)])
 
 
 def audit(context: JobContext, options: RunOptions) -> AuditReport:
@@ -159,12 +176,14 @@ def audit(context: JobContext, options: RunOptions) -> AuditReport:
     for feed in feeds or asked:
         context.sources.require(*feed, had=context.had.get(feed, False))
     audited = {feed.source for feed in feeds}
-    found = [audit_feed(context, each, window, audited) for each in feeds]
+    found = [replace(audit_feed(context, each, window, audited), begin=begin_command(context, each)) for each in feeds]
     left = [f"source {feed.source!r} has no table {name!r}: nothing is read of it" for feed, name in lacking.items()]
     if options.source is options.stream is None:
         known = KnownSources(state.database)
         left += left_notes(known.read_feeds(), known.count_due(), (), asked)
-    return AuditReport(found, state.read_holder(), left)
+    coverages = (state.read_coverage(feed) for feed in context.all_feeds(RunOptions()) if feed not in lacking)
+    new = any(each.watermark is None for each in coverages)
+    return AuditReport(found, state.read_holder(), left, several=len(context.sources) > 1, new=new)
 
 
 def audit_feed(context: JobContext, feed: Feed, window: Window, audited: Collection[str] = ()) -> FeedAudit:

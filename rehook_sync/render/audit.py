@@ -28,6 +28,7 @@ def audit_document(report: AuditReport) -> dict[str, object]:
         "missing": report.missing,
         "found_by_next_run": report.found_by_next_run,
         "repair": report.repair,
+        "begin": list(dict.fromkeys(each.begin for each in report.feeds if each.begin is not None)),
         "run_at_work": report.run_at_work,
         "left": list(report.left),
         "streams": by_source({each.feed: _feed_document(each) for each in report.feeds}),
@@ -107,13 +108,21 @@ def _remarks(report: AuditReport) -> Iterator[RenderableType]:
         yield line(f"{unsettled:,} judged but not settled: the next run retries what failed, `resolve` settles what is in doubt")
     if waiting := report.count(Status.WAITING):
         yield line(f"{waiting:,} wait for their properties: their event tables do not have them yet, and each run looks again")
-    before = sum(each.count("not_due") for each in report.feeds if each.coverage.watermark is None)
+    new = [each for each in report.feeds if each.coverage.watermark is None and each.begin is not None and each.count("not_due")]
+    for command in dict.fromkeys(each.begin for each in new):
+        those = [each for each in new if each.begin == command]
+        names = " and ".join(each.feed.text(named=report.several) for each in those)
+        yield line(
+            f"{sum(each.count('not_due') for each in those):,} of {names} not judged, since nothing says where to begin: "
+            f"`{command}`, for example; each event sent pays out rewards"
+        )
+    before = sum(each.count("not_due") for each in report.feeds if each.coverage.watermark is None and each not in new)
     if before:
         yield line(
             f"{before:,} not judged, and no watermark yet: the next run goes on with an open period, which `status` shows; "
             "without one it needs --since or REHOOK_SYNC_START_AT"
         )
-    if newer := report.count("not_due") - before:
+    if newer := report.count("not_due") - before - sum(each.count("not_due") for each in new):
         yield line(f"{newer:,} newer than the watermark, or in an open period: the next run reads them")
     if same := report.count("counted_elsewhere"):
         yield line(f"{same:,} of one source are in another one, too, and counted there: the same id is one call")

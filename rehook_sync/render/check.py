@@ -16,13 +16,17 @@ from rehook_sync.warehouse.names import listed
 __all__ = ["check_document", "check_view"]
 
 _SHOWN_NAMES = 12
+_SHARED_IDS = (
+    "the same message id in several sources is one call, sent once with the properties that any of them has; where its user or event "
+    "differs, it is another call, which is not sent and ends a run with exit code 3: `audit` counts such calls as same_id_elsewhere"
+)
 
 
 def check_document(found: CheckResult) -> dict[str, object]:
     """Return the result of a check."""
     details: dict[str, dict[str, object]] = {
         "settings": {"values": found.settings},
-        "warehouse": {"layout": _layouts_document(found)},
+        "warehouse": {"layout": _layouts_document(found), "shared_ids": _SHARED_IDS if len(found.layouts or {}) > 1 else None},
         "state": {"version": found.version, "warnings": found.warnings},
         "rehook": {"http_status": None if found.answer is None else found.answer.http_status},
         "notify": {"told": found.told},
@@ -81,7 +85,7 @@ def _layouts_lines(found: CheckResult) -> list[str]:
     lines = {name: _layout_lines(layout, found.names) for name, layout in (found.layouts or {}).items()}
     names = list(found.names.warnings) if found.names else []
     told = [text for name, each in lines.items() for text in ((name, *(f"  {text}" for text in each)) if len(lines) > 1 else each)]
-    return told + [f"warning: {each}" for each in names]
+    return told + ([_SHARED_IDS] if len(lines) > 1 else []) + [f"warning: {each}" for each in names]
 
 
 def _layout_document(layout: SourceLayout, checked: NamesCheck | None) -> dict[str, object]:

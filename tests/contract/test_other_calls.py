@@ -14,7 +14,7 @@ from warehouse import Row, add_rows, event, identify, track
 from rehook_sync.errors import SourceError, UsageError
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import DEFAULT_SOURCE, RunStatus, Stream
-from rehook_sync.render.audit import audit_view
+from rehook_sync.render.audit import audit_document, audit_view
 from rehook_sync.render.plan import plan_view
 from rehook_sync.render.run import run_view
 from rehook_sync.render.status import status_document, status_view
@@ -195,6 +195,27 @@ def test_audit_and_explain_know_other_streams(bench: Bench) -> None:
     bench.change_state("DELETE FROM {sync_state} WHERE message_id = 'p03'")
     with bench.sync() as sync:
         assert sync.audit(RunOptions(since=ALL)).missing == 1
+
+
+def test_audit_names_the_command_that_begins_a_new_stream(bench: Bench) -> None:
+    bench.fill([], [track("t1", "ada", "Visited", ago(hours=6))], pages=views(5))
+    bench.run(ALL, missing_properties="send")
+    add_rows(bench.warehouse_url, "tracks", [track("lost", "u0", "Visited", ago(days=9))])
+    send_others(bench, pages="Page Viewed")
+    with bench.sync() as sync:
+        report = sync.audit(RunOptions(since=ALL))
+        text = "".join(map(str, audit_view(report)))
+        assert "5 of pages not judged, since nothing says where to begin: `run --stream pages --since 7d`, for example" in text
+        assert "START_AT" not in text
+        document = audit_document(report)
+    assert (document["missing"], document["begin"]) == (1, ["run --stream pages --since 7d"])
+    assert report.repair is not None
+    assert report.repair.startswith("python -m rehook_sync run --stream tracks --since "), "a run of all would begin the new stream"
+    bench.run(ALL, stream=PAGES, limit=1)
+    with bench.sync() as sync:
+        report = sync.audit(RunOptions(since=ALL))
+        assert "the next run goes on with an open period" in "".join(map(str, audit_view(report)))
+    assert audit_document(report)["begin"] == []
 
 
 def test_an_open_period_of_another_stream_is_gone_on_with(bench: Bench) -> None:

@@ -286,6 +286,10 @@ def test_a_stream_that_never_had_a_row_has_no_watermark_to_show(bench: Bench) ->
     assert "1970" not in render_page(figures, Shell())
     watermarks: Any = status_document(report)["watermarks"]
     assert watermarks[IOS]["tracks"]["lag_s"] is None
+    assert {(row["source"], row["lag_s"] is None) for row in bench.read_state("v1_freshness") if row["watermark_at"] is None} == {
+        (WEB, True),
+        (IOS, True),
+    }
 
 
 def test_parts_of_a_run_deliver_all_sources(bench: Bench) -> None:
@@ -335,7 +339,9 @@ def test_what_is_shown_of_six_sources_fits_into_80_columns(bench: Bench) -> None
     unjudged: Any = explanation_document(explanation, Shell())["not_judged"]
     assert unjudged[0]["source"] == names[0]
     assert all(f"tracks: table {name}.tracks" in shown(check_view(found), 200) for name in names)
+    assert "the same message id in several sources is one call, sent once" in shown(check_view(found), 200)
     layouts: Any = check_document(found)["warehouse"]
+    assert layouts["shared_ids"].endswith("`audit` counts such calls as same_id_elsewhere")
     assert set(layouts["layout"]) == set(names)
     assert "tracks of tv_production" in render_page(figures, Shell())
 
@@ -350,6 +356,26 @@ def test_what_is_missing_is_repaired_in_its_source_alone(bench: Bench) -> None:
     assert report.repair is not None
     assert report.repair.startswith(f"python -m rehook_sync run --source {IOS} --since ")
     assert bench.run(ago(days=9), source=IOS).summary.sent == 1
+
+
+def test_an_audit_of_one_source_looks_at_it_alone(bench: Bench) -> None:
+    bench.fill_sources({WEB: {"tracks": visits("w", 4)}, IOS: {"tracks": visits("i", 4)}, SERVER: {"tracks": visits("s", 2)}})
+    bench.use(WEB, IOS)
+    bench.run(ALL)
+    add_rows(bench.warehouse_url, "tracks", [track("lost", "u0", "Visited", ago(days=9))], schema=IOS)
+    bench.use(WEB, IOS, SERVER)
+    with bench.sync() as sync:
+        report = sync.audit(RunOptions(since=ALL))
+    begin = f"2 of tracks of {SERVER} not judged, since nothing says where to begin: `run --source {SERVER} --since 7d`"
+    assert begin in shown(audit_view(report), 200)
+    run_sql(bench.warehouse_url, f"DROP SCHEMA {WEB} CASCADE", f"DROP SCHEMA {SERVER} CASCADE")
+    with bench.sync() as sync:
+        report = sync.audit(RunOptions(since=ALL, source=IOS))
+        assert ({each.feed.source for each in report.feeds}, report.missing) == ({IOS}, 1)
+        assert report.repair is not None
+        assert report.repair.startswith(f"python -m rehook_sync run --source {IOS} --stream tracks --since ")
+        with pytest.raises(SourceError, match=f"^source '{WEB}': "):
+            sync.audit(RunOptions(since=ALL))
 
 
 def test_a_name_in_the_settings_may_match_in_one_source_only(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from rehook_sync.state.periods import Periods
 from rehook_sync.state.sources import KnownSources
 from rehook_sync.warehouse.layout import SourceConfig
 
-__all__ = ["plan_bounds"]
+__all__ = ["begin_command", "plan_bounds"]
 
 
 def plan_bounds(context: JobContext, options: RunOptions, run_id: str) -> RunBounds:
@@ -57,6 +57,27 @@ def _find_window(context: JobContext, feed: Feed, options: RunOptions, coverage:
     return next_window(coverage, context.settings.lookback, context.state.now(), since, options.until)
 
 
+def begin_command(context: JobContext, feed: Feed) -> str | None:
+    """Return the command that says where a feed begins that is new beside others.
+
+    None for one that has begun or that somebody was asked to begin, and where a run without any stream or source begins it.
+    """
+    known = KnownSources(context.database).read_names()
+    if not known or context.state.read_coverage(feed).watermark is not None:
+        return None
+    if Periods(context.database).read_open((feed,)):
+        return None
+    if feed.source not in known:
+        return None if context.settings.start_at is not None else _begin(context, feed, whole=True)
+    return None if feed.stream in STREAMS else _begin(context, feed)
+
+
+def _begin(context: JobContext, feed: Feed, *, whole: bool = False) -> str:
+    """Return a command that begins a feed. `whole`: with all others of its source."""
+    source = f" --source {feed.source}" if len(context.sources) > 1 else ""
+    return f"run{'' if whole else f' --stream {feed.stream}'}{source} --since 7d"
+
+
 def _start_of(context: JobContext, feed: Feed, options: RunOptions) -> datetime | Beginning | None:
     """Return where the first run of a feed begins by the settings.
 
@@ -65,11 +86,9 @@ def _start_of(context: JobContext, feed: Feed, options: RunOptions) -> datetime 
     """
     start_at, known = context.settings.start_at, KnownSources(context.database).read_names()
     if feed.stream not in STREAMS and feed.source in known and not (start_at and options.stream == feed.stream):
-        named = len(context.sources) > 1
-        command = f"run --stream {feed.stream}{f' --source {feed.source}' if named else ''} --since 7d"
         raise UsageError(
-            f"stream {feed.text(named=named)} is new to the sync-state tables, so nothing was begun: say where it begins, for example "
-            f"`{command}` (each event sent pays out rewards); the others go on from their watermarks"
+            f"stream {feed.text(named=len(context.sources) > 1)} is new to the sync-state tables, so nothing was begun: say where it "
+            f"begins, for example `{_begin(context, feed)}` (each event sent pays out rewards); the others go on from their watermarks"
         )
     if start_at is not None:
         return start_at if isinstance(start_at, datetime) else Beginning.BEGINNING
