@@ -24,7 +24,7 @@ from rehook_sync.sync import Sync
 __all__ = ["run_in_processes"]
 
 _POLL_S = 0.2
-_LOADED = ["rehook_sync.workers", "rehook_sync.rehook.client", "rehook_sync.rehook.transport", "pandas"]
+_LOADED = ["rehook_sync.workers", "rehook_sync.rehook.client", "rehook_sync.rehook.transport"]
 
 
 def run_in_processes(

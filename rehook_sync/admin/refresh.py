@@ -223,9 +223,7 @@ class _Refresh:
         """Yield what the calls of each user say."""
         present: _Present | None = None
         while page := list(islice(rows, _LOOKED_UP)):
-            frame = shape(page, self._names)
-            columns = (frame[name].tolist() for name in ("metadata", "referral_code", "problem"))
-            for row, metadata, code, problem in zip(page, *columns, strict=True):
+            for row, metadata, code, problem in shape(page, self._names):
                 if problem is not None or row.user_id is None:
                     self.unusable += 1
                     continue

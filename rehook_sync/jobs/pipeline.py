@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
 from rehook_sync.jobs.notes.findings import Findings
@@ -32,16 +32,13 @@ from rehook_sync.models import (
     Traits,
     Window,
 )
-from rehook_sync.rules.bodies import Names, build_operations, shape
+from rehook_sync.rules.bodies import Names, ShapedCall, build_operations, shape
 from rehook_sync.rules.periods import Extent, Feed, Period
 from rehook_sync.rules.traits import CODE
 from rehook_sync.rules.validation import CodeBook, Judgement, Policy, judge
 from rehook_sync.state.state import Judged, State
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.sources import Sources
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
 
@@ -235,24 +232,22 @@ class Pipeline:
     def _judge(self, rows: Sequence[SourceRow]) -> Chunk:
         self.findings.met.note(rows)
         self.findings.encoded.update(row.encoded for row in rows if row.encoded)
-        frame = shape(rows, self._config.names, self.findings.left_out)
-        judgement = self._judge_claims(frame)
+        judgement = self._judge_claims(shape(rows, self._config.names, self.findings.left_out))
         previous = {key: self._previous.pop(key) for key in [(row.stream, row.message_id) for row in rows] if key in self._previous}
         operations = build_operations(
             judgement.accepted, claims=judgement.claims, previous=previous, waits=judgement.waits, merge=self._config.merge
         )
-        rejected = zip(*(judgement.rejected[name] for name in ("row", "reason", "detail")), strict=True)
         outcomes = [
-            _unsent(row, Status.REJECTED, reason, detail, previous.get((row.stream, row.message_id))) for row, reason, detail in rejected
+            _unsent(row, Status.REJECTED, reason, detail, previous.get((row.stream, row.message_id)))
+            for row, reason, detail in judgement.rejected
         ]
         outcomes = [outcome for outcome in outcomes if not self._stands(outcome)]
         self.findings.rejected.update(outcome.reason for outcome in outcomes if outcome.reason)
-        waiting = judgement.waiting["row"].tolist()
-        self.findings.waiting.update((row.event or "", row.unloaded or "") for row in waiting)
-        self.findings.bare.update(row.event or "" for row in judgement.accepted["row"].tolist() if row.unloaded)
+        self.findings.waiting.update((row.event or "", row.unloaded or "") for row in judgement.waiting)
+        self.findings.bare.update(call.row.event or "" for call in judgement.accepted if call.row.unloaded)
         outcomes += [
             _unsent(row, Status.WAITING, Reason.PROPERTIES_NOT_LOADED, row.unloaded, previous.get((row.stream, row.message_id)))
-            for row in waiting
+            for row in judgement.waiting
         ]
         decided = [call for operation in operations for call in operation.calls] + [outcome.call for outcome in outcomes]
         self.rows.update(Feed(call.source, call.stream) for call in decided)
@@ -270,32 +265,34 @@ class Pipeline:
         self.findings.standing += stands
         return stands
 
-    def _judge_claims(self, frame: "pd.DataFrame") -> Judgement:
-        """Judge a frame. Codes are looked up and claimed in one step, so nobody else can claim them in between."""
-        claiming = frame[(frame["stream"] == Stream.IDENTIFIES) & frame["referral_code"].notna() & frame["user_id"].notna()]
+    def _judge_claims(self, calls: Sequence[ShapedCall]) -> Judgement:
+        """Judge calls. Codes are looked up and claimed in one step, so nobody else can claim them in between."""
+        claiming = [
+            (row.user_id, code) for row, _, code, _ in calls if row.stream.is_identify and code is not None and row.user_id is not None
+        ]
         self._freed = {code: message_id for code, message_id in self._freed.items() if (Stream.IDENTIFIES, message_id) in self._pending}
 
         def decide(codes: dict[str, str], leaving: dict[str, str]) -> tuple[Judgement, Iterable[Claim]]:
             book = CodeBook({code: user_id for user_id, code in codes.items()}, codes, self._freed, self._read_since(claiming, codes))
-            judgement = judge(frame, self._config.policy, book)
+            judgement = judge(calls, self._config.policy, book)
             for message_id, claim in judgement.claims.items():
                 # Rehook still has this code for another user; the call that frees it is not in flight here.
                 if leaving.get(claim.code, claim.user_id) != claim.user_id and claim.code not in self._freed:
                     judgement.waits.setdefault(message_id, ELSEWHERE)
             return judgement, _new_claims(codes, judgement)
 
-        if claiming.empty:
+        if not claiming:
             return decide({}, {})[0]
-        judgement = self._desk.claim(list(claiming["user_id"].unique()), list(claiming["referral_code"].unique()), decide)
+        users, codes = (list(dict.fromkeys(each)) for each in zip(*claiming, strict=True))
+        judgement = self._desk.claim(users, codes, decide)
         self._freed = dict(judgement.book.freed)
         return judgement
 
-    def _read_since(self, claiming: "pd.DataFrame", codes: Mapping[str, str]) -> dict[str, Moment]:
+    def _read_since(self, claiming: Sequence[tuple[str, str]], codes: Mapping[str, str]) -> dict[str, Moment]:
         """Return, for users who are about to take a code, which call brought the one they have."""
         if not self._config.merge:
             return {}
-        pairs = zip(claiming["user_id"], claiming["referral_code"], strict=True)
-        changing = {user_id for user_id, code in pairs if codes.get(user_id) != code}
+        changing = {user_id for user_id, code in claiming if codes.get(user_id) != code}
         known = self._desk.read_customers(changing) if changing else {}
         return {user_id: at for user_id, traits in known.items() if CODE in traits and (at := traits[CODE][1]) is not None}
 

@@ -123,8 +123,6 @@ def start_loading() -> None:
     """Load, in a thread, the modules that only judging and sending need: without them, a command starts in half the time."""
 
     def load() -> None:
-        import pandas  # noqa: F401, PLC0415
-
         import rehook_sync.rehook.client  # noqa: PLC0415
         import rehook_sync.rehook.transport  # noqa: F401, PLC0415
 

@@ -8,8 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import orjson
 
@@ -18,25 +17,21 @@ from rehook_sync.rules.hashes import payload_hash, trait_hashes
 from rehook_sync.rules.names import Exclusion
 from rehook_sync.values import key_flaw, to_json, to_json_value, to_text, without_infinite
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["Names", "ShapedCall", "build_customer", "build_operations", "shape", "without_traits"]
 
-__all__ = ["COLUMNS", "Names", "build_customer", "build_operations", "shape", "without_traits"]
 
-COLUMNS = (
-    "row",
-    "stream",
-    "message_id",
-    "user_id",
-    "anonymous_id",
-    "event",
-    "received_at",
-    "occurred_at",
-    "metadata",
-    "referral_code",
-    "problem",
-    "unloaded",
-)
+class ShapedCall(NamedTuple):
+    """A call with what a request needs of it.
+
+    Shape:  metadata: key -> JSON-ready value, columns in their order, NULLs, NaN, infinities and what is excluded left out.
+            referral_code: that metadata as text, None when absent or empty.
+            problem: that of the row, or the first column whose value cannot be sent; holds no value.
+    """
+
+    row: SourceRow
+    metadata: Mapping[str, object]
+    referral_code: str | None
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +47,14 @@ class Names:
         return self.trait_names if stream.is_identify else self.property_names
 
 
-def shape(rows: Sequence[SourceRow], names: Names, left_out: Counter[str] | None = None) -> "pd.DataFrame":
-    """Return one row per source row, in the given order, with what a request needs.
+def shape(rows: Sequence[SourceRow], names: Names, left_out: Counter[str] | None = None) -> list[ShapedCall]:
+    """Return the calls in the given order, with what a request needs. If two columns lead to one key, the one in `names` wins.
 
-    Shape:  columns: `COLUMNS`, all of dtype object, so that integers, booleans and None keep their types.
-            metadata: key -> JSON-ready value, columns in their order, NULLs, NaN, infinities and what is excluded left out.
-            left_out: counts NaN and infinities by column, if given.
-            referral_code: that metadata as text, None when absent or empty.
-            problem: that of the source row, or the first column whose value cannot be sent; holds no value.
-            unloaded: as in the source row.
-    If two columns lead to one key, the one in `names` wins.
+    Shape:  left_out: counts NaN and infinities by column, if given.
     """
-    import pandas as pd  # noqa: PLC0415 - takes a third of a second; a run with nothing new skips it
-
     counted: Counter[str] = Counter() if left_out is None else left_out
     shapers = {stream: _Shaper(stream, names, counted) for stream in {row.stream for row in rows}}
-    shaped = [shapers[row.stream].shape(row) for row in rows]
-    columns = {
-        "row": list(rows),
-        **{name: [getattr(row, name) for row in rows] for name in COLUMNS[1:8]},
-        "metadata": [metadata for metadata, _, _ in shaped],
-        "referral_code": [code for _, code, _ in shaped],
-        "problem": [problem for _, _, problem in shaped],
-        "unloaded": [row.unloaded for row in rows],
-    }
-    return pd.DataFrame(columns, dtype=object)
+    return [ShapedCall(row, *shapers[row.stream].shape(row)) for row in rows]
 
 
 class _Shaper:
@@ -168,33 +146,29 @@ def _code_text(value: object) -> str | None:
 
 
 def build_operations(
-    accepted: "pd.DataFrame",
+    accepted: Sequence[ShapedCall],
     claims: Mapping[str, Claim],
     previous: Mapping[tuple[Stream, str], PreviousOutcome],
     *,
     waits: Mapping[str, str],
     merge: bool,
 ) -> list[Operation]:
-    """Return the requests for one frame of accepted rows, in its order.
+    """Return the requests for accepted calls, in their order.
 
-    Shape:  accepted: columns `COLUMNS`, oldest first.  claims: message id -> the code it takes.
+    Shape:  accepted: oldest first.  claims: message id -> the code it takes.
             previous: (stream, message id) -> its previous outcome.
             waits: message id -> message id of another user's Identify call, which frees the code it takes.
     With `merge`, Identify calls of a user with no event of that user between them become one request, in the place of
     the first. Their traits are united; the later value wins. A call that waits for another user starts a new request,
     so that a request only waits for one before it.
     """
-    sources = [row.source for row in accepted["row"].tolist()]
-    identities = zip(*(accepted[name].tolist() for name in _IDENTITY), sources, strict=True)
-    metadata, codes = accepted["metadata"].tolist(), accepted["referral_code"].tolist()
     operations = [
-        _operation(identity, sent, code, previous.get(identity[:2]) if previous else None, claims, waits)
-        for identity, sent, code in zip(identities, metadata, codes, strict=True)
+        _operation(call, previous.get((call.row.stream, call.row.message_id)) if previous else None, claims, waits) for call in accepted
     ]
     if not merge:
         return operations
     return [
-        operations[group[0]] if len(group) == 1 else _merged([(operations[at], metadata[at], codes[at]) for at in group])
+        operations[group[0]] if len(group) == 1 else _merged([(operations[at], accepted[at]) for at in group])
         for group in _neighbours(operations)
     ]
 
@@ -215,32 +189,22 @@ def without_traits(operation: Operation, left_out: Collection[str]) -> Operation
     return operation._replace(body=_customer_body(operation.user_id, metadata, code), trait_hashes=hashes)
 
 
-_Metadata = Mapping[str, object]
-_Identity = tuple[Stream, str, str, str, datetime | None, datetime | None, str]
-_IDENTITY = ("stream", "message_id", "user_id", "event", "received_at", "occurred_at")
-
-
-def _operation(
-    identity: _Identity,
-    metadata: _Metadata,
-    code: str | None,
-    previous: PreviousOutcome | None,
-    claims: Mapping[str, Claim],
-    waits: Mapping[str, str],
-) -> Operation:
-    stream, message_id, user_id, event, received_at, occurred_at, source = identity
-    if not stream.is_identify:
-        body = to_json({"event_name": event, "source_id": user_id, "metadata": metadata})
-    else:
+def _operation(shaped: ShapedCall, previous: PreviousOutcome | None, claims: Mapping[str, Claim], waits: Mapping[str, str]) -> Operation:
+    row, metadata, code, _ = shaped
+    user_id, is_identify = row.user_id or "", row.stream.is_identify
+    if is_identify:
         body = _customer_body(user_id, metadata, code)
-    call = Call(stream, message_id, user_id, event, received_at, occurred_at, payload_hash(body), previous, source)
-    if not stream.is_identify:
-        return Operation(stream, user_id, (call,), body)
+    else:
+        body = to_json({"event_name": row.event, "source_id": user_id, "metadata": metadata})
+    identity = row.stream, row.message_id, user_id, row.event, row.received_at, row.occurred_at
+    call = Call(*identity, payload_hash(body), previous, row.source)
+    if not is_identify:
+        return Operation(row.stream, user_id, (call,), body)
     hashes = trait_hashes(user_id, metadata)
-    return Operation(stream, user_id, (call,), body, hashes, claims.get(message_id), (), waits.get(message_id))
+    return Operation(row.stream, user_id, (call,), body, hashes, claims.get(row.message_id), (), waits.get(row.message_id))
 
 
-def _customer_body(user_id: str, metadata: _Metadata, code: str | None) -> bytes:
+def _customer_body(user_id: str, metadata: Mapping[str, object], code: str | None) -> bytes:
     body: dict[str, object] = {"source_id": user_id, "metadata": metadata}
     if code is not None:
         body["referral_code"] = code
@@ -264,13 +228,13 @@ def _neighbours(operations: Sequence[Operation]) -> list[list[int]]:
     return groups
 
 
-def _merged(group: Sequence[tuple[Operation, _Metadata, str | None]]) -> Operation:
-    parts = tuple(operation for operation, _, _ in group)
+def _merged(group: Sequence[tuple[Operation, ShapedCall]]) -> Operation:
+    parts = tuple(operation for operation, _ in group)
     metadata: dict[str, object] = {}
     code: str | None = None
-    for _, own, own_code in group:
-        metadata.update(own)
-        code = own_code or code
+    for _, call in group:
+        metadata.update(call.metadata)
+        code = call.referral_code or code
     user_id = parts[0].user_id
     return Operation(
         stream=Stream.IDENTIFIES,

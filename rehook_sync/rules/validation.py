@@ -1,19 +1,17 @@
-"""Rehook's rules for one frame of rows in time order: accepted, waiting, or rejected with the first reason that applies. Pure.
+"""Rehook's rules for calls in time order: accepted, waiting, or rejected with the first reason that applies. Pure.
 
 Source: Segment's page on the Rehook destination. The order of the reasons is part of the contract.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from rehook_sync.models import AnonymousCalls, Claim, MissingProperties, Moment, Reason, Stream
+from rehook_sync.models import AnonymousCalls, Claim, MissingProperties, Moment, Reason, SourceRow
+from rehook_sync.rules.bodies import ShapedCall
 from rehook_sync.rules.traits import moment_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["OWNED_BY", "CodeBook", "Judgement", "Policy", "judge"]
+__all__ = ["OWNED_BY", "CodeBook", "Judgement", "Policy", "Rejection", "judge"]
 
 OWNED_BY = "owned by user "
 """Begins the detail of `referral_code_taken`; the owner's id follows."""
@@ -35,7 +33,7 @@ class CodeBook:
     Shape:  owners: code -> user id.  codes: user id -> code.
             freed: code without an owner -> message id of the Identify call that gave it up.
             since: user id -> the call that brought the user's code, where known; older calls take no code any more.
-    It needs only the codes and users of the frame to judge.
+    It needs only the codes and users of the calls to judge.
     """
 
     owners: Mapping[str, str] = field(default_factory=dict)
@@ -44,66 +42,76 @@ class CodeBook:
     since: Mapping[str, Moment] = field(default_factory=dict)
 
 
+class Rejection(NamedTuple):
+    """A rejected call. Shape:  detail: one short line, None where the reason says it all."""
+
+    row: SourceRow
+    reason: Reason
+    detail: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on one frame.
+    """The verdict on some calls, each in one of the three lists, in their order.
 
-    Shape:  accepted: rows of the frame, in its order.  waiting: those whose properties are not loaded yet.
-            rejected: the others, with columns `reason` and `detail` added.
+    Shape:  waiting: those whose properties are not loaded yet.
             claims: message id -> the code that this Identify call takes.
             waits: message id of such a call -> message id of the call that gave the code up, if another user's. Across
-            frames it may be the same user's, since `freed` does not tell whose call it was.
-            book: who owns which code after this frame.
+            judgements it may be the same user's, since `freed` does not tell whose call it was.
+            book: who owns which code after these calls.
     """
 
-    accepted: "pd.DataFrame"
-    waiting: "pd.DataFrame"
-    rejected: "pd.DataFrame"
+    accepted: list[ShapedCall]
+    waiting: list[SourceRow]
+    rejected: list[Rejection]
     claims: dict[str, Claim]
     waits: dict[str, str]
     book: CodeBook
 
 
-def judge(frame: "pd.DataFrame", policy: Policy, book: CodeBook) -> Judgement:
-    """Judge every row of a frame in time order. `book`: who owned which code before it.
+def judge(calls: Sequence[ShapedCall], policy: Policy, book: CodeBook) -> Judgement:
+    """Judge calls in time order. `book`: who owned which code before them.
 
-    Shape:  frame: columns `stream, message_id, user_id, anonymous_id, event, referral_code, problem, unloaded`, dtype object,
-            a unique index.
-    A rejected call takes no code. A user who changes codes frees the old one for later rows. A call without its properties waits
+    A rejected call takes no code. A user who changes codes frees the old one for later calls. A call without its properties waits
     unless it is rejected whatever these are.
     """
-    import pandas as pd  # noqa: PLC0415 - as in `bodies`
+    flaws = [_flaw_of_user(call.row, policy) for call in calls]
+    known = [(at, call) for at, (call, flaw) in enumerate(zip(calls, flaws, strict=True)) if flaw is None]
+    claimed = _take_codes([each for each in known if each[1].referral_code is not None and each[1].row.stream.is_identify], book)
+    found = Judgement([], [], [], claimed.claims, claimed.waits, claimed.book)
+    for at, call in enumerate(calls):
+        owner = claimed.owner_of.get(at)
+        reason = flaws[at] or (Reason.REFERRAL_CODE_TAKEN if owner is not None else _flaw_of_content(call, policy))
+        if reason is not None:
+            taken = None if reason is not Reason.REFERRAL_CODE_TAKEN else f"{OWNED_BY}{owner}"
+            found.rejected.append(Rejection(call.row, reason, call.problem if reason is Reason.INVALID_ROW else taken))
+        elif _is_unloaded(call.row, policy):
+            found.waiting.append(call.row)
+        else:
+            found.accepted.append(call)
+    return found
 
-    identifies = frame["stream"] == Stream.IDENTIFIES
-    has_code = frame["referral_code"].notna()
-    no_user = frame["user_id"].map(_is_blank).astype(bool)
-    anonymous = ~frame["anonymous_id"].map(_is_blank).astype(bool) & (policy.anonymous_calls is AnonymousCalls.DROP)
-    claimed = _take_codes(frame[identifies & has_code & ~no_user & ~anonymous], book)
-    unloaded = frame["unloaded"].notna() & (policy.missing_properties is MissingProperties.WAIT)
-    owner = pd.Series(claimed.owner_of_row, dtype=object).reindex(frame.index)
-    reasons = {
-        Reason.MISSING_USER_ID: no_user,
-        Reason.ANONYMOUS_ID_PRESENT: anonymous,
-        Reason.REFERRAL_CODE_TAKEN: owner.notna(),
-        Reason.MISSING_REFERRAL_CODE: ~identifies & ~has_code & ~unloaded & frame["event"].isin(policy.conversion_events),
-        Reason.MISSING_EVENT_NAME: ~identifies & frame["event"].map(_is_blank).astype(bool),
-        Reason.INVALID_ROW: frame["problem"].notna(),
-    }
-    verdict = pd.Series(None, index=frame.index, dtype=object)
-    for reason, applies in reversed(reasons.items()):
-        verdict[applies] = reason
-    detail = frame["problem"].where(verdict == Reason.INVALID_ROW, None)
-    detail = detail.where(verdict != Reason.REFERRAL_CODE_TAKEN, OWNED_BY + owner)
-    refused = verdict.notna()
-    waiting = unloaded & ~refused
-    return Judgement(
-        accepted=frame[~refused & ~waiting],
-        waiting=frame[waiting],
-        rejected=frame[refused].assign(reason=verdict[refused], detail=detail[refused]),
-        claims=claimed.claims,
-        waits=claimed.waits,
-        book=claimed.book,
-    )
+
+def _flaw_of_user(row: SourceRow, policy: Policy) -> Reason | None:
+    if _is_blank(row.user_id):
+        return Reason.MISSING_USER_ID
+    if policy.anonymous_calls is AnonymousCalls.DROP and not _is_blank(row.anonymous_id):
+        return Reason.ANONYMOUS_ID_PRESENT
+    return None
+
+
+def _flaw_of_content(call: ShapedCall, policy: Policy) -> Reason | None:
+    row = call.row
+    if not row.stream.is_identify:
+        if call.referral_code is None and row.event in policy.conversion_events and not _is_unloaded(row, policy):
+            return Reason.MISSING_REFERRAL_CODE
+        if _is_blank(row.event):
+            return Reason.MISSING_EVENT_NAME
+    return None if call.problem is None else Reason.INVALID_ROW
+
+
+def _is_unloaded(row: SourceRow, policy: Policy) -> bool:
+    return row.unloaded is not None and policy.missing_properties is MissingProperties.WAIT
 
 
 def _is_blank(value: str | None) -> bool:
@@ -112,29 +120,28 @@ def _is_blank(value: str | None) -> bool:
 
 @dataclass(slots=True)
 class _CodeClaims:
-    """The codes taken in a frame. `owner_of_row`: index of a refused row -> owner of its code."""
+    """The codes taken by some calls. `owner_of`: place of a refused call -> owner of its code."""
 
     book: CodeBook
     claims: dict[str, Claim] = field(default_factory=dict)
     waits: dict[str, str] = field(default_factory=dict)
-    owner_of_row: dict[int, str] = field(default_factory=dict)
+    owner_of: dict[int, str] = field(default_factory=dict)
 
 
-def _take_codes(rows: "pd.DataFrame", book: CodeBook) -> _CodeClaims:
-    """Take codes in time order. Only here does a verdict depend on the rows before."""
-    columns = (rows[name].tolist() for name in ("message_id", "user_id", "referral_code", "problem"))
-    calls = list(zip(rows.index.tolist(), *columns, strict=True))
-    if all(book.codes.get(user_id) == code for _, _, user_id, code, _ in calls):
+def _take_codes(claiming: Sequence[tuple[int, ShapedCall]], book: CodeBook) -> _CodeClaims:
+    """Take codes in time order. Only here does a verdict depend on the calls before. Shape:  claiming: place and call, with a code."""
+    if all(book.codes.get(call.row.user_id or "") == call.referral_code for _, call in claiming):
         return _CodeClaims(book)
-    late = _find_late(rows, book.since) if book.since else frozenset[str]()
+    late = _find_late([call.row for _, call in claiming], book.since) if book.since else frozenset[str]()
     owners, codes, freed = dict(book.owners), dict(book.codes), dict(book.freed)
     claimed = _CodeClaims(CodeBook(owners, codes, freed, book.since))
     given_up_by: set[tuple[str, str]] = set()
-    for index, message_id, user_id, code, problem in calls:
+    for at, call in claiming:
+        message_id, user_id, code = call.row.message_id, call.row.user_id or "", call.referral_code or ""
         owner = owners.get(code)
         if owner is not None and owner != user_id:
-            claimed.owner_of_row[index] = owner
-        elif problem is None and codes.get(user_id) != code and message_id not in late:
+            claimed.owner_of[at] = owner
+        elif call.problem is None and codes.get(user_id) != code and message_id not in late:
             replaced = codes.get(user_id)
             claimed.claims[message_id] = Claim(code, user_id, replaced)
             given_up_in = freed.pop(code, None)
@@ -148,8 +155,9 @@ def _take_codes(rows: "pd.DataFrame", book: CodeBook) -> _CodeClaims:
     return claimed
 
 
-def _find_late(rows: "pd.DataFrame", since: Mapping[str, Moment]) -> frozenset[str]:
+def _find_late(rows: Sequence[SourceRow], since: Mapping[str, Moment]) -> frozenset[str]:
     """Return the calls that are older than the one that brought the code their user has."""
-    columns = (rows[name].tolist() for name in ("user_id", "message_id", "occurred_at", "received_at"))
-    calls = zip(*columns, strict=True)
-    return frozenset(call[0] for user_id, *call in calls if user_id in since and moment_of(*call) < since[user_id])
+    moments = ((row, since.get(row.user_id or "")) for row in rows)
+    return frozenset(
+        row.message_id for row, at in moments if at is not None and moment_of(row.message_id, row.occurred_at, row.received_at) < at
+    )

@@ -177,7 +177,7 @@ def _import_all() -> None:
     import rehook_sync
     from rehook_sync.database.queries import load_queries
 
-    for name in ("pandas", "uvloop", "encodings.idna", "encodings.utf_8_sig", "importlib.readers"):
+    for name in ("uvloop", "encodings.idna", "encodings.utf_8_sig", "importlib.readers"):
         importlib.import_module(name)
     elsewhere = ("rehook_sync.airflow", "rehook_sync.database.dialects.google_client")  # what they import is in other environments
     for module in pkgutil.walk_packages(rehook_sync.__path__, "rehook_sync."):

@@ -157,7 +157,7 @@ def test_each_type_goes_out_as_the_documentation_says(account: Account) -> None:
     account.run(f"CREATE TABLE IDENTIFIES ({COMMON}, {columns})", TABLES[1], f"INSERT INTO IDENTIFIES SELECT {own}, {written}")
     (row,) = account.source().read_window(Stream.IDENTIFIES, WHOLE, None)
     assert row.problem is None
-    (sent,) = shape([row], Names())["metadata"]
+    sent = shape([row], Names())[0].metadata
     assert json.loads(to_json(sent)) == {name.lower(): each[2] for name, each in values.items()}
 
 

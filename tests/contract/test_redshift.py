@@ -137,7 +137,7 @@ def test_each_type_goes_out_as_the_documentation_says(redshift_url: str, open_so
         run_sql(redshift_url, f"ALTER TABLE identifies ALTER COLUMN {name} TYPE {kind} USING CAST({name} AS {kind})")
     (row,) = open_source(redshift_url).read_window(Stream.IDENTIFIES, WHOLE, None)
     assert row.problem is None
-    (sent,) = shape([row], Names())["metadata"]
+    sent = shape([row], Names())[0].metadata
     assert json.loads(to_json(sent)) == {name: value for name, (_, _, value) in columns.items()}
 
 

@@ -128,9 +128,9 @@ OF_ONE_S_OWN = ("mood", "amount", "pair", "floatrange", "floatmultirange")
 def sent(source: SegmentSource, left_out: Counter[str] | None = None) -> dict[str, dict[str, object]]:
     """What goes out as metadata, by message id; read back from JSON."""
     rows = list(source.read_window(Stream.IDENTIFIES, ALL, None))
-    frame = shape(rows, Names(), left_out)
-    assert frame["problem"].tolist() == [None] * len(rows)
-    return {row.message_id: json.loads(to_json(metadata)) for row, metadata in zip(rows, frame["metadata"], strict=True)}
+    calls = shape(rows, Names(), left_out)
+    assert [call.problem for call in calls] == [None] * len(rows)
+    return {call.row.message_id: json.loads(to_json(call.metadata)) for call in calls}
 
 
 TYPES = """
@@ -239,9 +239,9 @@ def test_any_value_of_the_usual_types_goes_out_as_documented(postgres_url: str, 
         given_values = {name: value for name, value in values.items() if value is not None}
         add_values(postgres_url, dict.fromkeys(values) | {name: COLUMNS[name][2](value) for name, value in given_values.items()})
         (row,) = source.read_window(Stream.IDENTIFIES, ALL, None)
-        frame = shape([row], Names())
-        assert frame["problem"].tolist() == [None]
-        body = to_json(frame["metadata"][0])
+        [call] = shape([row], Names())
+        assert call.problem is None
+        body = to_json(call.metadata)
         found = json.loads(body, parse_float=Decimal)
         expected = {name: COLUMNS[name][3](value) for name, value in given_values.items()}
         if "c" in found:
@@ -310,8 +310,8 @@ def test_json_beyond_what_numbers_and_levels_may_be(postgres_url: str, open_sour
     make_warehouse(postgres_url, {"identifies": rows, "tracks": []}, types={"identifies": dict.fromkeys([*texts, "deep"], kind)})
     left_out: Counter[str] = Counter()
     found = list(open_source(postgres_url).read_window(Stream.IDENTIFIES, Window(None, at(86_400)), None))
-    frame = shape(found, Names({}, {}, frozenset()), left_out)
-    value: dict[str, object] = frame.set_index("message_id")["metadata"].to_dict()["m"]
+    calls = {call.row.message_id: call for call in shape(found, Names({}, {}, frozenset()), left_out)}
+    value = calls["m"].metadata
     assert json.loads(to_json({**value, "least": None})) == {
         "exact": 10**25 - 1,
         "twice": {"a": 2},
@@ -322,7 +322,7 @@ def test_json_beyond_what_numbers_and_levels_may_be(postgres_url: str, open_sour
     assert float(to_json(value["least"])) == 0
     assert left_out == {"huge": 1, "long": 1, "both": 1}
     too_deep = "trait deep: nested more than 200 levels deep"
-    assert [frame.set_index("message_id")["problem"].to_dict()[f"deep{depth}"] for depth in deep] == [None, too_deep, too_deep]
+    assert [calls[f"deep{depth}"].problem for depth in deep] == [None, too_deep, too_deep]
 
 
 def test_each_storage_class_of_sqlite_goes_out_as_documented(sqlite_url: str, open_source: OpenSource) -> None:

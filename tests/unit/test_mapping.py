@@ -9,7 +9,6 @@ from decimal import Decimal
 from functools import partial
 from itertools import pairwise
 
-import pandas as pd
 import pytest
 from builders import identify, track
 from hypothesis import given
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from warehouse import NOON
 
 from rehook_sync.models import STREAMS, AnonymousCalls, Claim, Operation, PreviousOutcome, SourceRow, Stream, Traits
-from rehook_sync.rules.bodies import COLUMNS, Names, build_operations, shape
+from rehook_sync.rules.bodies import Names, build_operations, shape
 from rehook_sync.rules.hashes import payload_hash, value_hash
 from rehook_sync.rules.traits import after_sending, find_news
 from rehook_sync.rules.validation import CodeBook, Policy, judge
@@ -40,12 +39,11 @@ def body(row: SourceRow, names: Names = RESERVED) -> str:
 
 
 def metadata(row: SourceRow, names: Names = RESERVED) -> Mapping[str, object]:
-    found: Mapping[str, object] = shape([row], names)["metadata"][0]
-    return found
+    return shape([row], names)[0].metadata
 
 
 def problem(row: SourceRow, names: Names = RESERVED) -> object:
-    return shape([row], names)["problem"][0]
+    return shape([row], names)[0].problem
 
 
 def test_the_identify_of_the_page_has_exactly_its_body() -> None:
@@ -104,14 +102,10 @@ def test_values_keep_their_kind_beside_rows_without_them() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [an_identify()], [an_identify(), track("m2", "ann", referral_code="X"), identify("m3", "ann", None)]])
-def test_a_frame_keeps_python_objects(rows: list[SourceRow]) -> None:
-    frame = shape(rows, RESERVED)
-    assert tuple(frame.columns) == COLUMNS
-    assert set(frame.dtypes.astype(str)) == {"object"}
-    assert frame["row"].tolist() == rows
-    for name in COLUMNS[1:8]:
-        assert frame[name].tolist() == [getattr(row, name) for row in rows]
-        assert [type(value) for value in frame[name]] == [type(getattr(row, name)) for row in rows]
+def test_each_row_is_shaped_in_its_place(rows: list[SourceRow]) -> None:
+    calls = shape(rows, RESERVED)
+    assert [call.row for call in calls] == rows
+    assert all(call.row is row for call, row in zip(calls, rows, strict=True))
 
 
 def test_reserved_traits_are_translated_back_and_properties_are_not() -> None:
@@ -128,13 +122,13 @@ def test_excluded_columns_are_never_sent_even_when_they_could_not_be() -> None:
     ):
         assert metadata(row, names) == {"name": "Bob"}
         assert problem(row, names) is None
-        assert shape([row], names)["referral_code"][0] is None
+        assert shape([row], names)[0].referral_code is None
 
 
 def test_a_renamed_column_can_be_the_referral_code() -> None:
     names = Names({"ref": "referral_code"}, {"ref": "referral_code"})
     assert body(an_identify(ref="X"), names) == '{"source_id":"userId12345","metadata":{"referral_code":"X"},"referral_code":"X"}'
-    assert shape([a_track(ref="X")], names)["referral_code"][0] == "X"
+    assert shape([a_track(ref="X")], names)[0].referral_code == "X"
 
 
 @pytest.mark.parametrize(
@@ -179,9 +173,9 @@ def test_what_is_not_finite_is_left_out_like_null_and_counted() -> None:
         identify("m2", "ann", employees=Decimal("Infinity"), scores=[1.0, nan], nested={"a": nan, "b": 2.0}),
         track("m3", "ann", total=float("-inf")),
     ]
-    frame = shape(rows, RESERVED, left_out)
-    assert frame["metadata"].tolist() == [{"email": "a"}, {"scores": [1, None], "nested": {"b": 2}}, {}]
-    assert frame["problem"].tolist() == [None, None, None]
+    calls = shape(rows, RESERVED, left_out)
+    assert [call.metadata for call in calls] == [{"email": "a"}, {"scores": [1, None], "nested": {"b": 2}}, {}]
+    assert [call.problem for call in calls] == [None, None, None]
     assert left_out == {"employees": 2, "until": 1, "scores": 1, "nested": 1, "total": 1}
 
 
@@ -215,16 +209,16 @@ def test_what_the_state_holds_of_earlier_versions_is_not_sent_again() -> None:
 
 
 def test_what_can_be_sent_of_a_broken_row_is_still_judged() -> None:
-    frame = shape([an_identify(photo=BrokenText(b"x"), referral_code="X", first_name="Bob")], RESERVED)
-    assert frame["metadata"][0] == {"referral_code": "X", "firstName": "Bob"}
-    assert frame["referral_code"][0] == "X"
+    [call] = shape([an_identify(photo=BrokenText(b"x"), referral_code="X", first_name="Bob")], RESERVED)
+    assert call.metadata == {"referral_code": "X", "firstName": "Bob"}
+    assert call.referral_code == "X"
 
 
 def test_an_operation_carries_its_call_hashes_claim_and_previous_outcome() -> None:
     previous = PreviousOutcome("server_error", None, 500, 3, "run-1")
-    frame = shape([an_identify(email="a", referral_code=7)], RESERVED)
+    calls = shape([an_identify(email="a", referral_code=7)], RESERVED)
     claims = {"m1": Claim("7", "userId12345", None)}
-    [operation] = build_operations(frame, claims, {(Stream.IDENTIFIES, "m1"): previous}, waits={"m1": "m0"}, merge=True)
+    [operation] = build_operations(calls, claims, {(Stream.IDENTIFIES, "m1"): previous}, waits={"m1": "m0"}, merge=True)
     assert operation.call.payload_hash == payload_hash(operation.body)
     assert operation.call.previous is previous
     assert (operation.call.message_id, operation.call.received_at, operation.call.occurred_at) == ("m1", NOON, NOON)
@@ -238,8 +232,9 @@ def test_an_operation_carries_its_call_hashes_claim_and_previous_outcome() -> No
 
 
 def test_a_track_of_the_same_message_id_has_no_part_in_a_claim() -> None:
-    frame = shape([a_track()], RESERVED)
-    [operation] = build_operations(frame, {"m1": Claim("X", "userId12345", None)}, {}, waits={"m1": "m0"}, merge=True)
+    [operation] = build_operations(
+        shape([a_track()], RESERVED), {"m1": Claim("X", "userId12345", None)}, {}, waits={"m1": "m0"}, merge=True
+    )
     assert (operation.claim, operation.waits_for, dict(operation.trait_hashes)) == (None, None, {})
     assert (operation.call.event, operation.stream) == ("signup", Stream.TRACKS)
 
@@ -285,9 +280,9 @@ def test_a_code_emptied_later_stays_the_customers_code() -> None:
 
 
 def test_a_code_given_away_and_taken_back_is_no_claim() -> None:
-    frame = shape([identify("m1", "userId12345", referral_code="Y"), identify("m2", "userId12345", referral_code="X")], RESERVED)
+    calls = shape([identify("m1", "userId12345", referral_code="Y"), identify("m2", "userId12345", referral_code="X")], RESERVED)
     book = CodeBook({"X": "userId12345"}, {"userId12345": "X"})
-    judgement = judge(frame, Policy(AnonymousCalls.DROP, frozenset()), book)
+    judgement = judge(calls, Policy(AnonymousCalls.DROP, frozenset()), book)
     [merged] = build_operations(judgement.accepted, judgement.claims, {}, waits=judgement.waits, merge=True)
     assert merged.claim is None
     assert [part.claim for part in merged.parts] == [Claim("Y", "userId12345", "X"), Claim("X", "userId12345", "Y")]
@@ -397,7 +392,6 @@ def test_bodies_are_json_with_the_keys_in_the_connectors_order(rows: list[Source
         assert json.dumps(json.loads(operation.body), separators=(",", ":"), ensure_ascii=False).encode() == operation.body
 
 
-def test_a_frame_cut_by_pandas_still_builds() -> None:
-    frame = shape([identify("m1", "userId12345", a=1), identify("m2", "bob")], RESERVED)
-    cut = pd.concat([frame[1:], frame[:1]])
-    assert [operation.user_id for operation in build_operations(cut, {}, {}, waits={}, merge=True)] == ["bob", "userId12345"]
+def test_operations_come_in_the_order_of_the_calls() -> None:
+    calls = shape([identify("m1", "userId12345", a=1), identify("m2", "bob")], RESERVED)
+    assert [operation.user_id for operation in build_operations(calls[::-1], {}, {}, waits={}, merge=True)] == ["bob", "userId12345"]

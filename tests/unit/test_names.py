@@ -16,7 +16,7 @@ LOADERS = ["_fivetran_synced", "_FIVETRAN_DELETED", "_airbyte_raw_id", "_dlt_loa
 
 def kept(exclude: set[str], **fields: object) -> object:
     row = SourceRow(Stream.IDENTIFIES, "m1", "ada", None, None, None, NOON, NOON, fields)
-    return shape([row], Names({}, {}, frozenset(exclude)))["metadata"][0]
+    return shape([row], Names({}, {}, frozenset(exclude)))[0].metadata
 
 
 @pytest.mark.parametrize("name", ["Email", "e-mail", "E_MAIL", "email", "e.mail", " email", "\uff25mail"])
