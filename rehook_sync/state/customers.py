@@ -137,8 +137,12 @@ def parse_traits(text: str) -> Traits:
 def write_traits(traits: Traits) -> str:
     """Return as JSON, for each call that a customer has traits of: its time, its message id, and key -> hash."""
     groups: dict[Moment | None, dict[str, str]] = {}
+    hashes: dict[str, str] = {}
+    latest: object = hashes
     for key, (value, at) in traits.items():
-        groups.setdefault(at, {})[key] = value
+        if at is not latest:  # most traits come with one call, and its time takes long to hash
+            hashes, latest = groups.setdefault(at, {}), at
+        hashes[key] = value
     return storable_json([(None, "", hashes) if at is None else (utc_text(at[0]), at[1], hashes) for at, hashes in groups.items()])
 
 

