@@ -234,4 +234,5 @@ class Dispatcher:
 
 def _size(operation: Operation) -> int:
     """Return the bytes of an operation's requests, also of those it may be taken apart into."""
-    return len(operation.body) + sum(len(part.body) for part in operation.parts)
+    own = len(operation.body)
+    return own + sum(len(part.body) for part in operation.parts) if operation.parts else own

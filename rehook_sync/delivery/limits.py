@@ -50,23 +50,18 @@ class AdaptiveConcurrency:
     """How many requests may be in flight: one more after as many good answers, half as many under pressure.
 
     Pressure is a 429, a timeout, or answers that take far longer than usual. A burst counts once.
-    Shape:  most: the upper limit.  slowed: how often it was halved.  lowest: fewest ever allowed.
+    Shape:  allowed: how many may be in flight now.  most: the upper limit.  slowed: how often it was halved.  lowest: fewest ever allowed.
     """
 
     def __init__(self, most: int) -> None:
         """Start at the upper limit."""
-        self.most = most
+        self.most = self.allowed = most
         self.slowed = 0
         self.lowest = most
         self._allowed = float(most)
         self._calm_from = 0.0
         self._usual_s = 0.0
         self._lately_s = 0.0
-
-    @property
-    def allowed(self) -> int:
-        """Return how many requests may be in flight now."""
-        return int(self._allowed)
 
     def answered(self, now: float, took_s: float) -> None:
         """Note a good answer, and how long it took."""
@@ -75,17 +70,20 @@ class AdaptiveConcurrency:
         self._usual_s = min(self._usual_s * _DRIFT, self._lately_s) if self._usual_s else self._lately_s
         if self._lately_s > self._usual_s * _SLOWER and self._lately_s > _SLOW_S:
             self.pressed(now)
-        else:
-            self._allowed = min(self._allowed + 1 / self._allowed, self.most)
+        elif self.allowed < self.most:
+            self._allow(min(self._allowed + 1 / self._allowed, self.most))
 
     def pressed(self, now: float) -> None:
         """Note a sign of pressure."""
         if now < self._calm_from:
             return
         self._calm_from = now + max(_CALM_S, 2 * self._lately_s)
-        self._allowed = max(self._allowed / 2, 1.0)
+        self._allow(max(self._allowed / 2, 1.0))
         self.slowed += 1
         self.lowest = min(self.lowest, self.allowed)
+
+    def _allow(self, requests: float) -> None:
+        self._allowed, self.allowed = requests, int(requests)
 
 
 def marks_ahead(rate: float, commit_s: float, most: int) -> int:

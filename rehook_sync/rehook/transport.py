@@ -36,6 +36,8 @@ _LISTEN_S = 0.02
 _LISTEN_TIMES = 2
 """A second answer is awaited for so long, and so many answers more: of the slowest lately at first, of the usual ones later."""
 _FIRST_REFUSALS = 64
+_GOOD = 2
+"""Begins the status of an answer that accepts."""
 _SMOOTHING, _FADING = 0.05, 0.999
 _SCHEMES = frozenset({"http", "https"})
 
@@ -100,7 +102,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._deadlines.keep(connection, now + self._timeout_s)
         try:
             await connection.send(whole)
-            if pooled.used_at and await self._is_dubious(connection):
+            if pooled.used_at and (connection.has_surplus or (connection.status // 100 != _GOOD and await self._says_more(connection))):
                 raise httpx.RemoteProtocolError("more than one answer came, and nobody knows which belongs to the request")
             answered = True
         except httpx.TransportError as error:
@@ -179,13 +181,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         connection.take_over(transport, protocol.connection_lost)
         return _PooledConnection(opened, connection, target.idle, asked_at=self._loop.time())
 
-    async def _is_dubious(self, connection: Http1Connection) -> bool:
-        """Tell whether an answer on a connection that was used before may be one that nobody asked for.
+    async def _says_more(self, connection: Http1Connection) -> bool:
+        """Tell whether a second answer follows one that does more than accept: either may be one that nobody asked for.
 
-        One that does more than accept is believed once no second answer came for as long as answers usually take.
+        The first is believed once no other came for as long as answers usually take.
         """
-        if 200 <= connection.status < 300:
-            return connection.has_surplus
         self._refusals += 1
         answer_s = self._slowest_s if self._refusals <= _FIRST_REFUSALS else self._usual_s
         return await connection.listen(_LISTEN_S + _LISTEN_TIMES * answer_s)

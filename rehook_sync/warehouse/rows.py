@@ -13,7 +13,7 @@ from uuid import UUID
 
 from rehook_sync.database.kinds import trimmed
 from rehook_sync.database.spool import as_kept
-from rehook_sync.models import SourceRow, Stream, Window
+from rehook_sync.models import DEFAULT_SOURCE, SourceRow, Stream, Window
 from rehook_sync.times import FIRST_MOMENT, to_time
 from rehook_sync.values import exact_json, key_flaw, to_text
 
@@ -27,6 +27,7 @@ __all__ = [
     "spellings",
     "time_order",
     "usable_time",
+    "values_of",
     "weigh",
 ]
 
@@ -35,8 +36,9 @@ NAMELESS = "null-id:"
 _SHOWN = 100
 _MOST_OFFSET = timedelta(hours=15)
 """What an offset moves a time by is less."""
-_VALUES = attrgetter(*SourceRow.__slots__)
-copyreg.pickle(SourceRow, lambda row: (SourceRow, _VALUES(row)))  # half the time that dataclasses with slots take
+values_of = attrgetter(*SourceRow.__slots__)
+"""Returns what a row is made of, in the order in which `SourceRow` takes it."""
+copyreg.pickle(SourceRow, lambda row: (SourceRow, values_of(row)))  # half the time that dataclasses with slots take
 
 _SMALL = frozenset({bool, int, float, Decimal, date, datetime, time, UUID})
 _SMALL_BYTES = 16
@@ -56,7 +58,7 @@ class RowPlan:
             naming: the same for the values that name a call without an id: as they were when such names were first made.
             json: the field whose JSON object holds further fields.  json_is_text: whether the driver gives it as text.
             unsent: fields that count for the message id of a call without one, and are not sent.
-            event: the name of all events, None if each call has its own.  Columns behind the fields are not the call's.
+            event: the name of all events, None if each call has its own.  columns: where the fields are; what is behind is not the call's.
     """
 
     stream: Stream
@@ -74,11 +76,12 @@ class RowPlan:
     unsent: tuple[str, ...] = ()
     json_is_text: bool = True
     event: str | None = None
+    source: str = DEFAULT_SOURCE
+    columns: slice = field(init=False)
 
-    @property
-    def columns(self) -> slice:
-        """Return where the fields are."""
-        return slice(self.first_field, self.first_field + len(self.fields))
+    def __post_init__(self) -> None:
+        """Keep where the fields are: it is needed for each row."""
+        object.__setattr__(self, "columns", slice(self.first_field, self.first_field + len(self.fields)))
 
 
 def build_rows(plan: RowPlan, found: Iterable[Sequence[Any]]) -> Iterator[SourceRow]:
@@ -148,10 +151,8 @@ def least_text(window: Window, *, timed: bool = False) -> str | None:
 def usable_time(value: object) -> datetime | None:
     """Return an aware time, None when the value is no time."""
     try:
-        if type(value) is str:
-            moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo is UTC else to_time(moment)
-        return to_time(value)
+        moment = datetime.fromisoformat(value) if type(value) is str else value
+        return moment if type(moment) is datetime and moment.tzinfo is UTC else to_time(moment)
     except ValueError:
         return None
 
@@ -190,7 +191,8 @@ def _build_row(plan: RowPlan, row: Sequence[Any]) -> SourceRow:
         problem = problem or f"user_id {flaw}"
         user_id = user_id[:_SHOWN] + ("…" if len(user_id) > _SHOWN else "")
     event = plan.event or (slug if name is None else name)
-    return SourceRow(plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields, problem, encoded=encoded)
+    values = plan.stream, message_id, user_id, anonymous_id, event, slug, received, occurred, fields
+    return SourceRow(*values, problem, encoded=encoded, source=plan.source)
 
 
 def _build_respelled(plan: RowPlan, given: Sequence[Any]) -> SourceRow:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import starmap
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, TextClause
@@ -153,12 +154,7 @@ class SegmentSource:
                     place: Place | None = self._sql.first_place(each, spool.count)
                     while place is not None:
                         place = self._read(partial(self._read_slice, (stream, each, known, shard), part, CallSpooler(spool), place))
-            yield from self._named(spool.in_order())
-
-    def _named(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
-        for row in rows:
-            row.source = self.name
-            yield row
+            yield from starmap(SourceRow, spool.in_order())
 
     def _read_slice(
         self,
@@ -189,7 +185,7 @@ class SegmentSource:
                 self._read(partial(self._read_by_id, stream, page, wanted, spool, spool.count))
             if any(each.startswith(NAMELESS) for each in wanted):
                 self._read(partial(self._read_by_id, stream, None, wanted, spool, spool.count))
-            for row in self._named(spool.in_order()):
+            for row in starmap(SourceRow, spool.in_order()):
                 message_id = wanted.pop(row.message_id, None)
                 if message_id is not None:
                     row.message_id = message_id
@@ -249,7 +245,7 @@ class SegmentSource:
                 CallSpooler(spool).put_all(connection, statement, values, plan)
 
             self._read(read)
-            yield from self._named(spool.in_order())
+            yield from starmap(SourceRow, spool.in_order())
 
     def read_user(self, stream: Stream, user_id: str, rows: int) -> list[SourceRow]:
         """Return at most `rows` newest calls of a user, in `time_order`. Without an index on user ids it scans the table."""
@@ -258,7 +254,7 @@ class SegmentSource:
         found: dict[str, SourceRow] = {}
         for each in sorted(spellings(user_id)) if plan.folds_user else [user_id]:
             values = {"user_id": each, "rows": rows}
-            found.update((row.message_id, row) for row in self._named(build_rows(plan, self._read_rows(statement, values))))
+            found.update((row.message_id, row) for row in build_rows(plan, self._read_rows(statement, values)))
         return sorted(found.values(), key=time_order)[-rows:]
 
     def fill_properties(self, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, TextClause
 
 from rehook_sync.database.fetch import Page, Pages, fetch
 from rehook_sync.database.spool import Spool
-from rehook_sync.warehouse.rows import RowPlan, build_rows, time_order, weigh
+from rehook_sync.warehouse.rows import RowPlan, build_rows, time_order, values_of, weigh
 
 __all__ = ["CallSpooler", "Place", "fitting_rows", "next_rows"]
 
@@ -33,7 +33,7 @@ class Place:
 
 @dataclass(slots=True)
 class CallSpooler:
-    """Calls of one stream put aside in a spool. Shape:  clock: seconds, as `time.monotonic`."""
+    """Calls of one stream put aside in a spool, as `values_of` them. Shape:  clock: seconds, as `time.monotonic`."""
 
     spool: Spool
     clock: Callable[[], float] = time.monotonic
@@ -48,7 +48,7 @@ class CallSpooler:
                 row.size = weigh(row.fields)
                 size += row.size
                 largest = max(largest, row.size)
-            self.spool.put(((time_order(row), row) for row in rows), size)
+            self.spool.put(((time_order(row), values_of(row)) for row in rows), size)
             self._pages.heed(largest)
             yield page, size
 

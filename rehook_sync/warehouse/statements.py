@@ -219,6 +219,7 @@ class CallStatements:
         converted = layout.fields[stream] + layout.unsent[stream]
         plan = RowPlan(
             stream=stream,
+            source=self.source,
             event=layout.events.get(stream),
             cursor=layout.cursor,
             id=place["id"],
