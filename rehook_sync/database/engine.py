@@ -21,7 +21,7 @@ from rehook_sync.database.failures import is_of_database, kind_of, one_line, sql
 from rehook_sync.database.warehouses import warehouse_of
 from rehook_sync.errors import ConflictError, DatabaseError, LockedError, RehookSyncError, SettingsError, SourceError, TransientError
 
-__all__ = ["Database", "open_database", "same_database", "utc_text"]
+__all__ = ["Database", "json_time", "open_database", "same_database", "utc_text"]
 
 _REFUSED = ("22", "23", "25", "40")
 """The same of statements that changed nothing: an error of their own, a constraint, or what a transaction may do by default."""
@@ -316,6 +316,11 @@ def utc_text(moment: datetime) -> str:
     """Return a time as fixed-width UTC text, which sorts like time."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return utc.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def json_time(moment: datetime | None) -> datetime | str | None:
+    """Return a time for `storable_json`, which writes one with microseconds as `utc_text` does, in a tenth of the time."""
+    return moment if moment is None or (moment.microsecond and moment.tzinfo is UTC) else utc_text(moment)
 
 
 def same_database(left: str, right: str) -> bool:

@@ -1,18 +1,20 @@
 """Values: exact, and silent about the value when it fails."""
 
 import json
+import tracemalloc
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rehook_sync.database.engine import json_time, utc_text
 from rehook_sync.rules.hashes import earlier_hashes, payload_hash, trait_hashes, value_hash
 from rehook_sync.times import to_time
-from rehook_sync.values import BrokenText, InfiniteTime, to_json, to_json_value, to_text, without_infinite
+from rehook_sync.values import BrokenText, InfiniteTime, storable_json, to_json, to_json_value, to_text, without_infinite
 
 IDENTITY = UUID("6f1c7a52-2f5e-4c26-9f62-0d2a4c4f2f11")
 SECRET = "s3cret-value"
@@ -366,3 +368,25 @@ def test_hashes_of_all_traits_are_those_of_each() -> None:
 def test_what_has_no_json_form_has_no_hash() -> None:
     with pytest.raises(ValueError, match="no JSON form"):
         value_hash("user", "key", b"x")
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(-timedelta(hours=1))])))
+@example(datetime(1, 1, 2, tzinfo=UTC))
+@example(datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC))
+@example(datetime(2026, 11, 1, 12, 0, 0, 1000, tzinfo=UTC))
+def test_times_are_written_into_json_as_the_tables_keep_them(moment: datetime) -> None:
+    try:
+        expected = utc_text(moment)
+    except OverflowError:  # outside the years 1 to 9999 in UTC
+        return
+    assert json.loads(storable_json([json_time(moment), json_time(None)])) == [expected, None]
+
+
+def test_a_body_takes_no_more_memory_than_its_bytes() -> None:
+    tracemalloc.start()
+    try:
+        bodies = [to_json({"event_name": "Order Completed", "number": number}) for number in range(1000)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1000 * (len(bodies[0]) + 100), "orjson's own keep the 4 KB they are written into"
