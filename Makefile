@@ -157,10 +157,13 @@ $(VENV)/.created:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
+# On a terminal, a dot each second while something goes on: the first command of a newcomer takes half a minute.
+moving = dots=; if [ -t 1 ]; then (while sleep 1; do printf .; done) & dots=$$!; fi; { $(1); }; code=$$?; \
+	[ -z "$$dots" ] || { kill $$dots; echo; }; exit $$code
+
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "installing rehook-sync into $(VENV) ..."
-	@$(PIP) hatchling
-	@$(PIP) --no-build-isolation -e '.[postgres]'
+	@$(call moving,$(PIP) hatchling && $(PIP) --no-build-isolation -e '.[postgres]')
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt

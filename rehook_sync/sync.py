@@ -46,7 +46,7 @@ from rehook_sync.state.report import Facts, read_report
 from rehook_sync.state.rights import read_durability
 from rehook_sync.state.sources import KnownSources
 from rehook_sync.state.state import State
-from rehook_sync.times import FIRST_MOMENT
+from rehook_sync.times import FIRST_MOMENT, duration_text
 from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.reader import Patience
 from rehook_sync.warehouse.sources import Sources
@@ -271,7 +271,9 @@ class Sync:
         Raises: UsageError for an age below the lookback, whose rows are still in use.
         """
         if older_than < self.settings.lookback:
-            raise UsageError(f"--older-than must not be less than the lookback ({self.settings.lookback}): those rows are still in use")
+            raise UsageError(
+                f"--older-than must not be less than the lookback ({duration_text(self.settings.lookback)}): those rows are still in use"
+            )
         state = self._state()
         now = state.now()
         before = now - min(older_than, now - FIRST_MOMENT)

@@ -15,6 +15,7 @@ __all__ = [
     "epoch_utc",
     "iso_duration",
     "iso_interval",
+    "moment_text",
     "parse_age",
     "parse_moment",
     "read_duration",
@@ -169,6 +170,11 @@ def _doubt(text: str) -> str:
     if found is None:
         return ""
     return f"; {found[0]} could be minutes or months: write {found[1]}m or {float(found[1]) * 30:g}d"
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a time in UTC as people write it in options: whole seconds, `2026-11-01T12:00:00Z`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def duration_text(value: timedelta) -> str:

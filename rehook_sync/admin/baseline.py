@@ -28,6 +28,7 @@ from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
 from rehook_sync.state.periods import Periods, begun
 from rehook_sync.state.sources import KnownSources
+from rehook_sync.times import moment_text
 from rehook_sync.warehouse.sources import Sources
 
 __all__ = ["plan_baseline", "record_baseline"]
@@ -112,9 +113,9 @@ def _periods(context: JobContext, options: RunOptions, run_id: str) -> dict[Feed
     if options.since is None or until is None:
         raise UsageError("a baseline needs both --since and --until: the period that was settled elsewhere")
     if until > now:
-        raise UsageError(f"--until {until.isoformat()} lies in the future: give a time before now ({now.isoformat()})")
+        raise UsageError(f"--until {moment_text(until)} lies in the future: give a time before now ({moment_text(now)})")
     if isinstance(options.since, datetime) and options.since >= until:
-        raise UsageError(f"--since {options.since.isoformat()} is not before --until {until.isoformat()}")
+        raise UsageError(f"--since {moment_text(options.since)} is not before --until {moment_text(until)}")
     for feed in context.all_feeds(options):
         if (table := context.lacks(feed)) is not None:
             raise UsageError(

@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rehook_sync.errors import UsageError
-from rehook_sync.models import STREAMS, Reason
+from rehook_sync.models import FAILED_REASONS, REJECTED_REASONS, STREAMS, Reason
 
 if TYPE_CHECKING:
     from rehook_sync.jobs.results import RunOptions
     from rehook_sync.settings import Settings
 
 __all__ = [
+    "RETRIED_REASONS",
     "Config",
     "DryRun",
+    "FailedReason",
     "Json",
-    "OneReason",
     "OneSource",
     "OneStream",
     "Quiet",
+    "RejectedReason",
     "Since",
     "Until",
     "read_database_url",
@@ -51,7 +53,14 @@ Until = Annotated[str | None, typer.Option(metavar="T", help="Up to this time, i
 OneStream = Annotated[str | None, typer.Option("--stream", metavar="NAME", help="Only this stream, such as tracks.", show_default=False)]
 
 OneSource = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Only this one of several sources.", show_default=False)]
-OneReason = Annotated[str | None, typer.Option("--reason", metavar="R", help="Only rows with this reason.", show_default=False)]
+RETRIED_REASONS = (*FAILED_REASONS, Reason.PROPERTIES_NOT_LOADED)
+_REASON = "Only rows with this reason: "
+FailedReason = Annotated[
+    str | None, typer.Option("--reason", metavar="R", help=f"{_REASON}{', '.join(RETRIED_REASONS)}.", show_default=False)
+]
+RejectedReason = Annotated[
+    str | None, typer.Option("--reason", metavar="R", help=f"{_REASON}{', '.join(REJECTED_REASONS)}.", show_default=False)
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; send and write nothing.")]
 
 

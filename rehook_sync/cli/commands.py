@@ -10,13 +10,15 @@ import typer
 
 from rehook_sync import __version__
 from rehook_sync.cli.arguments import (
+    RETRIED_REASONS,
     Config,
     DryRun,
+    FailedReason,
     Json,
-    OneReason,
     OneSource,
     OneStream,
     Quiet,
+    RejectedReason,
     Since,
     Until,
     read_id,
@@ -87,7 +89,12 @@ def init(
 
 
 @app.command()
-def check(config: Config = None, as_json: Json = False, quiet: Quiet = False) -> None:
+def check(
+    everything: Annotated[bool, typer.Option("--all", help="Show every setting, too.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Check settings, warehouse, state and credentials."""
     from rehook_sync.jobs.check import CheckResult
     from rehook_sync.render.check import check_document, check_view
@@ -98,7 +105,7 @@ def check(config: Config = None, as_json: Json = False, quiet: Quiet = False) ->
         found = Sync.check(read_settings(config))
     except RehookSyncError as error:
         found = CheckResult(errors={"settings": error})
-    screen.result(check_document(found), *check_view(found), well=found.first_error is None)
+    screen.result(check_document(found), *check_view(found, everything=everything), well=found.first_error is None)
     raise typer.Exit(found.first_error.exit_code if found.first_error else 0)
 
 
@@ -151,7 +158,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 @app.command()
 def retry(
-    reason: OneReason = None,
+    reason: FailedReason = None,
     stream: OneStream = None,
     dry_run: DryRun = False,
     config: Config = None,
@@ -159,16 +166,16 @@ def retry(
     quiet: Quiet = False,
 ) -> None:
     """Send again what failed, and nothing new."""
-    from rehook_sync.models import FAILED_REASONS, Selection, Status
+    from rehook_sync.models import Selection, Status
 
-    chosen = read_reason(reason, (*FAILED_REASONS, Reason.PROPERTIES_NOT_LOADED))
+    chosen = read_reason(reason, RETRIED_REASONS)
     selection = Selection(Status.WAITING if chosen is Reason.PROPERTIES_NOT_LOADED else Status.FAILED, chosen)
     _again(*begin(config, as_json=as_json, quiet=quiet), selection, stream, dry_run=dry_run)
 
 
 @app.command()
 def revalidate(
-    reason: OneReason = None,
+    reason: RejectedReason = None,
     stream: OneStream = None,
     dry_run: DryRun = False,
     config: Config = None,

@@ -265,8 +265,8 @@ def open_database(
     try:
         engine = create_engine(**{"url": parsed, **common, **arguments})
     except (NoSuchModuleError, ImportError) as error:
-        extra = f"'rehook-sync[{warehouse.extra}]'" if warehouse.extra else "its driver; for PostgreSQL 'rehook-sync[postgres]'"
-        raise SettingsError(f"{setting}: the driver of '{parsed.drivername}' is missing: {error}; pip install {extra}") from error
+        how = f"pip install 'rehook-sync[{warehouse.extra}]'" if warehouse.extra else "install the SQLAlchemy driver of that database"
+        raise SettingsError(f"{setting}: the driver of '{parsed.drivername}' is missing: {error}; {how}") from error
     except (ArgumentError, TypeError) as error:
         raise SettingsError(f"{setting}: {one_line(error)}") from error
     warehouse.prepare(engine, opening)

@@ -24,6 +24,7 @@ from rehook_sync.rules.watermark import Absence, Coverage, why_unjudged
 from rehook_sync.state.periods import Periods
 from rehook_sync.state.sources import KnownSources
 from rehook_sync.state.state import Judged
+from rehook_sync.times import moment_text
 from rehook_sync.warehouse.rows import read_message_id
 
 __all__ = ["KINDS", "UNJUDGED", "AuditLine", "AuditReport", "FeedAudit", "audit", "audit_feed"]
@@ -169,7 +170,7 @@ def audit(context: JobContext, options: RunOptions) -> AuditReport:
     state = context.state
     window = Window(options.since_at, options.until or state.now())
     if window.low is not None and window.low >= window.high:
-        raise UsageError(f"--since {window.low.isoformat()} is not before the end of the period, {window.high.isoformat()}")
+        raise UsageError(f"--since {moment_text(window.low)} is not before the end of the period, {moment_text(window.high)}")
     asked = context.all_feeds(options)
     lacking = {feed: name for feed in asked if (name := context.lacks(feed)) is not None}
     feeds = [feed for feed in asked if feed not in lacking]

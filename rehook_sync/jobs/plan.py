@@ -48,7 +48,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     named = len(context.sources) > 1
     continued = [each for each in bounds.continued if each.feed in bounds.windows]
     plan.notes.extend(f"goes on with {period_text(each, named=named)}, which run {each.opened_by} was asked for" for each in continued)
-    plan.notes.extend(read_notes(context, found, plan.rows, {}, None if options.only else bounds.windows))
+    plan.notes.extend(read_notes(context, found, plan.rows, None, None if options.only else bounds.windows))
     return plan
 
 

@@ -177,7 +177,9 @@ def read_newest(sources: Sources, windows: Mapping[Feed, Window]) -> dict[Feed, 
     return newest
 
 
-def read_notes(context: JobContext, found: Findings, rows: int, unsettled: Mapping[Status, int], feeds: Iterable[Feed] | None) -> list[str]:
+def read_notes(
+    context: JobContext, found: Findings, rows: int, unsettled: Mapping[Status, int] | None, feeds: Iterable[Feed] | None
+) -> list[str]:
     """Return what a run or a plan says of itself in the end, one line each.
 
     Shape:  rows, unsettled: as in `run_notes`.  feeds: which may have calls that are dated in the future; None: no window was read.

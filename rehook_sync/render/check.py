@@ -10,6 +10,7 @@ from rehook_sync.jobs.check import CheckResult
 from rehook_sync.jobs.notes.names import NamesCheck
 from rehook_sync.models import STREAMS, Stream
 from rehook_sync.render.console import error_document, visible
+from rehook_sync.render.text import line
 from rehook_sync.warehouse.layout import SourceLayout, Table
 from rehook_sync.warehouse.names import listed
 
@@ -37,15 +38,10 @@ def check_document(found: CheckResult) -> dict[str, object]:
     return {"ok": not found.errors, **items, "error": error_document(found.first_error)}
 
 
-def check_view(found: CheckResult) -> Iterator[RenderableType]:
-    """Yield the settings, then a line with details for each item."""
-    rows = Grid.grid(padding=(0, 2))
-    rows.add_column(no_wrap=True)
-    rows.add_column(overflow="fold")
-    for name, value in (found.settings or {}).items():
-        rows.add_row(Text(name, "dim"), visible(value))
-    yield rows
-    yield ""
+def check_view(found: CheckResult, *, everything: bool = False) -> Iterator[RenderableType]:
+    """Yield whether all is well, a line with details for each item, what is wrong first, and with `everything` all settings."""
+    wrong = list(found.errors)
+    yield line(("not ready: ", "bold red"), f"see {' and '.join(wrong)}") if wrong else line(("all is well", "bold green"))
     details: dict[str, list[str]] = {
         "settings": [],
         "warehouse": _layouts_lines(found),
@@ -57,12 +53,20 @@ def check_view(found: CheckResult) -> Iterator[RenderableType]:
     items.add_column(no_wrap=True)
     items.add_column(no_wrap=True)
     items.add_column(overflow="fold")
-    for name, lines in details.items():
+    for name, lines in sorted(details.items(), key=lambda item: item[0] not in found.errors):
         good = found.is_good(name)
         mark = ("ok", "green") if good else ("problem", "bold red") if good is False else ("not looked at", "dim")
         told = lines if good else str(found.errors[name]).splitlines() if good is False else []
         items.add_row(name, Text(*mark), Text("\n".join(visible(each) for each in told)))
     yield items
+    if everything and found.settings:
+        yield ""
+        rows = Grid.grid(padding=(0, 2))
+        rows.add_column(no_wrap=True)
+        rows.add_column(overflow="fold")
+        for name, value in found.settings.items():
+            rows.add_row(Text(name, "dim"), visible(value))
+        yield rows
 
 
 def _notify_lines(found: CheckResult) -> list[str]:

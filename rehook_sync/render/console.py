@@ -4,6 +4,8 @@ Text from data is escaped first: no control characters and no markup reach the t
 """
 
 import os
+import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +29,9 @@ __all__ = ["Listener", "Screen", "error_document", "interruptible", "log_end", "
 
 Listener = Callable[[Progress], None]
 _ATTENTION = 3
+_UNWRAPPED = 1000
+_PADDING = re.compile(r" +$", re.MULTILINE)
+"""What fills the cells of a table up to its right side."""
 _STOPPING = "stopping: settling what is in flight"
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -37,10 +42,12 @@ def error_document(error: RehookSyncError | None) -> dict[str, object] | None:
 
 
 class _Terminal(Console):
-    """A console without markup."""
+    """A console without markup. What no terminal shows is not wrapped, unless COLUMNS says how wide it is."""
 
     def __init__(self, *, stderr: bool) -> None:
         super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False)
+        if not self.is_terminal:
+            self.width = shutil.get_terminal_size((_UNWRAPPED, 25)).columns
 
 
 class Screen:
@@ -78,7 +85,10 @@ class Screen:
         if self.as_json or (self.quiet and well):
             return
         for part in parts:
-            self._out.print(part, soft_wrap=isinstance(part, str | Text))
+            with self._out.capture() as shown:
+                self._out.print(part, soft_wrap=isinstance(part, str | Text))
+            sys.stdout.write(_PADDING.sub("", shown.get()))
+        sys.stdout.flush()
 
     def result(self, document: Mapping[str, object], *parts: RenderableType, well: bool = True) -> None:
         """Print the result: the document for programs or the parts for people. `well`: the exit code will be 0."""

@@ -17,7 +17,7 @@ from rehook_sync.render.advice import Advice, Shell, advise
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import clock, counted, line, meaning, status_text
 from rehook_sync.rules.watermark import Absence
-from rehook_sync.times import FIRST_MOMENT
+from rehook_sync.times import FIRST_MOMENT, moment_text
 
 __all__ = ["explanation_document", "explanation_view"]
 
@@ -49,8 +49,9 @@ def explanation_view(explanation: Explanation, shell: Shell) -> Iterator[Rendera
     """Yield who an id is, then each of its calls in time order."""
     known = bool(explanation.rows or explanation.unjudged or explanation.customer)
     yield from _head(explanation) if known else _nothing(explanation, shell)
-    story: list[_JudgedCall | _UnjudgedCall] = [_JudgedCall(row, explanation, shell) for row in explanation.rows]
-    story += [_UnjudgedCall(each, explanation, shell) for each in explanation.unjudged]
+    said = _Said()
+    story: list[_JudgedCall | _UnjudgedCall] = [_JudgedCall(row, explanation, shell, said) for row in explanation.rows]
+    story += [_UnjudgedCall(each, explanation, shell, said) for each in explanation.unjudged]
     for each in sorted(story, key=lambda each: each.at):
         yield ""
         yield from each.lines()
@@ -65,11 +66,12 @@ def explanation_view(explanation: Explanation, shell: Shell) -> Iterator[Rendera
 def _head(explanation: Explanation) -> Iterator[RenderableType]:
     customer = explanation.customer or {}
     counts = Counter(str(row["status"]) for row in explanation.rows)
-    parts: list[str | Text | tuple[str, str]] = [(explanation.key, "bold"), f"  {counted(len(explanation.rows), 'call')}"]
+    calls = len(explanation.rows) + len(explanation.unjudged)
+    parts: list[str | Text | tuple[str, str]] = [(explanation.key, "bold"), f"  {counted(calls, 'call')}"]
     for place, status in enumerate(status for status in Status if counts[status]):
         parts += [", " if place else ": ", f"{counts[status]:,} ", status_text(status)]
     if explanation.unjudged:
-        parts.append((f", {len(explanation.unjudged):,} not judged yet", "yellow"))
+        parts += [", " if explanation.rows else ": ", (f"{len(explanation.unjudged):,} not judged yet", "yellow")]
     yield line(*parts)
     code, sent_at, who = customer.get("referral_code"), customer.get("first_sent_at"), customer.get("source_id")
     user = "" if who in (None, explanation.key) else "its user: "
@@ -96,6 +98,25 @@ def _nothing(explanation: Explanation, shell: Shell) -> Iterator[RenderableType]
     yield line(f"  {shell('status')}", style="bold")
 
 
+class _Said:
+    """The advice of a story so far: what was said of one call is not said again of another."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[object, ...], datetime] = {}
+
+    def next(self, advice: Advice | None, message_id: str, since: datetime = FIRST_MOMENT) -> Iterator[RenderableType]:
+        """Yield an advice, or that it stands above. `since`: what it is about begins there, and includes what comes later."""
+        if advice is None:
+            return
+        commands = " ".join(command for _, command in advice.commands).replace(moment_text(since), "")
+        key, own = (advice.text, commands.replace(message_id, "")), message_id in commands
+        if key in self._since and self._since[key] <= since:
+            yield _fact("next", "as above, with this message id" if own else "as above")
+            return
+        self._since[key] = since
+        yield from _next(advice)
+
+
 @dataclass(frozen=True, slots=True)
 class _JudgedCall:
     """A judged call."""
@@ -103,6 +124,7 @@ class _JudgedCall:
     row: Mapping[str, object]
     explanation: Explanation
     shell: Shell
+    said: _Said
 
     @property
     def at(self) -> datetime:
@@ -126,7 +148,7 @@ class _JudgedCall:
         yield _fact("sent", self._sent())
         if answer := _answer(row):
             yield _fact("Rehook", answer)
-        yield from _next(advise(row, self.shell))
+        yield from self.said.next(advise(row, self.shell), str(row["message_id"]))
 
     def _sent(self) -> str:
         row = self.row
@@ -162,6 +184,7 @@ class _UnjudgedCall:
     found: Unjudged
     explanation: Explanation
     shell: Shell
+    said: _Said
 
     @property
     def at(self) -> datetime:
@@ -175,7 +198,8 @@ class _UnjudgedCall:
         if self.explanation.names_sources:
             yield _fact("source", row.source)
         yield _fact("why", _absence(self.found))
-        yield from _next(_unjudged_advice(self.found, self.explanation, self.shell))
+        advice = _unjudged_advice(self.found, self.explanation, self.shell)
+        yield from self.said.next(advice, row.message_id, row.received_at or FIRST_MOMENT)
 
 
 def _fact(label: str, text: str) -> RenderableType:
@@ -191,9 +215,7 @@ def _message(message_id: str, received_at: object) -> Text:
     return line("  ", (f"{'message':<{_LABEL_WIDTH}}", "dim"), message_id, f"  received {clock(received_at)}")
 
 
-def _next(advice: Advice | None) -> Iterator[RenderableType]:
-    if advice is None:
-        return
+def _next(advice: Advice) -> Iterator[RenderableType]:
     yield _fact("next", advice.text + (":" if advice.commands else ""))
     indent = " " * (_LABEL_WIDTH + 2)
     for remark, command in advice.commands:
@@ -252,7 +274,7 @@ def _unjudged_advice(found: Unjudged, explanation: Explanation, shell: Shell) ->
         return Advice("wait for the next run, or start one", (("", shell("run")),))
     if found.absence is Absence.FUTURE or at is None:
         return None
-    since = ("--since", f"{at:%Y-%m-%dT%H:%M:%SZ}")
+    since = ("--since", moment_text(at))
     commands = [("look first", shell("plan", *since, *only)), ("then", shell("run", *since, *only))]
     also = " with everything received since then that no run has judged; each event sent pays out rewards"
     return Advice(f"if it shall go out, take it up{also}", tuple(commands))

@@ -32,6 +32,8 @@ from rehook_sync.times import span
 __all__ = ["abandoned_document", "abandoned_view", "status_document", "status_view"]
 
 _WIDE = 120
+_NARROW = 64
+"""Tables need as many columns; below, each number has a line of its own."""
 _SCREEN = Console(width=1000)
 """Measures tables."""
 
@@ -49,6 +51,8 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
     """Yield watermarks, counts, what needs attention, the newest runs, the lease."""
     if not report.runs:
         yield "no run yet"
+    elif width < _NARROW:
+        yield from _narrow_view(report)
     else:
         yield _watermarks_grid(report, wide=width >= _WIDE)
         yield from _lacks_view(report)
@@ -67,6 +71,33 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
         )
     else:
         yield line("lease  free")
+
+
+def _narrow_view(report: StatusReport) -> Iterator[RenderableType]:
+    """Yield what the tables hold, in lines that fit 40 columns."""
+    named = are_several(report.watermarks)
+    for feed, row in report.watermarks.items():
+        mark = row_time(row.get("high_at"))
+        lag_s = _lag_s(report.now, mark)
+        yield line(feed.text(named=named), "" if lag_s is None else f"  {span(lag_s)} behind")
+        yield line(f"  watermark {clock(mark)}")
+    for stream in dict.fromkeys(str(row["stream"]) for row in report.counts):
+        yield line("")
+        yield line((f"calls of {stream}, ever judged", "dim"))
+        own = [row for row in report.counts if row["stream"] == stream]
+        for status in dict.fromkeys(str(row["status"]) for row in own):
+            rows = [row for row in own if row["status"] == status]
+            yield line(f"{number_text(sum(whole(row['n']) for row in rows)):>9}  ", status_text(status))
+            for row in rows:
+                if row["reason"]:
+                    yield line((f"{number_text(row['n']):>11}  {row['reason']}", "dim"))
+    for run in report.runs:
+        yield line("")
+        kind = "" if run["kind"] == RunKind.RUN else f"  {run['kind']}"
+        yield line(f"{clock(run['started_at'])[:-3]}{kind}  ", status_text(str(run["status"])))
+        counts = [f"{number_text(run[name])} {name.replace('_', ' ').removesuffix(' read')}" for name in _COUNTS if run[name]]
+        for place in range(0, max(len(counts), 1), 2):
+            yield line(f"  {', '.join(counts[place : place + 2]) or 'no rows'}")
 
 
 def abandoned_document(found: Sequence[tuple[Period, int | None]], *, dry_run: bool) -> dict[str, object]:

@@ -11,7 +11,7 @@ from enum import Enum
 from rehook_sync.errors import UsageError
 from rehook_sync.models import Window
 from rehook_sync.rules.periods import EPOCH, MissingTable, Period
-from rehook_sync.times import FIRST_MOMENT
+from rehook_sync.times import FIRST_MOMENT, moment_text
 
 __all__ = [
     "EPOCH",
@@ -89,9 +89,9 @@ def next_window(
         )
     begins = "--since" if since is not None else "the start of this run, REHOOK_SYNC_LOOKBACK behind the watermark,"
     if low is not None and low > now:
-        raise UsageError(f"{begins} {low.isoformat()} lies in the future; give a --since before now ({now.isoformat()})")
+        raise UsageError(f"{begins} {moment_text(low)} lies in the future; give a --since before now ({moment_text(now)})")
     if low is not None and until is not None and low >= until:
-        raise UsageError(f"{begins} {low.isoformat()} is not before --until {until.isoformat()}")
+        raise UsageError(f"{begins} {moment_text(low)} is not before --until {moment_text(until)}")
     return Window(low, high)
 
 

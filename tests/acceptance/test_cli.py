@@ -26,7 +26,7 @@ from .conftest import SECRET, STATUSES, Done, Program, Shop, make_shop, stop, wa
 EVERYWHERE = {"--config", "--json", "--quiet", "--help"}
 OPTIONS = {
     "init": {"--rotated-key"},
-    "check": set[str](),
+    "check": {"--all"},
     "plan": {"--since", "--until", "--stream", "--source", "--sample"},
     "run": {"--since", "--until", "--stream", "--source", "--limit", "--workers", "--abandon", "--dry-run"},
     "retry": {"--reason", "--stream", "--dry-run"},
@@ -212,7 +212,7 @@ def test_check_finds_all_in_order(delivered: Shop) -> None:
     assert layout["track_properties"] == "event_tables"
     assert "signup" in layout["event_tables"]
     assert "email" in layout["traits"]
-    shown = delivered("check")
+    shown = delivered("check", "--all")
     assert shown.code == 0
     for word in ("identifies", "event_tables", "received_at", "api_secret", "***"):
         assert word in shown.out
@@ -546,7 +546,7 @@ def test_status_shows_runs_watermarks_counts_and_lease(delivered: Shop) -> None:
         mark = report["watermarks"][stream]
         assert TIME.fullmatch(mark["high_at"])
         assert mark["lag_s"] > 0
-    shown = delivered("status").out
+    shown = delivered("status", COLUMNS="80").out
     assert report["runs"][0]["started_at"][:10] in shown
     assert f"{delivered.calls:,}" in shown
     assert "anonymous_id_present" in shown

@@ -25,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Program:
 @pytest.fixture(scope="module")
 def played(place: Program) -> Iterator[Done]:
     """The demo, played once in the default folder while this shell has settings of a real warehouse."""
-    real = {"REHOOK_SYNC_WAREHOUSE_URL": "sqlite:////nowhere/real.db", "REHOOK_SYNC_API_URL": "https://api.rehook.ai"}
+    real = {"REHOOK_SYNC_WAREHOUSE_URL": "sqlite:////nowhere/real.db", "REHOOK_SYNC_API_URL": "https://api.rehook.ai", "COLUMNS": "80"}
     yield place("demo", **real)
     place.end_all()
 

@@ -25,11 +25,11 @@ _LONGEST_VALUE = 80
 
 
 def run_notes(
-    settings: Settings, layouts: Layouts, found: Findings, *, rows: int, unsettled: Mapping[Status, int], window: bool
+    settings: Settings, layouts: Layouts, found: Findings, *, rows: int, unsettled: Mapping[Status, int] | None, window: bool
 ) -> list[str]:
     """Return what a run or a plan says of what it found, one line each.
 
-    Shape:  rows: judged.  unsettled: calls of all runs, with those that have waited too long; empty if not counted.
+    Shape:  rows: judged.  unsettled: calls of all runs, with those that have waited too long; None of a plan.
             window: whether a window was read, so that the names in the settings could match.
     """
     return [
@@ -40,8 +40,8 @@ def run_notes(
             for table in each.lacks.values()
         ),
         *shared_notes(found.shared),
-        *_rejection_notes(found.rejected, rows),
-        *_waiting_notes(found.waiting, unsettled, settings.properties_wait),
+        *_rejection_notes(found.rejected, rows, planned=unsettled is None),
+        *_waiting_notes(found.waiting, unsettled or {}, settings.properties_wait),
         *_bare_notes(found.bare),
         *_gone_notes(found.gone),
         *_left_out_notes(found.left_out),
@@ -104,14 +104,16 @@ def shared_notes(shared: SharedIds) -> list[str]:
     ]
 
 
-def _rejection_notes(rejected: Mapping[Reason, int], rows: int) -> list[str]:
-    """Return notes for the user on rejected rows, one line each."""
+def _rejection_notes(rejected: Mapping[Reason, int], rows: int, *, planned: bool) -> list[str]:
+    """Return notes for the user on rejected rows, one line each. `planned`: nothing was rejected yet."""
     dropped = rejected.get(Reason.ANONYMOUS_ID_PRESENT, 0)
     if dropped <= _MANY_ANONYMOUS * rows:
         return []
+    # A row without a user id is rejected for that, whatever else is wrong with it.
+    will, then = ("would be", "") if planned else ("were", ", then `revalidate --reason anonymous_id_present`")
     return [
-        f"{dropped} of {rows} rows carry an anonymous_id and were rejected for it; if they also carry a user_id and should go "
-        "out, set REHOOK_SYNC_ANONYMOUS_CALLS=allow_with_user_id"
+        f"{dropped:,} of {rows:,} rows carry an anonymous_id and {will} rejected for it; all of these carry a user_id, too: if they should "
+        f"go out, set REHOOK_SYNC_ANONYMOUS_CALLS=allow_with_user_id{then}"
     ]
 
 
