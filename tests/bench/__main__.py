@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.compare import compared_cases, other_revision, render_comparison, revisions
 from bench.contestants import Peers, contestants
 from bench.databases import open_databases
 from bench.machine import describe_machine, open_receiver
@@ -25,6 +26,8 @@ def main() -> int:
     """Run the parts asked for; the exit code is 1 when something that was measured does not count."""
     chosen = read_arguments(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers and folders go as well
+    if chosen.compare:
+        return compare(chosen)
     parts = chosen.only or PARTS
     out = Path(chosen.out) if chosen.out else DOCS if is_whole(chosen) else ROOT / "build" / "bench"
     out.mkdir(parents=True, exist_ok=True)
@@ -49,10 +52,30 @@ def main() -> int:
     return int(any(each.problem for each in records))
 
 
+def compare(chosen: argparse.Namespace) -> int:
+    """Measure another revision beside this one; the exit code is 1 when something that was measured does not count."""
+    with (
+        tempfile.TemporaryDirectory(prefix="rehook-bench-", dir=chosen.work) as folder,
+        other_revision(ROOT, chosen.compare, Path(folder)) as place,
+        open_databases(chosen.databases, Path(folder)) as databases,
+        open_receiver([0, 20]) as receiver,
+    ):
+        sizes = QUICK if chosen.quick else FULL
+        bench = Bench(sizes, databases, revisions(chosen.compare, place), receiver, Path(folder))
+        pairs = [(case, who) for case in compared_cases(databases, sizes.rows) for who in bench.contestants]
+        records = []
+        for record in bench.rounds(pairs, chosen.rounds or sizes.rounds):
+            say(f"  {line(record)}")
+            records.append(record)
+    sys.stdout.write(f"{render_comparison(records, chosen.compare)}\n")
+    return int(any(each.problem for each in records))
+
+
 def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rows and one round: does it still work?")
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given several times")
+    parser.add_argument("--compare", metavar="REVISION", help="measure nothing but this checkout beside another revision of it")
     parser.add_argument("--rounds", type=int, help="so many rounds of everything that is measured in rounds")
     parser.add_argument("--databases", nargs="+", choices=("SQLite", "PostgreSQL"), default=["SQLite", "PostgreSQL"])
     parser.add_argument("--peers", type=Path, help="folder with the environments of the peers; without it, none takes part")

@@ -1,6 +1,7 @@
 """The bench cannot rot: figures are right, the page is made from records, a tiny round runs for real. No speed is asserted."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from bench.__main__ import command, is_whole, read_arguments
+from bench.compare import compared_cases, other_revision, render_comparison, revisions
 from bench.contestants import Peers, contestants
 from bench.databases import open_databases
 from bench.dataset import TABLES, make_rows
@@ -255,3 +257,37 @@ def test_only_a_whole_run_may_stand_in_the_documents(less: str) -> None:
 def test_command_of_the_page_is_what_makes_the_same() -> None:
     assert command(["--peers", "some/folder"]) == "`make bench`"
     assert command(["--peers", "some/folder", "--only", "speed"]) == '`make bench BENCH_ARGS="--only speed"`'
+
+
+def test_comparison_shows_medians_of_both_and_their_ratio() -> None:
+    again = replace(AT_ONCE, again=True)
+    records = [record(OURS, 0, 1), record("v1", 0, 2), record(OURS, 1, 3), record("v1", 1, 4), record(OURS, 0, 0.3, case=again)]
+    head, _, first, second = render_comparison(records, "v1").splitlines()
+    assert head.startswith("| case | seconds: v1, here, ratio |")
+    assert first == "| SQLite, 0 ms, 100 + 100 rows | 3.00, 2.00, **0.67** | 1.50, 1.00, **0.67** | 150, 100, **0.67** |"
+    assert second.count("not measured") == 3
+
+
+def test_another_revision_stands_beside_this_one_and_goes(tmp_path: Path) -> None:
+    root, home = tmp_path / "root", {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
+    root.mkdir()
+
+    def git(*words: str) -> None:
+        committer = {key.replace("AUTHOR", "COMMITTER"): value for key, value in home.items()}
+        subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, env={**os.environ, **home, **committer})
+
+    git("init", "-q")
+    for text in ("old", "new"):
+        (root / "file").write_text(text, encoding="utf-8")
+        git("add", "file")
+        git("commit", "-qm", text)
+    with other_revision(root, "HEAD~1", tmp_path) as place:
+        assert (place / "file").read_text(encoding="utf-8") == "old"
+        assert list(revisions("HEAD~1", place)) == [OURS, "HEAD~1"]
+    assert not place.exists()
+    with pytest.raises(ValueError, match="--compare: 'nothing' is no revision"), other_revision(root, "nothing", tmp_path):
+        pass
+
+
+def test_both_revisions_are_measured_at_once_and_after_a_wait() -> None:
+    assert [(case.database, case.latency_ms) for case in compared_cases(["SQLite"], 10)] == [("SQLite", 0), ("SQLite", 20)]
