@@ -35,11 +35,11 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     if "--traceback" not in before_any_text:
         sys.excepthook = lambda _kind, error, _trace: _report_unexpected(error, as_json=as_json)
-    try:
-        with tuned_interpreter():  # imports make many objects and no garbage
+    with tuned_interpreter():  # imports make many objects and no garbage
+        try:
             sys.exit(_exit_code(arguments, as_json=as_json))
-    finally:
-        gc.freeze()  # skips a last collection over all modules at exit: 0.14 s
+        finally:
+            gc.freeze()  # skips the collections over all modules that would follow, now and at exit: 0.14 s
 
 
 def _prepare_outputs() -> None:
