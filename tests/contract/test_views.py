@@ -1,5 +1,6 @@
 """The views for analysts: their shape is a promise, and both databases give the same answers, by index where tables are large."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,8 @@ from rehook_sync.state.report import read_report
 from rehook_sync.state.state import State
 
 SHAPE = Path(__file__).resolve().parents[2] / "sql" / "v1_shape.txt"
-VIEWS = ("v1_runs", "v1_rejections", "v1_attention", "v1_waiting", "v1_customer_timeline", "v1_freshness", "v1_unsettled_by_day")
+VIEWS = ["v1_runs", "v1_rejections", "v1_attention", "v1_waiting", "v1_customer_timeline", "v1_freshness", "v1_unsettled_by_day"]
+VIEWS += ["v1_calls_by_day", "v1_customers", "v1_referral_codes"]
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 KEPT_BY_SQLITE = {"text": "text", "timestamp with time zone": "text", "date": "text", "double precision": "real"}
 """Type in PostgreSQL -> what SQLite keeps; every other one is an integer there."""
@@ -297,6 +299,62 @@ def test_v1_unsettled_by_day_counts_by_the_day_in_utc(filled: Database) -> None:
     assert {(row["day"], row["status"], row["reason"]): row["calls"] for row in found} == counted
     assert counted["2026-11-01", "failed", "server_error"] == counted["2026-11-02", "failed", "server_error"] == 1
     assert all((row["stream"], row["event"]) == ("tracks", "Order Completed") for row in found)
+
+
+def test_v1_calls_by_day_counts_every_call_once(filled: Database) -> None:
+    fields = ("source", "stream", "event", "status", "reason")
+    counted = Counter(
+        (None if each["received_at"] is None else str(plain(each["received_at"]))[:10], *(each[name] for name in fields)) for each in CALLS
+    )
+    found = ask(filled, "v1_calls_by_day")
+    assert {(row["day"], *(row[name] for name in fields)): row["calls"] for row in found} == counted
+    assert len(found) == len(counted)
+
+
+def test_v1_customers_shows_no_hashes(filled: Database) -> None:
+    names = ("referral_code", "first_sent_at", "last_sent_at", "last_message_id")
+    expected = [{"user_id": each["source_id"], **{name: each[name] for name in names}} for each in CUSTOMERS]
+    assert ask(filled, "v1_customers") == columns_of(expected, "user_id", *names)
+
+
+def test_v1_referral_codes_names_the_owner_and_who_else_tried(state: Database) -> None:
+    hashes = json.dumps(
+        [["2026-11-01T10:00:00.000000Z", "m1", {"plan": "h"}], ["2026-11-01T11:00:00.000000Z", "m2", {"referral_code": "h"}]]
+    )
+    blank: Row = {"first_sent_at": None, "last_sent_at": None, "last_message_id": None}
+    fill(
+        state,
+        "sync_customers",
+        [
+            {"source_id": "ada", "referral_code": "ADA", "trait_hashes": hashes, **blank},
+            {"source_id": "bob", "referral_code": None, "trait_hashes": hashes, **blank},
+            {"source_id": "cy", "referral_code": "CY", "trait_hashes": '[[null, null, {"referral_code": "h"}]]', **blank},
+            {"source_id": "di", "referral_code": "DI", "trait_hashes": '{"referral_code": "h"}', **blank},
+            {"source_id": "ed", "referral_code": "ED", "trait_hashes": None, **blank},
+        ],
+    )
+    taken = {"stream": "identifies", "event": None, "reason": "referral_code_taken", "detail": "owned by user ada"}
+    later = NOON + timedelta(hours=1)
+    fill(
+        state,
+        "sync_state",
+        [
+            call("t1", "rejected", user_id="bob", **taken),
+            call("t2", "rejected", user_id="bob", **{**taken, "occurred_at": later}),
+            call("t3", "rejected", user_id="cy", **taken),
+            call("t4", "rejected", user_id="bob", reason="invalid_row", detail="owned by user ada"),
+        ],
+    )
+    names = ("referral_code", "owner", "carried_at", "tried_by", "tried_calls", "last_tried_at")
+    earlier, at = NOON - timedelta(minutes=1), NOON - timedelta(hours=1)
+    rows = [
+        ("ADA", "ada", at, "bob", 2, later),
+        ("ADA", "ada", at, "cy", 1, earlier),
+        ("CY", "cy", None, None, None, None),
+        ("DI", "di", None, None, None, None),
+        ("ED", "ed", None, None, None, None),
+    ]
+    assert ask(state, "v1_referral_codes") == columns_of([dict(zip(names, row, strict=True)) for row in rows], *names)
 
 
 def test_tables_of_the_first_version_are_upgraded_with_their_rows(database_url: str) -> None:
