@@ -214,7 +214,7 @@ def test_check_says_what_is_taken_for_a_property_and_what_is_not(one_database: B
     one_database.fill([], [track("t1", "ada", "Bought", ago(hours=1), channel="store", _sdc_sequence=1)])
     with one_database.sync(exclude=["Channel"]) as sync:
         shown = CheckResult(layouts=sync.discover(), names=sync.check_names())
-    lines = str(next(each for each in check_view(shown) if isinstance(each, Table) and each.row_count == 4).columns[2]._cells)
+    lines = " ".join(str(column._cells) for each in check_view(shown) if isinstance(each, Table) for column in each.columns)
     assert "sent, though RudderStack writes such columns" in lines
     assert "not sent, since they are loaders' own: _sdc_sequence (tracks)" in lines
     assert "not sent, by EXCLUDE: channel" in lines
