@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from rehook_sync.admin.baseline import plan_baseline, record_baseline
 from rehook_sync.admin.copying import CopyReport, copy_state
 from rehook_sync.admin.refresh import count_refresh, refresh
+from rehook_sync.admin.verify import Verification, verify
 from rehook_sync.database.dialects.record import Connector
 from rehook_sync.database.engine import open_database
 from rehook_sync.delivery.outcomes import stop_reason
@@ -327,6 +328,11 @@ class Sync:
     def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
         """Return everything known about a user id or a message id. `warehouse`: look there for calls no run has judged."""
         return read_explanation(self._state(), self._sources if warehouse else None, key, self.settings.lookback)
+
+    def verify(self, ids: Sequence[str], sample: int, interrupt: Interrupt) -> Verification:
+        """Compare what the sync-state says that Rehook has with what it has; see `admin/verify.py`. Writes nothing."""
+        require_access(self.settings)
+        return verify(self._context(), ids, sample, interrupt)
 
     def _state(self) -> State:
         require_version(self._state_database, self.settings.state_schema_name, writes=not self._read_only)

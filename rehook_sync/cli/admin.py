@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Quiet, Since, read_database_url, read_window
+from rehook_sync.cli.arguments import Config, DryRun, Json, OneSource, OneStream, Quiet, Since, read_database_url, read_id, read_window
 from rehook_sync.cli.commands import app
 from rehook_sync.cli.screens import begin, perform
 
@@ -93,3 +93,29 @@ def copy_state(
     place = without_userinfo(url)
     screen.result(copy_document(report, place), *copy_view(report, place), well=not report.interrupted)
     raise typer.Exit(128 + interrupt.signal if report.interrupted and interrupt.signal is not None else 0)
+
+
+@app.command("verify")
+def verify_command(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="User ids; without any, a sample.", show_default=False)] = None,
+    sample: Annotated[int, typer.Option(metavar="N", min=1, help="Ask for so many customers, drawn by chance.")] = 100,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Ask Rehook whether it has what the state says; exit 3 if not.
+
+    Reads on both sides and writes on none, within RATE_LIMIT.
+    """
+    from rehook_sync.render.admin.verify import verification_document, verification_view
+    from rehook_sync.render.advice import Shell
+    from rehook_sync.render.console import interruptible
+    from rehook_sync.sync import Sync
+
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
+    shell, asked = Shell(None if config is None else str(config)), [read_id(each, "ID") for each in ids or ()]
+    with interruptible() as interrupt, Sync(settings, read_only=True) as sync:
+        found = sync.verify(asked, sample, interrupt)
+    code = 128 + interrupt.signal if interrupt.signal is not None else 0 if found.agrees else 3
+    screen.result(verification_document(found, shell), *verification_view(found, shell), well=code == 0)
+    raise typer.Exit(code)

@@ -319,20 +319,28 @@ def status(
 def explain(
     key: Annotated[str, typer.Argument(metavar="ID", help="A user id or a message id.", show_default=False)],
     state_only: Annotated[bool, typer.Option("--state-only", help="Do not look into the warehouse for calls that no run judged.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask Rehook, too, what it has; changes nothing there.")] = False,
     config: Config = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Tell all that is known about a user or a message id."""
+    from rehook_sync.render.admin.verify import asked_view, verification_document
     from rehook_sync.render.advice import Shell
     from rehook_sync.render.explain import explanation_document, explanation_view
+    from rehook_sync.runtime import Interrupt
     from rehook_sync.sync import Sync
 
     key, shell = read_id(key, "ID"), Shell(None if config is None else str(config))
     screen, settings = begin(config, as_json=as_json, quiet=quiet)
     with Sync(settings, read_only=True) as sync:
         explanation = sync.explain(key, warehouse=not state_only)
-    screen.result(explanation_document(explanation, shell), *explanation_view(explanation, shell))
+        asked = sync.verify([explanation.user_id or key], 1, Interrupt()) if ask else None
+    document, view = explanation_document(explanation, shell), [*explanation_view(explanation, shell)]
+    if asked is not None:
+        document |= {"at_rehook": verification_document(asked, shell)}
+        view += ["", *asked_view(asked)]
+    screen.result(document, *view)
 
 
 @app.command()

@@ -179,6 +179,12 @@ class Explanation:
     names_sources: bool = False
     shared: SharedIds = field(default_factory=SharedIds)
 
+    @property
+    def user_id(self) -> str | None:
+        """Return whose calls they are, None when nobody knows."""
+        known = [self.customer or {}, *self.rows]
+        return next((str(found) for row in known if (found := row.get("source_id") or row.get("user_id"))), None)
+
 
 def read_options(
     since: str | None, until: str | None, stream: str | None, trigger: Trigger = Trigger.CLI, *, marks: str = ""

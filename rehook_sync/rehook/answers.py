@@ -17,7 +17,7 @@ import orjson
 from rehook_sync.models import Answer, Effect, Reason
 from rehook_sync.rehook.redaction import BODY_LIMIT
 
-__all__ = ["DETAIL_LIMIT", "build_detail", "classify_error", "classify_status", "parse_retry_after", "read_answer"]
+__all__ = ["DETAIL_LIMIT", "build_detail", "classify_error", "classify_status", "parse_retry_after", "read_answer", "read_body"]
 
 DETAIL_LIMIT = 200
 """Characters kept of an answer."""
@@ -69,7 +69,7 @@ async def read_answer(response: httpx.Response, clean: Callable[[str], str]) -> 
     """
     # The status alone decides: a body that breaks off changes nothing.
     status = response.status_code
-    received = await _read_body(response)
+    received = await read_body(response)
     if 200 <= status < 300:
         return classify_status(status)
     text = _MOVED if 300 <= status < 400 else clean(_read_message(response, received))
@@ -105,7 +105,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     return None if moment is None else max((moment - now).total_seconds(), 0.0)
 
 
-async def _read_body(response: httpx.Response) -> bytes:
+async def read_body(response: httpx.Response) -> bytes:
     """Read the body until it exceeds the limit or breaks off, then close; return what came."""
     stream = cast(httpx.AsyncByteStream, response.stream)
     chunks: list[bytes] = []

@@ -3,21 +3,36 @@
 import base64
 import hashlib
 from collections.abc import Coroutine
+from typing import NamedTuple
+from urllib.parse import quote
 
 import httpx
+import orjson
 
 from rehook_sync import __version__
 from rehook_sync.errors import SettingsError
 from rehook_sync.models import Answer, Effect, Operation, Stream
-from rehook_sync.rehook.answers import DETAIL_LIMIT, build_detail, classify_error, classify_status, read_answer
+from rehook_sync.rehook.answers import DETAIL_LIMIT, build_detail, classify_error, classify_status, read_answer, read_body
 from rehook_sync.rehook.http1 import Address, RawRequest
 from rehook_sync.rehook.redaction import redact
 
-__all__ = ["Rehook", "idempotency_key"]
+__all__ = ["Found", "Rehook", "idempotency_key"]
 
 _CUSTOMERS, _EVENTS = "/customers", "/events/invoke"
+_CODES = "/customers/validate-code"
 _CHECK_PATH = "/events/segment/check-auth"
 _NOT_REHOOK = "the address is not Rehook's, check API_URL"
+
+
+class Found(NamedTuple):
+    """What Rehook has at an address.
+
+    Shape:  is_there: None when the answer does not say.  source_id: of the customer there, None when the answer names none.
+    """
+
+    answer: Answer
+    is_there: bool | None = None
+    source_id: str | None = None
 
 
 class Rehook:
@@ -32,6 +47,7 @@ class Rehook:
         base = _parse_api_url(api_url)
         token = base64.b64encode(f"{api_key}:{api_secret}".encode("utf-8", "surrogateescape")).decode()
         self._secrets = (token, token.rstrip("="), api_secret, api_key)
+        self._base = base
         self._customers, self._events = (Address(url, str(url)) for url in (_joined(base, _CUSTOMERS), _joined(base, _EVENTS)))
         self._check_url = _joined(base, _CHECK_PATH)
         self._headers = [
@@ -58,6 +74,27 @@ class Rehook:
             return Answer(Effect.DENIED, detail=build_detail(404, _NOT_REHOOK), http_status=404)
         return answer
 
+    async def find_customer(self, source_id: str) -> Found:
+        """Ask Rehook for a customer; changes nothing there."""
+        return await self._find(f"{_CUSTOMERS}/{_segment(source_id)}")
+
+    async def find_owner(self, code: str) -> Found:
+        """Ask Rehook who owns a referral code; changes nothing there."""
+        return await self._find(f"{_CODES}/{_segment(code)}")
+
+    async def _find(self, path: str) -> Found:
+        request = httpx.Request("GET", _joined(self._base, path), headers=self._headers, stream=httpx.ByteStream(b""))
+        try:
+            response = await self._transport.handle_async_request(request)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            answer = classify_error(error)
+            return Found(answer._replace(detail=redact(answer.detail or "", b"", "", self._secrets)[:DETAIL_LIMIT]))
+        body = await read_body(response)
+        if response.status_code == 200:
+            return Found(classify_status(200), is_there=True, source_id=_read_source_id(body))
+        answer = await read_answer(response, lambda text: redact(text, b"", "", self._secrets))
+        return Found(answer, is_there=False if response.status_code == 404 else None)
+
     async def aclose(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
@@ -83,6 +120,22 @@ def _operation_key(operation: Operation) -> str:
     calls = operation.calls
     ids = calls[0].message_id if len(calls) == 1 else "\n".join([call.message_id for call in calls])
     return idempotency_key(operation.stream, ids)
+
+
+def _segment(text: str) -> str:
+    """Return an id as one segment of a path. Dots alone would lead elsewhere."""
+    quoted = quote(text, safe="", errors="surrogatepass")
+    return quoted.replace(".", "%2E") if text in {".", ".."} else quoted
+
+
+def _read_source_id(body: bytes) -> str | None:
+    """Return whom an answer is about; fields that are not known are not interpreted."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    found = document.get("source_id") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _parse_api_url(api_url: str) -> httpx.URL:

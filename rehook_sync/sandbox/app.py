@@ -75,7 +75,7 @@ class SandboxApp:
             await exchange.send_reply(reply)
             return reply.status
         received.fault = fault.kind
-        if fault.kind in ("status", "rate_limited", "commit_then_status"):
+        if fault.kind in ("status", "rate_limited", "commit_then_status", "another_customer"):
             if fault.kind == "commit_then_status":
                 answer(self.store, incoming, received)
             reply = build_fault_reply(fault)
@@ -208,6 +208,8 @@ class Exchange:
 def build_fault_reply(fault: Fault) -> Reply:
     """Return the answer of a fault that answers."""
     headers = tuple(fault.headers.items())
+    if fault.kind == "another_customer":
+        return Reply(200, b'{"id":"cus_another","source_id":"somebody-else"}', headers)
     if fault.kind != "rate_limited":
         reply = refusal(fault.status, "sandbox_fault", f"the fault switch '{fault.kind}' answered")
     else:

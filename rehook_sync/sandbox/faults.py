@@ -23,6 +23,7 @@ FaultKind = Literal[
     "drip",
     "half_answer",
     "garbage",
+    "another_customer",
 ]
 
 

@@ -36,13 +36,14 @@ OPTIONS = {
     "prune": {"--older-than", "--dry-run"},
     "forget": {"--give-up", "--dry-run"},
     "status": {"--runs"},
-    "explain": {"--state-only"},
+    "explain": {"--state-only", "--ask"},
     "report": {"--out", "--since"},
     "sandbox": {"--port"},
     "demo": {"--keep"},
     "baseline": {"--since", "--until", "--stream", "--source", "--dry-run"},
     "refresh": {"--since", "--dry-run"},
     "copy-state": {"--to"},
+    "verify": {"--sample"},
 }
 HEAVY = re.compile(r"\b(pandas|sqlalchemy|aiohttp|httpx|starlette|uvicorn|numpy|pydantic_settings)\b")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

@@ -15,7 +15,7 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 IMPORT_LINE = re.compile(r"^\| (\w+) \| ?([\w, ]*?) ?\|$", re.MULTILINE)
 FOR_ALL = {"errors", "models"}
 
-ASYNC_ROOMS = re.compile(r"rehook/\w+\.py|delivery/(sender|batch_writer)\.py|sandbox/\w+\.py")
+ASYNC_ROOMS = re.compile(r"rehook/\w+\.py|delivery/(sender|batch_writer|lookups)\.py|sandbox/\w+\.py")
 ALLOWED_AT = {
     "airflow": re.compile(r"airflow/.+\.py"),
     "aiohttp": re.compile(r"rehook/transport\.py"),
