@@ -4,7 +4,10 @@ The sample is the shop, delivered to a sandbox by real runs on two days of Octob
 make each result a different one, so the times of the runs are set to those days afterwards; nothing else is.
 """
 
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,10 +25,11 @@ from rehook_sync.sandbox.store import Behaviour
 from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
 
-__all__ = ["PAGE", "make_sample", "opened", "read_queries", "render", "with_results"]
+__all__ = ["PAGE", "make_sample", "opened", "read_queries", "render", "run_example", "with_example", "with_results"]
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "analysts.md"
 _QUERY = re.compile(r"```sql\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+_EXAMPLE = re.compile(r"```python\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:T([\d:]+)\.\d+Z| ([\d:]+)\.\d+)")
 """UTC in SQLite, as text: in the sync-state tables, and in the shop's."""
 _STATE_SCHEMA, _SHOP = "rehook_sync", "shop"
@@ -122,6 +126,20 @@ def with_results(page: str, results: Sequence[str]) -> str:
     return _QUERY.sub(lambda found: f"```sql\n{found[1]}```\n\n```text\n{next(left)}```", page)
 
 
+def run_example(url: str, page: str) -> str:
+    """Run the page's example of Python against the sample and give what it prints, without blanks at the ends of lines."""
+    (example,) = (code for code, _ in _EXAMPLE.findall(page))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("REHOOK_SYNC_")}
+    environ |= {"REHOOK_SYNC_WAREHOUSE_URL": url, "COLUMNS": "200"}
+    done = subprocess.run([sys.executable, "-c", example], env=environ, capture_output=True, text=True, check=False)
+    return "".join(f"{line.rstrip()}\n" for line in (done.stdout + done.stderr).splitlines())
+
+
+def with_example(page: str, printed: str) -> str:
+    """The page with this below its example of Python."""
+    return _EXAMPLE.sub(lambda found: f"```python\n{found[1]}```\n\n```text\n{printed}```", page)
+
+
 def _shown(value: object) -> str:
     if isinstance(value, str) and (found := _TIME.fullmatch(value)):
         return f"{found[1]} {found[2] or found[3]}"
@@ -142,7 +160,8 @@ def main() -> None:
         make_sample(url)
         page = PAGE.read_text(encoding="utf-8")
         with opened(url) as database:
-            PAGE.write_text(with_results(page, [render(database, query) for query in read_queries(page)]), encoding="utf-8")
+            page = with_results(page, [render(database, query) for query in read_queries(page)])
+        PAGE.write_text(with_example(page, run_example(url, page)), encoding="utf-8")
 
 
 if __name__ == "__main__":

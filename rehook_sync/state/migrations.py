@@ -79,10 +79,10 @@ def _apply(connection: Connection, queries: Statements, sources: Sequence[str]) 
     return Upgrade(len(migrations), tuple(applied), sources[0] if adopts else None)
 
 
-def check_version(database: Database, schema: str | None, *, writes: bool = False) -> int | None:
+def check_version(database: Database, schema: str | None, *, writes: bool = False, needed: Sequence[str] | None = None) -> int | None:
     """Return the version of the sync-state tables, None when they do not exist. Writes nothing.
 
-    Shape:  writes: the tables will be written, too.
+    Shape:  writes: the tables will be written, too.  needed: those that will be used; None: all.
     Raises: StateVersionError when they are older or newer than this code, or this user may not read or write them.
             SettingsError when the SQLite file has no folder, or the server only reads.
     """
@@ -95,7 +95,7 @@ def check_version(database: Database, schema: str | None, *, writes: bool = Fals
             if not connection.execute(queries["migrations_table_exists"]).scalar():
                 return None
     else:
-        rights = Rights(database, queries, schema or "public")
+        rights = Rights(database, queries, schema or "public", needed)
         rights.require_reading()
         if not rights.has_tables:
             return None
@@ -108,12 +108,12 @@ def check_version(database: Database, schema: str | None, *, writes: bool = Fals
     return have
 
 
-def require_version(database: Database, schema: str | None, *, writes: bool = False) -> int:
+def require_version(database: Database, schema: str | None, *, writes: bool = False, needed: Sequence[str] | None = None) -> int:
     """Return the version of the sync-state tables. Writes nothing.
 
     Raises: StateVersionError when they do not exist, and as `check_version`.
     """
-    version = check_version(database, schema, writes=writes)
+    version = check_version(database, schema, writes=writes, needed=needed)
     if version is None:
         place, setting = f"the SQLite file {database.file}", "REHOOK_SYNC_STATE_URL"
         if database.file is None:

@@ -1,10 +1,12 @@
 """Whether the sync-state tables can be reached, read and written: what is not there, what is only hidden, and how to change it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
 from rehook_sync.errors import SettingsError, StateVersionError
+from rehook_sync.values import storable_json
 
 __all__ = ["Rights", "read_durability", "require_folder"]
 
@@ -15,13 +17,15 @@ _FORGETS = "the sync-state may lack what was sent last, and it would be sent aga
 class Rights:
     """What this user may do in a PostgreSQL schema, asked once. Each method that requires a right raises one line with the GRANT."""
 
-    def __init__(self, database: Database, queries: Statements, schema: str) -> None:
-        """Ask the catalog: information_schema would not tell what is absent from what is hidden."""
+    def __init__(self, database: Database, queries: Statements, schema: str, needed: Sequence[str] | None = None) -> None:
+        """Ask the catalog, for some tables or for all: information_schema would not tell what is absent from what is hidden."""
         self._queries = queries
         self._schema = schema
+        self._needs_all = needed is None
         self._setting = database.setting
+        values = {"schema": schema, "needed": None if needed is None else storable_json(list(needed))}
         with database.connect() as connection:
-            self._found: Any = connection.execute(queries["read_rights"], {"schema": schema}).one()
+            self._found: Any = connection.execute(queries["read_rights"], values).one()
 
     @property
     def has_schema(self) -> bool:
@@ -41,7 +45,8 @@ class Rights:
             raise StateVersionError(self._refusal(what, found.owner, "grant_state_usage", "grant_state_tables"))
         if found.has_tables and not found.may_read:
             what = f"may not read all sync-state tables in schema {self._schema!r}"
-            raise StateVersionError(self._refusal(what, found.tables_owner, "grant_state_tables"))
+            grant = "grant_state_tables" if self._needs_all else "grant_state_reading"
+            raise StateVersionError(self._refusal(what, found.tables_owner, grant))
 
     def require_writing(self) -> None:
         """Raise SettingsError when the server only reads, StateVersionError when the sync-state tables cannot be written."""

@@ -1,8 +1,9 @@
 -- What this user may do with the sync-state tables, and what to tell whoever may grant it.
 
 -- name: read_rights
--- does: tells what this user may do in the schema of the sync-state tables and with the tables, and whether anything can be written
+-- does: tells what this user may do in the schema of the sync-state tables and with the tables that are needed, NULL for all, and whether anything can be written
 -- dialect: postgresql
+-- words: ids
 SELECT current_user AS writer, current_database() AS database, pg_is_in_recovery() AS only_reads,
     n.nspname IS NOT NULL AS has_schema, pg_get_userbyid(n.nspowner) AS owner,
     COALESCE(has_schema_privilege(n.oid, 'USAGE'), false) AS may_use,
@@ -19,6 +20,7 @@ CROSS JOIN LATERAL (
         )), true) AS may_write
     FROM pg_class AS c
     WHERE c.relnamespace = n.oid AND c.relowner = m.relowner AND c.relkind = 'r' AND LEFT(c.relname, 5) = 'sync_'
+        AND (CAST(:needed AS text) IS NULL OR c.relname IN (SELECT meant.value FROM {ids: :needed} AS meant))
 ) AS own;
 
 -- name: read_durability
@@ -38,6 +40,12 @@ GRANT USAGE ON SCHEMA :"schema" TO :"writer";
 -- dialect: postgresql
 -- identifiers: schema, writer
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA :"schema" TO :"writer";
+
+-- name: grant_state_reading
+-- does: is told, never executed: lets a user read the sync-state tables
+-- dialect: postgresql
+-- identifiers: schema, writer
+GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO :"writer";
 
 -- name: grant_state_creation
 -- does: is told, never executed: lets a user create tables in a schema that is there

@@ -34,6 +34,7 @@ def test_results_are_what_the_queries_give(database_url: str) -> None:
         results = [analysts.render(database, query) for query in analysts.read_queries(PAGE)]
     assert analysts.with_results(PAGE, results) == PAGE, "run `make docs`"
     assert all(result.count("\n") > 2 for result in results), "a query without a result shows nothing"
+    assert analysts.with_example(PAGE, analysts.run_example(database_url, PAGE)) == PAGE, "run `make docs`"
 
 
 def test_every_question_can_be_asked_in_pandas(database_url: str) -> None:
@@ -72,6 +73,7 @@ def test_a_role_that_may_only_look_can_ask_every_question(postgres_url: str, new
     with analysts.opened(postgres_url) as whole, analysts.opened(analyst) as database:
         for query in analysts.read_queries(PAGE):
             assert analysts.render(database, query) == analysts.render(whole, query)
+    assert analysts.run_example(analyst, PAGE) == analysts.run_example(postgres_url, PAGE)
     assert run_sql(analyst, "SELECT a FROM rehook_sync.sync_later") == [(1,)]
     for statement in (
         "SELECT * FROM rehook_sync.sync_destination",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import rehook_sync
+
 from .source_tree import FUNCTIONS, PACKAGE, ROOT, parse, remarks, rooms
 
 ROOM_LINES, ROOM_LINES_WITH_REASON = 350, 450
@@ -88,8 +90,10 @@ def test_folders_stay_small(folder: Path) -> None:
 
 
 def is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether a function is a command, which has a parameter for each of its options."""
-    return any(isinstance(each, ast.Call) and ast.unparse(each.func) == "app.command" for each in node.decorator_list)
+    """Whether a function is a command, with a parameter for each option, or one of the public API, with one for each filter."""
+    return node.name in rehook_sync.__all__ or any(
+        isinstance(each, ast.Call) and ast.unparse(each.func) == "app.command" for each in node.decorator_list
+    )
 
 
 def count_parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
