@@ -14,7 +14,7 @@ __all__ = ["Page", "Pages", "fetch"]
 
 Page = Sequence[Sequence[Any]]
 _FIRST_PAGE = 20
-_PAGE_ROWS = 400
+_PAGE_ROWS = 250
 _PAGE_BYTES = 4 << 20
 
 

@@ -42,7 +42,7 @@ def test_pages_hold_a_few_megabytes() -> None:
     assert pages.rows == 2 * first
     for _ in range(9):
         pages.heed(100)
-    assert pages.rows == 400
+    assert pages.rows == 250
     pages.heed(1 << 20)
     assert pages.rows == 4
     pages.heed(100)
