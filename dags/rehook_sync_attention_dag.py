@@ -5,10 +5,12 @@ Separate from the sync, so that a decision that takes days holds no run back. Tr
 
 from datetime import timedelta
 
+from rehook_sync.airflow.attention import CHOICES, RehookListAttentionOperator, RehookResolveOperator
+
+# isort: split
+
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import dag
-
-from rehook_sync.airflow.attention import CHOICES, RehookListAttentionOperator, RehookResolveOperator
 
 SETTINGS: dict[str, object] = {}
 PATIENCE = timedelta(days=7)

@@ -5,7 +5,11 @@ At the top it imports only Airflow, the standard library and the provider: each 
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, Param, dag
+from rehook_sync.airflow.common.versions import AssetOrTimeSchedule, CronTriggerTimetable  # first: says what an older Airflow lacks
+
+# isort: split
+
+from airflow.sdk import Asset, Param, dag
 
 from rehook_sync.airflow.operators import (
     RehookCheckOperator,

@@ -16,6 +16,7 @@ import pytest
 from beds.redshift.proxy import refused_by_redshift
 from beds.snowflake.bed import SnowflakeBed, opened_account
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.dialects import registry
 from warehouse import BEHIND, OPTIONS, WAREHOUSES, close_engines
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ for _folder, _needed in {"airflow": "apache-airflow-core", "bigquery": "zetasql"
         distribution(_needed)
     except PackageNotFoundError:
         collect_ignore.append(_folder)
+
+# In SQLAlchemy before 2.1 a URL without a driver means another one: ours is tested by itself, and tests use it, too.
+registry.register("postgresql", "sqlalchemy.dialects.postgresql.psycopg", "PGDialect_psycopg")
 
 # No test pulls the plug, so databases need not wait for a disk: their folders lie in memory where there is enough of it.
 _MEMORY = Path("/dev/shm")

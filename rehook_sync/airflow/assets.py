@@ -4,6 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import SplitResult
 
+import rehook_sync.airflow.common.versions  # noqa: F401 - first: says what an older Airflow lacks
+
+# isort: split
+
 from airflow.sdk import Asset, AssetAlias
 
 from rehook_sync.models import Stream

@@ -6,8 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
-
+from rehook_sync.airflow.common.versions import AirflowException, AirflowSkipException
 from rehook_sync.airflow.operators import Context, RehookOperator, as_document
 from rehook_sync.errors import UsageError
 from rehook_sync.runtime import Interrupt

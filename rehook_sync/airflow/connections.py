@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rehook_sync.airflow.common.versions import AirflowNotFoundException  # first: says what an older Airflow lacks
+
+# isort: split
+
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from rehook_sync.airflow.common.databases import reach
@@ -74,6 +77,6 @@ def _address(connection: Any) -> str | None:  # noqa: ANN401 - see above
 def _hide(settings: Settings) -> None:
     """Let Airflow mask secrets from the environment in its logs. It masks those of its connections already."""
     for name in SECRETS:
-        value = getattr(settings, name)
-        if value is not None:
-            mask_secret(value.get_secret_value())
+        value = getattr(settings, name) or ()
+        for each in value if isinstance(value, tuple) else (value,):
+            mask_secret(each.get_secret_value())

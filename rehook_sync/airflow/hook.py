@@ -4,6 +4,10 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import rehook_sync.airflow.common.versions  # noqa: F401 - first: says what an older Airflow lacks
+
+# isort: split
+
 from airflow.sdk import BaseHook
 
 from rehook_sync.airflow.connections import DEFAULT_REHOOK, rehook_values

@@ -3,8 +3,11 @@
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from rehook_sync.airflow.common.versions import conf  # first: says what an older Airflow lacks
+
+# isort: split
+
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.configuration import conf
 
 __all__ = ["RunReportLink"]
 

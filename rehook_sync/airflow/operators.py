@@ -6,8 +6,11 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from rehook_sync.airflow.common.versions import AirflowException, AirflowFailException  # first: says what an older Airflow lacks
+
+# isort: split
+
 from airflow.sdk import TriggerRule
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from rehook_sync.airflow.common.asking import RehookAskingOperator
 from rehook_sync.airflow.common.base import Context, RehookOperator, as_document

@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Any, Self
 
-from airflow.sdk import RetryDecision, RetryPolicy
-
+from rehook_sync.airflow.common.versions import RetryDecision, RetryPolicy
 from rehook_sync.errors import (
     ApiDownError,
     ConfigurationError,
@@ -16,16 +15,17 @@ from rehook_sync.errors import (
     RunUnfinishedError,
 )
 
-__all__ = ["RehookRetryPolicy"]
+__all__ = ["FINAL", "RehookRetryPolicy"]
 
-_FINAL = (CredentialsRefusedError, ConfigurationError, LeaseLostError, RunUnfinishedError, InternalError)
+FINAL = (CredentialsRefusedError, ConfigurationError, LeaseLostError, RunUnfinishedError, InternalError)
 """Errors that a retry would meet again."""
 
 
 class RehookRetryPolicy(RetryPolicy):
     """Retry errors that may pass. Waits double from `shortest` to `longest`; a wait that Rehook asked for replaces them.
 
-    Errors that need a human fail at once. The task's `retries` limit the attempts.
+    Errors that need a human fail at once. The task's `retries` limit the attempts. Before Airflow 3.3, which knows no policies,
+    `retry_delay` is the wait.
     """
 
     def __init__(self, shortest: timedelta = timedelta(seconds=30), longest: timedelta = timedelta(minutes=15)) -> None:
@@ -36,7 +36,7 @@ class RehookRetryPolicy(RetryPolicy):
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: object = None) -> RetryDecision:
         """Decide by the error; `try_number` counts from 1."""
         del max_tries, context
-        if isinstance(exception, _FINAL):
+        if isinstance(exception, FINAL):
             return RetryDecision.fail(f"{type(exception).__name__}: another attempt would meet the same")
         if isinstance(exception, ApiDownError) and exception.retry_after_s is not None:
             return RetryDecision.retry(timedelta(seconds=exception.retry_after_s), "as long as Rehook asked to wait")

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import rehook_sync.airflow.common.versions  # noqa: F401 - first: says what an older Airflow lacks
+
+# isort: split
+
 from airflow.sdk import TaskGroup
 
 from rehook_sync.airflow.operators import (

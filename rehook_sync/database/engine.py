@@ -340,4 +340,5 @@ def _parsed(url: str, setting: str) -> URL:
     place, _, query = url.partition("?")
     if warehouse_of(parsed.get_backend_name()).file(parsed) is None and (place.count("@") > 1 or "@" in query):
         raise SettingsError(f"{setting} has an @ that may belong to the password, so that part of it would pass for the host; {_ADVICE}")
-    return parsed
+    driver = warehouse_of(parsed.get_backend_name()).driver
+    return parsed.set(drivername=f"{parsed.drivername}+{driver}") if driver and "+" not in parsed.drivername else parsed

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +111,8 @@ class AirflowShop:
 
 def load_dag(dag_id: str, folder: Path = ROOT / "dags") -> Any:
     """A DAG as its file makes it; there must be no error in any file."""
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(str(folder))
+    bags: Any = import_module("airflow.dag_processing.dagbag" if find_spec("airflow.dag_processing.dagbag") else "airflow.models.dagbag")
+    bag = bags.DagBag(str(folder))
     assert bag.import_errors == {}
     return bag.dags[dag_id]
 

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from accounting import ALL, Bench, ago, open_bench
@@ -160,3 +160,8 @@ def shown(url: str) -> list[str]:
             found.append(json.dumps([connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names]))
     engine.dispose()
     return found
+
+
+def test_a_url_without_a_driver_means_psycopg_in_each_version_of_sqlalchemy() -> None:
+    with closing(open_database("postgresql://nobody@nowhere/db", "WAREHOUSE_URL")) as database:
+        assert database.engine.url.drivername == "postgresql+psycopg"

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rehook_sync.airflow.common.versions import HAS_RETRY_POLICY, failing_at_once  # first: says what an older Airflow lacks
+
+# isort: split
+
 from airflow.sdk import BaseOperator
 
 from rehook_sync.airflow.common.relatives import find_relative
 from rehook_sync.airflow.connections import DEFAULT_REHOOK, DEFAULT_WAREHOUSE, read_job
 from rehook_sync.airflow.links import RunReportLink
-from rehook_sync.airflow.retries import RehookRetryPolicy
+from rehook_sync.airflow.retries import FINAL, RehookRetryPolicy
 from rehook_sync.errors import RehookSyncError
 
 if TYPE_CHECKING:
@@ -43,6 +47,12 @@ class RehookOperator(BaseOperator):
     gives: ClassVar[str] = ""
     """What other tasks look for in this one: `plan`, `report`."""
 
+    def __init_subclass__(cls, **more: Any) -> None:  # noqa: ANN401 - what every class takes
+        """Let errors that another attempt would meet again fail at once where Airflow has no policy for it."""
+        super().__init_subclass__(**more)
+        if not HAS_RETRY_POLICY and "execute" in cls.__dict__:
+            cls.execute = failing_at_once(cls.execute, FINAL)
+
     def __init__(
         self,
         *,
@@ -55,7 +65,8 @@ class RehookOperator(BaseOperator):
         **more: Any,  # noqa: ANN401 - what every operator takes
     ) -> None:
         """Keep the names; nothing opens before the task runs."""
-        more["retry_policy"] = more.get("retry_policy") or RehookRetryPolicy()
+        if HAS_RETRY_POLICY:
+            more["retry_policy"] = more.get("retry_policy") or RehookRetryPolicy()
         super().__init__(**more)
         self.rehook_conn_id = rehook_conn_id
         self.warehouse_conn_id = warehouse_conn_id

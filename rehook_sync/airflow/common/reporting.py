@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rehook_sync.airflow.common.versions import AirflowFailException  # first: says what an older Airflow lacks
+
+# isort: split
+
 from airflow.sdk import AssetAlias
-from airflow.sdk.exceptions import AirflowFailException
 
 from rehook_sync.airflow.assets import SENT, count_assets
 from rehook_sync.airflow.common.base import REPORT, Context, RehookOperator, as_document

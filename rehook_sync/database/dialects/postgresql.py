@@ -84,6 +84,7 @@ def _prepare(engine: Engine, opening: Opening) -> None:
 POSTGRESQL = Warehouse(
     name="postgresql",
     extra="postgres",
+    driver="psycopg",
     words=_WORDS,
     longest_name=63,
     most_columns=1664,

@@ -96,6 +96,7 @@ class Warehouse:
     """What a kind of warehouse has and does. A field that is not given is as most have it.
 
     Shape:  name: SQLAlchemy's name of the dialect, and that of its statements.  extra: of this package, which brings the driver.
+            driver: of a URL that names none, where versions of SQLAlchemy differ.
             words: dialect word -> its SQL, with `{}` in the place of the argument.
 
             own_name: name of ours, in statements without quotes -> how it is quoted.
@@ -133,6 +134,7 @@ class Warehouse:
 
     name: str
     extra: str = ""
+    driver: str = ""
     words: Mapping[str, str]
     own_name: Callable[[str], str] = str
     name_levels: int = 2
