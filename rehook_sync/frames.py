@@ -150,10 +150,10 @@ def _read(
         statement = Statements("state", database.engine.dialect)[query]
         bound = {**values, **{name: database.as_stored(moment) for name, moment in bounds.items()}}
         columns = {name: make() for name, make in shape.items()}
-        with database.connect() as connection, connection.execute(statement, bound, execution_options={"yield_per": _PAGE_ROWS}) as rows:
+        with database.connect() as connection, connection.execute(statement, bound, execution_options={"stream_results": True}) as rows:
             names = rows.keys()
             made = [columns[name] for name in names]
-            for page in rows.partitions():
+            for page in rows.partitions(_PAGE_ROWS):
                 for column, fetched in zip(made, zip(*page, strict=True), strict=True):
                     column.add(fetched)
     return pd.DataFrame({name: columns.pop(name).take() for name in shape}, copy=False)
