@@ -26,6 +26,7 @@ __all__ = [
     "Explanation",
     "Plan",
     "Progress",
+    "RunAudit",
     "RunOptions",
     "RunResult",
     "StartedRun",
@@ -85,6 +86,20 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class RunAudit:
+    """The lookback of a run, compared with the warehouse at its end.
+
+    Shape:  rows: in the warehouse from `since` to `until`, about: where hours were only looked at, copies of a call count.
+            missing: those that no run has judged and some run should have.
+    """
+
+    since: datetime
+    until: datetime
+    rows: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """How a run ended.
 
@@ -93,6 +108,7 @@ class RunResult:
             unsettled: calls of all runs that are failed, in doubt or marked, or have waited too long.
             notes: what the user should know, one line each.
             customers: of a refresh, what became of its requests, one per customer; no call's record changes, so rows are 0.
+            audit: None when it was not made.
     """
 
     summary: RunSummary
@@ -103,6 +119,7 @@ class RunResult:
     unsettled: Mapping[Status, int]
     notes: Sequence[str]
     customers: Mapping[Status, int] | None = None
+    audit: RunAudit | None = None
 
 
 @dataclass(frozen=True, slots=True)

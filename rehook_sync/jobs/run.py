@@ -20,6 +20,7 @@ from rehook_sync.jobs.notes.lines import future_notes, left_notes, run_notes
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.reading.bounds import plan_bounds
 from rehook_sync.jobs.reading.lookback import Lookback
+from rehook_sync.jobs.reading.selfaudit import audit_run
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_notes
 from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Window
 from rehook_sync.rules.periods import Extent, Feed, Mark, Period, RunBounds
@@ -92,7 +93,8 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         found.waiting = Counter(state.count_waiting(ledger.run_id))
         feeds = None if options.only else [feed for feed in windows if feed not in lookback.quiet]
         notes += read_notes(context, found, pipeline.rows.total(), unsettled, feeds)
-        return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes)
+        audit = None if options.only or extent is not Extent.ALL else audit_run(context, windows, lookback.looked)
+        return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes, audit=audit)
 
 
 def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[RunOptions, RunBounds, list[str]]:

@@ -28,6 +28,7 @@ from rehook_sync.jobs.context import JobContext, bind, read_change_notes, requir
 from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.reading.lookback import Lookback
+from rehook_sync.jobs.reading.selfaudit import audit_run
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, period_notes
 from rehook_sync.jobs.run import (
     Listener,
@@ -252,7 +253,8 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
         ledger.release()
     else:
         ledger.let_go()
-    return replace(_result(context, shards, bounds, summary, watermarks), error=error)
+    audit = audit_run(context, bounds.windows, {}) if extent is Extent.ALL and shards else None
+    return replace(_result(context, shards, bounds, summary, watermarks), error=error, audit=audit)
 
 
 def _result(

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rehook_sync.jobs.results import RunResult
+from rehook_sync.jobs.results import RunAudit, RunResult
 from rehook_sync.models import RunStatus, RunSummary, Status
 from rehook_sync.render.console import error_document, visible
 from rehook_sync.render.text import (
@@ -28,6 +28,7 @@ from rehook_sync.render.text import (
     status_text,
 )
 from rehook_sync.rules.periods import Feed
+from rehook_sync.times import moment_text
 
 __all__ = ["run_document", "run_view"]
 
@@ -39,6 +40,7 @@ def run_document(result: RunResult) -> dict[str, object]:
         **({} if result.customers is None else {"customers": dict(result.customers)}),
         "rejected_by_reason": dict(largest(result.rejected)),
         "watermarks": by_source(result.watermarks),
+        "audit": None if result.audit is None else asdict(result.audit),
         "unsettled": {status: result.unsettled.get(status, 0) for status in (Status.FAILED, Status.WAITING, Status.IN_DOUBT)},
         "recovered": [asdict(each) for each in result.recovered],
         "notes": list(result.notes),
@@ -52,6 +54,8 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
     yield line("run ", (summary.run_id, "bold"), " ", status_text(summary.status))
     yield _rows(result) if result.customers is None else _customers(result.customers, summary.requests)
     yield from _watermarks(result.watermarks)
+    if result.audit is not None:
+        yield _audit(result.audit)
     for each in result.recovered:
         yield line(f"cleaned up after run {each.run_id}, which died: {_counts_text(each)}")
     for status in (Status.FAILED, Status.IN_DOUBT):
@@ -62,6 +66,15 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
         yield line("note: ", note, style="yellow")
     if result.error is None and (advice := _advice(result)):
         yield line("next: ", advice, style="bold")
+
+
+def _audit(audit: RunAudit) -> Text:
+    """Return whether the lookback is complete."""
+    period = f"since {clock(audit.since)} UTC: {counted(audit.rows, 'row')}, "
+    if not audit.missing:
+        return line(("audit      ", "dim"), period, ("none missing", "green"))
+    command = f"`audit --since {moment_text(audit.since)}` says which"
+    return line(("audit      ", "dim"), period, (f"{audit.missing:,} missing", "bold red"), f"; {command}")
 
 
 def _counts_grid() -> Grid:

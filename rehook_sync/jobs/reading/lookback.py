@@ -8,7 +8,8 @@ remembered only as it was seen at one moment together with what the sync-state h
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
+from typing import NamedTuple
 
 from rehook_sync.database.queries import Identifier
 from rehook_sync.database.spool import Spool
@@ -16,15 +17,27 @@ from rehook_sync.models import Stretch, Window
 from rehook_sync.rules.periods import Feed, RunBounds
 from rehook_sync.state.sources import Stretches
 from rehook_sync.state.state import State
+from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.rows import read_message_id
 from rehook_sync.warehouse.sources import Sources
 from rehook_sync.warehouse.stretches.excerpts import Excerpt, OpenCalls, plan_excerpt, start_of
 from rehook_sync.warehouse.stretches.looks import Look, Lookout
 
-__all__ = ["Lookback"]
+__all__ = ["Lookback", "Looked"]
 
 _LOOKED_UP = 5000
 """Ids per lookup in the sync-state."""
+
+
+class Looked(NamedTuple):
+    """What was looked at of a window.
+
+    Shape:  rows: what the warehouse has in it.  windows: those that were read.  untold: hours whose rows do not count in `rows`.
+    """
+
+    rows: int
+    windows: tuple[Window, ...]
+    untold: tuple[Window, ...]
 
 
 class Lookback:
@@ -32,6 +45,7 @@ class Lookback:
 
     Shape:  newest: the newest time of arrival in each window looked at, None without one.
             settled: the stretches found settled, which are not remembered so yet.  quiet: feeds that have nothing dated in the future.
+            looked: of the feeds whose stretches the warehouse could count.
     """
 
     def __init__(
@@ -58,6 +72,7 @@ class Lookback:
         self.newest: dict[Feed, datetime | None] = {}
         self.settled: dict[Feed, dict[datetime, Stretch]] = {}
         self.quiet: set[Feed] = set()
+        self.looked: dict[Feed, Looked] = {}
 
     def look(self, feed: Feed, window: Window) -> Excerpt:
         """Return what to read of a window.
@@ -92,7 +107,12 @@ class Lookback:
         self.newest[feed] = look.newest
         self._note(feed, window, look, open_)
         wanted = {start for start in look.changed if start not in look.compared or open_.get(start, OpenCalls()).unrecorded}
-        return plan_excerpt(window, look.found, wanted)
+        excerpt = plan_excerpt(window, look.found, wanted)
+        within = {start: stretch for start, stretch in look.found.items() if FIRST_MOMENT < start < window.high}
+        told = sum(stretch.rows for stretch in within.values() if stretch is not None)
+        untold = [plan_excerpt(window, [start], {start}).windows for start, stretch in within.items() if stretch is None]
+        self.looked[feed] = Looked(told, excerpt.windows, tuple(chain.from_iterable(untold)))
+        return excerpt
 
     def _note(self, feed: Feed, window: Window, look: Look, open_: Mapping[datetime, OpenCalls]) -> None:
         found = {start: look.found[start] for start in look.compared - open_.keys()}
