@@ -37,6 +37,7 @@ from rehook_sync.inputs.parsers import (
     as_start,
     stream_of,
 )
+from rehook_sync.inputs.places import backend_of, without_userinfo, wrong_place
 from rehook_sync.models import (
     DEFAULT_SOURCE,
     STREAMS,
@@ -59,7 +60,7 @@ CONFIG_NAME = "rehook_sync.toml"
 OPTIONS = "warehouse_options"
 DRIVERS_FILES = frozenset({"credentials_file", "private_key_file"})
 """Options that end in `_file` for the driver itself: it is given the path."""
-SECRETS = frozenset({"warehouse_url", "state_url", "api_key", "api_secret", "notify", "heartbeat_url"})
+SECRETS = frozenset({"warehouse_url", "state_url", "publish_url", "api_key", "api_secret", "notify", "heartbeat_url"})
 # Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.
 RESERVED_TRAITS = {"created_at": "createdAt", "first_name": "firstName", "last_name": "lastName"}
 
@@ -109,6 +110,14 @@ class Settings(BaseSettings):
     )
     state_url: _DatabaseUrl | None = _setting(None, "SQLite or PostgreSQL database of the sync-state; none: the warehouse", _DATABASE)
     state_schema: _Name | None = _setting(None, "schema of the sync-state; none: `rehook_sync`, on SQLite no schema", "rehook_sync")
+    publish_schema: _Name | None = _setting(
+        None,
+        "schema of a copy of the sync-state for analysts, brought up to date by each run; on SQLite `main`; none: no copy",
+        "analytics",
+    )
+    publish_url: _DatabaseUrl | None = _setting(
+        None, "database of that copy, by a user who may write there; none: the warehouse", _DATABASE
+    )
     api_url: Annotated[str, AfterValidator(as_api_url)] = _setting(_API, "address of Rehook; plain http only to loopback", _API)
     api_key: Annotated[_Secret, AfterValidator(as_api_key)] | None = _setting(None, "API key of Rehook", "your-key")
     api_secret: _Secret | None = _setting(None, "API secret of Rehook", "your-secret")
@@ -206,6 +215,18 @@ class Settings(BaseSettings):
             raise ValueError("must be left out on SQLite, which has no schemas")
         return value
 
+    @field_validator("publish_url")
+    @classmethod
+    def _place_of_its_own(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schema, warehouse = info.data.get("publish_schema"), info.data.get("warehouse_url")
+        url = value or warehouse
+        if schema is None or url is None:
+            return value
+        state, own = info.data.get("state_url") or warehouse or url, info.data.get("state_schema") or "rehook_sync"
+        if wrong := wrong_place(url.get_secret_value(), schema, state.get_secret_value(), own, is_warehouse=value is None):
+            raise ValueError(wrong)
+        return value
+
     @property
     def sources(self) -> Mapping[str, str | None]:
         """The Segment sources: name in the sync-state tables -> schema."""
@@ -243,7 +264,7 @@ class Settings(BaseSettings):
 
 
 def _backend(url: SecretStr) -> str:
-    return url.get_secret_value().partition(":")[0].partition("+")[0].lower()
+    return backend_of(url.get_secret_value())
 
 
 def _shown(name: str, value: object) -> str:
@@ -275,14 +296,6 @@ def _scheme(url: str) -> str:
 def _host(url: str) -> str:
     """Return where a URL leads to, without its path: whoever knows that can call it."""
     return f"{url.partition(':')[0].lower()}://{urlsplit(url).hostname}/***"
-
-
-def without_userinfo(url: str) -> str:
-    """Hide user, password and query. A question mark before an @ is ambiguous: then only the scheme stays."""
-    scheme, _, rest = url.partition("://")
-    userinfo, at, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
-    path, query, _ = place.partition("?")
-    return f"{scheme}://***" if "?" in userinfo else f"{scheme}://{'***@' if at else ''}{path}{'?***' if query else ''}"
 
 
 @dataclass(frozen=True, slots=True)

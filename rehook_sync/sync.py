@@ -55,6 +55,8 @@ from rehook_sync.warehouse.sources import Sources
 if TYPE_CHECKING:
     import httpx
 
+    from rehook_sync.publish.publisher import PublishReport
+
 __all__ = ["Sync"]
 
 _NONE: Mapping[str, Connector] = {}
@@ -238,6 +240,31 @@ class Sync:
             return copy_state(ledger, self._state_database, schemas[0], target, schemas[1], interrupt)
         finally:
             target.close()
+
+    def publish(self, interrupt: Interrupt, *, whole: bool = False) -> "PublishReport":
+        """Bring the copy for analysts up to date, and first settle what dead runs left; see `publish/publisher.py`.
+
+        whole: make it anew.
+        Raises: SettingsError when there is no place for it, LeaseHeldError while a run is at work.
+        """
+        from rehook_sync.publish.job import publish  # noqa: PLC0415 - see `copies.publish_notes`
+
+        with leased(self._context(), RunKind.RUN) as (ledger, _):
+            return publish(self.settings, ledger, interrupt, whole=whole)
+
+    def end_publication(self) -> bool:
+        """Note no changes for the copy for analysts any more. Tells whether there was one; it stays as it is."""
+        from rehook_sync.publish.job import end_publication  # noqa: PLC0415
+
+        with leased(self._context(), RunKind.RUN) as (ledger, _):
+            return end_publication(ledger)
+
+    def check_publication(self) -> str | None:
+        """Return where the copy for analysts is, None when there is to be none. Raises SettingsError, SourceError."""
+        from rehook_sync.publish.job import check_place  # noqa: PLC0415
+
+        wanted = self.settings.publish_schema or self.settings.publish_url
+        return check_place(self.settings, self._state_database) if wanted else None
 
     def abandon(self, options: RunOptions, *, dry_run: bool = False) -> list[tuple[Period, int | None]]:
         """Give up the open periods of the streams. Returns what `count_unjudged` does."""

@@ -119,3 +119,30 @@ def verify_command(
     code = 128 + interrupt.signal if interrupt.signal is not None else 0 if found.agrees else 3
     screen.result(verification_document(found, shell), *verification_view(found, shell), well=code == 0)
     raise typer.Exit(code)
+
+
+@app.command()
+def publish(
+    whole: Annotated[bool, typer.Option("--whole", help="Make the copy anew, with all rows.")] = False,
+    end: Annotated[bool, typer.Option("--end", help="Note no changes for the copy any more; it stays as it is.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring a copy of the sync-state up to date, for analysts.
+
+    PUBLISH_SCHEMA says where it is; then each run does so at its end.
+    """
+    from rehook_sync.render.admin.publication import publish_document, publish_view
+    from rehook_sync.render.console import interruptible
+    from rehook_sync.sync import Sync
+
+    screen, settings = begin(config, as_json=as_json, quiet=quiet)
+    with interruptible() as interrupt, Sync(settings) as sync:
+        if end:
+            ended = sync.end_publication()
+            screen.result({"ended": ended}, "no more changes are noted for the copy" if ended else "there was no copy")
+            raise typer.Exit(0)
+        report = sync.publish(interrupt, whole=whole)
+    screen.result(publish_document(report), *publish_view(report), well=not report.interrupted)
+    raise typer.Exit(128 + interrupt.signal if report.interrupted and interrupt.signal is not None else 0)

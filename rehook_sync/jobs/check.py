@@ -34,6 +34,9 @@ class Checkable(Protocol):
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
 
+    def check_publication(self) -> str | None:
+        """Return where the copy for analysts is, None when there is to be none. Raises SettingsError when it cannot be there."""
+
     def check_notifiers(self) -> list[str]:
         """Return who would be told of runs. Raises SettingsError when one of them cannot be."""
 
@@ -43,7 +46,8 @@ class CheckResult:
     """What `check` found. An item that was not looked at has neither a finding nor an error.
 
     Shape:  warnings: what may make the sync-state's server forget what it has committed.
-            told: who would be told of runs.  errors: settings, warehouse, state, rehook or notify -> what is wrong with it.
+            told: who would be told of runs.  copy: where that for analysts is.
+            errors: settings, warehouse, state, rehook, notify or publish -> what is wrong with it.
     """
 
     settings: Mapping[str, str] | None = None
@@ -53,6 +57,7 @@ class CheckResult:
     warnings: list[str] = field(default_factory=list)
     answer: Answer | None = None
     told: list[str] | None = None
+    copy: str | None = None
     errors: dict[str, RehookSyncError] = field(default_factory=dict)
 
     @property
@@ -69,7 +74,8 @@ class CheckResult:
 
     def is_good(self, name: str) -> bool | None:
         """Tell whether an item is in order; None when it was not looked at."""
-        found = {"warehouse": self.layouts, "state": self.version, "rehook": self.answer, "notify": self.told}.get(name, self.settings)
+        items = {"settings": self.settings, "warehouse": self.layouts, "state": self.version, "rehook": self.answer}
+        found = {**items, "notify": self.told, "publish": self.copy}[name]
         return False if name in self.errors else None if found is None else True
 
 
@@ -95,7 +101,11 @@ def check_each(job: Checkable, found: CheckResult) -> None:
     def look_at_notifiers() -> None:
         found.told = job.check_notifiers()
 
+    def look_at_publication() -> None:
+        found.copy = job.check_publication()
+
     found.look_at("warehouse", look_at_warehouse)
     found.look_at("state", look_at_state)
     found.look_at("rehook", look_at_rehook)
     found.look_at("notify", look_at_notifiers)
+    found.look_at("publish", look_at_publication)

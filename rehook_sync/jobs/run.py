@@ -15,6 +15,7 @@ from rehook_sync.delivery.sender import DeliveryReport, deliver
 from rehook_sync.errors import ConfigurationError, DatabaseError, RehookSyncError, UsageError
 from rehook_sync.jobs.context import JobContext, bind, read_change_notes, require_no_baseline
 from rehook_sync.jobs.maintenance import require_doubtful
+from rehook_sync.jobs.notes.copies import publish_notes
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.notes.lines import future_notes, left_notes, run_notes
 from rehook_sync.jobs.pipeline import Pipeline
@@ -94,6 +95,7 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         feeds = None if options.only else [feed for feed in windows if feed not in lookback.quiet]
         notes += read_notes(context, found, pipeline.rows.total(), unsettled, feeds)
         audit = None if options.only or extent is not Extent.ALL else audit_run(context, windows, lookback.looked)
+        notes += publish_notes(context.settings, ledger, interrupt)
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes, audit=audit)
 
 

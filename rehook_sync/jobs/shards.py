@@ -25,6 +25,7 @@ from rehook_sync.errors import (
     UsageError,
 )
 from rehook_sync.jobs.context import JobContext, bind, read_change_notes, require_same
+from rehook_sync.jobs.notes.copies import publish_notes
 from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findings
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.reading.lookback import Lookback
@@ -249,12 +250,14 @@ def finish_shards(context: JobContext, run_id: str, error: RehookSyncError | Non
     summary = RunSummary(run_id, status, sum(counted.values()), requests=requests, error=str(error) if error else None, **counted)
     extent = Extent.ALL if done and error is None else Extent.NOTHING
     watermarks = record_end(context, ledger, summary, bounds, KnownSources(context.database).count_feeds(run_id), extent)
+    published = publish_notes(context.settings, ledger, Interrupt()) if done else []  # else parts may still be written
     if done:
         ledger.release()
     else:
         ledger.let_go()
     audit = audit_run(context, bounds.windows, {}) if extent is Extent.ALL and shards else None
-    return replace(_result(context, shards, bounds, summary, watermarks), error=error, audit=audit)
+    result = _result(context, shards, bounds, summary, watermarks)
+    return replace(result, error=error, audit=audit, notes=[*result.notes, *published])
 
 
 def _result(

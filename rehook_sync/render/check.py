@@ -31,6 +31,7 @@ def check_document(found: CheckResult) -> dict[str, object]:
         "state": {"version": found.version, "warnings": found.warnings},
         "rehook": {"http_status": None if found.answer is None else found.answer.http_status},
         "notify": {"told": found.told},
+        "publish": {"copy": found.copy},
     }
     items = {
         name: {"ok": found.is_good(name), **values, "error": error_document(found.errors.get(name))} for name, values in details.items()
@@ -48,6 +49,7 @@ def check_view(found: CheckResult, *, everything: bool = False) -> Iterator[Rend
         "state": [f"sync-state tables, version {found.version}", *(f"warning: {each}" for each in found.warnings)],
         "rehook": ["the credentials are good"],
         "notify": _notify_lines(found),
+        **({} if found.is_good("publish") is None else {"publish": [found.copy or ""]}),
     }
     items = Grid.grid(padding=(0, 2))
     items.add_column(no_wrap=True)

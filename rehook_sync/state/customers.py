@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from rehook_sync.database.engine import Database, utc_text
 from rehook_sync.database.queries import Statements
 from rehook_sync.models import Claim, Customer, Moment, Traits
+from rehook_sync.state.publication.changes import Changes
 from rehook_sync.values import storable_json, storable_text
 
 __all__ = ["Customers", "Refreshable", "Refreshed", "Refreshes", "customer_rows", "parse_traits", "write_traits"]
@@ -59,10 +60,12 @@ class Customers:
     def release_codes(self, connection: Connection, claims: Iterable[Claim]) -> None:
         """Undo claims. All codes are freed before any is given back: the code of one user may be the previous one of another."""
         release = self._sql["release_claim"]
+        claims = list(claims)
         freed = [claim for claim in claims if connection.execute(release, {"user_id": claim.user_id, "code": claim.code}).rowcount]
         for claim in freed:
             if claim.replaces is not None:
                 connection.execute(self._sql["give_code_back"], {"user_id": claim.user_id, "code": claim.replaces})
+        Changes(self._sql).note_customers(connection, (claim.user_id for claim in claims))
 
 
 class Refreshed(NamedTuple):
@@ -115,6 +118,7 @@ class Refreshes:
         ]
         if rows:
             connection.execute(self._sql["write_refreshed"], {"rows": storable_json(rows), "refreshed_by": refresh_id})
+            Changes(self._sql).note_customers(connection, sent)
 
 
 def parse_traits(text: str) -> Traits:

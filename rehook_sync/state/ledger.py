@@ -19,6 +19,7 @@ from rehook_sync.database.queries import Statements
 from rehook_sync.errors import ConflictError, DatabaseError, InternalError, LeaseHeldError, LeaseLostError, LockedError, RehookSyncError
 from rehook_sync.models import Batch, Call, Claim, Customer, Outcome, Status, Stream, Traits
 from rehook_sync.state.customers import Customers, customer_rows
+from rehook_sync.state.publication.changes import Changes
 from rehook_sync.values import storable_json, storable_text
 
 __all__ = ["Ledger"]
@@ -47,6 +48,7 @@ class Ledger:
         self.database = database
         self._sql = Statements("state", database.engine.dialect)
         self._customers = Customers(self._sql)
+        self._changes = Changes(self._sql)
         self._writer = database.writer([self._sql[name] for name in ("batch_view", "batch_trigger") if database.dialect == "sqlite"])
         self._clock = clock or elapsed_s
         self._ttl_s = ttl_s
@@ -245,6 +247,7 @@ class Ledger:
         earlier = [_previous_row(call) for call in calls if call.previous is not None]
         if earlier:
             connection.execute(self._sql["restore_previous"], {"rows": storable_json(earlier)})
+        self._changes.note_calls(connection, ((call.stream, storable_text(call.message_id)) for call in calls))
 
     def read_customers(self, user_ids: Iterable[str]) -> dict[str, Traits]:
         """Return user id -> what the customer has, without users of whom that is unknown."""

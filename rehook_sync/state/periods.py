@@ -10,6 +10,7 @@ from rehook_sync.database.queries import Statements
 from rehook_sync.models import RunKind, Stream
 from rehook_sync.rules.periods import Feed, Period
 from rehook_sync.state.ledger import Ledger
+from rehook_sync.state.publication.changes import Changes
 from rehook_sync.state.state import RunStart, State
 from rehook_sync.times import to_time
 from rehook_sync.values import storable_json
@@ -55,8 +56,10 @@ class Periods:
 
     def close(self, connection: Connection, periods: Iterable[Period], run_id: str, *, done: bool) -> None:
         """Record that periods are done, or given up."""
+        periods = list(periods)
         for each in periods:
             connection.execute(self._sql["close_period"], {"period_id": each.period_id, "run_id": run_id, "done": done})
+        Changes(self._sql).note_summaries(connection, (each.opened_by for each in periods))
 
     def take_back(self, connection: Connection, run_id: str) -> None:
         """Remove the record of a run that has begun and done nothing, and of the periods that it was asked for."""

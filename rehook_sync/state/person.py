@@ -15,6 +15,7 @@ from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Statements
 from rehook_sync.models import REMOVED, Status
 from rehook_sync.rules.validation import OWNED_BY
+from rehook_sync.state.publication.changes import Changes
 
 __all__ = ["Note", "Person", "Traces"]
 
@@ -67,6 +68,7 @@ class Person:
         self.user_id = user_id
         self._database = database
         self._sql = Statements("state", database.engine.dialect)
+        self._changes = Changes(self._sql)
 
     def find(self) -> Traces:
         """Return what is recorded of the person."""
@@ -106,10 +108,12 @@ class Person:
         for note in notes:
             if note.message_id is None:
                 connection.execute(self._sql["write_run_error"], {"run_id": note.key, "error": note.text})
+                self._changes.note_summaries(connection, [note.key])
             else:
                 about_calls.append({"stream": note.key, "message_id": note.message_id, "detail": note.text})
         if about_calls:
             connection.execute(self._sql["write_details"], {"rows": orjson.dumps(about_calls).decode()})
+            self._changes.note_calls(connection, ((each["stream"], each["message_id"]) for each in about_calls))
 
     def give_up_unsent(self, connection: Connection, run_id: str) -> int:
         """Reject the person's failed and waiting calls, so that they are never sent. Returns how many."""
@@ -117,8 +121,11 @@ class Person:
 
     def forget_page(self, connection: Connection, rows: int) -> int:
         """Remove the person from at most `rows` of their settled calls. Returns how many, 0 at the end."""
-        return int(connection.execute(self._sql["forget_calls_page"], {"user_id": self.user_id, "rows": rows}).rowcount)
+        page = connection.execute(self._sql["forget_calls_page"], {"user_id": self.user_id, "rows": rows}).all()
+        self._changes.note_calls(connection, ((row.stream, row.message_id) for row in page))
+        return len(page)
 
     def forget_customer(self, connection: Connection) -> None:
         """Delete the person's customer record with its hashes and codes."""
         connection.execute(self._sql["forget_customer"], {"user_id": self.user_id})
+        self._changes.note_customers(connection, [self.user_id])

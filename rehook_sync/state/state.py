@@ -19,6 +19,7 @@ from rehook_sync.database.spool import Spool
 from rehook_sync.models import PreviousOutcome, Reason, RunKind, RunStatus, RunSummary, Selection, Shard, Status, Stream, Trigger, Window
 from rehook_sync.rules.periods import Feed, Mark
 from rehook_sync.rules.watermark import Coverage
+from rehook_sync.state.publication.changes import Changes
 from rehook_sync.state.sources import KnownSources
 from rehook_sync.times import to_time
 from rehook_sync.values import storable_json, storable_text
@@ -88,6 +89,7 @@ class State:
         """Wrap a database that `migrations.require_version` accepted."""
         self.database = database
         self._sql = Statements("state", database.engine.dialect)
+        self._changes = Changes(self._sql)
 
     def now(self) -> datetime:
         """Return the time by the database's clock."""
@@ -173,7 +175,9 @@ class State:
     def release_doubtful(self, connection: Connection, ids: Iterable[str] | None) -> list[str]:
         """Turn calls in doubt to failed, so that they are sent again. Returns their user ids, each once."""
         values = {"ids": None if ids is None else _ids(ids), "detail": "in doubt before; to be sent again as the operator decided"}
-        return sorted(set(connection.execute(self._sql["release_doubtful"], values).scalars()))
+        released = connection.execute(self._sql["release_doubtful"], values).all()
+        self._changes.note_calls(connection, ((row.stream, row.message_id) for row in released))
+        return sorted({row.user_id for row in released})
 
     def count_unsettled(self) -> dict[Status, int]:
         """Return status -> calls of all runs that are failed, in doubt or marked, or have waited too long."""
@@ -199,7 +203,9 @@ class State:
     def prune_page(self, connection: Connection, before: datetime, after: tuple[str, str], rows: int) -> list[tuple[str, str]]:
         """Prune at most `rows` calls settled before a time, in key order from `after` on. Returns their keys."""
         values = {"before": self.database.as_stored(before), "stream": after[0], "message_id": after[1], "rows": rows}
-        return [(row.stream, row.message_id) for row in connection.execute(self._sql["prune_page"], values)]
+        pruned = [(row.stream, row.message_id) for row in connection.execute(self._sql["prune_page"], values)]
+        self._changes.note_calls(connection, pruned)
+        return pruned
 
     def record_start(self, connection: Connection, run_id: str, start: RunStart) -> None:
         """Record that a run has begun."""
@@ -209,6 +215,7 @@ class State:
         wait_s = None if start.properties_wait is None else int(start.properties_wait.total_seconds())
         kept = None if start.settings is None else storable_json(start.settings)
         connection.execute(self._sql["insert_run"], {**values, **bounds, "properties_wait_s": wait_s, "settings": kept})
+        self._changes.note_run(connection, run_id)
 
     def read_last_settings(self) -> dict[str, str] | None:
         """Return the settings that were kept with the newest run that has any, None without one."""
@@ -246,12 +253,14 @@ class State:
         summaries = [self._count_dead(connection, each) for each in dead]
         for summary in summaries:
             self.record_finish(connection, summary)
+            self._changes.note_run(connection, summary.run_id)
         return summaries
 
     def recover_users(self, connection: Connection, users: Shard, *, hold: bool) -> None:
         """Settle what dead processes left in flight of these users, and free codes claimed for calls that were not delivered."""
         if self.database.dialect == "postgresql":
             connection.execute(self._sql["prefer_indexes"])
+        self._changes.note_crash(connection)
         bounds = {"low_user": users.low, "high_user": users.high}
         detail = "the run died while this was in flight; it may have arrived"
         if hold:

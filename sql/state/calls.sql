@@ -78,7 +78,7 @@ UPDATE sync_state SET status = 'failed', detail = :detail
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'in_doubt'
     AND (CAST(:ids AS text) IS NULL OR user_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted)
         OR message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted))
-RETURNING user_id;
+RETURNING stream, message_id, user_id;
 
 -- name: count_doubtful_within
 -- does: counts the calls of a feed in doubt that arrived in a window

@@ -39,7 +39,8 @@ UPDATE sync_state SET user_id = NULL, detail = NULL, payload_hash = NULL
 WHERE (stream, message_id) IN (
     SELECT own.stream, own.message_id FROM sync_state AS own
     WHERE own.user_id = :user_id AND own.status NOT IN ('failed', 'waiting', 'in_doubt', 'sending')
-    ORDER BY own.occurred_at LIMIT :rows);
+    ORDER BY own.occurred_at LIMIT :rows)
+RETURNING stream, message_id;
 
 -- name: forget_customer
 -- does: deletes the record of one customer

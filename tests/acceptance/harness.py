@@ -41,7 +41,21 @@ __all__ = [
     "watched_sandbox",
 ]
 
-_TABLES = ("migrations", "runs", "watermarks", "state", "customers", "lease", "shards", "destination", "periods", "stretches", "notices")
+_TABLES = (
+    "migrations",
+    "runs",
+    "watermarks",
+    "state",
+    "customers",
+    "lease",
+    "shards",
+    "destination",
+    "periods",
+    "stretches",
+    "notices",
+    "publication",
+    "changes",
+)
 _PAST = "2020-01-01T00:00:00.000000Z"
 _BEGINNING = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
 

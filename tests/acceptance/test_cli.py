@@ -44,6 +44,7 @@ OPTIONS = {
     "refresh": {"--since", "--dry-run"},
     "copy-state": {"--to"},
     "verify": {"--sample"},
+    "publish": {"--whole", "--end"},
 }
 HEAVY = re.compile(r"\b(pandas|sqlalchemy|aiohttp|httpx|starlette|uvicorn|numpy|pydantic_settings)\b")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

@@ -328,6 +328,24 @@ def test_dbt_builds_and_its_numbers_are_those_of_the_tables(shop: Shop, heading:
     assert 0 < late["sent"] < by_outcome["sent"]
 
 
+def test_dbt_works_on_a_copy(tmp_path: Path, postgres_url: str, sandbox: Sandbox) -> None:
+    shop = Shop(tmp_path, postgres_url, sandbox)
+    shop.run_in_trouble()
+    published = shop.program("publish", "--json", REHOOK_SYNC_PUBLISH_SCHEMA="rehook")
+    assert published.code == 0, published.err
+    project = make_project(tmp_path / "project", "PostgreSQL", shop.url)
+    (project.folder / "dbt_project.yml").write_text(blocks("On a copy")["dbt_project.yml"], encoding="utf-8")
+    # The sync-state itself is out of reach, and dbt must not miss it.
+    run_sql(shop.url, "ALTER SCHEMA rehook_sync RENAME TO elsewhere")
+    deps, build, freshness, _ = COMMANDS
+    _, built, fresh = project.dbt(deps, build, freshness)
+    check_build(built)
+    assert fresh == {"rehook_sync": "pass"}
+    run_sql(shop.url, "ALTER SCHEMA elsewhere RENAME TO rehook_sync")
+    check_coverage(project, shop)
+    check_deliveries(project, shop)
+
+
 def check_docs(project: Project) -> None:
     """Every column that exists is described; those of the sync-state tables by the dictionary's own words."""
     manifest, catalog = project.read("manifest"), project.read("catalog")

@@ -524,7 +524,7 @@ def test_sql_in_settings_names_tables_or_nothing(each_site: Site) -> None:
             run_sql(url, "SELECT count(*) FROM pg_tables WHERE schemaname = '" + state_schema.replace("'", "''").replace("%", "%%") + "'")[
                 0
             ][0]
-            == 10
+            == 13
         )
 
 

@@ -37,7 +37,7 @@ def forget_sources(bench: Bench) -> None:
         else:
             for view in inspect(connection).get_view_names():
                 connection.execute(text(f"DROP VIEW {view}"))
-            for table in ("sync_shards", *TABLES, "sync_stretches", "sync_notices", "sync_migrations"):
+            for table in ("sync_shards", *TABLES, "sync_stretches", "sync_notices", "sync_publication", "sync_changes", "sync_migrations"):
                 connection.execute(text(f"DROP TABLE {table}"))
         make_tables_of(connection, 13)
         for name, found in rows.items():

@@ -54,6 +54,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "other_calls": {},
         "state_url": None,
         "state_schema": None,
+        "publish_schema": None,
+        "publish_url": None,
         "api_url": "https://api.rehook.ai",
         "api_key": None,
         "api_secret": None,
@@ -508,6 +510,29 @@ def test_missing_credentials_are_both_named_but_only_when_needed() -> None:
 def test_the_state_schema_follows_the_state_database(warehouse: str, state: str | None, schema: str | None, expected: str | None) -> None:
     given = {"warehouse_url": warehouse, "state_url": state, "state_schema": schema}
     assert load(**{name: value for name, value in given.items() if value}).state_schema_name == expected
+
+
+PLACES = [
+    ({"publish_url": "snowflake://u@a/d/s"}, "must lead to SQLite, PostgreSQL or DuckDB"),
+    ({"warehouse_url": "bigquery://p/d", "state_url": "sqlite:///s.db"}, "and the warehouse is none of these"),
+    ({"publish_url": "sqlite:///copy.db"}, "leads to SQLite, whose only schema is `main`: set REHOOK_SYNC_PUBLISH_SCHEMA=main"),
+    ({"publish_schema": "rehook_sync"}, "must not lead to the sync-state itself"),
+    ({"warehouse_url": "sqlite:///w.db", "publish_schema": "main"}, "must not lead to the sync-state itself"),
+    ({"state_schema": "x", "publish_schema": "x"}, "must not lead to the sync-state itself"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), PLACES, ids=[str(number) for number in range(len(PLACES))])
+def test_a_place_that_cannot_have_the_copy_is_an_error(given: dict[str, str], said: str) -> None:
+    message = complaint(**{"warehouse_url": "postgresql://u:p@h/w", "publish_schema": "analytics", **given})
+    assert message.startswith("REHOOK_SYNC_PUBLISH_URL: ")
+    assert said in message
+    assert message.count("\n") == 0
+
+
+def test_a_copy_beside_the_sync_state_is_no_error() -> None:
+    assert load(warehouse_url="postgresql://u:p@h/w", publish_schema="analytics").publish_schema == "analytics"
+    assert load(warehouse_url="sqlite:///w.db", state_url="sqlite:///s.db", publish_schema="main").publish_url is None
 
 
 def test_a_state_schema_on_sqlite_is_an_error() -> None:

@@ -57,6 +57,8 @@ def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
     path = _file(url)
     if path is not None and not path.is_file():
         raise SettingsError(f"{opening.setting}: there is no DuckDB file {path}")
+    if opening.connecting.publishes:
+        return {"connect_args": {"config": dict(opening.options)}}
     # A file that is open keeps its writers out, also while requests are sent: each read opens it anew.
     return {"connect_args": {"config": dict(opening.options), "read_only": path is not None}, "poolclass": NullPool}
 
@@ -76,6 +78,16 @@ DUCKDB = Warehouse(
         "place": "COALESCE({}, '')",
         "key_text": _KEY,
         "moment": _MOMENT,
+        "now": "NOW()",
+        "rows": "(SELECT UNNEST(CAST({} AS JSON[])) AS value)",
+        "time_type": "TIMESTAMPTZ",
+        "number_type": "DOUBLE",
+        "not_enforced": "",
+        "create_view": "CREATE OR REPLACE VIEW",
+        "micros": "EPOCH_US({})",
+        "time_of": "MAKE_TIMESTAMPTZ({})",
+        "lag_s": "CAST(FLOOR((EPOCH_US(NOW()) - EPOCH_US({})) / 1000000.0) AS BIGINT)",
+        "day": "CAST({} AT TIME ZONE 'UTC' AS DATE)",
     },
     name_levels=3,
     chunk_rows=20_000,
@@ -97,4 +109,5 @@ DUCKDB = Warehouse(
     file=_file,
     drivers=frozenset({"duckdb", "_duckdb", "duckdb_engine"}),
     classify=_classify,
+    publishes=True,
 )

@@ -45,6 +45,14 @@ _WORDS = {
     "place": "COALESCE({}, '') COLLATE \"C\"",
     "key_text": _KEY,
     "moment": _MOMENT,
+    "time_type": "timestamptz",
+    "number_type": "double precision",
+    "not_enforced": "",
+    "create_view": "CREATE OR REPLACE VIEW",
+    "micros": "CAST(EXTRACT(epoch FROM {}) * 1000000 AS bigint)",
+    "time_of": "TO_TIMESTAMP(0) + {} * CAST('1 microsecond' AS interval)",
+    "lag_s": "CAST(FLOOR(EXTRACT(epoch FROM now() - {})) AS bigint)",
+    "day": "CAST({} AT TIME ZONE 'UTC' AS date)",
 }
 _KINDS: Mapping[int, Kind] = {
     **dict.fromkeys((25, 1043), Kind.TEXT),
@@ -95,4 +103,5 @@ POSTGRESQL = Warehouse(
     decodes_json=True,
     arguments=_arguments,
     prepare=_prepare,
+    publishes=True,
 )

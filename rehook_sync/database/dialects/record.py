@@ -36,12 +36,14 @@ class Connecting:
     """How a driver connects, beside the URL.
 
     Shape:  options: what the user gives it.  connector: who connects; None: we, by the URL and the options.
+            publishes: whether the copy for analysts is written there.
     Units:  busy_s: seconds that a statement waits while others lock the file (SQLite only).
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     busy_s: float = BUSY_TIMEOUT_S
     connector: Connector | None = None
+    publishes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,9 @@ class Warehouse:
             arguments: the keywords of `create_engine`.  prepare: adds to the engine what its connections need.
             adopt: what a connector gave -> a connection of the driver.
             file: URL -> the file that is the database, if it is one.  one_writer: whether a writer locks all of it.
+            publishes: whether the copy for analysts may be there.  replaces_views: whether a view can be put in the place of another.
+            published_rows: rows of the copy that are written by one statement.
+
             drivers: packages whose errors may come past SQLAlchemy.
             classify: error -> LockedError or TransientError if the same statement may succeed later, else None.
     """
@@ -172,5 +177,8 @@ class Warehouse:
     adopt: Callable[[Any, Opening], object] = _as_given
     file: Callable[[URL], Path | None] = _nothing
     one_writer: bool = False
+    publishes: bool = False
+    replaces_views: bool = True
+    published_rows: int = 5000
     drivers: frozenset[str] = frozenset()
     classify: Callable[[BaseException], type[DatabaseError] | None] = _nothing

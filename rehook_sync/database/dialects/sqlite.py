@@ -46,6 +46,14 @@ _WORDS = {
     "moment": _UTC,
     "minute": _MINUTE,
     "key_text": "CASE TYPEOF({}) WHEN 'real' THEN rehook_sync__text({}) ELSE CAST({} AS TEXT) END",
+    "time_type": "text",
+    "number_type": "real",
+    "not_enforced": "",
+    "create_view": "CREATE VIEW",
+    "micros": "(strftime('%s', substr({}, 1, 19)) * 1000000 + substr({}, 21, 6))",
+    "time_of": "strftime('%Y-%m-%dT%H:%M:%S', {} / 1000000, 'unixepoch') || printf('.%06dZ', {} % 1000000)",
+    "lag_s": "strftime('%s', 'now') - strftime('%s', substr({}, 1, 19))",
+    "day": "substr({}, 1, 10)",
 }
 _KINDS = {
     "BOOL": Kind.BOOLEAN,
@@ -126,5 +134,7 @@ SQLITE = Warehouse(
     prepare=_prepare,
     file=_file,
     one_writer=True,
+    publishes=True,
+    replaces_views=False,
     classify=_classify,
 )

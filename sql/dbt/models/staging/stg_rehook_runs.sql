@@ -2,10 +2,14 @@ select
     runs.run_id,
     kind,
     trigger as started_by,
+    {% if var('rehook_published') -%}
+    status,
+    {% else -%}
     case when status = 'running' and not exists (
         select 1 from {{ source('rehook_sync', 'sync_lease') }} as lease
         where lease.name = 'run' and lease.run_id = runs.run_id and {{ rehook_time('lease.expires_at') }} > current_timestamp
     ) then 'crashed' else status end as status,
+    {% endif -%}
     {{ rehook_time('since_at') }} as since_at,
     {{ rehook_time('until_at') }} as until_at,
     {{ rehook_time('started_at') }} as started_at,
