@@ -301,6 +301,9 @@ def forget(
 @app.command()
 def status(
     runs: Annotated[int, typer.Option(metavar="N", min=1, help="Show so many of the last runs.")] = 10,
+    prometheus: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write it as metrics for node_exporter.", show_default=False)
+    ] = None,
     config: Config = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -312,6 +315,10 @@ def status(
     screen, settings = begin(config, as_json=as_json, quiet=quiet)
     with Sync(settings, read_only=True) as sync:
         report = sync.read_status(runs)
+    if prometheus is not None:
+        from rehook_sync.render.admin.prometheus import write_metrics
+
+        write_metrics(report, prometheus)
     screen.result(status_document(report), *status_view(report, screen.width))
 
 

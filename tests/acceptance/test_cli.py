@@ -35,7 +35,7 @@ OPTIONS = {
     "audit": {"--since", "--until", "--stream", "--source"},
     "prune": {"--older-than", "--dry-run"},
     "forget": {"--give-up", "--dry-run"},
-    "status": {"--runs"},
+    "status": {"--runs", "--prometheus"},
     "explain": {"--state-only", "--ask"},
     "report": {"--out", "--since"},
     "sandbox": {"--port"},
