@@ -18,6 +18,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from rehook_sync.database import postgresql, sqlite
 from rehook_sync.database.dialects.record import Connecting, Opening, Warehouse
 from rehook_sync.database.failures import is_of_database, kind_of, one_line, sqlstate
+from rehook_sync.database.queries import restore_names
 from rehook_sync.database.warehouses import warehouse_of
 from rehook_sync.errors import ConflictError, DatabaseError, LockedError, RehookSyncError, SettingsError, SourceError, TransientError
 
@@ -271,6 +272,7 @@ def open_database(
         raise SettingsError(f"{setting}: {one_line(error)}") from error
     warehouse.prepare(engine, opening)
     _let_connect(engine, warehouse, opening)
+    restore_names(engine)
     _set_session(engine, warehouse.session)
     return Database(engine, setting, [each for each in opening.options.values() if isinstance(each, str)])
 

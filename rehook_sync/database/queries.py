@@ -11,8 +11,10 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import TextClause, bindparam, literal, text
+from sqlalchemy import Engine, TextClause, bindparam, event, literal, text
+from sqlalchemy import __version__ as _sqlalchemy
 from sqlalchemy.engine.interfaces import Dialect
 
 from rehook_sync.database.dialects.other import EXPANDED
@@ -28,10 +30,16 @@ __all__ = [
     "Statements",
     "load_migrations",
     "load_queries",
+    "restore_names",
     "split_statements",
     "sql_folder",
     "with_literal",
 ]
+
+_TAKES_NAMES_FOR_VALUES = _sqlalchemy.startswith("2.0.")
+"""SQLAlchemy before 2.1 takes a name such as `%(id)s` for a bound value, quoted or not."""
+_LOOKS_BOUND = "%(", "%\x01("
+"""What makes a name look like one, and what stands for it until the statement is compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +135,22 @@ def quote(dialect: Dialect, identifier: Identifier) -> str:
     if isinstance(identifier, str):
         quoted = preparer.quote_identifier(identifier).replace(":", "\\:")
         # Some dialects double percent signs here, and the compiler of textual statements doubles them again.
-        return quoted if quoted.count("%") == identifier.count("%") else quoted.replace("%%", "%")
+        quoted = quoted if quoted.count("%") == identifier.count("%") else quoted.replace("%%", "%")
+        return quoted.replace(*_LOOKS_BOUND) if dialect.positional and _TAKES_NAMES_FOR_VALUES else quoted
     if all(isinstance(name, str) for name in identifier):
         return ".".join(quote(dialect, name) for name in identifier)
     return ", ".join(quote(dialect, name) for name in identifier)
+
+
+def restore_names(engine: Engine) -> None:
+    """Give names that `quote` had to disguise their own form, right before a statement is executed."""
+    if not (engine.dialect.positional and _TAKES_NAMES_FOR_VALUES):
+        return
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def executing(*given: Any) -> tuple[str, object]:  # noqa: ANN401 - as SQLAlchemy has it
+        _connection, _cursor, statement, values, *_more = given
+        return statement.replace(*reversed(_LOOKS_BOUND)), values
 
 
 def sql_folder() -> Traversable:
