@@ -3,10 +3,11 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import distribution, distributions, version
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def test_the_description_loads_nothing() -> None:
 import json, sys
 before = set(sys.modules)
 import rehook_sync.airflow.provider
-print(json.dumps(sorted(set(sys.modules) - before)))
+print(json.dumps(sorted(name for name in set(sys.modules) - before if name.partition(".")[0] not in sys.stdlib_module_names)))
 """
     assert in_fresh_process(code) == ["rehook_sync", "rehook_sync.airflow", "rehook_sync.airflow.provider"]
 
@@ -346,3 +347,20 @@ def test_everything_installed_here_is_pinned() -> None:
     installed = {str(each.metadata["Name"]).lower().replace("_", "-").replace(".", "-"): each.version for each in distributions()}
     brought = {name: version for name, version in installed.items() if name not in {"rehook-sync", "pip", "setuptools", "wheel"}}
     assert {name: pins.get(name) for name in brought} == brought
+
+
+def test_a_backfill_is_refused_with_the_command_that_does_it() -> None:
+    from types import SimpleNamespace
+
+    from airflow.utils.types import DagRunType
+
+    from rehook_sync.airflow.operators import RehookPlanOperator, RehookSyncOperator
+
+    times = {"data_interval_start": datetime(2026, 11, 1, tzinfo=UTC), "data_interval_end": datetime(2026, 11, 2, tzinfo=UTC)}
+    run = SimpleNamespace(dag_id="rehook_sync", run_type=DagRunType.BACKFILL_JOB, conf={}, **times)
+    for operator in (RehookPlanOperator(task_id="plan"), RehookSyncOperator(task_id="sync")):
+        with pytest.raises(UsageError, match="a backfill would deliver what is new") as caught:
+            operator.read_order({"dag_run": run})
+        (command,) = re.findall("`(.*)`", str(caught.value))
+        assert command.startswith("airflow dags trigger rehook_sync --conf ")
+        assert json.loads(command.partition("--conf ")[2].strip("'")) == {"since": "2026-11-01T00:00:00Z", "until": "2026-11-02T00:00:00Z"}

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from rehook_sync.airflow.common.base import Context, RehookOperator
 from rehook_sync.airflow.xcom import Order, refuse_unknown
+from rehook_sync.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rehook_sync.jobs.results import RunOptions
 
 __all__ = ["RehookAskingOperator"]
 
+_NO_BACKFILL = (
+    "a backfill would deliver what is new, once for each of its dates: to deliver a period, begin one run with "
+    '`airflow dags trigger {dag_id} --conf \'{{"since": "{since}", "until": "{until}"}}\'`'
+)
 _GIVEN = "{{{{ params.get('{}') or '' }}}}"
 
 
@@ -50,8 +57,13 @@ class RehookAskingOperator(RehookOperator):
         return [name for name in self.template_fields if str(getattr(self, name, "")).startswith(_GIVEN.format(name)[:-10])]
 
     def read_order(self, context: Context, shards: int | str = 1) -> Order:
-        """Return what is asked for. Raises UsageError for a bad value, and for a conf that nothing here heeds."""
-        refuse_unknown(context["dag_run"].conf or {}, {*context["dag"].params, *self.asked_of_the_run})
+        """Return what is asked for. Raises UsageError for a bad value, a conf that nothing here heeds, and in a backfill."""
+        run = context["dag_run"]
+        if getattr(run.run_type, "value", run.run_type) == "backfill":
+            raise UsageError(
+                _NO_BACKFILL.format(dag_id=run.dag_id, since=_text(run.data_interval_start), until=_text(run.data_interval_end))
+            )
+        refuse_unknown(run.conf or {}, {*context["dag"].params, *self.asked_of_the_run})
         names = ("since", "until", "stream", "source", "dry_run")
         return Order.read({**{name: getattr(self, name) for name in names}, "shards": shards})
 
@@ -61,3 +73,8 @@ class RehookAskingOperator(RehookOperator):
         from rehook_sync.models import Trigger
 
         return replace(read_options(order.since, order.until, order.stream, Trigger.AIRFLOW), source=order.source)
+
+
+def _text(moment: "datetime | None") -> str:
+    """Return a time as it is written on a command line."""
+    return "…" if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
