@@ -50,7 +50,7 @@ def test_a_finish_task_that_is_cleared_gives_the_same_report_again(airflow_shop:
     first = airflow_shop.run(shards=2)
     again = run_again("rehook_sync", first.run_id, "finish")
     assert (again.tasks["finish", -1], again.tries["finish", -1]) == ("success", 2)
-    assert again.xcom["finish"] == first.xcom["finish"]
+    assert {**again.xcom["finish"], "audit": None} == {**first.xcom["finish"], "audit": None}, "which is of its moment"
     assert airflow_shop.run(shards=2).xcom["finish"]["rows_read"] == 0
     airflow_shop.check(ordered=False)
 
