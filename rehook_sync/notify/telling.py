@@ -1,5 +1,6 @@
 """Tell people of a run once it has ended: one message when a state begins, and one when it is over."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from rehook_sync.inputs.notices import Condition
 from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun
 from rehook_sync.models import STREAMS, RunStatus
 from rehook_sync.notify.memory import Notices
+from rehook_sync.notify.metrics import record_run
 from rehook_sync.notify.states import Ending, holds
 from rehook_sync.rules.watermark import EPOCH
 from rehook_sync.settings import Settings
@@ -29,6 +31,7 @@ class Teller:
         self._settings = settings
         self._database = database
         self._options = options
+        self._began_at = time.monotonic()
 
     def began(self, started: StartedRun) -> StartedRun:
         """Tell of the dead runs that this one cleaned up after. Returns it with what could not be told in its notes."""
@@ -38,6 +41,7 @@ class Teller:
 
     def ended(self, result: RunResult) -> RunResult:
         """Tell how a run ended. Returns it with what could not be told in its notes."""
+        record_run(result, time.monotonic() - self._began_at)
         summary, died = result.summary, tuple(each.run_id for each in result.recovered)
         notes = self._try(Ending(summary.run_id, summary.status, result.error, died, result.unsettled))
         if summary.status is RunStatus.SUCCEEDED and (self._options is None or self._options.only is None):
