@@ -26,19 +26,19 @@ def record_run(result: RunResult, took_s: float) -> None:
 
 def _record(meter: Any, result: RunResult, took_s: float) -> None:  # noqa: ANN401 - the library need not be there
     summary = result.summary
-    meter.create_counter("rehook_sync.runs", "{run}", "Runs that ended.").add(1, {"status": summary.status.value})
-    meter.create_histogram("rehook_sync.run.duration", "s", "Duration of runs.").record(took_s, {"status": summary.status.value})
-    meter.create_counter("rehook_sync.requests", "{request}", "Requests to Rehook, repeated ones included.").add(summary.requests)
-    rows = meter.create_counter("rehook_sync.rows", "{row}", "Rows judged, by what became of them.")
+    meter.create_counter("rehook.runs", "{run}", "Runs that ended.").add(1, {"status": summary.status.value})
+    meter.create_histogram("rehook.run.duration", "s", "Duration of runs.").record(took_s, {"status": summary.status.value})
+    meter.create_counter("rehook.requests", "{request}", "Requests to Rehook, repeated ones included.").add(summary.requests)
+    rows = meter.create_counter("rehook.rows", "{row}", "Rows judged, by what became of them.")
     for status in _SETTLED:
         if count := getattr(summary, status.value):
             rows.add(count, {"status": status.value})
     for reason, count in result.rejected.items():
         rows.add(count, {"status": Status.REJECTED.value, "reason": reason.value})
-    unsettled = meter.create_gauge("rehook_sync.unsettled", "{row}", "Rows of all runs that are not settled.")
+    unsettled = meter.create_gauge("rehook.unsettled", "{row}", "Rows of all runs that are not settled.")
     for status in _UNSETTLED:
         unsettled.set(result.unsettled.get(status, 0), {"status": status.value})
-    lag = meter.create_gauge("rehook_sync.lag", "s", "Age of the watermark at the end of the run.")
+    lag = meter.create_gauge("rehook.lag", "s", "Age of the watermark at the end of the run.")
     now = datetime.now(UTC)
     for feed, mark in result.watermarks.items():
         if mark is not None and mark != EPOCH:

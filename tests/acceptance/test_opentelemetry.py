@@ -67,19 +67,19 @@ def test_a_run_in_an_instrumented_process_is_recorded(shop: Shop) -> None:
     found = points(json.loads((shop.program.folder / "metrics.json").read_text()))
     rows = dict.fromkeys(STATUSES, 0)
     reasons = {}
-    for labels, value in found["rehook_sync.rows"]:
+    for labels, value in found["rehook.rows"]:
         rows[labels["status"]] += value
         if "reason" in labels:
             reasons[labels["reason"]] = value
     assert rows == {status: document[status] for status in STATUSES}
     assert reasons == document["rejected_by_reason"]
-    assert found["rehook_sync.requests"] == [({}, document["requests"])]
-    assert found["rehook_sync.runs"] == [({"status": "succeeded"}, 1)]
-    assert {labels["stream"] for labels, _ in found["rehook_sync.lag"]} == {"identifies", "tracks"}
-    assert all(3000 < value < 40_000_000 for _, value in found["rehook_sync.lag"])
-    assert {labels["status"]: value for labels, value in found["rehook_sync.unsettled"]} == {"failed": 0, "waiting": 0, "in_doubt": 0}
+    assert found["rehook.requests"] == [({}, document["requests"])]
+    assert found["rehook.runs"] == [({"status": "succeeded"}, 1)]
+    assert {labels["stream"] for labels, _ in found["rehook.lag"]} == {"identifies", "tracks"}
+    assert all(3000 < value < 40_000_000 for _, value in found["rehook.lag"])
+    assert {labels["status"]: value for labels, value in found["rehook.unsettled"]} == {"failed": 0, "waiting": 0, "in_doubt": 0}
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(rehook_sync\.[\w.]+)` \|", page, re.MULTILINE)) == set(found)
+    assert set(re.findall(r"^\| `(rehook\.[\w.]+)` \|", page, re.MULTILINE)) == set(found)
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def test_the_metrics_of_a_run_reach_a_collector(shop: Shop) -> None:
         for scope in resource.scope_metrics
         for metric in scope.metrics
     }
-    assert names == {f"rehook_sync.{name}" for name in ("runs", "run.duration", "rows", "requests", "unsettled", "lag")}
+    assert names == {f"rehook.{name}" for name in ("runs", "run.duration", "rows", "requests", "unsettled", "lag")}
 
 
 def test_a_process_that_is_not_instrumented_loads_nothing_for_it(delivered: Shop) -> None:
