@@ -40,9 +40,10 @@ class Database:
     Shape:  setting: name of the setting that holds its URL, for messages.
     """
 
-    def __init__(self, engine: Engine, setting: str, hidden: Sequence[str] = ()) -> None:
-        """Wrap an engine; use `open_database` to make one. `hidden`: texts that no message shows."""
-        self._hidden = tuple(hidden)
+    def __init__(self, engine: Engine, setting: str, options: Mapping[str, object] | None = None) -> None:
+        """Wrap an engine; use `open_database` to make one. `options`: given to the driver; no message shows their values."""
+        self._options = sorted(options or ())
+        self._hidden = [each for each in (options or {}).values() if isinstance(each, str)]
         self.engine = engine
         self.setting = setting
         self._worked = False
@@ -101,6 +102,9 @@ class Database:
         try:
             connection = self.engine.connect()
         except Exception as error:
+            if isinstance(error, TypeError) and self._options and not self._worked:
+                names = ", ".join(self._options)
+                raise SettingsError(f"REHOOK_SYNC_WAREHOUSE_OPTIONS: the driver does not take {names} so: {self._said(error)}") from error
             if not is_of_database(error, self.warehouse):
                 raise
             if self.warehouse.classify(error) is LockedError:
@@ -274,7 +278,7 @@ def open_database(
     _let_connect(engine, warehouse, opening)
     restore_names(engine)
     _set_session(engine, warehouse.session)
-    return Database(engine, setting, [each for each in opening.options.values() if isinstance(each, str)])
+    return Database(engine, setting, opening.options)
 
 
 def _let_connect(engine: Engine, warehouse: Warehouse, opening: Opening) -> None:

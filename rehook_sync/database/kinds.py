@@ -6,7 +6,7 @@ from enum import StrEnum
 from rehook_sync.times import to_time
 from rehook_sync.values import exact_json, to_text, too_deep
 
-__all__ = ["Kind", "array_members", "followed_json", "from_json", "nested_members", "to_boolean", "to_moment", "trimmed"]
+__all__ = ["Kind", "array_members", "followed_json", "from_json", "from_json_list", "nested_members", "to_boolean", "to_moment", "trimmed"]
 
 _ARRAY = re.compile(r"(?:\[[-0-9:\[\]]+=)?\{.*\}", re.DOTALL)
 _ARRAY_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|([{},])|([^{},"]+)', re.DOTALL)
@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
     PADDED: `char(n)`, whose blanks at the end are no content.  ARRAY: of a type that the driver may not know and then gives as text.
     NUMBER: integers, and what SQLite stores as such.  DECIMAL: a number that may be written with decimals, such as `42.00`.
-    NESTED: lists, structs and maps that the driver gives as Python's.
+    NESTED: lists, structs and maps that the driver gives as Python's.  JSON_LIST: lists of JSON, which it gives as lists of texts.
     """
 
     TEXT = "text"
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     JSON = "json"
     NESTED = "nested"
+    JSON_LIST = "list of JSON"
     INTERVAL = "interval"
     NUMBER = "number"
     DECIMAL = "decimal number"
@@ -73,6 +74,11 @@ def from_json(value: object) -> object:
         return followed_json(value) if isinstance(value, str) else value
     except ValueError:
         return value
+
+
+def from_json_list(value: object) -> object:
+    """Return a list whose members are JSON that a driver gives as text."""
+    return [from_json_list(member) for member in value] if isinstance(value, list | tuple) else from_json(value)
 
 
 def nested_members(value: object) -> object:

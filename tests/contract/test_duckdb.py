@@ -56,6 +56,10 @@ TYPES: dict[str, tuple[str, object]] = {
     "MAP(VARCHAR, INTEGER)": ("MAP {'a': 1}", {"a": 1}),
     "MAP(INTEGER, VARCHAR)": ("MAP {1: 'a'}", {"1": "a"}),
     "UNION(n INTEGER, s VARCHAR)": ("'x'::VARCHAR", "x"),
+    "JSON[]": (
+        """['{"a": 1.50, "b": 12345678901234567.89}', 'null', NULL, '[1]']""",
+        [{"a": 1.5, "b": Decimal("12345678901234567.89")}, None, None, [1]],
+    ),
     "STRUCT(j JSON)": ("""{'j': '{"a": 1}'}""", {"j": '{"a": 1}'}),
 }
 """Type -> a value in SQL, and what goes out. The table in docs/sources.md has a line for each."""

@@ -8,7 +8,7 @@ from sqlalchemy import URL, NullPool
 
 from rehook_sync.database.dialects.other import DATED, EPOCH, IN_WINDOW
 from rehook_sync.database.dialects.record import Convert, Opening, Warehouse
-from rehook_sync.database.kinds import Kind, from_json, nested_members
+from rehook_sync.database.kinds import Kind, from_json, from_json_list, nested_members
 from rehook_sync.errors import DatabaseError, LockedError, SettingsError
 from rehook_sync.times import iso_interval
 
@@ -37,14 +37,20 @@ _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("INTEGER", "UINTEGER", "BIGNUM"), Kind.NUMBER),
     **dict.fromkeys(("FLOAT", "DOUBLE", "DECIMAL"), Kind.DECIMAL),
 }
-_CONVERT: Mapping[Kind, Convert] = {Kind.JSON: from_json, Kind.NESTED: nested_members, Kind.INTERVAL: iso_interval}
+_NAMING: Mapping[Kind, Convert] = {
+    Kind.JSON: from_json,
+    Kind.NESTED: nested_members,
+    Kind.JSON_LIST: nested_members,  # as an earlier version read them: a call without an id keeps its name
+    Kind.INTERVAL: iso_interval,
+}
+_CONVERT: Mapping[Kind, Convert] = {**_NAMING, Kind.JSON_LIST: from_json_list}
 _LOCKED = "Could not set lock on file"
 
 
 def kind_of(declared: str) -> Kind:
     """Return the kind of a column of a type as the catalog writes it: `DECIMAL(18,3)`, `INTEGER[]`, `STRUCT(a INTEGER)`."""
     if declared.endswith("]"):
-        return Kind.NESTED
+        return Kind.JSON_LIST if declared.startswith("JSON[") else Kind.NESTED
     return _KINDS.get(declared.partition("(")[0], Kind.OTHER)
 
 
@@ -100,7 +106,7 @@ DUCKDB = Warehouse(
         Kind.JSON: "CAST({} AS VARCHAR)",
     },
     convert=_CONVERT,
-    naming=_CONVERT,
+    naming=_NAMING,
     lists_types=True,
     refused=dict.fromkeys(("access_mode", "read_only"), "leave it out: a file is opened for reading alone"),
     arguments=_arguments,

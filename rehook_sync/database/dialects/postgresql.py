@@ -101,6 +101,7 @@ POSTGRESQL = Warehouse(
     kind_of=kind_of,
     convert=_CONVERT,
     decodes_json=True,
+    refused={"autocommit": "a read is a transaction, and so is each write: leave it out"},
     arguments=_arguments,
     prepare=_prepare,
     publishes=True,

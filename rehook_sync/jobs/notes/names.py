@@ -193,7 +193,9 @@ def _is_member(name: str, layouts: Layouts) -> bool:
     """Tell whether a name may be that of a member of a column, such as `address.city` of `address`: nobody knows ahead."""
     kinds = {column: kind for table in _tables(layouts, _streams(layouts)) for column, kind in table.kinds.items()}
     starts = {spelling(name[: found.start()]) for found in re.finditer(r"[\W_]+", name)}
-    return any(kind in {Kind.JSON, Kind.NESTED, Kind.OTHER} and spelling(column) in starts for column, kind in kinds.items())
+    return any(
+        kind in {Kind.JSON, Kind.NESTED, Kind.JSON_LIST, Kind.OTHER} and spelling(column) in starts for column, kind in kinds.items()
+    )
 
 
 def close_names(name: str, names: Iterable[str]) -> list[str]:
