@@ -1,6 +1,7 @@
 """A report as one self-contained HTML page: no network, no script. All data is escaped."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from markupsafe import Markup
 
 from rehook_sync import __version__
 from rehook_sync.errors import UsageError
-from rehook_sync.models import STREAMS, Status, Stream
+from rehook_sync.models import STREAMS, Reason, Status, Stream
 from rehook_sync.render.advice import Shell, advise
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import clock, counted, meaning, number_text
@@ -40,6 +41,8 @@ _RARE = frozenset({Status.SKIPPED, Status.SENDING})
 _UNITS = ((3 * 86400.0, 86400.0, "days"), (3 * 3600.0, 3600.0, "hours"), (0.0, 60.0, "minutes"))
 """From this lag on (s), the unit of the chart: its seconds and its name."""
 _STALE_S = 86400.0
+_MUCH = 0.2
+"""A part of the calls that is worth a headline if it was rejected."""
 _LOOKS = 3
 """So many looks for streams other than the two that every source has."""
 _FORMATS = ((timedelta(hours=24), "%b %d %H:%M"), (timedelta(days=400), "%b %d"))
@@ -47,7 +50,7 @@ _FORMATS = ((timedelta(hours=24), "%b %d %H:%M"), (timedelta(days=400), "%b %d")
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """The headline of the page. Shape:  kind: good, idle or bad, for the style sheet."""
+    """The headline of the page. Shape:  kind: good, idle, warn or bad, for the style sheet."""
 
     kind: str
     title: str
@@ -141,7 +144,21 @@ def _verdict(figures: Figures) -> _Verdict:
     if problems:
         text = "; ".join(problems)
         return _Verdict("bad", "Needs attention", f"{text[0].upper()}{text[1:]}.")
+    if much := _much_rejected(figures):
+        return _Verdict("warn", "All is settled, and much of it was rejected", much)
     return _Verdict("good", "All is settled", "Each call has been sent, was not needed, or was rejected with a reason.")
+
+
+def _much_rejected(figures: Figures) -> str:
+    """Return which part of the calls was rejected and mostly why, empty for a small part."""
+    rejected = figures.calls[Status.REJECTED]
+    if rejected <= _MUCH * figures.total:
+        return ""
+    reasons = Counter({reason: n for (status, reason), n in figures.reasons.items() if status == Status.REJECTED})
+    reason, most = reasons.most_common(1)[0]
+    advice = "; ANONYMOUS_CALLS decides whether those with a user id go out" if reason == Reason.ANONYMOUS_ID_PRESENT else ""
+    share = _share(rejected, figures.total)
+    return f"{share} of the calls, {rejected:,} of {figures.total:,}, were rejected. {most:,} of them: {_meaning(reason)}{advice}."
 
 
 def _is_stale(each: Freshness, now: datetime) -> bool:

@@ -86,6 +86,25 @@ def test_totals_are_the_sums_of_their_parts(rows: list[dict[str, object]]) -> No
     assert numbers.pop("total") == sum(numbers.values())
 
 
+def test_a_large_share_of_rejections_speaks_up_in_the_headline() -> None:
+    done = run(NOW, sent=57, rejected=794)
+    rows = [
+        calls("e", Status.SENT, 57),
+        calls("e", Status.REJECTED, 790, reason="anonymous_id_present"),
+        calls("f", Status.REJECTED, 4, reason="invalid_row"),
+    ]
+    page = render_page(build_figures(facts(calls=rows, runs=[done]), Shell()), Shell())
+    assert '<div class="verdict warn" id="verdict"><strong>All is settled, and much of it was rejected</strong>' in page
+    said = "93.3% of the calls, 794 of 851, were rejected. 790 of them: carries an anonymous_id; ANONYMOUS_CALLS decides"
+    assert said in page
+    few = [calls("e", Status.SENT, 80), calls("e", Status.REJECTED, 20, reason="invalid_row")]
+    assert "<strong>All is settled</strong>" in render_page(build_figures(facts(calls=few, runs=[done]), Shell()), Shell())
+    other = [calls("e", Status.SENT, 1), calls("e", Status.REJECTED, 1, reason="invalid_row")]
+    page = render_page(build_figures(facts(calls=other, runs=[done]), Shell()), Shell())
+    assert "50% of the calls, 1 of 2, were rejected. 1 of them: holds what cannot be sent." in page
+    assert "ANONYMOUS_CALLS" not in page
+
+
 def test_time_taken_counts_each_call_once() -> None:
     figures = build_figures(facts(calls=[calls("e", Status.SENT, 10, took=(1, 3, 6, 8, 9))]), Shell())
     assert list(figures.took.values()) == [1, 2, 3, 2, 1, 1]
