@@ -3,7 +3,7 @@
 __all__ = ["backend_of", "without_userinfo", "wrong_place"]
 
 _SQLITE = "sqlite"
-_PUBLISHED = (_SQLITE, "postgresql", "duckdb")
+_PUBLISHED = (_SQLITE, "postgresql", "duckdb", "snowflake")
 """Backends that can have the copy for analysts."""
 
 
@@ -26,7 +26,7 @@ def wrong_place(url: str, schema: str, state_url: str, state_schema: str, *, is_
     Shape:  state_url, state_schema: where the sync-state is.  is_warehouse: whether the URL is that of the warehouse.
     """
     if backend_of(url) not in _PUBLISHED:
-        return f"must lead to SQLite, PostgreSQL or DuckDB{', and the warehouse is none of these' if is_warehouse else ''}"
+        return f"must lead to SQLite, PostgreSQL, DuckDB or Snowflake{', and the warehouse is none of these' if is_warehouse else ''}"
     if backend_of(url) == _SQLITE and schema != "main":
         return "leads to SQLite, whose only schema is `main`: set REHOOK_SYNC_PUBLISH_SCHEMA=main"
     if url == state_url and (schema == state_schema or backend_of(url) == _SQLITE):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, TextClause
 
@@ -19,13 +19,21 @@ PUBLISH_SCHEMA = "REHOOK_SYNC_PUBLISH_SCHEMA"
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A table of the copy, and the statements that make, write and clear it. Shape:  columns: those that this version writes."""
+    """A table of the copy, and the statements that make, write and clear it.
+
+    Shape:  columns: those that this version writes.  keys: part of a key, as it is told to `remove` -> its column.
+    """
 
     name: str
     make: str
     put: str
     remove: str
     columns: frozenset[str]
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self, row: Mapping[str, object]) -> dict[str, str]:
+        """Return the key of a row, by the names that the statement which removes rows has for its parts."""
+        return {member: str(row[column]) for member, column in self.keys.items()}
 
 
 def _columns(text: str) -> frozenset[str]:
@@ -42,6 +50,7 @@ TABLES: Mapping[str, Copied] = {
             "stream message_id user_id event received_at occurred_at status reason detail http_status attempts sent_as run_id "
             "first_seen_at settled_at source"
         ),
+        {"stream": "stream", "id": "message_id"},
     ),
     "customers": Copied(
         "sync_customers",
@@ -49,6 +58,7 @@ TABLES: Mapping[str, Copied] = {
         "put_customers",
         "remove_customers",
         _columns("source_id referral_code accepted_code first_sent_at last_sent_at last_message_id refreshed_by code_carried_at"),
+        {"id": "source_id"},
     ),
     "runs": Copied(
         "sync_runs",
@@ -59,13 +69,15 @@ TABLES: Mapping[str, Copied] = {
             "run_id trigger status since_at until_at started_at finished_at rows_read sent rejected failed in_doubt unchanged merged "
             "requests error version waiting properties_wait_s skipped kind settings open_periods"
         ),
+        {"id": "run_id"},
     ),
     "watermarks": Copied(
         "sync_watermarks",
         "make_watermarks",
         "put_watermarks",
-        "",
+        "remove_watermarks",
         _columns("run_id stream low_at high_at rows_new recorded_at source lacks_table"),
+        {each: each for each in ("run_id", "source", "stream")},
     ),
 }
 """What the rows are of -> their table."""
@@ -196,11 +208,15 @@ class Target:
     def put(self, rows: str, page: Sequence[Mapping[str, object]], gone: Sequence[Mapping[str, str]] = ()) -> None:
         """Write a batch of rows, and remove those that are gone. Raises LeaseLostError when another publication has begun."""
         table = TABLES[rows]
+        if not self.database.warehouse.replaces_rows:
+            gone = [*gone, *(table.key(each) for each in page)]
         with self._held() as connection:
-            if page:
-                connection.execute(self._on(table.put, table), {"rows": storable_json(page)})
             if gone:
                 connection.execute(self._on(table.remove, table), {"rows": storable_json(gone)})
+            if page:
+                # What is NULL is left out: not every database reads the null of JSON as NULL.
+                told = [{name: value for name, value in row.items() if value is not None} for row in page]
+                connection.execute(self._on(table.put, table), {"rows": storable_json(told)})
 
     def finish(self) -> None:
         """Say that the copy is whole."""

@@ -86,3 +86,113 @@ DELETE FROM :"table" WHERE source_id IN (SELECT r.value ->> 'id' FROM {rows: :ro
 -- identifiers: table
 -- words: rows
 DELETE FROM :"table" WHERE run_id IN (SELECT r.value ->> 'id' FROM {rows: :rows} AS r);
+
+-- name: put_calls
+-- does: writes calls whose keys are not there
+-- dialect: snowflake
+-- identifiers: table
+-- words: time_type
+INSERT INTO :"table" (
+    stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts, sent_as, run_id,
+    first_seen_at, settled_at, source
+)
+SELECT
+    CAST(GET_PATH(r.value, 'stream') AS VARCHAR), CAST(GET_PATH(r.value, 'message_id') AS VARCHAR),
+    CAST(GET_PATH(r.value, 'user_id') AS VARCHAR), CAST(GET_PATH(r.value, 'event') AS VARCHAR),
+    CAST(CAST(GET_PATH(r.value, 'received_at') AS VARCHAR) AS {time_type}),
+    CAST(CAST(GET_PATH(r.value, 'occurred_at') AS VARCHAR) AS {time_type}), CAST(GET_PATH(r.value, 'status') AS VARCHAR),
+    CAST(GET_PATH(r.value, 'reason') AS VARCHAR), CAST(GET_PATH(r.value, 'detail') AS VARCHAR),
+    CAST(CAST(GET_PATH(r.value, 'http_status') AS VARCHAR) AS integer), CAST(CAST(GET_PATH(r.value, 'attempts') AS VARCHAR) AS integer),
+    CAST(GET_PATH(r.value, 'sent_as') AS VARCHAR), CAST(GET_PATH(r.value, 'run_id') AS VARCHAR),
+    CAST(CAST(GET_PATH(r.value, 'first_seen_at') AS VARCHAR) AS {time_type}),
+    CAST(CAST(GET_PATH(r.value, 'settled_at') AS VARCHAR) AS {time_type}), CAST(GET_PATH(r.value, 'source') AS VARCHAR)
+FROM TABLE(FLATTEN(INPUT => PARSE_JSON(:rows))) AS r;
+
+-- name: put_customers
+-- does: writes customers whose keys are not there
+-- dialect: snowflake
+-- identifiers: table
+-- words: time_type
+INSERT INTO :"table" (
+    source_id, referral_code, accepted_code, first_sent_at, last_sent_at, last_message_id, refreshed_by, code_carried_at
+)
+SELECT
+    CAST(GET_PATH(r.value, 'source_id') AS VARCHAR), CAST(GET_PATH(r.value, 'referral_code') AS VARCHAR),
+    CAST(GET_PATH(r.value, 'accepted_code') AS VARCHAR), CAST(CAST(GET_PATH(r.value, 'first_sent_at') AS VARCHAR) AS {time_type}),
+    CAST(CAST(GET_PATH(r.value, 'last_sent_at') AS VARCHAR) AS {time_type}), CAST(GET_PATH(r.value, 'last_message_id') AS VARCHAR),
+    CAST(GET_PATH(r.value, 'refreshed_by') AS VARCHAR), CAST(CAST(GET_PATH(r.value, 'code_carried_at') AS VARCHAR) AS {time_type})
+FROM TABLE(FLATTEN(INPUT => PARSE_JSON(:rows))) AS r;
+
+-- name: put_runs
+-- does: writes runs whose keys are not there
+-- dialect: snowflake
+-- identifiers: table, trigger
+-- words: time_type
+INSERT INTO :"table" (
+    run_id, :"trigger", status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt, unchanged,
+    merged, requests, error, version, waiting, properties_wait_s, skipped, kind, settings, open_periods
+)
+SELECT
+    CAST(GET_PATH(r.value, 'run_id') AS VARCHAR), CAST(GET_PATH(r.value, 'trigger') AS VARCHAR),
+    CAST(GET_PATH(r.value, 'status') AS VARCHAR), CAST(CAST(GET_PATH(r.value, 'since_at') AS VARCHAR) AS {time_type}),
+    CAST(CAST(GET_PATH(r.value, 'until_at') AS VARCHAR) AS {time_type}),
+    CAST(CAST(GET_PATH(r.value, 'started_at') AS VARCHAR) AS {time_type}),
+    CAST(CAST(GET_PATH(r.value, 'finished_at') AS VARCHAR) AS {time_type}),
+    CAST(CAST(GET_PATH(r.value, 'rows_read') AS VARCHAR) AS bigint), CAST(CAST(GET_PATH(r.value, 'sent') AS VARCHAR) AS bigint),
+    CAST(CAST(GET_PATH(r.value, 'rejected') AS VARCHAR) AS bigint), CAST(CAST(GET_PATH(r.value, 'failed') AS VARCHAR) AS bigint),
+    CAST(CAST(GET_PATH(r.value, 'in_doubt') AS VARCHAR) AS bigint), CAST(CAST(GET_PATH(r.value, 'unchanged') AS VARCHAR) AS bigint),
+    CAST(CAST(GET_PATH(r.value, 'merged') AS VARCHAR) AS bigint), CAST(CAST(GET_PATH(r.value, 'requests') AS VARCHAR) AS bigint),
+    CAST(GET_PATH(r.value, 'error') AS VARCHAR), CAST(GET_PATH(r.value, 'version') AS VARCHAR),
+    CAST(CAST(GET_PATH(r.value, 'waiting') AS VARCHAR) AS bigint),
+    CAST(CAST(GET_PATH(r.value, 'properties_wait_s') AS VARCHAR) AS bigint),
+    CAST(CAST(GET_PATH(r.value, 'skipped') AS VARCHAR) AS bigint), CAST(GET_PATH(r.value, 'kind') AS VARCHAR),
+    CAST(GET_PATH(r.value, 'settings') AS VARCHAR), CAST(CAST(GET_PATH(r.value, 'open_periods') AS VARCHAR) AS bigint)
+FROM TABLE(FLATTEN(INPUT => PARSE_JSON(:rows))) AS r;
+
+-- name: put_watermarks
+-- does: writes watermarks whose keys are not there
+-- dialect: snowflake
+-- identifiers: table
+-- words: time_type
+INSERT INTO :"table" (
+    run_id, stream, low_at, high_at, rows_new, recorded_at, source, lacks_table
+)
+SELECT
+    CAST(GET_PATH(r.value, 'run_id') AS VARCHAR), CAST(GET_PATH(r.value, 'stream') AS VARCHAR),
+    CAST(CAST(GET_PATH(r.value, 'low_at') AS VARCHAR) AS {time_type}), CAST(CAST(GET_PATH(r.value, 'high_at') AS VARCHAR) AS {time_type}),
+    CAST(CAST(GET_PATH(r.value, 'rows_new') AS VARCHAR) AS bigint),
+    CAST(CAST(GET_PATH(r.value, 'recorded_at') AS VARCHAR) AS {time_type}), CAST(GET_PATH(r.value, 'source') AS VARCHAR),
+    CAST(GET_PATH(r.value, 'lacks_table') AS VARCHAR)
+FROM TABLE(FLATTEN(INPUT => PARSE_JSON(:rows))) AS r;
+
+-- name: remove_calls
+-- does: removes these calls
+-- dialect: snowflake
+-- identifiers: table
+DELETE FROM :"table" WHERE (stream, message_id) IN (
+    SELECT CAST(GET_PATH(r.value, 'stream') AS VARCHAR), CAST(GET_PATH(r.value, 'id') AS VARCHAR) FROM TABLE(FLATTEN(INPUT => PARSE_JSON(:rows))) AS r
+);
+
+-- name: remove_customers
+-- does: removes these customers
+-- dialect: snowflake
+-- identifiers: table
+DELETE FROM :"table" WHERE source_id IN (
+    SELECT CAST(GET_PATH(r.value, 'id') AS VARCHAR) FROM TABLE(FLATTEN(INPUT => PARSE_JSON(:rows))) AS r
+);
+
+-- name: remove_runs
+-- does: removes these runs
+-- dialect: snowflake
+-- identifiers: table
+DELETE FROM :"table" WHERE run_id IN (
+    SELECT CAST(GET_PATH(r.value, 'id') AS VARCHAR) FROM TABLE(FLATTEN(INPUT => PARSE_JSON(:rows))) AS r
+);
+
+-- name: remove_watermarks
+-- does: removes these watermarks
+-- dialect: snowflake
+-- identifiers: table
+DELETE FROM :"table" WHERE (run_id, source, stream) IN (
+    SELECT CAST(GET_PATH(r.value, 'run_id') AS VARCHAR), CAST(GET_PATH(r.value, 'source') AS VARCHAR), CAST(GET_PATH(r.value, 'stream') AS VARCHAR) FROM TABLE(FLATTEN(INPUT => PARSE_JSON(:rows))) AS r
+);

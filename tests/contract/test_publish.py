@@ -9,7 +9,7 @@ import pytest
 from accounting import ALL, Bench, ago, open_bench
 from published import Killed, check_copy, dying_at, read_copy, read_table, small_batches
 from sqlalchemy import inspect
-from warehouse import add_rows, close_engines, engine_to, identify, run_sql, track
+from warehouse import OPTIONS, add_rows, close_engines, engine_to, identify, run_sql, track
 
 from rehook_sync.database.dialects.record import Connecting
 from rehook_sync.database.engine import Database, open_database
@@ -18,16 +18,24 @@ from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Selection, Status
 from rehook_sync.publish.target import TABLES, VIEWS, Target
 from rehook_sync.runtime import Interrupt
+from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.state.publication.publications import Publication, Publications
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = {"sqlite": "main", "postgresql": "analytics", "duckdb": "analytics"}
+CLOUDS = ("snowflake",)
+"""Where the copy can be in a bed."""
 
 
-@pytest.fixture(params=[f"{state}-{target}" for state in ("sqlite", "postgresql") for target in TARGETS])
+@pytest.fixture(params=[*(f"{state}-{target}" for state in ("sqlite", "postgresql") for target in TARGETS), "sqlite-snowflake"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Bench, str, str]]:
     """A bench with its sync-state in the first kind of database, and the copy in the second: its URL and its schema."""
     state, _, target = request.param.partition("-")
+    if target in CLOUDS:
+        with Sandbox() as sandbox:
+            url = str(request.getfixturevalue(f"{target}_url"))
+            yield Bench(url, f"sqlite:///{tmp_path / 'state.db'}", sandbox, {"publish_schema": "analytics"}), url, "analytics"
+        return
     with open_bench(f"{state}-same", request) as bench:
         urls = {
             "sqlite": f"sqlite:///{tmp_path / 'copy.db'}",
@@ -149,7 +157,9 @@ def change_something(bench: Bench, step: int) -> None:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # who is killed closes nothing
 @pytest.mark.parametrize(
-    ("place", "stride"), [("sqlite-sqlite", 3), ("postgresql-postgresql", 11), ("sqlite-duckdb", 17)], indirect=["place"]
+    ("place", "stride"),
+    [("sqlite-sqlite", 3), ("postgresql-postgresql", 11), ("sqlite-duckdb", 17), ("sqlite-snowflake", 29)],
+    indirect=["place"],
 )
 @pytest.mark.parametrize("whole", [False, True], ids=["changes", "everything"])
 def test_killed_at_any_step_the_copy_ends_up_the_same(place: tuple[Bench, str, str], stride: int, whole: bool) -> None:
@@ -207,7 +217,9 @@ def test_an_earlier_publication_that_wakes_up_writes_nothing(place: tuple[Bench,
 
 
 def open_target(url: str, schema: str) -> Database:
-    return open_database(url, "PUBLISH_URL", may_create=True, search_path=schema, connecting=Connecting(publishes=True))
+    return open_database(
+        url, "PUBLISH_URL", may_create=True, search_path=schema, connecting=Connecting(OPTIONS.get(url, {}), publishes=True)
+    )
 
 
 def test_tables_that_are_no_copy_are_left_alone(place: tuple[Bench, str, str]) -> None:

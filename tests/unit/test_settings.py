@@ -513,7 +513,7 @@ def test_the_state_schema_follows_the_state_database(warehouse: str, state: str 
 
 
 PLACES = [
-    ({"publish_url": "snowflake://u@a/d/s"}, "must lead to SQLite, PostgreSQL or DuckDB"),
+    ({"publish_url": "redshift+redshift_connector://u:p@h/d"}, "must lead to SQLite, PostgreSQL, DuckDB or Snowflake"),
     ({"warehouse_url": "bigquery://p/d", "state_url": "sqlite:///s.db"}, "and the warehouse is none of these"),
     ({"publish_url": "sqlite:///copy.db"}, "leads to SQLite, whose only schema is `main`: set REHOOK_SYNC_PUBLISH_SCHEMA=main"),
     ({"publish_schema": "rehook_sync"}, "must not lead to the sync-state itself"),

@@ -131,6 +131,7 @@ class Warehouse:
             adopt: what a connector gave -> a connection of the driver.
             file: URL -> the file that is the database, if it is one.  one_writer: whether a writer locks all of it.
             publishes: whether the copy for analysts may be there.  replaces_views: whether a view can be put in the place of another.
+            replaces_rows: whether one statement puts rows in the place of those with the same keys; if not, these are removed before.
             published_rows: rows of the copy that are written by one statement.
 
             drivers: packages whose errors may come past SQLAlchemy.
@@ -179,6 +180,7 @@ class Warehouse:
     one_writer: bool = False
     publishes: bool = False
     replaces_views: bool = True
+    replaces_rows: bool = True
     published_rows: int = 5000
     drivers: frozenset[str] = frozenset()
     classify: Callable[[BaseException], type[DatabaseError] | None] = _nothing

@@ -70,6 +70,15 @@ SNOWFLAKE = Warehouse(
         "text_type": "VARCHAR",
         "among": EXPANDED,
         "place": "COALESCE({}, '')",
+        "now": "CURRENT_TIMESTAMP()",
+        "time_type": "TIMESTAMP_TZ(6)",
+        "number_type": "DOUBLE",
+        "not_enforced": "",  # it never is
+        "create_view": "CREATE OR REPLACE VIEW",
+        "micros": "DATE_PART(epoch_microsecond, {})",
+        "time_of": "TO_TIMESTAMP_TZ({}, 6)",
+        "lag_s": "FLOOR((DATE_PART(epoch_microsecond, CURRENT_TIMESTAMP()) - DATE_PART(epoch_microsecond, {})) / 1000000)",
+        "day": "TO_DATE(CONVERT_TIMEZONE('UTC', {}))",
     },
     own_name=str.upper,
     longest_name=255,
@@ -83,4 +92,6 @@ SNOWFLAKE = Warehouse(
     arguments=_arguments,
     prepare=_prepare,
     drivers=frozenset({"snowflake"}),
+    publishes=True,
+    replaces_rows=False,
 )
