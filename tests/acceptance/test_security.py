@@ -566,7 +566,7 @@ def test_data_cannot_drive_the_terminal_or_forge_a_log_line(site: Site, terminal
     commands = [
         ("run",),
         ("explain", "t1"),
-        ("check",),
+        ("check", "--all"),
         ("status",),
         ("plan", "--sample", "9"),
         ("explain", EVIL),
@@ -582,7 +582,7 @@ def test_data_cannot_drive_the_terminal_or_forge_a_log_line(site: Site, terminal
     assert "OWNED" in shown["run"], "the error of the server is shown"
     assert "[red]OWNED[/red]" in shown["explain t1"], "markup is shown as it is"
     assert ":smile:" in shown["explain t1"]
-    assert terminal or re.search(r"^exclude +\[red\]OWNED\[/red\]", shown["check"], re.MULTILINE)
+    assert terminal or re.search(r"^exclude +\[red\]OWNED\[/red\]", shown["check --all"], re.MULTILINE)
 
 
 def both(done: Done) -> str:
