@@ -23,6 +23,7 @@ from rehook_sync.jobs.run import Listener, discover, leased, looking, read_newes
 from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Traits, Window
 from rehook_sync.rules.periods import Extent, Feed, Mark, Period, RunBounds
 from rehook_sync.rules.traits import after_elsewhere
+from rehook_sync.rules.validation import REJECTED_ELSEWHERE
 from rehook_sync.rules.watermark import after_baseline
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -140,16 +141,18 @@ def _pipeline(context: JobContext, desk: ClaimDesk, options: RunOptions, run_id:
 
 
 def _skip(chunk: Chunk) -> list[Outcome]:
-    """Return the outcomes of all calls of a chunk, those that our rules would reject included."""
-    calls = [call for operation in chunk.operations for call in operation.calls] + [outcome.call for outcome in chunk.outcomes]
+    """Return the outcomes of all calls of a chunk. Those that our rules would reject say so: nobody delivered what they carry."""
+    accepted = [(call, None) for operation in chunk.operations for call in operation.calls]
+    rejected = [(each.call, each.reason if each.status is Status.REJECTED else None) for each in chunk.outcomes]
     return [
         Outcome(
             call._replace(payload_hash=None),
             Status.SKIPPED,
             Reason.SETTLED_ELSEWHERE,
             attempts=call.previous.attempts if call.previous else 0,
+            detail=None if reason is None else f"{REJECTED_ELSEWHERE}{reason}",
         )
-        for call in calls
+        for call, reason in [*accepted, *rejected]
     ]
 
 

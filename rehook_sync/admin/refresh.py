@@ -40,6 +40,7 @@ from rehook_sync.rules.bodies import Names, build_customer, shape
 from rehook_sync.rules.identity import is_other_call
 from rehook_sync.rules.periods import Feed, Period, RunBounds
 from rehook_sync.rules.traits import find_present, moment_of
+from rehook_sync.rules.validation import REJECTED_ELSEWHERE
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.customers import Refreshed, Refreshes
 from rehook_sync.state.ledger import Ledger
@@ -61,7 +62,11 @@ def count_refresh(context: JobContext, options: RunOptions) -> int:
     """Return how many customers a refresh would send; sends and writes nothing."""
     discover(context, _IDENTIFIES)
     period, _ = _find_period(context, options, "plan")
-    return sum(len(chunk.operations) for chunk in _Refresh(context, period).chunks())
+    feed, customers = _Refresh(context, period), 0
+    for chunk in feed.chunks():
+        customers += len(chunk.operations)
+        feed.told.clear()  # nobody records that they were sent
+    return customers
 
 
 def refresh(context: JobContext, options: RunOptions, interrupt: Interrupt, listen: Listener) -> RunResult:
@@ -264,6 +269,8 @@ def _is_accepted(row: SourceRow, judged: Judged | None) -> bool:
     """Tell whether Rehook has what a call carries. Another source's record may be of another call, if its user is not known any more."""
     if judged is None or judged.status not in _ACCEPTED:
         return False
+    if judged.status is Status.SKIPPED and (judged.detail or "").startswith(REJECTED_ELSEWHERE):
+        return False
     return row.source == judged.source or (judged.user_id is not None and not is_other_call(row, judged))
 
 
@@ -296,6 +303,6 @@ class _Recorder:
                 told[user_id] = Refreshed(None, None)
         with self._ledger.transaction() as connection:
             self._refreshes.write(connection, told, self._feed.refresh_id)
-        for user_id in told:
-            self._feed.told.pop(user_id, None)
+        for outcome in batch.outcomes:
+            self._feed.told.pop(outcome.call.user_id or "", None)
         return frozenset()

@@ -11,10 +11,12 @@ from rehook_sync.models import AnonymousCalls, Claim, MissingProperties, Moment,
 from rehook_sync.rules.bodies import ShapedCall
 from rehook_sync.rules.traits import moment_of
 
-__all__ = ["OWNED_BY", "CodeBook", "Judgement", "Policy", "Rejection", "judge"]
+__all__ = ["OWNED_BY", "REJECTED_ELSEWHERE", "CodeBook", "Judgement", "Policy", "Rejection", "judge"]
 
 OWNED_BY = "owned by user "
 """Begins the detail of `referral_code_taken`; the owner's id follows."""
+REJECTED_ELSEWHERE = "our rules reject it: "
+"""Begins the detail of a call settled elsewhere that a run would have rejected; the reason follows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Judged:
     source: str
     user_id: str | None
     run_id: str
+    detail: str | None = None
 
 
 def read_rows(connection: Connection, statement: Executable, values: Mapping[str, object]) -> list[dict[str, object]]:

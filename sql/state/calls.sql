@@ -3,7 +3,7 @@
 -- name: known_ids
 -- does: gives what is recorded of these message ids
 -- words: ids
-SELECT s.message_id, s.status, s.event, s.received_at, s.source, s.user_id, s.run_id FROM sync_state AS s
+SELECT s.message_id, s.status, s.event, s.received_at, s.source, s.user_id, s.run_id, s.detail FROM sync_state AS s
 WHERE s.stream = :stream AND s.message_id IN (SELECT wanted.value FROM {ids: :ids} AS wanted);
 
 -- name: has_calls

@@ -1,5 +1,6 @@
 """A refresh sends each customer's present traits again, once, whatever cuts it off; never an event."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -8,14 +9,17 @@ from typing import Any
 import accounting
 import orjson
 import pytest
-from accounting import ALL, Bench, ago, read_rows
+from accounting import ALL, Bench, ago, open_bench, read_rows
+from sqlalchemy import Engine, event
 from warehouse import Row, add_rows, identify, track
 
 from rehook_sync.errors import LeaseHeldError
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult
+from rehook_sync.models import Status
 from rehook_sync.render.run import run_document, run_view
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.store import Received
+from rehook_sync.state.customers import Refreshed
 
 bench = accounting.bench
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,3 +208,38 @@ def test_it_takes_the_lease(bench: Bench) -> None:
         with pytest.raises(LeaseHeldError):
             sync.refresh(RunOptions(), Interrupt())
         holder.release()
+
+
+def test_what_our_rules_reject_is_not_sent_though_it_was_settled_elsewhere(bench: Bench) -> None:
+    rows = [
+        identify("a1", "ada", ago(hours=9), plan="pro", referral_code="A"),
+        identify("a2", "ada", ago(hours=8), plan="free", anonymous_id="x"),
+        identify("b1", "bob", ago(hours=7), plan="pro"),
+        identify("b2", "bob", ago(hours=6), plan="team", referral_code="A"),
+    ]
+    bench.fill(rows, [])
+    with bench.sync() as sync:
+        assert sync.baseline(RunOptions(since=ALL, until=ago(hours=1)), Interrupt()).summary.skipped == 4
+        assert sync.refresh(RunOptions(), Interrupt(), lambda _: None).customers == {Status.SENT: 2, Status.REJECTED: 0, Status.FAILED: 0}
+    assert {user_id: each.metadata["plan"] for user_id, each in bench.sandbox.store.customers.items()} == {"ada": "pro", "bob": "pro"}
+    details = {row["message_id"]: row["detail"] for row in bench.read_state("sync_state")}
+    assert details["a2"] == "our rules reject it: anonymous_id_present"
+
+
+def test_counting_keeps_no_customers_in_memory(request: pytest.FixtureRequest) -> None:
+    users, kept = 800, []
+
+    def look(*_: object) -> None:
+        kept.append(sum(type(each) is Refreshed for each in gc.get_objects()))
+
+    with open_bench("sqlite-same", request) as shop:
+        shop.fill([identify(f"i{each}", f"u{each}", ago(hours=5), plan="pro") for each in range(users)], [])
+        with shop.sync() as sync:
+            assert sync.baseline(RunOptions(since=ALL, until=ago(hours=1)), Interrupt()).summary.skipped == users
+            event.listen(Engine, "before_cursor_execute", look)
+            try:
+                assert sync.count_refresh(RunOptions()) == users
+            finally:
+                event.remove(Engine, "before_cursor_execute", look)
+    assert len(kept) > 5
+    assert max(kept) <= 250, "those of one page"

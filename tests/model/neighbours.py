@@ -28,7 +28,9 @@ def beside(sync: Sync, other: Engine, tables: Sequence[str], acts: Mapping[int, 
         table = tables[reads % len(tables)]
         reads += 1
         if act == "alter":
-            _execute(other, f"ALTER TABLE {table} ADD COLUMN {'context' if table == 'tracks' else 'extra'}_{time.monotonic_ns()} text")
+            _execute(
+                other, f"ALTER TABLE {table} ADD COLUMN {'context' if table.endswith('tracks') else 'extra'}_{time.monotonic_ns()} text"
+            )
         elif act == "vacuum":
             _execute(other, f"VACUUM {table}" if other.dialect.name == "postgresql" else "VACUUM")
         elif act == "end" and other.dialect.name == "postgresql":

@@ -148,11 +148,12 @@ def _commit(connection: Connection) -> None:
 class Receiver:
     """The transport of one job.
 
-    Shape:  resolve: stream, user id, idempotency key -> the rows that a request carries.  watch: hears of each arrival before anything
-            is done about it.  calls: requests the job made, of all kinds.  met: troubles that were met, by effect.
+    Shape:  resolve: whether it is an event, user id, idempotency key -> the rows that a request carries.
+            watch: hears of each arrival before anything is done about it.
+            calls: requests the job made, of all kinds.  met: troubles that were met, by effect.
     """
 
-    def __init__(self, resolve: Callable[[Stream, str, str], tuple[Row, ...]], watch: Callable[[Arrival], None]) -> None:
+    def __init__(self, resolve: Callable[[bool, str, str], tuple[Row, ...]], watch: Callable[[Arrival], None]) -> None:
         self.store = FakeRehook()
         self.transport = httpx.MockTransport(self._handle)
         self.switch = Switch()
@@ -189,8 +190,8 @@ class Receiver:
             self.met[effect] += 1
         arrival = None
         if user_id is not None:
-            stream = Stream.TRACKS if incoming.path == INVOKE else Stream.IDENTIFIES
-            rows = self._resolve(stream, user_id, incoming.idempotency_key or "")
+            rows = self._resolve(incoming.path == INVOKE, user_id, incoming.idempotency_key or "")
+            stream = rows[0].stream if rows else Stream.TRACKS if incoming.path == INVOKE else Stream.IDENTIFIES
             arrival = Arrival(stream, user_id, rows, orjson.loads(incoming.body), left=effect != "no_connection")
             self._watch(arrival)
             self.arrivals.append(arrival)

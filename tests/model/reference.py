@@ -6,21 +6,42 @@ from datetime import UTC, datetime
 
 from rehook_sync.models import Reason, Stream
 
-__all__ = ["CODE", "Copy", "Customer", "Key", "Options", "Order", "Reach", "Row", "Span", "blank", "fold", "judge", "plain_reason"]
+__all__ = [
+    "CODE",
+    "PAGES",
+    "RANK",
+    "Copy",
+    "Customer",
+    "Key",
+    "Options",
+    "Order",
+    "Reach",
+    "Row",
+    "Span",
+    "blank",
+    "fold",
+    "judge",
+    "plain_reason",
+]
 
 Key = tuple[str, str]
 Order = tuple[datetime, int, str]
 Options = Mapping[str, object]
 CODE = "referral_code"
+PAGES = Stream("pages")
+"""A table of other calls, whose rows go out as events."""
+RANK = {Stream.IDENTIFIES: 0, Stream.TRACKS: 1, PAGES: 2}
+"""The streams, in the order of calls at the same instant."""
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One load of a row. `promised`: it came above the watermark, so that the watermark may never pass it unrecorded."""
+    """One load of a row, by a source. `promised`: it came above the watermark, so that the watermark may never pass it unrecorded."""
 
     received_at: datetime | None
     promised: bool
+    source: str
 
 
 @dataclass(eq=False)
@@ -54,7 +75,7 @@ class Row:
     @property
     def order(self) -> Order:
         """Its place among all rows: identify before track at the same instant."""
-        return self.when, int(self.stream == Stream.TRACKS), self.message_id or ""
+        return self.when, RANK[self.stream], self.message_id or ""
 
     @property
     def code(self) -> str | None:
@@ -72,9 +93,9 @@ class Row:
         """Whether it lacks what every row needs."""
         return self.message_id is None or all(copy.received_at is None for copy in self.copies)
 
-    def is_due(self, low: datetime | None, high: datetime) -> bool:
-        """Whether a window holds it; what has no time belongs to every window."""
-        times = [copy.received_at for copy in self.copies]
+    def is_due(self, low: datetime | None, high: datetime, source: str | None = None) -> bool:
+        """Whether a window of a source, or of any, holds it; what has no time belongs to every window."""
+        times = [copy.received_at for copy in self.copies if source in {None, copy.source}]
         return any(time is None or ((low is None or low <= time) and time < high) for time in times)
 
 
@@ -126,9 +147,9 @@ def plain_reason(row: Row, options: Options) -> tuple[Reason | None, bool]:
         return flaw or Reason.PROPERTIES_NOT_LOADED, False
     conversions = options["conversion_events"]
     assert isinstance(conversions, tuple)
-    if row.stream == Stream.TRACKS and row.code is None and row.event_name in conversions:
+    if row.stream != Stream.IDENTIFIES and row.code is None and row.event_name in conversions:
         return Reason.MISSING_REFERRAL_CODE, False
-    if row.stream == Stream.TRACKS and blank(row.event_name):
+    if row.stream != Stream.IDENTIFIES and blank(row.event_name):
         return Reason.MISSING_EVENT_NAME, False
     return (Reason.INVALID_ROW if row.has_problem else None), False
 

@@ -16,7 +16,7 @@ from warehouse import make_warehouse
 
 from rehook_sync.errors import CredentialsRefusedError, DatabaseError, LeaseHeldError, RehookSyncError, StoppedError, UsageError
 from rehook_sync.jobs.results import Plan, RunOptions, RunResult
-from rehook_sync.models import DEFAULT_SOURCE, STREAMS, Reason, RunStatus, Selection, Status, Stream
+from rehook_sync.models import DEFAULT_SOURCE, Reason, RunStatus, Selection, Status, Stream
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import Beginning
 from rehook_sync.runtime import Interrupt
@@ -25,9 +25,9 @@ from rehook_sync.sync import Sync
 
 from .neighbours import beside
 from .receiver import Arrival, Killed, Receiver, Switch, Trouble
-from .reference import CODE, Copy, Customer, Key, Order, Reach, Row, Span, fold, judge, plain_reason
+from .reference import CODE, PAGES, RANK, Copy, Customer, Key, Order, Reach, Row, Span, fold, judge, plain_reason
 
-__all__ = ["DEFAULTS", "MINUTE", "Books", "Circumstances", "Outcome", "World"]
+__all__ = ["DEFAULTS", "MINUTE", "PAGE_VIEWED", "Books", "Circumstances", "Outcome", "World"]
 
 MINUTE = timedelta(minutes=1)
 CALENDAR = timedelta(days=20)
@@ -43,6 +43,9 @@ DEFAULTS: dict[str, object] = {
     "concurrency": 3,
     "max_attempts": 2,
 }
+PAGE_VIEWED = "Page Viewed"
+_BASELINE = "-baseline-"
+"""In the ids of such runs."""
 _PRUNED = ("user_id", "event", "detail", "http_status", "payload_hash", "sent_as")
 _TIMES = {"received_at": "timestamptz", "timestamp": "timestamptz"}
 _FIELDS = {"referral_code": "text", "plan": "text", "city": "text"}
@@ -95,31 +98,39 @@ class Outcome:
 
 
 class World:
-    """Everything there is, and what must hold of it. `has_tables`: events have tables of their own, which may be loaded late."""
+    """Everything there is, and what must hold of it.
 
-    def __init__(self, warehouse_url: str, state_url: str | None = None, *, has_tables: bool = False) -> None:
-        tables = ("identifies", "tracks", *(_EVENT_TABLES.values() if has_tables else ()))
+    has_tables: events have tables of their own, which may be loaded late.  sources: schemas, each a source; none: one without a name.
+    """
+
+    def __init__(self, warehouse_url: str, state_url: str | None = None, *, has_tables: bool = False, sources: Sequence[str] = ()) -> None:
+        tables = (*RANK, *(_EVENT_TABLES.values() if has_tables else ()))
         types: dict[str, dict[str, str | None]] = {table: {"id": "text", **_TIMES, **_FIELDS} for table in tables}
+        types[PAGES] = {"id": "text", "user_id": "text", "anonymous_id": "text", **_TIMES, **_FIELDS}
         if has_tables:
             types["tracks"] = {**_TIMES}
-        make_warehouse(warehouse_url, {table: [] for table in tables}, types=types)
+        for schema in sources or (None,):
+            make_warehouse(warehouse_url, {table: [] for table in tables}, types=types, schema=schema)
+        self.sources = tuple(sources or (DEFAULT_SOURCE,))
         self.has_tables = has_tables
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.start = self.now - CALENDAR
         self.tick = 0
         self.rows: dict[Key, Row] = {}
         self.options = dict(DEFAULTS)
-        self.reach = {stream: Reach() for stream in STREAMS}
+        self.reach = {Feed(source, stream): Reach() for source in self.sources for stream in RANK}
         self.receiver = Receiver(self._resolve, self._look)
         self.lease_is_held = False
         self.healthy = True
         self._place: dict[str, object] = {"warehouse_url": warehouse_url, "state_url": state_url}
+        self._place |= {"other_calls": {PAGES: PAGE_VIEWED}, **({"warehouse_schema": list(sources)} if sources else {})}
         self._warehouse = _open(warehouse_url)
-        self._tables = tables
+        self._tables = [f"{schema}.{table}" if schema else table for schema in sources or (None,) for table in tables]
         self._state = _open(state_url or warehouse_url)
         self._schema = "" if make_url(state_url or warehouse_url).get_backend_name() == "sqlite" else "rehook_sync."
         self._complaints: list[str] = []
         self._refreshing = False
+        self._elsewhere: set[Key] = set()
         self._may_repeat: set[Key] = set()
         self._left: set[Key] = set()
         self._carried_out: dict[Key, int] = defaultdict(int)
@@ -144,21 +155,22 @@ class World:
         """A time of the calendar."""
         return self.start + minute * MINUTE
 
-    def add(self, row: Row, received_at: datetime | None) -> None:
-        """Load a row, or one more copy of it."""
-        watermark = self.reach[row.stream].watermark
-        row.copies.append(Copy(received_at, received_at is not None and (watermark is None or received_at > watermark)))
+    def add(self, row: Row, received_at: datetime | None, source: str | None = None) -> None:
+        """Load a row, or one more copy of it, into a source or the first one."""
+        source = source or self.sources[0]
+        watermark = self.reach[Feed(source, row.stream)].watermark
+        row.copies.append(Copy(received_at, received_at is not None and (watermark is None or received_at > watermark), source))
         self.rows[row.key] = row
         event, slug = row.event
         columns: dict[str, object] = {"id": row.message_id, "user_id": row.user_id, "anonymous_id": row.anonymous_id}
         columns |= {"received_at": self._stored(received_at), "timestamp": self._stored(row.occurred_at)}
         if row.stream == Stream.TRACKS:
             columns |= {"event_text": event, "event": slug}
-        if row.stream == Stream.IDENTIFIES or not self.has_tables:
+        if row.stream != Stream.TRACKS or not self.has_tables:
             columns |= row.fields
         elif row.loaded and len(row.copies) == 1:
             self._load(row)
-        self._insert(row.stream, columns)
+        self._insert(row.stream if source == DEFAULT_SOURCE else f"{source}.{row.stream}", columns)
 
     def load_late(self, rows: Iterable[Row]) -> None:
         """Load the properties of rows that are in `tracks` already."""
@@ -281,31 +293,88 @@ class World:
         self._step(lambda sync, interrupt: sync.refresh(RunOptions(), interrupt), "refresh", around)
         self._refreshing = False
 
+    def baseline(self, since: datetime | None, until: datetime, stream: Stream | None, source: str | None, around: Circumstances) -> None:
+        """Settle the calls of a period as delivered elsewhere: nothing is sent, and what is settled or in doubt stays."""
+        low: datetime | Beginning = Beginning.BEGINNING if since is None else since
+        request = RunOptions(since=low, until=until, stream=stream, source=source)
+        feeds, before = self.feeds_of(request), self.books
+        wrong = low == until or any(
+            feed in feeds and _overlap_in_part((since, until), (begins, ends)) for feed, begins, ends in self.open_baselines()
+        )
+        outcome = self._step(lambda sync, interrupt: sync.baseline(request, interrupt), "baseline", around)
+        assert not self.receiver.calls, "a baseline sent something"
+        if wrong:
+            assert isinstance(outcome.error, UsageError)
+            return
+        assert around.fail_at is not None or outcome.died or outcome.error is None, outcome.error
+        marks = self.books.watermarks[len(before.watermarks) :]
+        for feed in feeds:
+            reach = self.reach[feed]
+            found = [mark["high_at"] for mark in marks if Feed(mark["source"], mark["stream"]) == feed]
+            known, reach.watermark = reach.watermark, found[0] if found else reach.watermark
+            assert known is None or (reach.watermark is not None and reach.watermark >= known)
+            if known is None and reach.watermark is not None:
+                assert (since, reach.watermark) == (None, until)
+                reach.spans.append(Span(until, None, complete=True))
+            self._check_nothing_passed(feed)
+        self._check_skipped(before, feeds, since, until)
+        if outcome.result is not None and outcome.result.summary.status in {RunStatus.SUCCEEDED, RunStatus.ATTENTION}:
+            for row in self.rows.values():
+                if all(Feed(copy.source, row.stream) in feeds and _holds(since, until, copy) for copy in row.copies):
+                    assert self.books.state[row.key]["status"] in SETTLED | {"in_doubt"}, self.books.state[row.key]
+            assert (since, until) not in {(begins, ends) for feed, begins, ends in self.open_baselines() if feed in feeds}
+
+    def _check_skipped(self, before: Books, feeds: Sequence[Feed], since: datetime | None, until: datetime) -> None:
+        """Only calls of the period are skipped, and what has no time only by a baseline from the beginning."""
+        for key, found in self.books.state.items():
+            if found["status"] == "skipped" and before.state.get(key, {}).get("status") != "skipped":
+                copies = [copy for copy in self.rows[key].copies if Feed(copy.source, Stream(key[0])) in feeds]
+                assert any(_holds(since, until, copy) or (since is None and copy.received_at is None) for copy in copies), found
+
+    def finish_baselines(self) -> None:
+        """Get done what baselines were asked for."""
+        while unfinished := self.open_baselines():
+            feed, since, until = unfinished[0]
+            self.baseline(since, until, feed.stream, feed.source if len(self.sources) > 1 else None, Circumstances())
+            assert len(self.open_baselines()) < len(unfinished)
+
     def _refusal(self, request: RunOptions) -> bool:
         """Whether a request cannot be meant."""
         if request.only is not None:
             return request.only.status is Status.IN_DOUBT and self._names_others(request.only.ids)
-        for stream in streams_of(request):
-            low, _ = self._bounds(stream, request)
-            if request.since is None and self.reach[stream].watermark is None and not self._open(stream):
+        if any(feed in self.feeds_of(request) for feed, _, _ in self.open_baselines()):
+            return True
+        for feed in self.feeds_of(request):
+            low, _ = self._bounds(feed, request)
+            if request.since is None and self.reach[feed].watermark is None and not self._open(feed):
                 return True
             if low is not None and (low > self.now or (request.until is not None and low >= request.until)):
                 return True
         return False
 
-    def _open(self, stream: Stream) -> list[tuple[Any, Any]]:
-        """The bounds of the periods of a stream that were not done when this step began."""
-        return [(row["since_at"], row["until_at"]) for row in self._periods if row["stream"] == stream]
+    def feeds_of(self, request: RunOptions) -> list[Feed]:
+        """The feeds that a request names, which are all if it names none."""
+        return [feed for feed in self.reach if request.stream in {None, feed.stream} and request.source in {None, feed.source}]
+
+    def open_baselines(self) -> list[tuple[Feed, datetime | None, datetime]]:
+        """The baselines that are not done, each with its bounds."""
+        found = [row for row in self.books.open_periods if _BASELINE in row["opened_by"]]
+        return [(Feed(row["source"], Stream(row["stream"])), row["since_at"], row["until_at"]) for row in found]
+
+    def _open(self, feed: Feed) -> list[tuple[Any, Any]]:
+        """The bounds of the periods of a feed that were not done when this step began."""
+        mine = [row for row in self._periods if Feed(row["source"], row["stream"]) == feed and _BASELINE not in row["opened_by"]]
+        return [(row["since_at"], row["until_at"]) for row in mine]
 
     def _names_others(self, ids: Sequence[str] | None) -> bool:
         """Whether one of these ids is neither a call in doubt nor a user who has one."""
         doubtful = [row for row in self._recovered().values() if row["status"] == "in_doubt"]
         return not {*(ids or ())} <= {row[name] for row in doubtful for name in ("message_id", "user_id")}
 
-    def _bounds(self, stream: Stream, request: RunOptions) -> tuple[datetime | None, datetime | None]:
+    def _bounds(self, feed: Feed, request: RunOptions) -> tuple[datetime | None, datetime | None]:
         """Where the window of a run begins at the latest, and at the earliest."""
-        reach = self.reach[stream]
-        if request.since is None and reach.watermark is None and (periods := self._open(stream)):
+        reach = self.reach[feed]
+        if request.since is None and reach.watermark is None and (periods := self._open(feed)):
             starts = [low for low, _ in periods]
             low = None if None in starts else min(starts)
             return low, low
@@ -364,8 +433,10 @@ class World:
         """The state as the next process finds it once it has cleaned up after a dead one."""
         state = (books or self.books).state
         doubt = "in_doubt" if self.options["on_ambiguous_event"] == "hold" else "failed"
-        became = {"tracks": doubt, "identifies": "failed"}
-        return {key: {**row, "status": became[row["stream"]]} if row["status"] == "sending" else row for key, row in state.items()}
+        return {
+            key: {**row, "status": "failed" if row["stream"] == "identifies" else doubt} if row["status"] == "sending" else row
+            for key, row in state.items()
+        }
 
     def _license_repeats(self, request: RunOptions | str) -> None:
         """Note which events may be sent again although they may have arrived: somebody chose so."""
@@ -381,13 +452,13 @@ class World:
 
     # What the receiver sees.
 
-    def _resolve(self, stream: Stream, user_id: str, key: str) -> tuple[Row, ...]:
+    def _resolve(self, is_event: bool, user_id: str, key: str) -> tuple[Row, ...]:
         """Find the rows of a request by its key: one, or some Identify calls of the user."""
-        mine = sorted((row for row in self.rows.values() if row.stream is stream and row.user_id == user_id), key=lambda row: row.order)
-        mine = [row for row in mine if row.message_id is not None]
-        for size in range(1, (len(mine) if stream == Stream.IDENTIFIES else 1) + 1):
+        mine = sorted((row for row in self.rows.values() if row.user_id == user_id), key=lambda row: row.order)
+        mine = [row for row in mine if row.message_id is not None and (row.stream != Stream.IDENTIFIES) == is_event]
+        for size in range(1, (1 if is_event else len(mine)) + 1):
             for some in combinations(mine, size):
-                if sha256(f"{stream}:{chr(10).join(str(row.message_id) for row in some)}".encode()).hexdigest() == key:
+                if sha256(f"{some[0].stream}:{chr(10).join(str(row.message_id) for row in some)}".encode()).hexdigest() == key:
                     return some
         if not self._refreshing:
             self._complaints.append(f"a request of {user_id} that stands for no row")
@@ -413,7 +484,7 @@ class World:
             self._complaints.append(f"two requests of {arrival.user_id} are open at once")
         if not self._says_what_the_rows_say(arrival):
             self._complaints.append(f"{[row.key for row in arrival.rows]} went out as {arrival.body}")
-        if arrival.stream == Stream.TRACKS and last is not None and arrival.left:
+        if arrival.stream != Stream.IDENTIFIES and last is not None and arrival.left:
             settled = last.key in self._left and last.key not in self._may_repeat
             for each in self.receiver.arrivals:
                 if each.rows == arrival.rows and each.left and each.outcome not in {"unprocessed", "denied"}:
@@ -452,7 +523,7 @@ class World:
             stale = {trait for trait, row in newest.items() if trait in self._customers[arrival.user_id].stale(row)}
             metadata, code = _without(metadata, stale), None if CODE in stale else code
         expected: dict[str, object] = {"source_id": arrival.user_id, "metadata": metadata}
-        if arrival.stream == Stream.TRACKS:
+        if arrival.stream != Stream.IDENTIFIES:
             expected["event_name"] = arrival.rows[-1].event_name if arrival.rows else None
         elif code is not None:
             expected["referral_code"] = code
@@ -483,11 +554,11 @@ class World:
         assert before.state.keys() <= self.books.state.keys(), "what was recorded is gone"
         self._check_settled(request, before)
         self._check_events_are_known()
-        self._check_order()
+        self._check_order(request)
         for key, row in changed.items():
             self._check_status(key, row, before.state.get(key), request)
         self._note_arrivals()
-        self._note_settled({key: row for key, row in changed.items() if request != "prune"})
+        self._note_settled({key: row for key, row in changed.items() if request != "prune"}, before.codes)
         self._check_customers()
         marked = Counter(str(row["stream"]) for row in self.books.state.values() if row["status"] == "sending")
         assert all(count <= 2 * int(str(self.options["concurrency"])) for count in marked.values())
@@ -533,7 +604,7 @@ class World:
     def _check_events_are_known(self) -> None:
         """Whatever may be with Rehook is recorded as sent, in doubt or in flight."""
         for arrival in self.receiver.arrivals:
-            if arrival.stream == Stream.TRACKS and arrival.accepted:
+            if arrival.stream != Stream.IDENTIFIES and arrival.accepted:
                 (row,) = arrival.rows
                 assert row.key in self.books.state, f"{row.key} arrived and is not recorded"
                 status = self.books.state[row.key]["status"]
@@ -542,8 +613,13 @@ class World:
                     ended |= {"failed", "rejected"}
                 assert status in ended, f"{row.key} arrived and is {status}"
 
-    def _check_order(self) -> None:
-        """A user's requests arrive in the order of their times; what is merged stands where its first call stood."""
+    def _check_order(self, request: RunOptions | str) -> None:
+        """A user's requests arrive in the order of their times; what is merged stands where its first call stood.
+
+        With a limit, what is new comes before periods that are open, in which older calls may lie.
+        """
+        if isinstance(request, RunOptions) and request.limit is not None and self._periods:
+            return
         last: dict[str, tuple[datetime, int, str]] = {}
         merged: list[tuple[Row, ...]] = []
         for arrival in self.receiver.arrivals if not self._refreshing else ():
@@ -554,7 +630,7 @@ class World:
                 if len(arrival.rows) > 1:
                     merged.append(arrival.rows)
         for arrival in self.receiver.arrivals:
-            if arrival.stream == Stream.TRACKS and arrival.accepted:
+            if arrival.stream != Stream.IDENTIFIES and arrival.accepted:
                 (event,) = arrival.rows
                 for rows in merged:
                     assert rows[0].user_id != event.user_id or not rows[0].order < event.order < rows[-1].order, "merged over an event"
@@ -569,7 +645,10 @@ class World:
         assert (reason is not None) == explained or (status, reason) == ("unchanged", Reason.SUPERSEDED), row
         assert (row["settled_at"] is not None) == (status in SETTLED), row
         assert (row["sent_as"] is not None) == (status == "merged" and row["user_id"] is not None), row
-        if request in ("accept", "prune") or (old is not None and old["status"] == "sending" and row["run_id"] == old["run_id"]):
+        assert status != "skipped" or request == "baseline" or (old is not None and old["status"] == "skipped"), row
+        if request in ("accept", "prune", "baseline") or (
+            old is not None and old["status"] == "sending" and row["run_id"] == old["run_id"]
+        ):
             return
         if old is not None and status == old["status"] and status != "failed":
             return
@@ -588,7 +667,7 @@ class World:
             assert not outcomes
             assert reason == plain_reason(call, self.options)[0] == Reason.PROPERTIES_NOT_LOADED
         elif status == "in_doubt":
-            assert call.stream == Stream.TRACKS
+            assert call.stream != Stream.IDENTIFIES
             assert self.options["on_ambiguous_event"] == "hold"
             assert outcomes[-1] == "unknown"
         elif status == "failed" and reason != Reason.BLOCKED_BY_EARLIER:
@@ -609,11 +688,15 @@ class World:
         else:
             assert row["reason"] == expected
 
-    def _note_settled(self, changed: Mapping[Key, Found]) -> None:
+    def _note_settled(self, changed: Mapping[Key, Found], codes: Mapping[str, str]) -> None:
         """Keep what each customer was given, in order. Where a request got lost and then refused, nobody can be sure."""
+        # What our rules reject was delivered by nobody: it leaves nothing behind.
+        skipped = judge(
+            (self.rows[key] for key, found in changed.items() if found["status"] == "skipped"), self.options, dict(codes), dict(self._since)
+        )
         for key in sorted(changed, key=lambda each: self.rows[each].order):
             row, status = self.rows[key], changed[key]["status"]
-            if row.stream == Stream.TRACKS or row.user_id is None:
+            if row.stream != Stream.IDENTIFIES or row.user_id is None:
                 continue
             touched = {*row.fields, *(["code"] if row.code else [])}
             customer = self._customers[row.user_id]
@@ -621,6 +704,11 @@ class World:
                 stale = customer.stale(row) if self._newest_wins else set()
                 customer.settle(row, newest_wins=self._newest_wins)
                 self._unsure[row.user_id] -= touched - stale - ({"code"} if CODE in stale else set())
+            elif status == "skipped" and row not in customer.rows and skipped[key] is None:
+                # Nobody gave them to this Rehook: what it has of these traits is not what the calls say.
+                self._elsewhere.add(key)
+                self._unsure[row.user_id] |= touched - customer.stale(row)
+                customer.settle(row, newest_wins=True)
             elif status == "rejected" and self._carried_out[key]:
                 self._unsure[row.user_id] |= touched
 
@@ -630,6 +718,9 @@ class World:
         open_users |= {self.rows[key].user_id for key, times in self._carried_out.items() if times and key not in self.books.state}
         for user_id, expected in self._customers.items():
             if user_id in open_users or not expected.rows:
+                continue
+            if user_id not in self.receiver.store.customers:
+                assert any(row.key in self._elsewhere for row in expected.rows), f"{user_id} was sent and is not there"
                 continue
             customer, unsure = self.receiver.store.customers[user_id], self._unsure[user_id]
             assert _without(customer.metadata, unsure) == _without(expected.metadata, unsure), f"{user_id} has other traits than were sent"
@@ -724,17 +815,18 @@ class World:
         must: set[Key] = set()
         may: set[Key] = set()
         for row in self.rows.values():
-            if row.stream not in streams_of(request):
+            feeds = [feed for feed in self.feeds_of(request) if feed.stream == row.stream]
+            if not feeds:
                 continue
-            latest, earliest = self._bounds(row.stream, request)
-            asked = any(row.is_due(low, end) for low, end in self._open(row.stream))
+            bounds = {feed.source: self._bounds(feed, request) for feed in feeds}
+            asked = any(row.is_due(low, end, feed.source) for feed in feeds for low, end in self._open(feed))
             old = before.state.get(row.key)
             again = old is not None and old["status"] in {"failed", "waiting", "sending"}
             if old is None or again:
-                due = row.is_due(latest, high) or (asked and request.until is None)
-                if (again and old is not None and old["status"] != "sending") or (not again and due):
+                due = any(row.is_due(latest, high, source) for source, (latest, _) in bounds.items()) or (asked and request.until is None)
+                if (old is not None and again and old["status"] != "sending" and old["source"] in bounds) or (not again and due):
                     must.add(row.key)
-                if again or asked or row.is_due(earliest, high):
+                if again or asked or any(row.is_due(earliest, high, source) for source, (_, earliest) in bounds.items()):
                     may.add(row.key)
         return must, may
 
@@ -753,10 +845,10 @@ class World:
         """The watermark moves forward only, never beyond now, and over nothing that is not recorded."""
         high = self.now if request.until is None else min(request.until, self.now)
         marks = self.books.watermarks[len(before.watermarks) :]
-        for stream in streams_of(request):
-            reach, (low, _) = self.reach[stream], self._bounds(stream, request)
+        for feed in self.feeds_of(request):
+            reach, (low, _) = self.reach[feed], self._bounds(feed, request)
             known = reach.watermark
-            found = [mark["high_at"] for mark in marks if mark["stream"] == stream]
+            found = [mark["high_at"] for mark in marks if Feed(mark["source"], mark["stream"]) == feed]
             assert len(found) <= 1
             if not found:
                 assert outcome.result is None
@@ -768,26 +860,31 @@ class World:
                 reach.spans.append(Span(low, request.until, complete))
             assert known is None or (watermark is not None and watermark >= known)
             assert watermark is None or watermark <= self.now
-            assert outcome.result is None or outcome.result.watermarks[Feed(DEFAULT_SOURCE, stream)] == watermark
+            assert outcome.result is None or outcome.result.watermarks[feed] == watermark
             if outcome.result is not None and (outcome.result.error or outcome.result.summary.status is RunStatus.INTERRUPTED):
                 assert watermark == known
-            self._check_nothing_passed(stream)
+            self._check_nothing_passed(feed)
             if around.are_calm and request.limit is None and (known is None or low is None or low <= known):
-                times = [copy.received_at for row in self.rows.values() if row.stream is stream for copy in row.copies]
+                times = [copy.received_at for row in self.rows.values() for copy in row.copies if Feed(copy.source, row.stream) == feed]
                 due = [time for time in times if time is not None and time < high and (low is None or low <= time)]
                 assert watermark is not None
                 assert watermark >= max(due, default=watermark)
 
-    def _check_nothing_passed(self, stream: Stream) -> None:
-        reach = self.reach[stream]
+    def _check_nothing_passed(self, feed: Feed) -> None:
+        reach = self.reach[feed]
         if reach.watermark is None:
             return
         begun_at = reach.begun_at(certain=True)
         for row in self.rows.values():
-            if row.stream is stream and row.key not in self.books.state:
-                for copy in row.copies:
+            if row.stream == feed.stream and row.key not in self.books.state:
+                for copy in row.copies if row.key not in self.books.state else ():
                     time = copy.received_at
-                    passed = time is not None and time <= reach.watermark and (begun_at is None or time >= begun_at)
+                    passed = (
+                        copy.source == feed.source
+                        and time is not None
+                        and time <= reach.watermark
+                        and (begun_at is None or time >= begun_at)
+                    )
                     assert not (passed and copy.promised), f"the watermark passed {row.key}"
 
     def _check_runs(self) -> None:
@@ -800,6 +897,7 @@ class World:
     def finish(self, *, resend: bool) -> None:
         """Let everything come right: nothing goes wrong any more, doubts are resolved, all history is read."""
         calm = Circumstances
+        self.finish_baselines()
         self.load_late([row for row in self.rows.values() if not row.loaded])
         beginning = RunOptions(since=Beginning.BEGINNING)
         self.run(beginning, calm())
@@ -814,9 +912,9 @@ class World:
         assert self.books.state.keys() == due
         for key, row in self.books.state.items():
             assert row["status"] in SETTLED
-            if row["stream"] == "tracks" and row["status"] == "sent" and key not in self._believed:
+            if row["stream"] != "identifies" and row["status"] == "sent" and key not in self._believed:
                 assert self._carried_out[key], f"{key} is recorded as sent and never arrived"
-            elif row["stream"] == "tracks" and row["status"] != "sent" and key not in self._left:
+            elif row["stream"] != "identifies" and row["status"] != "sent" and key not in self._left:
                 assert not self._carried_out[key]
         if not self._codes_are_unsure:
             owners = {user_id: code for code, user_id in self.receiver.store.owners.items()}
@@ -824,11 +922,6 @@ class World:
         quiet = self.run(RunOptions(), calm())
         assert quiet.result is not None
         assert (quiet.result.summary.rows_read, self.receiver.calls) == (0, 0)
-
-
-def streams_of(request: RunOptions) -> Sequence[Stream]:
-    """The streams that a request names, which are all if it names none."""
-    return STREAMS if request.stream is None else (request.stream,)
 
 
 def _hear(act: Callable[[], RunResult | int], switch: Switch) -> Outcome:
@@ -860,6 +953,18 @@ def _time(value: object) -> datetime | None:
 
 def _earlier(left: datetime | None, right: datetime | None) -> datetime | None:
     return None if left is None or right is None else min(left, right)
+
+
+def _holds(since: datetime | None, until: datetime, copy: Copy) -> bool:
+    """Whether a load came in a period."""
+    return copy.received_at is not None and (since is None or since <= copy.received_at) and copy.received_at < until
+
+
+def _overlap_in_part(one: tuple[datetime | None, datetime], other: tuple[datetime | None, datetime]) -> bool:
+    """Whether two periods have a time in common, and neither holds the other."""
+    (low, high), (begins, ends) = ((since or datetime.min.replace(tzinfo=UTC), until) for since, until in (one, other))
+    apart = low >= ends or begins >= high
+    return not apart and not (low <= begins and ends <= high) and not (begins <= low and high <= ends)
 
 
 def _is_meant(row: Found, ids: Iterable[str] | None) -> bool:
