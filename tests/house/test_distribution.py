@@ -29,7 +29,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore"):
         shutil.copy(ROOT / name, copy / name)
-    for name in ("rehook_sync", "sql", "tests/house"):
+    for name in ("rehook_sync", "sql", "dags", "tests/house"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
@@ -81,6 +81,7 @@ def test_wheel_holds_the_package_its_sql_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     sql = {f"rehook_sync/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "sql").rglob("*") if path.is_file()}
     assert sql <= names
+    assert {f"rehook_sync/airflow/example_dags/{path.name}" for path in (ROOT / "dags").glob("*.py")} <= names
     assert "rehook_sync/report/page.html.jinja" in names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"rehook_sync"}
     assert {"rehook_sync/sql/dbt/dbt_project.yml", "rehook_sync/sql/v1_shape.txt"} <= sql
