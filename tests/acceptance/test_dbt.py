@@ -417,7 +417,7 @@ def test_the_views_can_be_read_through_duckdb(tmp_path: Path, sandbox: Sandbox) 
     counts = " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS n FROM shop.{name}" for name in views)
     found = {row["name"]: row["n"] for row in ask_duckdb(tmp_path, ":memory:", counts, attach)}
     assert found == {name: run_sql(shop.url, f"SELECT count(*) FROM {name}")[0][0] for name in views}
-    assert len(found) == 7
+    assert len(found) == 10
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git on this machine")

@@ -13,6 +13,7 @@ from rehook_sync.jobs.reading.lookback import Looked
 from rehook_sync.jobs.results import RunAudit
 from rehook_sync.models import Window
 from rehook_sync.rules.periods import Feed
+from rehook_sync.times import FIRST_MOMENT
 
 __all__ = ["audit_run"]
 
@@ -25,7 +26,8 @@ def audit_run(context: JobContext, windows: Mapping[Feed, Window], looked: Mappi
     asked = {feed: window for feed, window in windows.items() if feed in looked or context.known_in is not None}
     if not asked or len(asked) < len(windows):
         return None
-    since = min(window.high for window in asked.values()) - context.settings.lookback
+    first, lookback = min(window.high for window in asked.values()), context.settings.lookback
+    since = first - lookback if first - FIRST_MOMENT > lookback else FIRST_MOMENT
     rows = missing = 0
     try:
         for feed, window in asked.items():
