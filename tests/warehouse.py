@@ -104,15 +104,6 @@ _PLAIN_SQL = (
     "views_beside_all_tables",
     "with_views_of_which_one_is_an_events",
 )
-_NOT_TRIED = (
-    "by_rudderstack",
-    "with_columns_of_loaders",
-    "with_ids_that_come_again",
-    "with_rows_without_a_time",
-    "with_json_of_all_sorts",
-    "with_an_id_that_names_two_calls",
-    "with_a_call_that_changes_its_event",
-)
 CLOUDS: Mapping[str, Warehouse] = {
     "redshift": Warehouse(
         "redshift_url",
@@ -140,7 +131,6 @@ CLOUDS: Mapping[str, Warehouse] = {
         beyond={
             "with_names_that_are_no_names": "fakesnow cannot make a table with such names",
             **_NO_TEXT_TIMES,
-            **dict.fromkeys(_NOT_TRIED, "not tried in this bed yet"),
             **dict.fromkeys(_PLAIN_SQL, "its SQL names tables without quotes, which fakesnow then keeps in capitals"),
         },
     ),
