@@ -50,6 +50,41 @@ def in_a_group():
 in_a_group()
 """
 
+KILLED = """
+from airflow.sdk import dag
+from rehook_sync.airflow.operators import RehookSyncOperator
+
+class Killed(RehookSyncOperator):
+    def listener(self):
+        listen = super().listener()
+
+        def heard(progress):
+            listen(progress)
+            self.on_kill()
+
+        return heard
+
+@dag(dag_id="killed_in_the_middle", schedule=None)
+def killed_in_the_middle():
+    Killed(task_id="sync", settings={"conversion_events": ["signup"], "concurrency": 2})
+
+killed_in_the_middle()
+"""
+
+
+def test_a_period_whose_task_is_killed_stays_open_and_is_gone_on_with(airflow_shop: AirflowShop) -> None:
+    open_periods, calls = "SELECT * FROM sync_periods WHERE closed_at IS NULL", "SELECT * FROM sync_state"
+    assert run_own_dag(KILLED, since="beginning").state == "failed"
+    (run,) = read_rows(airflow_shop.url, "SELECT * FROM sync_runs")
+    assert (run["status"], run["trigger"]) == ("interrupted", "airflow")
+    first = len(read_rows(airflow_shop.url, calls))
+    assert len(read_rows(airflow_shop.url, open_periods)) == 2
+    airflow_shop.check(ordered=False, complete=False)
+    assert run_own_dag(ONE.replace(', "start_at": "beginning"', "")).state == "success"
+    assert 0 < first < len(read_rows(airflow_shop.url, calls))
+    assert read_rows(airflow_shop.url, open_periods) == []
+    airflow_shop.check(ordered=False)
+
 
 def test_tasks_in_a_group_find_each_other_by_what_they_are(airflow_shop: AirflowShop) -> None:
     ended = run_own_dag(GROUP, shards=2)
