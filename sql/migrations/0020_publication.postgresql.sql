@@ -13,8 +13,8 @@ CREATE TABLE sync_publication (
 CREATE TABLE sync_changes (
     kind text NOT NULL CHECK (kind IN ('run', 'summary', 'call', 'customer')),
     stream text NOT NULL,
-    id text NOT NULL,
-    PRIMARY KEY (kind, stream, id)
+    changed_id text NOT NULL,
+    PRIMARY KEY (kind, stream, changed_id)
 );
 
 COMMENT ON TABLE sync_publication IS 'The copy for analysts that changes are noted for: one row, or none. Written by publish, and by run while PUBLISH_SCHEMA is set.';
@@ -28,4 +28,4 @@ COMMENT ON COLUMN sync_publication.published_at IS 'when the copy last had all t
 COMMENT ON TABLE sync_changes IS 'One row per run, call or customer that the copy for analysts lacks or has as it was. Written by every command that changes the other tables, once there is a copy; emptied by publish, and by run while PUBLISH_SCHEMA is set.';
 COMMENT ON COLUMN sync_changes.kind IS 'run: with its calls, their customers and its watermarks; summary: a run alone; call; customer';
 COMMENT ON COLUMN sync_changes.stream IS 'of a call; empty for all others';
-COMMENT ON COLUMN sync_changes.id IS 'run id, message id or user id';
+COMMENT ON COLUMN sync_changes.changed_id IS 'run id, message id or user id';

@@ -13,6 +13,6 @@ CREATE TABLE sync_publication (
 CREATE TABLE sync_changes (
     kind text NOT NULL CHECK (kind IN ('run', 'summary', 'call', 'customer')),
     stream text NOT NULL,
-    id text NOT NULL,
-    PRIMARY KEY (kind, stream, id)
+    changed_id text NOT NULL,
+    PRIMARY KEY (kind, stream, changed_id)
 ) WITHOUT ROWID;

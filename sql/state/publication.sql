@@ -8,22 +8,22 @@ SELECT EXISTS (SELECT 1 FROM sync_publication);
 -- does: notes that these runs, calls or customers have changed
 -- words: rows
 -- SQLite needs WHERE between a SELECT and ON CONFLICT.
-INSERT INTO sync_changes (kind, stream, id)
+INSERT INTO sync_changes (kind, stream, changed_id)
 SELECT :kind, coalesce(r.value ->> 'stream', ''), r.value ->> 'id' FROM {rows: :rows} AS r WHERE true
-ON CONFLICT (kind, stream, id) DO NOTHING;
+ON CONFLICT (kind, stream, changed_id) DO NOTHING;
 
 -- name: note_marked
 -- does: notes the calls that a dead process left in flight, before they are settled
 -- words: by_index
-INSERT INTO sync_changes (kind, stream, id)
+INSERT INTO sync_changes (kind, stream, changed_id)
 SELECT 'call', stream, message_id FROM sync_state {by_index: sync_state_unsettled}
 WHERE status IN ('failed', 'in_doubt', 'sending') AND status = 'sending'
-ON CONFLICT (kind, stream, id) DO NOTHING;
+ON CONFLICT (kind, stream, changed_id) DO NOTHING;
 
 -- name: note_open_claims
 -- does: notes the customers whose code is not the one that Rehook has, before that is put right
 -- words: by_index
-INSERT INTO sync_changes (kind, stream, id)
+INSERT INTO sync_changes (kind, stream, changed_id)
 SELECT 'customer', '', c.source_id FROM (
     SELECT source_id FROM sync_customers {by_index: sync_customers_open}
     WHERE referral_code IS NOT NULL AND (accepted_code IS NULL OR accepted_code <> referral_code)
@@ -31,7 +31,7 @@ SELECT 'customer', '', c.source_id FROM (
     SELECT source_id FROM sync_customers {by_index: sync_customers_freed}
     WHERE referral_code IS NULL AND accepted_code IS NOT NULL
 ) AS c WHERE true
-ON CONFLICT (kind, stream, id) DO NOTHING;
+ON CONFLICT (kind, stream, changed_id) DO NOTHING;
 
 -- name: read_publication
 -- does: gives the copy that changes are noted for
@@ -70,27 +70,27 @@ DELETE FROM sync_changes WHERE kind IN ('run', 'summary');
 
 -- name: drop_changed
 -- does: forgets what was noted of calls or customers, up to one
-DELETE FROM sync_changes WHERE kind = :kind AND (stream, id) <= (:stream, :id);
+DELETE FROM sync_changes WHERE kind = :kind AND (stream, changed_id) <= (:stream, :id);
 
 -- name: read_changed_runs
 -- does: lists the runs that have changed, oldest first; with their calls, or in themselves alone
-SELECT id FROM sync_changes WHERE kind IN ('run', :kind) GROUP BY id ORDER BY id;
+SELECT changed_id FROM sync_changes WHERE kind IN ('run', :kind) GROUP BY changed_id ORDER BY changed_id;
 
 -- name: read_changed_calls
 -- does: gives a page of the calls that have changed one by one; without a status, the call is gone
-SELECT c.stream AS noted_stream, c.id AS noted_id, s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status,
+SELECT c.stream AS noted_stream, c.changed_id AS noted_id, s.stream, s.message_id, s.user_id, s.event, s.received_at, s.occurred_at, s.status,
     s.reason, s.detail, s.http_status, s.attempts, s.sent_as, s.run_id, s.first_seen_at, s.settled_at, s.source
-FROM (SELECT stream, id FROM sync_changes WHERE kind = 'call' ORDER BY stream, id LIMIT :rows) AS c
-LEFT JOIN sync_state AS s ON s.stream = c.stream AND s.message_id = c.id
-ORDER BY c.stream, c.id;
+FROM (SELECT stream, changed_id FROM sync_changes WHERE kind = 'call' ORDER BY stream, changed_id LIMIT :rows) AS c
+LEFT JOIN sync_state AS s ON s.stream = c.stream AND s.message_id = c.changed_id
+ORDER BY c.stream, c.changed_id;
 
 -- name: read_changed_customers
 -- does: gives a page of the customers that have changed one by one; without a source_id, the customer is gone
-SELECT c.stream AS noted_stream, c.id AS noted_id, s.source_id, s.referral_code, s.accepted_code, s.first_sent_at, s.last_sent_at,
+SELECT c.stream AS noted_stream, c.changed_id AS noted_id, s.source_id, s.referral_code, s.accepted_code, s.first_sent_at, s.last_sent_at,
     s.last_message_id, s.refreshed_by, s.trait_hashes
-FROM (SELECT stream, id FROM sync_changes WHERE kind = 'customer' ORDER BY stream, id LIMIT :rows) AS c
-LEFT JOIN sync_customers AS s ON s.source_id = c.id
-ORDER BY c.stream, c.id;
+FROM (SELECT stream, changed_id FROM sync_changes WHERE kind = 'customer' ORDER BY stream, changed_id LIMIT :rows) AS c
+LEFT JOIN sync_customers AS s ON s.source_id = c.changed_id
+ORDER BY c.stream, c.changed_id;
 
 -- name: read_calls_of_run
 -- does: gives the calls that a run wrote last
