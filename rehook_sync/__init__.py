@@ -4,13 +4,12 @@ The names in `__all__` are the public API of Python: docs/analysts.md says what 
 for, so that `import rehook_sync` loads none of the libraries.
 """
 
-from importlib import import_module
+# ruff: noqa: PLC0415 - so that a name is loaded when it is first asked for
+
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 __all__ = ["Settings", "Sync", "load_settings", "read_calls", "read_runs"]
-
-_HOMES = {"Settings": "settings", "Sync": "sync", "load_settings": "settings", "read_calls": "frames", "read_runs": "frames"}
 
 if TYPE_CHECKING:
     from rehook_sync.frames import read_calls, read_runs
@@ -20,9 +19,17 @@ else:
 
     def __getattr__(name: str) -> object:
         """Load a public name."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        home: object
+        match name:
+            case "Settings" | "load_settings":
+                import rehook_sync.settings as home
+            case "Sync":
+                import rehook_sync.sync as home
+            case "read_calls" | "read_runs":
+                import rehook_sync.frames as home
+            case _:
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(home, name)
         return found
 
 

@@ -4,9 +4,11 @@ An older Airflow gets one line that says so, where its DAG is parsed.
 """
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 from typing import Any, TypeVar
 
 __all__ = [
@@ -43,27 +45,32 @@ def _require_airflow() -> None:
         )
 
 
-def _first(name: str, *modules: str) -> Any:  # noqa: ANN401 - whatever Airflow has there
+def _first(name: str, *modules: ModuleType | None) -> Any:  # noqa: ANN401 - whatever Airflow has there
     """Return what the first of these modules that has it calls so, None without one."""
-    for module in modules:
-        try:
-            return getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError):
-            continue
-    return None
+    return next((getattr(module, name) for module in modules if module is not None and hasattr(module, name)), None)
 
 
 _require_airflow()
-_EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
-AirflowException: Any = _first("AirflowException", *_EXCEPTIONS)
-AirflowFailException: Any = _first("AirflowFailException", *_EXCEPTIONS)
-AirflowNotFoundException: Any = _first("AirflowNotFoundException", *_EXCEPTIONS)
-AirflowSkipException: Any = _first("AirflowSkipException", *_EXCEPTIONS)
-AssetOrTimeSchedule: Any = _first("AssetOrTimeSchedule", "airflow.sdk", "airflow.timetables.assets")
-CronTriggerTimetable: Any = _first("CronTriggerTimetable", "airflow.sdk", "airflow.timetables.trigger")
-conf: Any = _first("conf", "airflow.sdk.configuration", "airflow.configuration")
-RetryDecision: Any = _first("RetryDecision", "airflow.sdk")
-RetryPolicy: Any = _first("RetryPolicy", "airflow.sdk") or object
+_sdk = importlib.import_module("airflow.sdk")
+_exceptions = (
+    importlib.import_module("airflow.sdk.exceptions") if importlib.util.find_spec("airflow.sdk.exceptions") else None,
+    importlib.import_module("airflow.exceptions"),
+)
+_configuration = (
+    importlib.import_module("airflow.sdk.configuration") if importlib.util.find_spec("airflow.sdk.configuration") else None,
+    importlib.import_module("airflow.configuration"),
+)
+AirflowException: Any = _first("AirflowException", *_exceptions)
+AirflowFailException: Any = _first("AirflowFailException", *_exceptions)
+AirflowNotFoundException: Any = _first("AirflowNotFoundException", *_exceptions)
+AirflowSkipException: Any = _first("AirflowSkipException", *_exceptions)
+AssetOrTimeSchedule: Any = _first("AssetOrTimeSchedule", _sdk) or importlib.import_module("airflow.timetables.assets").AssetOrTimeSchedule
+CronTriggerTimetable: Any = (
+    _first("CronTriggerTimetable", _sdk) or importlib.import_module("airflow.timetables.trigger").CronTriggerTimetable
+)
+conf: Any = _first("conf", *_configuration)
+RetryDecision: Any = _first("RetryDecision", _sdk)
+RetryPolicy: Any = _first("RetryPolicy", _sdk) or object
 HAS_RETRY_POLICY = RetryDecision is not None
 """Airflow 3.3 has policies. Before, an error that another attempt would meet again fails a task at once by its class."""
 
