@@ -227,7 +227,7 @@ def test_no_spelling_of_an_address_sends_the_credentials_elsewhere_in_the_clear(
 )
 def test_hashes_of_two_people_or_of_two_keys_have_nothing_in_common(traits: dict[str, object], user: str, other: str) -> None:
     own = trait_hashes(user, traits)
-    moved = trait_hashes(user, {f"{key}'": value for key, value in traits.items()})
+    moved = trait_hashes(user, {f"{key}, of another": value for key, value in traits.items()})
     assert not set(own.values()) & set(moved.values())
     if user != other:
         assert not set(own.values()) & set(trait_hashes(other, traits).values())
