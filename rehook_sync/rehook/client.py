@@ -87,11 +87,9 @@ class Rehook:
         try:
             response = await self._transport.handle_async_request(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            answer = classify_error(error)
-            return Found(answer._replace(detail=redact(answer.detail or "", b"", "", self._secrets)[:DETAIL_LIMIT]))
-        body = await read_body(response)
+            return Found(self._failed(error, b"", ""))
         if response.status_code == 200:
-            return Found(classify_status(200), is_there=True, source_id=_read_source_id(body))
+            return Found(classify_status(200), is_there=True, source_id=_read_source_id(await read_body(response)))
         answer = await read_answer(response, lambda text: redact(text, b"", "", self._secrets))
         return Found(answer, is_there=False if response.status_code == 404 else None)
 
@@ -103,11 +101,14 @@ class Rehook:
         try:
             response = await self._transport.handle_async_request(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            answer = classify_error(error)
-            return answer._replace(detail=redact(answer.detail or "", body, user_id, self._secrets)[:DETAIL_LIMIT])
+            return self._failed(error, body, user_id)
         if 200 <= response.status_code < 300 and isinstance(response.stream, httpx.ByteStream):
             return classify_status(response.status_code)
         return await read_answer(response, lambda text: redact(text, body, user_id, self._secrets))
+
+    def _failed(self, error: Exception, body: bytes, user_id: str) -> Answer:
+        answer = classify_error(error)
+        return answer._replace(detail=redact(answer.detail or "", body, user_id, self._secrets)[:DETAIL_LIMIT])
 
 
 def idempotency_key(stream: Stream, message_id: str) -> str:

@@ -341,6 +341,24 @@ def test_short_body_is_read_to_its_end_so_that_the_connection_can_be_used_again(
     assert (body.taken, body.closed) == (3, True)
 
 
+class Once(httpx.AsyncByteStream):
+    """A body that can be read once, as one that still comes in."""
+
+    def __init__(self, content: bytes) -> None:
+        self._left = [content]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self._left:
+            yield self._left.pop()
+
+
+def test_a_question_that_is_refused_keeps_what_the_answer_says() -> None:
+    handler = answer_of(400, None, stream=Once(b'{"message": "unknown customer"}'))
+    found = asyncio.run(Rehook(httpx.MockTransport(handler), "https://api.rehook.test", "the-key", "the-secret").find_customer("ada"))
+    assert found.is_there is None
+    assert "unknown customer" in (found.answer.detail or "")
+
+
 @pytest.mark.parametrize(("status", "effect"), [(200, ACCEPTED), (429, UNPROCESSED), (500, UNKNOWN)])
 @pytest.mark.parametrize("error", [httpx.ReadError("x"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x")])
 def test_body_that_breaks_off_changes_nothing(status: int, effect: Effect, error: Exception) -> None:
