@@ -7,9 +7,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
 from rehook_sync.delivery.limits import RateLimiter
-from rehook_sync.delivery.outcomes import stop_reason
+from rehook_sync.delivery.outcomes import HOPELESS, backoff_s, stop_reason
 from rehook_sync.delivery.sender import DeliveryConfig
-from rehook_sync.models import Effect
 from rehook_sync.runtime import Interrupt, run_loop
 
 if TYPE_CHECKING:  # commands that ask nothing do not load httpx
@@ -18,7 +17,7 @@ if TYPE_CHECKING:  # commands that ask nothing do not load httpx
 __all__ = ["Question", "look_up"]
 
 _AT_ONCE = 8
-_FIRST_WAIT_S = 0.5
+_NO_JITTER = 1.0
 
 
 class Question(NamedTuple):
@@ -70,9 +69,8 @@ class _Asker:
             found = await (self._client.find_owner if question.is_code else self._client.find_customer)(question.text)
             if found.is_there is not None:
                 return found
-            wait_s = found.answer.retry_after_s or _FIRST_WAIT_S * 2 ** (attempt - 1)
-            hopeless = found.answer.effect in {Effect.DENIED, Effect.REFUSED}
-            if hopeless or attempt == policy.max_attempts or wait_s > policy.patience_s:
+            wait_s = found.answer.retry_after_s or backoff_s(attempt, _NO_JITTER)
+            if found.answer.effect in HOPELESS or attempt == policy.max_attempts or wait_s > policy.patience_s:
                 break
             self._limiter.pause(time.monotonic(), wait_s)
         raise stop_reason(found.answer)
