@@ -28,7 +28,7 @@ def plan_bounds(context: JobContext, options: RunOptions, run_id: str) -> RunBou
     open_ = Periods(context.database).read_open(feeds := context.all_feeds(options), (RunKind.RUN,))
     for feed in feeds:
         coverage, mine = context.state.read_coverage(feed), [each for each in open_ if each.feed == feed]
-        window = _find_window(context, feed, options, coverage, mine)
+        window = _find_window(context, feed, options, coverage, mine, now)
         table = context.lacks(feed)
         if table is not None:
             absent[feed] = missing_table(table, coverage, window, now)
@@ -43,7 +43,9 @@ def plan_bounds(context: JobContext, options: RunOptions, run_id: str) -> RunBou
     return RunBounds(windows, {}, (*open_, *asked), tuple(asked), absent)
 
 
-def _find_window(context: JobContext, feed: Feed, options: RunOptions, coverage: Coverage, open_: Sequence[Period]) -> Window | None:
+def _find_window(
+    context: JobContext, feed: Feed, options: RunOptions, coverage: Coverage, open_: Sequence[Period], now: datetime
+) -> Window | None:
     """Return the window of a feed; None for one without a table where nothing says where it begins."""
     since = options.since
     if coverage.watermark is None and since is None:
@@ -54,7 +56,7 @@ def _find_window(context: JobContext, feed: Feed, options: RunOptions, coverage:
                 raise
         if since is None and context.lacks(feed) is not None:
             return None
-    return next_window(coverage, context.settings.lookback, context.state.now(), since, options.until)
+    return next_window(coverage, context.settings.lookback, now, since, options.until)
 
 
 def begin_command(context: JobContext, feed: Feed) -> str | None:
