@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import islice, starmap
 
 from rehook_sync.database.spool import Spool
 from rehook_sync.delivery.sender import DeliveryReport, deliver
@@ -48,7 +48,7 @@ from rehook_sync.state.periods import Periods, begun
 from rehook_sync.state.sources import KnownSources
 from rehook_sync.state.state import Judged
 from rehook_sync.times import FIRST_MOMENT
-from rehook_sync.warehouse.rows import time_order
+from rehook_sync.warehouse.rows import time_order, values_of
 
 __all__ = ["count_refresh", "refresh"]
 
@@ -204,7 +204,7 @@ class _Refresh:
         """Yield the requests. The calls are put aside in order of their users first, so that memory holds a few users alone."""
         with Spool() as spool:
             self._put_aside(spool)
-            users = self._fold(spool.in_order())
+            users = self._fold(starmap(SourceRow, spool.in_order()))
             while page := list(islice(users, _USERS)):
                 if operations := self._build(page):
                     self.sent += len(operations)
@@ -222,7 +222,7 @@ class _Refresh:
             ids = [each for row in page for each in _ids(row)]
             known = self._context.state.read_judged(Stream.IDENTIFIES, ids)
             accepted = [row for row in page if row.user_id and any(_is_accepted(row, known.get(each)) for each in _ids(row))]
-            spool.put(((user_order(row.user_id or ""), row) for row in accepted), sum(row.size for row in accepted))
+            spool.put(((user_order(row.user_id or ""), values_of(row)) for row in accepted), sum(row.size for row in accepted))
 
     def _fold(self, rows: Iterator[SourceRow]) -> Iterator[_Present]:
         """Yield what the calls of each user say."""

@@ -1,6 +1,5 @@
 """A driver's tuples to source rows: times, ids, exact values, and a problem instead of an exception. Pure."""
 
-import copyreg
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,8 +36,7 @@ _SHOWN = 100
 _MOST_OFFSET = timedelta(hours=15)
 """What an offset moves a time by is less."""
 values_of = attrgetter(*SourceRow.__slots__)
-"""Returns what a row is made of, in the order in which `SourceRow` takes it."""
-copyreg.pickle(SourceRow, lambda row: (SourceRow, values_of(row)))  # half the time that dataclasses with slots take
+"""Returns what a row is made of, in the order in which `SourceRow` takes it: so it is put aside, in half the time of a row itself."""
 
 _SMALL = frozenset({bool, int, float, Decimal, date, datetime, time, UUID})
 _SMALL_BYTES = 16
