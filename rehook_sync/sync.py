@@ -33,7 +33,6 @@ from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, Ru
 from rehook_sync.jobs.run import leased, new_run_id, run_whole
 from rehook_sync.jobs.shards import deliver_shard, finish_shards, start_shards
 from rehook_sync.models import Answer, Effect, RunKind, ShardResult, Status, Stream
-from rehook_sync.notify.carriers import check_notifiers
 from rehook_sync.notify.telling import telling
 from rehook_sync.rules.periods import Feed, Period
 from rehook_sync.rules.watermark import Beginning
@@ -168,6 +167,8 @@ class Sync:
 
     def check_notifiers(self) -> list[str]:
         """Return who would be told of runs, empty when nobody. Raises SettingsError when one of them cannot be."""
+        from rehook_sync.notify.carriers import check_notifiers  # noqa: PLC0415 - a run loads it only to say something
+
         return check_notifiers(self.settings.notify) if self.settings.notify else []
 
     def check_credentials(self) -> Answer:

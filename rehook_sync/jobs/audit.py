@@ -14,7 +14,7 @@ from itertools import islice
 
 from rehook_sync.errors import UsageError
 from rehook_sync.jobs.context import JobContext
-from rehook_sync.jobs.notes.lines import left_notes
+from rehook_sync.jobs.notes.lines import left_notes, missing_table_note
 from rehook_sync.jobs.reading.bounds import begin_command
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import SourceRow, Status, Stream, Window
@@ -178,7 +178,7 @@ def audit(context: JobContext, options: RunOptions) -> AuditReport:
         context.sources.require(*feed, had=context.had.get(feed, False))
     audited = {feed.source for feed in feeds}
     found = [replace(audit_feed(context, each, window, audited), begin=begin_command(context, each)) for each in feeds]
-    left = [f"source {feed.source!r} has no table {name!r}: nothing is read of it" for feed, name in lacking.items()]
+    left = [missing_table_note(feed.source, name) for feed, name in lacking.items()]
     if options.source is options.stream is None:
         known = KnownSources(state.database)
         left += left_notes(known.read_feeds(), known.count_due(), (), asked)

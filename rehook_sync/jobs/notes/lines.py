@@ -16,7 +16,7 @@ from rehook_sync.warehouse.layout import SourceLayout
 from rehook_sync.warehouse.names import is_hidden, listed
 from rehook_sync.warehouse.reader import Delays
 
-__all__ = ["change_notes", "future_notes", "left_notes", "run_notes", "shared_notes"]
+__all__ = ["change_notes", "future_notes", "left_notes", "missing_table_note", "run_notes", "shared_notes"]
 
 _MANY_ANONYMOUS = 0.2
 _NAMED = 5
@@ -34,11 +34,7 @@ def run_notes(
     """
     return [
         *of_each(layouts, lambda layout: layout.unreadable_lines),
-        *(
-            f"source {name!r} has no table {table!r}: nothing is read of it"
-            for name, each in layouts.items()
-            for table in each.lacks.values()
-        ),
+        *(missing_table_note(name, table) for name, each in layouts.items() for table in each.lacks.values()),
         *shared_notes(found.shared),
         *_rejection_notes(found.rejected, rows, planned=unsettled is None),
         *_waiting_notes(found.waiting, unsettled or {}, settings.properties_wait),
@@ -93,6 +89,11 @@ def future_notes(later: Mapping[Feed, int], margin: timedelta) -> list[str]:
         return []
     dated = f"dated more than {duration_text(margin)} in the future"
     return [f"rows {dated} are not read before their time has come: {listed(found)}; see what dates them so"]
+
+
+def missing_table_note(source: str, table: str) -> str:
+    """Return a note for the user on a table that a source lacks and another one has."""
+    return f"source {source!r} has no table {table!r}: nothing is read of it"
 
 
 def shared_notes(shared: SharedIds) -> list[str]:
