@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from rehook_sync.jobs.notes.lines import missing_table_note
 from rehook_sync.jobs.results import StatusReport, period_text
 from rehook_sync.models import RunKind, Status
 from rehook_sync.render.console import visible
@@ -77,10 +78,11 @@ def _narrow_view(report: StatusReport) -> Iterator[RenderableType]:
     """Yield what the tables hold, in lines that fit 40 columns."""
     named = are_several(report.watermarks)
     for feed, row in report.watermarks.items():
-        mark = row_time(row.get("high_at"))
+        mark = _reached(row)
         lag_s = _lag_s(report.now, mark)
         yield line(feed.text(named=named), "" if lag_s is None else f"  {span(lag_s)} behind")
-        yield line(f"  watermark {clock(mark)}")
+        yield line(f"  watermark {clock(mark)}" if row.get("lacks_table") is None else "  no table")
+    yield from _lacks_view(report)
     for stream in dict.fromkeys(str(row["stream"]) for row in report.counts):
         yield line("")
         yield line((f"calls of {stream}, ever judged", "dim"))
@@ -169,7 +171,7 @@ def _lacks_view(report: StatusReport) -> Iterator[RenderableType]:
     """Yield a line for each table that a source does not have."""
     for feed, row in report.watermarks.items():
         if row.get("lacks_table") is not None:
-            yield line(visible(f"source {feed.source} has no table {row['lacks_table']}: nothing is read of it"), style="dim")
+            yield line(visible(missing_table_note(feed.source, str(row["lacks_table"]))), style="dim")
 
 
 def _counts_grid(counts: Sequence[Mapping[str, object]]) -> Grid:

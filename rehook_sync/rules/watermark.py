@@ -160,7 +160,9 @@ def why_unjudged(
         return Absence.NO_RUN
     if received_at is None:
         return Absence.LATE
-    if received_at > coverage.watermark or any(each.holds(received_at) for each in periods):
+    # Where nothing was read yet, the watermark is the start itself, and the next run begins with what was received right then.
+    unread = received_at > coverage.watermark or received_at == coverage.watermark == coverage.origin
+    if unread or any(each.holds(received_at) for each in periods):
         return Absence.NEXT_RUN
     if coverage.origin is not None and received_at < coverage.origin:
         return Absence.BEFORE_START

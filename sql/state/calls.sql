@@ -183,18 +183,20 @@ ORDER BY occurred_at, stream, message_id;
 
 -- name: prune_page
 -- does: clears user, event and details of one page of calls settled before a time, in key order; status and key stay, so that no run judges them again
-UPDATE sync_state SET user_id = NULL, event = NULL, detail = NULL, http_status = NULL, payload_hash = NULL, sent_as = NULL
+-- The detail of a skipped call names nobody: it says whether our rules reject it, and a refresh sends nothing of such a call.
+UPDATE sync_state SET user_id = NULL, event = NULL, detail = CASE WHEN status = 'skipped' THEN detail END, http_status = NULL, payload_hash = NULL, sent_as = NULL
 WHERE (stream, message_id) IN (
     SELECT old.stream, old.message_id FROM sync_state AS old
     WHERE (old.stream, old.message_id) > (:stream, :message_id) AND old.settled_at < :before
-        AND (old.user_id IS NOT NULL OR old.event IS NOT NULL OR old.detail IS NOT NULL OR old.payload_hash IS NOT NULL)
+        AND (old.user_id IS NOT NULL OR old.event IS NOT NULL OR (old.detail IS NOT NULL AND old.status <> 'skipped') OR old.payload_hash IS NOT NULL)
     ORDER BY old.stream, old.message_id LIMIT :rows)
 RETURNING stream, message_id;
 
 -- name: count_prunable
 -- does: counts the calls settled before a time that are not pruned
 SELECT count(*) FROM sync_state
-WHERE settled_at < :before AND (user_id IS NOT NULL OR event IS NOT NULL OR detail IS NOT NULL OR payload_hash IS NOT NULL);
+WHERE settled_at < :before
+    AND (user_id IS NOT NULL OR event IS NOT NULL OR (detail IS NOT NULL AND status <> 'skipped') OR payload_hash IS NOT NULL);
 
 -- name: read_attention
 -- does: lists calls that failed, are in doubt or have waited too long, first seen first

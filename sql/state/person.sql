@@ -9,8 +9,9 @@ SELECT status, count(*) AS n FROM sync_state WHERE user_id = :user_id GROUP BY s
 SELECT referral_code, accepted_code FROM sync_customers WHERE source_id = :user_id;
 
 -- name: read_details
--- does: lists the details of all calls except those of one user
-SELECT stream, message_id, detail FROM sync_state WHERE detail IS NOT NULL AND coalesce(user_id, '') <> :user_id;
+-- does: lists the details of all calls except those of one user and of skipped ones, which name nobody
+SELECT stream, message_id, detail FROM sync_state
+WHERE detail IS NOT NULL AND status <> 'skipped' AND coalesce(user_id, '') <> :user_id;
 
 -- name: read_run_errors
 -- does: lists the errors of runs
@@ -35,7 +36,8 @@ UPDATE sync_runs SET error = :error WHERE run_id = :run_id;
 
 -- name: forget_calls_page
 -- does: clears user, detail and hash of one page of settled calls of one user; status, key and times stay, so that no run judges them again
-UPDATE sync_state SET user_id = NULL, detail = NULL, payload_hash = NULL
+-- The detail of a skipped call says whether our rules reject it, for a refresh.
+UPDATE sync_state SET user_id = NULL, detail = CASE WHEN status = 'skipped' THEN detail END, payload_hash = NULL
 WHERE (stream, message_id) IN (
     SELECT own.stream, own.message_id FROM sync_state AS own
     WHERE own.user_id = :user_id AND own.status NOT IN ('failed', 'waiting', 'in_doubt', 'sending')

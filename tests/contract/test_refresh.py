@@ -3,6 +3,7 @@
 import gc
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,35 @@ def test_what_our_rules_reject_is_not_sent_though_it_was_settled_elsewhere(bench
     assert {user_id: each.metadata["plan"] for user_id, each in bench.sandbox.store.customers.items()} == {"ada": "pro", "bob": "pro"}
     details = {row["message_id"]: row["detail"] for row in bench.read_state("sync_state")}
     assert details["a2"] == "our rules reject it: anonymous_id_present"
+
+
+@pytest.mark.parametrize("way", ["prune", "forget"])
+def test_what_our_rules_reject_is_not_sent_after_its_record_was_emptied(bench: Bench, way: str) -> None:
+    rows = [
+        identify("a1", "ada", ago(hours=9), plan="pro", referral_code="A"),
+        identify("a2", "ada", ago(hours=8), plan="free", anonymous_id="x"),
+        identify("b1", "rules", ago(hours=7), plan="pro", city=None),
+        identify("b2", "rules", ago(hours=6), plan="team", referral_code="A"),
+    ]
+    bench.fill(rows, [])
+    with bench.sync(lookback=timedelta()) as sync:
+        sync.baseline(RunOptions(since=ALL, until=ago(hours=1)), Interrupt())
+        if way == "prune":
+            assert sync.prune(timedelta(), Interrupt()) == 4
+            assert sync.prune(timedelta(), Interrupt(), dry_run=True) == 0
+        else:
+            sync.forget("rules", Interrupt(), give_up=False, dry_run=False)
+            add_rows(bench.warehouse_url, "identifies", [identify("b3", "rules", ago(minutes=30), city="Rome")])
+            bench.run(check=False)
+        before = len(bench.sandbox.store.log)
+        sync.refresh(RunOptions(), Interrupt())
+    sent = {each.source_id: orjson.loads(each.body)["metadata"] for each in arrived(bench, before)}
+    assert sent["ada"] == {"plan": "pro", "referral_code": "A"}
+    assert sent["rules"] == ({"plan": "pro"} if way == "prune" else {"plan": "pro", "city": "Rome"})
+    assert {row["detail"] for row in bench.read_state("sync_state") if row["message_id"] == "a2"} == {
+        "our rules reject it: anonymous_id_present"
+    }
+    bench.check()
 
 
 def test_counting_keeps_no_customers_in_memory(request: pytest.FixtureRequest) -> None:
