@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 AIRFLOW_VENV ?= $(VENV)-airflow
 BIGQUERY_VENV ?= $(VENV)-bigquery
+DATABRICKS_VENV ?= $(VENV)-databricks
 NIGHTLY_ARGS ?= --minutes 10
 BENCH_ARGS ?=
 PYTEST_ARGS ?= -q -n auto --maxprocesses 4 --dist worksteal
@@ -20,9 +21,12 @@ PIP_AIRFLOW := $(QUIETLY) $(AIRFLOW_VENV)/bin/python -m pip install -qq -c const
 # So does Google's client, with the engine that answers it.
 PIP_BIGQUERY := $(QUIETLY) $(BIGQUERY_VENV)/bin/python -m pip install -qq -c constraints.txt -c constraints-bigquery.txt
 
+# So does Spark.
+PIP_DATABRICKS := $(QUIETLY) $(DATABRICKS_VENV)/bin/python -m pip install -qq -c constraints.txt -c constraints-databricks.txt
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs growth nightly nightly-airflow bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs growth nightly nightly-airflow nightly-warehouses bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -38,6 +42,8 @@ help:
 	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
 	@echo "make test-bigquery"
 	@echo "             the part of the tests that needs Google's client, on a BigQuery of our own"
+	@echo "make nightly-warehouses"
+	@echo "             the part that needs Databricks' connector, on Spark; wants a JDK 17, takes half an hour"
 	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
@@ -81,6 +87,10 @@ test-bigquery: $(BIGQUERY_VENV)/.installed
 
 nightly-airflow: $(AIRFLOW_VENV)/.installed
 	@$(RUN_AIRFLOW) tests/nightly/airflow_runs.py
+
+# Spark takes half a second for each statement.
+nightly-warehouses: $(DATABRICKS_VENV)/.installed
+	@$(DATABRICKS_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/databricks_sql
 
 docs: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/analysts.py
@@ -134,7 +144,7 @@ bandit: $(VENV)/.installed-security
 	@$(RUN) -m bandit --quiet --configfile pyproject.toml --recursive rehook_sync
 
 clean:
-	@rm -rf $(VENV) $(AIRFLOW_VENV) $(BIGQUERY_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) $(AIRFLOW_VENV) $(BIGQUERY_VENV) $(DATABRICKS_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 $(AIRFLOW_VENV)/.installed: pyproject.toml constraints.txt constraints-airflow.txt
@@ -149,6 +159,13 @@ $(BIGQUERY_VENV)/.installed: pyproject.toml constraints.txt constraints-bigquery
 	@$(PYTHON) -m venv $(BIGQUERY_VENV)
 	@$(PIP_BIGQUERY) hatchling
 	@$(PIP_BIGQUERY) --no-build-isolation -e '.[test-bigquery]'
+	@touch $@
+
+$(DATABRICKS_VENV)/.installed: pyproject.toml constraints.txt constraints-databricks.txt
+	@echo "installing rehook-sync, Databricks' connector and Spark into $(DATABRICKS_VENV) ..."
+	@$(PYTHON) -m venv $(DATABRICKS_VENV)
+	@$(PIP_DATABRICKS) --no-binary pyspark hatchling pyspark  # it comes as source alone, with its Java built
+	@$(PIP_DATABRICKS) --no-build-isolation -e '.[test-databricks]'
 	@touch $@
 
 $(VENV)/.created:

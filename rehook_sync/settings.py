@@ -58,7 +58,9 @@ __all__ = ["RESERVED_TRAITS", "Settings", "load_settings", "without_userinfo"]
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
 OPTIONS = "warehouse_options"
-DRIVERS_FILES = frozenset({"credentials_file", "private_key_file"})
+DRIVERS_FILES = frozenset(
+    {"credentials_file", "private_key_file", "_tls_trusted_ca_file", "_tls_client_cert_file", "_tls_client_cert_key_file"}
+)
 """Options that end in `_file` for the driver itself: it is given the path."""
 SECRETS = frozenset({"warehouse_url", "state_url", "publish_url", "api_key", "api_secret", "notify", "heartbeat_url"})
 # Segment's reserved Identify traits whose column has another name; the rest (email, phone, ...) keep theirs.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from beds.redshift.bed import RedshiftBed
 
 collect_ignore = []
-"""Folders whose tests run in a virtual environment of their own: `make test-airflow`, `make test-bigquery`."""
-for _folder, _needed in {"airflow": "apache-airflow-core", "bigquery": "zetasql"}.items():
+"""Folders whose tests run in a virtual environment of their own: `make test-airflow`, `make test-bigquery`, `make nightly-warehouses`."""
+for _folder, _needed in {"airflow": "apache-airflow-core", "bigquery": "zetasql", "databricks_sql": "pyspark"}.items():
     try:
         distribution(_needed)
     except PackageNotFoundError:

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from beds.databricks.rows import insert as databricks_rows
 from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -71,7 +72,7 @@ class Warehouse:
     Shape:  fixture: gives the URL of an empty one.  mark: where a statement has a value.  types: PostgreSQL's name -> its own, if another.
             as_text: types of values that it has no type for.  longest_name: bytes of a table's name at most.
             beyond: source of `sources` -> why it cannot be made in a bed.
-            holds_state: whether the sync-state tables may be in it.
+            holds_state: whether the sync-state tables may be in it.  insert: writes rows, where one statement for each would take long.
     """
 
     fixture: str
@@ -81,6 +82,7 @@ class Warehouse:
     longest_name: int | None = None
     beyond: Mapping[str, str] = field(default_factory=dict)
     holds_state: bool = True
+    insert: Callable[[Connection, str, Iterable[Row]], None] | None = None
 
 
 WAREHOUSES: Mapping[str, Warehouse] = {
@@ -136,9 +138,34 @@ CLOUDS: Mapping[str, Warehouse] = {
     ),
 }
 """Warehouses that are only read, and have beds."""
-_KINDS = {**WAREHOUSES, **CLOUDS}
+APART: Mapping[str, Warehouse] = {
+    "databricks": Warehouse(
+        "databricks_url",
+        types={
+            "text": "string",
+            "timestamptz": "timestamp",
+            "timestamp": "timestamp_ntz",
+            "jsonb": "variant",
+            "json": "variant",
+            "bytea": "binary",
+            "numeric": "decimal(38, 9)",
+            "double precision": "double",
+            "uuid": "string",
+        },
+        longest_name=255,
+        holds_state=False,
+        insert=databricks_rows,
+    )
+}
+"""Those whose beds need an environment of their own, where their own tests take them."""
+_KINDS = {**WAREHOUSES, **CLOUDS, **APART}
 OPTIONS: dict[str, Mapping[str, object]] = {}
 """URL of a stand-in -> what its driver needs beside it."""
+_PLAIN: Mapping[str, Mapping[str, object]] = {
+    "bigquery": {"prefer_bqstorage_client": False},
+    "databricks": {"enable_telemetry": False, "use_cloud_fetch": False},
+}
+"""Dialect -> what its driver needs in order to do nothing of its own."""
 BEHIND: dict[str, str] = {}
 """URL of a stand-in -> URL under which tests prepare what it shows, and look at it."""
 _POOLED: list[Engine] = []
@@ -231,7 +258,7 @@ def engine_to(url: str) -> Engine:
     url = BEHIND.get(url, url)
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":
-        plain = {"prefer_bqstorage_client": False} if parsed.get_backend_name() == "bigquery" else {}
+        plain = _PLAIN.get(parsed.get_backend_name(), {})
         return create_engine(url, poolclass=NullPool, connect_args={**plain, **OPTIONS.get(url, {})})
     # A statement that was prepared fails once its table is altered.
     options = {"prepare_threshold": None} if parsed.get_driver_name() == "psycopg" else {}
@@ -269,6 +296,9 @@ def _columns(table: str, rows: Iterable[Row], types: Mapping[str, str | None]) -
 
 def _insert(connection: Connection, path: str, rows: Iterable[Row]) -> None:
     dialect = connection.dialect
+    if (insert := _KINDS[dialect.name].insert) is not None:
+        insert(connection, path, rows)
+        return
     mark = _KINDS[dialect.name].mark
     for row in rows:
         into = _escaped(dialect, f"{path} ({', '.join(_quoted(dialect, name) for name in row)})")

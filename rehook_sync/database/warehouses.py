@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rehook_sync.database.dialects.bigquery import BIGQUERY
+from rehook_sync.database.dialects.databricks import DATABRICKS
 from rehook_sync.database.dialects.duckdb import DUCKDB
 from rehook_sync.database.dialects.other import OTHER
 from rehook_sync.database.dialects.postgresql import POSTGRESQL
@@ -16,7 +17,7 @@ __all__ = ["ANY", "WAREHOUSES", "WITH_ARGUMENT", "warehouse_of"]
 ANY = OTHER.name
 """The dialect of statements that serve each one without a version of its own."""
 
-WAREHOUSES: Mapping[str, Warehouse] = {each.name: each for each in (SQLITE, POSTGRESQL, DUCKDB, REDSHIFT, SNOWFLAKE, BIGQUERY)}
+WAREHOUSES: Mapping[str, Warehouse] = {each.name: each for each in (SQLITE, POSTGRESQL, DUCKDB, REDSHIFT, SNOWFLAKE, BIGQUERY, DATABRICKS)}
 
 WITH_ARGUMENT = frozenset(
     {"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "minute", "key_text", "place", "among"}

@@ -73,6 +73,7 @@ def holders(query: Query, catalog: str | None, schema: str | None) -> dict[str, 
         "catalog": catalog or "",
         "schema": schema or "",
         "holder": [each for each in (catalog, schema) if each],
+        "lists": [each for each in (catalog, "information_schema") if each],
     }
     return {each: known[each] for each in query.identifiers}
 

@@ -75,6 +75,16 @@ SELECT t.table_catalog, t.table_schema, t.table_name, t.table_type LIKE '%VIEW%'
 FROM :"holder".INFORMATION_SCHEMA.TABLES AS t
 ORDER BY t.table_name;
 
+-- name: list_tables
+-- does: lists the tables and views of a schema of Unity Catalog, whatever its case; what this user may not see is hidden
+-- dialect: databricks
+-- identifiers: lists
+SELECT t.table_catalog, t.table_schema, t.table_name, t.table_type LIKE '%VIEW%' AS is_view,
+    0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
+FROM :"lists".tables AS t
+WHERE LOWER(t.table_schema) = LOWER(COALESCE(:schema, CURRENT_SCHEMA()))
+ORDER BY t.table_name;
+
 -- name: list_schemas
 -- does: lists the schemas, and whether each has a table of this name
 -- dialect: sqlite
@@ -120,6 +130,16 @@ ORDER BY t.table_schema;
 -- dialect: bigquery
 -- identifiers: holder
 SELECT DISTINCT t.table_schema, 0 AS holds_it FROM :"holder".INFORMATION_SCHEMA.TABLES AS t;
+
+-- name: list_schemas
+-- does: lists the schemas of a catalog, and whether each has a table of this name
+-- dialect: databricks
+-- identifiers: lists
+SELECT t.table_schema, MAX(CASE WHEN LOWER(t.table_name) = LOWER(:table) THEN 1 ELSE 0 END) AS holds_it
+FROM :"lists".tables AS t
+WHERE t.table_schema <> 'information_schema'
+GROUP BY t.table_schema
+ORDER BY t.table_schema;
 
 -- name: grant_usage
 -- does: is told to whoever administers the warehouse, never executed: lets a user name the tables of a schema
@@ -197,6 +217,17 @@ ORDER BY c.table_name, c.ordinal_position;
 SELECT c.table_name, c.column_name, c.data_type
 FROM :"holder".INFORMATION_SCHEMA.COLUMNS AS c
 WHERE c.table_name IN UNNEST(:tables) AND c.is_hidden = 'NO'
+ORDER BY c.table_name, c.ordinal_position;
+
+-- name: list_columns
+-- does: lists the columns of some tables, and the type of each; a decimal without decimals is an integer
+-- dialect: databricks
+-- identifiers: lists
+-- words: among
+SELECT c.table_name, c.column_name,
+    CASE WHEN LOWER(c.full_data_type) LIKE 'decimal(%,0)' THEN 'bigint' ELSE c.full_data_type END AS data_type
+FROM :"lists".columns AS c
+WHERE c.table_schema = :schema AND c.table_name {among: :tables}
 ORDER BY c.table_name, c.ordinal_position;
 
 -- name: list_partitions

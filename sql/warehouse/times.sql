@@ -85,6 +85,30 @@ WITH timed AS (
     FROM :"table" AS t
 )
 
+-- name: timed
+-- does: adds to each call its two times, and its id and user as text; a year that Python lacks is no time
+-- dialect: databricks
+-- identifiers: table, cursor, times, id, user_id
+-- words: text_type
+WITH timed AS (
+    SELECT t.*, t.:"cursor" AS rehook_sync__received_at,
+        CASE WHEN YEAR(COALESCE(:"times")) BETWEEN 1 AND 9999 THEN COALESCE(:"times") END AS rehook_sync__occurred_at,
+        CAST(t.:"id" AS {text_type}) AS rehook_sync__id, CAST(t.:"user_id" AS {text_type}) AS rehook_sync__user
+    FROM :"table" AS t
+)
+
+-- name: timed_numbers
+-- does: does the same where ids or users are numbers with decimals
+-- dialect: databricks
+-- identifiers: table, cursor, times, id, user_id
+-- words: key_text
+WITH timed AS (
+    SELECT t.*, t.:"cursor" AS rehook_sync__received_at,
+        CASE WHEN YEAR(COALESCE(:"times")) BETWEEN 1 AND 9999 THEN COALESCE(:"times") END AS rehook_sync__occurred_at,
+        {key_text: t.:"id"} AS rehook_sync__id, {key_text: t.:"user_id"} AS rehook_sync__user
+    FROM :"table" AS t
+)
+
 -- name: timed_texts
 -- does: does the same where the times of calls are kept as text or numbers; NULL if no time
 -- identifiers: table, cursor, first, second, id, user_id

@@ -77,7 +77,7 @@ def test_constraints_hold_names_and_versions_only() -> None:
     assert [[*block] for block in read_blocks().values()] == [sorted(block, key="{}==".format) for block in read_blocks().values()]
 
 
-@pytest.mark.parametrize("environment", ["airflow", "bigquery"])
+@pytest.mark.parametrize("environment", ["airflow", "bigquery", "databricks"])
 def test_no_version_is_written_down_twice(environment: str) -> None:
     """The file of another environment holds only what that brings beside the project's own."""
     lines = (ROOT / f"constraints-{environment}.txt").read_text(encoding="utf-8").splitlines()

@@ -189,12 +189,14 @@ def _bigquery_client(hook: Hook) -> object:
     return hook.get_client(project_id=hook.project_id, location=hook.location)
 
 
-def _databricks_hook(connection: Connection, _wanted: Mapping[str, Any]) -> Hook:
+def _databricks_hook(connection: Connection, wanted: Mapping[str, Any]) -> Hook:
     module = import_module("airflow.providers.databricks.hooks.databricks_sql")
     names = {"catalog": _field(connection, "catalog"), "schema": connection.schema or _field(connection, "schema")}
-    session = {"timezone": "UTC", **((connection.extra_dejson or {}).get("session_configuration") or {})}
+    extra = connection.extra_dejson or {}
+    session = {"timezone": "UTC", **(extra.get("session_configuration") or {})}
     named = {name: value for name, value in names.items() if value}
-    return module.DatabricksSqlHook(databricks_conn_id=connection.conn_id, session_configuration=session, **named)
+    ours = {name: value for name, value in wanted.items() if name not in extra}
+    return module.DatabricksSqlHook(databricks_conn_id=connection.conn_id, session_configuration=session, **{**ours, **named})
 
 
 def _databricks_url(connection: Connection, hook: Hook) -> Any:  # noqa: ANN401 - as above
