@@ -11,7 +11,10 @@ __all__ = ["SharedIds", "is_other_call"]
 
 
 class Identity(Protocol):
-    """What tells calls with the same message id apart, in a row or in a record. A record without a user id may be of any user."""
+    """What tells calls with the same message id apart, in a row or in a record.
+
+    A record without a user id may be of any user, and without an event, too, of any event: `prune` has emptied it.
+    """
 
     @property
     def source(self) -> str:
@@ -30,7 +33,9 @@ def is_other_call(row: Identity, recorded: Identity) -> bool:
     """Tell whether a row is another call than the one that has its message id: of another source, with another user or event."""
     if row.source == recorded.source:
         return False
-    return _differ(row.event, recorded.event) or (recorded.user_id is not None and _differ(row.user_id, recorded.user_id))
+    if recorded.user_id is None:
+        return recorded.event is not None and _differ(row.event, recorded.event)
+    return _differ(row.event, recorded.event) or _differ(row.user_id, recorded.user_id)
 
 
 def _differ(one: str | None, other: str | None) -> bool:

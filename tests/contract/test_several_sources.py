@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -489,6 +490,25 @@ def test_a_later_call_with_the_id_of_an_earlier_one_is_noted(bench: Bench) -> No
         result = bench.run(source=source)
         assert (result.summary.sent, result.summary.status) == (0, RunStatus.ATTENTION)
         assert any(note.startswith(f"1 call of source '{IOS}' (ids of '{WEB}') not sent") for note in result.notes)
+
+
+@pytest.mark.parametrize("way", ["prune", "forget"])
+def test_a_call_whose_record_was_emptied_is_no_other_call(bench: Bench, way: str) -> None:
+    calls = {"identifies": [identify("i1", "ada", ago(hours=5))], "tracks": [track("t1", "ada", "Visited", ago(hours=4))]}
+    bench.fill_sources({WEB: calls, IOS: {}})
+    bench.run(ALL)
+    with bench.sync(lookback=timedelta()) as sync:
+        if way == "prune":
+            assert sync.prune(timedelta(), Interrupt()) == 2
+        else:
+            sync.forget("ada", Interrupt(), give_up=False, dry_run=False)
+    for table, rows in calls.items():
+        add_rows(bench.warehouse_url, table, rows, schema=IOS)
+    result = bench.run(ALL, check=False)
+    assert (result.summary.status, result.summary.requests) == (RunStatus.SUCCEEDED, 0)
+    with bench.sync() as sync:
+        report = sync.audit(RunOptions(since=ALL))
+    assert (report.is_complete, report.count("counted_elsewhere"), report.count("same_id_elsewhere")) == (True, 2, 0)
 
 
 def test_a_failed_call_is_not_retried_with_the_call_of_another_source(bench: Bench) -> None:
