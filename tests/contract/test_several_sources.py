@@ -398,9 +398,9 @@ def test_a_file_of_sqlite_holds_one_source_with_any_name(request: pytest.Fixture
 
 
 def test_a_killed_backfill_of_three_sources_ends_complete_and_in_order(postgres_url: str, tmp_path: Path) -> None:
-    found = measure(postgres_url, tmp_path, rows=700, users=53)
-    assert (found.rows, found.out_of_order, found.sent_again) == (2100, 0, 0)
-    assert 0 < found.killed_after < 2100
+    found = measure(postgres_url, tmp_path, rows=230, users=53)
+    assert (found.rows, found.out_of_order, found.sent_again) == (690, 0, 0)
+    assert 0 < found.killed_after < 690
 
 
 def test_a_baseline_of_one_source_settles_no_other(bench: Bench) -> None:
