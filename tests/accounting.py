@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy import inspect, make_url
-from warehouse import OPTIONS, Row, engine_to, make_warehouse, run_sql
+from warehouse import CLOUDS, OPTIONS, WAREHOUSES, Row, engine_to, make_warehouse, run_sql
 
 from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult
 from rehook_sync.rules.watermark import Beginning
@@ -31,6 +31,7 @@ __all__ = [
     "ALL",
     "NOW",
     "PLACES",
+    "READ_ALONE",
     "Audit",
     "Bench",
     "Books",
@@ -48,6 +49,8 @@ NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
 """A time that the databases' clocks have passed; tests date their rows before it."""
 PLACES = ("sqlite-same", "postgresql-same", "postgresql-sqlite", "sqlite-postgresql")
 """Where the warehouse is, and where the sync-state tables are."""
+READ_ALONE = ("duckdb-sqlite", "redshift-sqlite", "snowflake-sqlite")
+"""The same for warehouses that cannot hold them."""
 
 SETTLED = ("sent", "unchanged", "merged", "skipped", "rejected")
 STATUSES = (*SETTLED, "failed", "waiting", "in_doubt")
@@ -290,7 +293,8 @@ def ago(**span: float) -> datetime:
 def open_bench(place: str, request: pytest.FixtureRequest, prepared: str = "postgres_url", **options: object) -> Iterator[Bench]:
     """A bench with empty databases. Shape:  place: one of `PLACES`.  prepared: the fixture for the sync-state in PostgreSQL."""
     warehouse, _, state = place.partition("-")
-    urls = {"sqlite": "sqlite_url", "postgresql": prepared if state == "same" else "postgres_url"}
+    urls = {name: kind.fixture for name, kind in {**WAREHOUSES, **CLOUDS}.items()}
+    urls["postgresql"] = prepared if state == "same" else "postgres_url"
     warehouse_url = str(request.getfixturevalue(urls[warehouse]))
     state_url = None
     if state == "sqlite":

@@ -21,7 +21,7 @@ WAREHOUSES: Mapping[str, Warehouse] = {each.name: each for each in (SQLITE, POST
 
 WITH_ARGUMENT = frozenset(
     {"clock_plus", "ids", "rows", "in_window", "in_window_or_null", "by_index", "moment", "minute", "key_text", "place", "among"}
-    | {"micros", "time_of", "lag_s", "day"}
+    | {"micros", "time_of", "lag_s", "day", "hour", "fingerprint"}
 )
 """Words written as `{word: argument}`; all others as `{word}`."""
 

@@ -32,6 +32,7 @@ from rehook_sync.warehouse.slices import CallSpooler, Place
 from rehook_sync.warehouse.statements import CallStatements, JudgedGroup, known_values
 from rehook_sync.warehouse.stretches.excerpts import Excerpt
 from rehook_sync.warehouse.stretches.looks import Look, Lookout, read_look
+from rehook_sync.warehouse.stretches.sparse import put_sparse
 
 __all__ = ["SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
 
@@ -150,11 +151,20 @@ class SegmentSource:
         chosen = excerpt or Excerpt((window,))
         with Spool() as spool:
             with self.reader.together():
-                for part, each in chosen.parts(window) if self._sql.slice_rows else [("read_window", window)]:
+                if chosen.ids and not self._read(partial(self._read_sparse, stream, chosen, spool, spool.count)):
+                    spool.cut(0)
+                    chosen = replace(chosen, windows=chosen.all_windows, sparse=())
+                for part, each in chosen.parts(window, sliced=bool(self._sql.slice_rows)):
                     place: Place | None = self._sql.first_place(each, spool.count)
                     while place is not None:
                         place = self._read(partial(self._read_slice, (stream, each, known, shard), part, CallSpooler(spool), place))
             yield from starmap(SourceRow, spool.in_order())
+
+    def _read_sparse(self, stream: Stream, excerpt: Excerpt, spool: Spool, count: int, connection: Connection) -> bool:
+        spool.cut(count)
+        found = put_sparse(self._sql, stream, excerpt, spool, connection)
+        self._require_same([self.layout.tables[stream]], connection)
+        return found
 
     def _read_slice(
         self,

@@ -24,11 +24,10 @@ WHERE stretch >= SUBSTR(:low, 1, 16) OR stretch IS NULL
 GROUP BY stretch;
 
 -- name: read_stretches
--- does: gives of each hour, and of the calls without a time, its calls, its ids, their fingerprint: two sums of hashes, and the newest time before the end of a run
--- dialect: postgresql
--- words: in_window_or_null
-SELECT DATE_TRUNC('hour', rehook_sync__received_at) AS stretch, COUNT(*) AS calls, COUNT(rehook_sync__id) AS ids,
-    CONCAT_WS(' ', SUM(HASHTEXTEXTENDED(rehook_sync__id COLLATE "C", 0)), SUM(HASHTEXTEXTENDED(rehook_sync__id COLLATE "C", 1))) AS fingerprint,
+-- does: gives of each hour, and of the calls without a time, its calls, its ids, their fingerprint, and the newest time before the end of a run
+-- words: hour, fingerprint, in_window_or_null
+SELECT {hour: rehook_sync__received_at} AS stretch, COUNT(*) AS calls, COUNT(rehook_sync__id) AS ids,
+    {fingerprint: rehook_sync__id} AS fingerprint,
     MAX(CASE WHEN rehook_sync__received_at < :until THEN rehook_sync__received_at END) AS newest
 FROM calls
 WHERE {in_window_or_null: rehook_sync__received_at}
@@ -67,3 +66,16 @@ GROUP BY 1;
 -- does: gives the time and the id of each call
 -- words: in_window_or_null
 SELECT rehook_sync__received_at, rehook_sync__id FROM calls WHERE {in_window_or_null: rehook_sync__received_at};
+
+-- name: list_ids_and_stretches
+-- does: gives besides what each stretch holds at that moment, where another statement sees another one
+-- dialect: bigquery, snowflake
+-- words: in_window_or_null, hour, fingerprint
+SELECT rehook_sync__received_at, rehook_sync__id, NULL AS calls, NULL AS ids, NULL AS fingerprint
+FROM calls
+WHERE {in_window_or_null: rehook_sync__received_at}
+UNION ALL
+SELECT {hour: rehook_sync__received_at}, NULL, COUNT(*), COUNT(rehook_sync__id), {fingerprint: rehook_sync__id}
+FROM calls
+WHERE {in_window_or_null: rehook_sync__received_at}
+GROUP BY 1;

@@ -28,6 +28,14 @@ SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns", rehook_sy
 FROM calls
 WHERE {in_window_or_null: rehook_sync__received_at};
 
+-- name: read_chosen
+-- does: reads the calls of a window with these ids, in any order
+-- identifiers: columns
+-- words: in_window, among
+SELECT rehook_sync__received_at, rehook_sync__occurred_at, :"columns", rehook_sync__id AS rehook_sync__place
+FROM calls
+WHERE {in_window: rehook_sync__received_at} AND rehook_sync__id {among: :ids};
+
 -- name: find_time
 -- does: tells whether there is a call with a usable time of arrival, and whether there is a call at all
 SELECT EXISTS (SELECT 1 FROM calls WHERE rehook_sync__received_at IS NOT NULL), EXISTS (SELECT 1 FROM calls);

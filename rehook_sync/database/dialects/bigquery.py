@@ -41,6 +41,8 @@ _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("NUMERIC", "BIGNUMERIC", "FLOAT64"), Kind.DECIMAL),
     "JSON": Kind.JSON,
 }
+_SUM = "CAST(SUM(CAST(FARM_FINGERPRINT({}) AS BIGNUMERIC)) AS STRING)"
+"""A sum, since copies of a call leave an XOR as it is; INT64 has no room for it."""
 _BY_LOADING = ("loaded_at", "uuid_ts")
 
 
@@ -153,6 +155,8 @@ BIGQUERY = Warehouse(
         "place": "COALESCE({}, '')",
         "key_text": _KEY,
         "moment": _MOMENT,
+        "hour": "TIMESTAMP_TRUNC({}, HOUR)",
+        "fingerprint": f"CONCAT({_SUM}, ' ', {_SUM.replace('{}', 'REVERSE({})')})",
     },
     name_levels=3,
     most_ids=20_000,

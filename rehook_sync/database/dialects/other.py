@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rehook_sync.database.dialects.record import Warehouse
 from rehook_sync.database.kinds import Kind
 
-__all__ = ["DATED", "EPOCH", "EXPANDED", "IN_WINDOW", "OTHER", "expanded_ids"]
+__all__ = ["DATED", "EPOCH", "EXPANDED", "HOUR", "IN_WINDOW", "OTHER", "expanded_ids"]
 
 _MONTH_DAYS = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
 _LEAP_YEARS = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
@@ -19,6 +19,9 @@ IN_WINDOW: Mapping[str, str] = {
     "in_window_or_null": "(({} >= :low AND {} < :high) OR {} IS NULL)",
 }
 """The windows of every database that has a type for times."""
+
+HOUR = "DATE_TRUNC('hour', {})"
+"""The word `hour` where sessions are in UTC."""
 
 EXPANDED = "IN {}"
 """The word `among` where each id is bound by itself."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import URL, Engine
 
 from rehook_sync.database import postgresql
-from rehook_sync.database.dialects.other import DATED, EPOCH, IN_WINDOW
+from rehook_sync.database.dialects.other import DATED, EPOCH, HOUR, IN_WINDOW
 from rehook_sync.database.dialects.record import Convert, Opening, Warehouse
 from rehook_sync.database.kinds import Kind, array_members, trimmed
 
@@ -45,6 +45,8 @@ _WORDS = {
     "place": "COALESCE({}, '') COLLATE \"C\"",
     "key_text": _KEY,
     "moment": _MOMENT,
+    "hour": HOUR,
+    "fingerprint": 'CONCAT_WS(\' \', SUM(HASHTEXTEXTENDED({} COLLATE "C", 0)), SUM(HASHTEXTEXTENDED({} COLLATE "C", 1)))',
     "time_type": "timestamptz",
     "number_type": "double precision",
     "not_enforced": "",

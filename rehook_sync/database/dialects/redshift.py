@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
-from rehook_sync.database.dialects.other import EXPANDED, IN_WINDOW, expanded_ids
+from rehook_sync.database.dialects.other import EXPANDED, HOUR, IN_WINDOW, expanded_ids
 from rehook_sync.database.dialects.record import Opening, Warehouse
 from rehook_sync.database.kinds import Kind, from_json, trimmed
 from rehook_sync.errors import SettingsError
@@ -41,6 +41,9 @@ _KINDS: Mapping[str, Kind] = {
     "super": Kind.JSON,
 }
 """By the name in SVV_COLUMNS; tables of Spectrum have Hive's names there."""
+
+_SUM = "CAST(SUM(CAST(STRTOL(SUBSTRING(MD5({}), PART), 16) AS DECIMAL(38, 0))) AS VARCHAR)"
+"""A sum of 60 bits of MD5 each: as many hexadecimal digits as a BIGINT has room for, and whatever rows an hour has."""
 
 
 def kind_of(declared: str) -> Kind:
@@ -83,6 +86,8 @@ REDSHIFT = Warehouse(
         "text_type": "VARCHAR",
         "among": EXPANDED,
         "place": "COALESCE({}, '')",
+        "hour": HOUR,
+        "fingerprint": f"{_SUM.replace('PART', '1, 15')} || ' ' || {_SUM.replace('PART', '16, 15')}",
     },
     longest_name=127,
     most_columns=1600,

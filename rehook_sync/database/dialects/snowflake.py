@@ -70,6 +70,8 @@ SNOWFLAKE = Warehouse(
         "text_type": "VARCHAR",
         "among": EXPANDED,
         "place": "COALESCE({}, '')",
+        "hour": "DATE_TRUNC('HOUR', CONVERT_TIMEZONE('UTC', {}))",  # a TIMESTAMP_TZ has an hour of its own zone
+        "fingerprint": "CAST(HASH_AGG({}) AS VARCHAR) || ' ' || CAST(HASH_AGG(REVERSE({})) AS VARCHAR)",
         "now": "CURRENT_TIMESTAMP()",
         "time_type": "TIMESTAMP_TZ(6)",
         "number_type": "DOUBLE",

@@ -5,8 +5,9 @@ each of which is a settled call of its feed. Settled calls stay so: the same set
 remembered only as it was seen at one moment together with what the sync-state has of it.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import NamedTuple
@@ -27,6 +28,8 @@ __all__ = ["Lookback", "Looked"]
 
 _LOOKED_UP = 5000
 """Ids per lookup in the sync-state."""
+_MOST_SPARSE = 5000
+"""Calls that are read by their ids, as one statement of each warehouse takes; of more, the hours are read as a whole."""
 
 
 class Looked(NamedTuple):
@@ -90,7 +93,7 @@ class Lookback:
         newest = self.newest[feed]
         if newest is None:
             source.require_times(feed.stream)
-        has_changed = excerpt is not None and bool(excerpt.windows or excerpt.timeless)
+        has_changed = excerpt is not None and not excerpt.is_empty
         if has_changed or watermark is None or feed in self._asked or (newest is not None and newest > watermark):
             self._on_news()
         return excerpt or Excerpt((window,))
@@ -107,11 +110,16 @@ class Lookback:
         self.newest[feed] = look.newest
         self._note(feed, window, look, open_)
         wanted = {start for start in look.changed if start not in look.compared or open_.get(start, OpenCalls()).unrecorded}
-        excerpt = plan_excerpt(window, look.found, wanted)
+        told = {start: new for start in wanted & open_.keys() if (new := open_[start].new) is not None and start != FIRST_MOMENT}
+        ids = tuple({each for new in told.values() for each in new})
+        if len(ids) > _MOST_SPARSE:
+            told, ids = {}, ()
+        excerpt = plan_excerpt(window, look.found, wanted - told.keys())
+        excerpt = replace(excerpt, sparse=plan_excerpt(window, look.found, set(told)).windows, ids=ids)
         within = {start: stretch for start, stretch in look.found.items() if FIRST_MOMENT < start < window.high}
-        told = sum(stretch.rows for stretch in within.values() if stretch is not None)
+        rows = sum(stretch.rows for stretch in within.values() if stretch is not None)
         untold = [plan_excerpt(window, [start], {start}).windows for start, stretch in within.items() if stretch is None]
-        self.looked[feed] = Looked(told, excerpt.windows, tuple(chain.from_iterable(untold)))
+        self.looked[feed] = Looked(rows, excerpt.all_windows, tuple(chain.from_iterable(untold)))
         return excerpt
 
     def _note(self, feed: Feed, window: Window, look: Look, open_: Mapping[datetime, OpenCalls]) -> None:
@@ -124,14 +132,21 @@ class Lookback:
         """Return the open calls of the stretches whose ids were put aside."""
         unsettled: Counter[datetime] = Counter()
         unrecorded: Counter[datetime] = Counter()
+        new: defaultdict[datetime, list[str]] = defaultdict(list)
         due = ids.in_order()
         while page := list(islice(due, _LOOKED_UP)):
-            found = self._stretches.read_open(feed, {value for _, value in page if _is_usable(value)})
-            for start, value in page:
-                if value in found or not _is_usable(value):
-                    unsettled[start] += 1
-                    unrecorded[start] += not found.get(value, False)
-        return {start: OpenCalls(calls, unrecorded[start]) for start, calls in unsettled.items()}
+            usable = {value for _, value, _ in page if _is_usable(value)}
+            found = self._stretches.read_open(feed, usable)
+            for start, value, is_within in page:
+                if value in usable and value not in found:
+                    continue
+                unsettled[start] += 1
+                if is_within and not found.get(value, False):
+                    unrecorded[start] += 1
+                    if value in usable and len(new[start]) <= _MOST_SPARSE:
+                        new[start].append(value)
+        told = {start: each for start, each in new.items() if len(each) == unrecorded[start] <= _MOST_SPARSE}
+        return {start: OpenCalls(calls, unrecorded[start], told.get(start)) for start, calls in unsettled.items()}
 
 
 def _is_usable(value: object) -> bool:

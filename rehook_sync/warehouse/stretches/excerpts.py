@@ -1,13 +1,13 @@
 """The stretches of a window: which of them have to be read. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rehook_sync.models import Stretch, Window
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["Excerpt", "OpenCalls", "find_changed", "plan_excerpt", "start_of"]
+__all__ = ["Excerpt", "OpenCalls", "find_changed", "joined", "plan_excerpt", "start_of"]
 
 _LENGTH = timedelta(hours=1)
 _MOST_WINDOWS = 4
@@ -16,28 +16,58 @@ _MOST_WINDOWS = 4
 
 @dataclass(frozen=True, slots=True)
 class OpenCalls:
-    """The calls of a stretch that are no settled calls of its feed. Shape:  unrecorded: those of them that no run has recorded."""
+    """The calls of a stretch that are no settled calls of its feed.
+
+    Shape:  unrecorded: those of them that no run has recorded.  new: ids of these in the window; None: they are not told.
+    """
 
     unsettled: int = 0
     unrecorded: int = 0
+    new: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What is read of a window. Shape:  timeless: whether the calls without a usable time of arrival are read, too."""
+    """What is read of a window.
+
+    Shape:  timeless: whether the calls without a usable time of arrival are read, too.
+            sparse: windows of which only the calls with these ids are read.
+    """
 
     windows: tuple[Window, ...]
     timeless: bool = True
+    sparse: tuple[Window, ...] = ()
+    ids: tuple[str, ...] = ()
 
-    def parts(self, window: Window) -> list[tuple[str, Window]]:
-        """Return the statements that read it, each with its window."""
-        return [*(("read_slice", each) for each in self.windows), *([("read_timeless_slice", window)] if self.timeless else ())]
+    @property
+    def all_windows(self) -> tuple[Window, ...]:
+        """Return the windows of which anything is read."""
+        return (*self.windows, *self.sparse)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is read."""
+        return not self.all_windows and not self.timeless
+
+    def parts(self, window: Window, *, sliced: bool = True) -> list[tuple[str, Window]]:
+        """Return the statements that read it, each with its window. `sliced`: whether a statement reads a part of a window."""
+        if sliced:
+            return [*(("read_slice", each) for each in self.windows), *([("read_timeless_slice", window)] if self.timeless else ())]
+        return [("read_window", each) for each in joined(self.windows or self.asked(window))]
 
     def asked(self, window: Window) -> tuple[Window, ...]:
         """Return windows for a statement that gives the calls without a time with each: those that are near enough to its start."""
         if not self.timeless or window.low is None or (self.windows and self.windows[0].low == window.low):
-            return self.windows
-        return (Window(window.low, window.low + timedelta.resolution), *self.windows)
+            return self.all_windows
+        return (Window(window.low, window.low + timedelta.resolution), *self.all_windows)
+
+
+def joined(windows: Sequence[Window]) -> tuple[Window, ...]:
+    """Return the one window from the first to the last: where a statement costs more than what it reads."""
+    if not windows:
+        return ()
+    lows = [each.low for each in windows if each.low is not None]
+    return (Window(min(lows) if len(lows) == len(windows) else None, max(each.high for each in windows)),)
 
 
 def start_of(moment: datetime | None) -> datetime:

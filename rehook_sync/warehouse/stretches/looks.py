@@ -20,7 +20,7 @@ from rehook_sync.models import Stream, Stretch, Window
 from rehook_sync.times import FIRST_MOMENT, LAST_MOMENT
 from rehook_sync.warehouse.rows import usable_time
 from rehook_sync.warehouse.statements import CallStatements
-from rehook_sync.warehouse.stretches.excerpts import OpenCalls, find_changed, plan_excerpt, start_of
+from rehook_sync.warehouse.stretches.excerpts import Excerpt, OpenCalls, find_changed, joined, plan_excerpt, start_of
 
 __all__ = ["Look", "Lookout", "read_look"]
 
@@ -50,7 +50,8 @@ class Lookout:
     """What is looked at.
 
     Shape:  remembered: how its stretches looked when they were settled.  settled_to: later stretches are not compared with sync_state;
-            None: none is.  known: sync_state, if it is in the warehouse; else ids are put aside, as (start of the stretch, id).
+            None: none is.  known: sync_state, if it is in the warehouse; else ids are put aside: start of the stretch, id, and
+            whether the call is in the window.
     """
 
     stream: Stream
@@ -81,21 +82,51 @@ def read_look(sql: CallStatements, what: Lookout, spool: Spool, connection: Conn
     if what.settled_to is None:
         return Look(newest, found, changed, set(), {})
     compared = {start for start in changed if start <= what.settled_to and found[start] is not None}
-    excerpt = plan_excerpt(whole, found, compared)
-    parts = [(each, True) for each in excerpt.windows] + [(Window(low, low + timedelta.resolution), False)] * excerpt.timeless
+    parts = _parts(sql, plan_excerpt(whole, found, compared), low)
     if what.known is not None:
         return Look(newest, found, changed, compared, _count_open(sql, what, parts, connection))
-    spool.cut(0)
-    for window, timed in parts:
-        ids = fetch(connection, sql.calls(what.stream, None, "list_ids", window=window), sql.bounds(window, timed=timed))
-        for page in ids:
-            spool.put_each([(start, row[1]) for row in page if _is_of(start := start_of(usable_time(row[0])), timed=timed)])
+    seen = _put_ids(sql, what, parts, spool, connection)
+    if sql.has("list_ids_and_stretches"):
+        # What was compared is what the warehouse had with the ids; a stretch that is gone meanwhile is none.
+        now = _stretches(seen, str(statement))
+        found = {
+            start: now[start] if start in compared else stretch for start, stretch in found.items() if start not in compared - now.keys()
+        }
+        changed, compared = changed & found.keys(), compared & found.keys()
     return Look(newest, found, changed, compared, None)
 
 
-def _is_of(start: datetime, *, timed: bool) -> bool:
-    """Tell whether a stretch is one with times, as asked for, or that of the calls without a time."""
-    return (start != FIRST_MOMENT) is timed
+def _parts(sql: CallStatements, excerpt: Excerpt, low: datetime) -> list[tuple[Window, bool | None]]:
+    """Return the windows to ask for ids, and whether calls with a time are meant, or those without; None: all."""
+    beginning = (Window(low, low + timedelta.resolution),) if excerpt.timeless else ()
+    if not sql.slice_rows:
+        return [(each, None) for each in joined(excerpt.windows or beginning)]
+    return [*((each, True) for each in excerpt.windows), *((each, False) for each in beginning)]
+
+
+def _put_ids(
+    sql: CallStatements, what: Lookout, parts: Iterable[tuple[Window, bool | None]], spool: Spool, connection: Connection
+) -> list[Sequence[Any]]:
+    """Put ids aside, each with its stretch. Returns how the stretches looked then, where two statements see two moments."""
+    seen: list[Sequence[Any]] = []
+    list_ids = "list_ids_and_stretches" if sql.has("list_ids_and_stretches") else "list_ids"
+    spool.cut(0)
+    for window, timed in parts:
+        for page in fetch(connection, sql.calls(what.stream, None, list_ids, window=window), sql.bounds(window, timed=bool(timed))):
+            dated = [(moment, row) for row in page if _is_of(start_of(moment := usable_time(row[0])), timed=timed)]
+            seen += [(*row[:1], *row[2:], None) for _, row in dated if len(row) > 2 and row[2] is not None]
+            calls = ((moment, row[1]) for moment, row in dated if len(row) == 2 or row[2] is None)
+            spool.put_each([(start_of(moment), name, _is_within(what.window, moment)) for moment, name in calls])
+    return seen
+
+
+def _is_within(window: Window, moment: datetime | None) -> bool:
+    return moment is None or ((window.low is None or window.low <= moment) and moment < window.high)
+
+
+def _is_of(start: datetime, *, timed: bool | None) -> bool:
+    """Tell whether a stretch is one with times, as asked for, or that of the calls without a time. None: either."""
+    return timed is None or (start != FIRST_MOMENT) is timed
 
 
 def _newest(sql: CallStatements, what: Lookout, found: Iterable[datetime], connection: Connection) -> datetime | None:
@@ -112,12 +143,12 @@ def _newest(sql: CallStatements, what: Lookout, found: Iterable[datetime], conne
 
 
 def _count_open(
-    sql: CallStatements, what: Lookout, parts: Iterable[tuple[Window, bool]], connection: Connection
+    sql: CallStatements, what: Lookout, parts: Iterable[tuple[Window, bool | None]], connection: Connection
 ) -> Mapping[datetime, OpenCalls]:
     found: dict[datetime, OpenCalls] = {}
     for window, timed in parts:
         statement = sql.calls(what.stream, None, "count_open", window=window, recorded=what.known or "")
-        values = sql.bounds(window, timed=timed) | {"stream": what.stream, "source": sql.source}
+        values = sql.bounds(window, timed=bool(timed)) | {"stream": what.stream, "source": sql.source}
         for page in fetch(connection, statement, values):
             counted = ((start_of(usable_time(row[0])), OpenCalls(int(row[1]), int(row[2]))) for row in page)
             found.update((start, calls) for start, calls in counted if _is_of(start, timed=timed))
@@ -136,6 +167,6 @@ def _stretches(rows: Iterable[Sequence[Any]], asked: str) -> dict[datetime, Stre
         if calls != ids or (isinstance(content, bytes) and content.count(_SEPARATOR) != ids - 1):
             unknown.add(start)  # a call without an id, or an id that reads like two
         else:
-            hashes[start].update(f"{stretch} {ids} ".encode())
+            hashes[start].update(f"{stretch if isinstance(stretch, str) else usable_time(stretch)} {ids} ".encode())
             hashes[start].update(content if isinstance(content, bytes) else content.encode())
     return {start: None if start in unknown else Stretch(calls, hashes[start].hexdigest()) for start, calls in counts.items()}

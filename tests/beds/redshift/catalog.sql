@@ -8,3 +8,6 @@ SELECT c.table_catalog, c.table_schema, c.table_name, c.column_name, c.ordinal_p
     c.character_maximum_length, c.numeric_precision, c.numeric_scale
 FROM information_schema.columns AS c;
 GRANT SELECT ON pg_catalog.svv_tables, pg_catalog.svv_columns TO PUBLIC;
+-- A function of Redshift that PostgreSQL lacks.
+CREATE FUNCTION pg_catalog.strtol(text, integer) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
+AS $$ SELECT CAST(CAST('x' || LPAD($1, 16, '0') AS bit(64)) AS bigint) $$;

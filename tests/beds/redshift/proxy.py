@@ -19,6 +19,8 @@ __all__ = ["Proxy", "refused_by_redshift"]
 _TLS, _START = 80877103, 196608
 _KNOWN = {b"user", b"database", b"application_name", b"client_encoding", b"options"}
 """Keys of a first message that PostgreSQL takes; it refuses the others that the driver sends."""
+_ISOLATION = b"default_transaction_isolation", b"repeatable read"
+"""All statements of a transaction of Redshift see the rows of one moment."""
 _GREETING = b"server_version\0"
 _TYPES = {114: 4000, 3802: 4000, 25: 1043}
 """PostgreSQL's type -> Redshift's: JSON is SUPER, and there is no text but VARCHAR."""
@@ -119,7 +121,8 @@ class Proxy:
             pairs = list(zip(parts[::2], parts[1::2], strict=True))
             self.startups.append({key.decode(): value.decode() for key, value in pairs})
             self.in_clear += not isinstance(client, ssl.SSLSocket)
-            body = body[:4] + b"".join(key + b"\0" + value + b"\0" for key, value in pairs if key in _KNOWN) + b"\0"
+            kept = [(key, value) for key, value in pairs if key in _KNOWN] + [_ISOLATION]
+            body = body[:4] + b"".join(key + b"\0" + value + b"\0" for key, value in kept) + b"\0"
         server.sendall(struct.pack("!i", len(body) + 4) + body)
         return client
 

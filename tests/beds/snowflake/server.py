@@ -1,7 +1,7 @@
 """The server of the Snowflake bed, in the environment of fakesnow: `python server.py PORT JOURNAL`.
 
 It answers a login with what newer connectors ask for besides, a master token, and writes logins and statements into a file, one a line.
-Of fakesnow, only the form of times that are NULL is changed.
+Of fakesnow, only the form of times that are NULL is changed, and HASH_AGG is added, which it lacks.
 """
 
 import gzip
@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import uvicorn
-from fakesnow import arrow
+from fakesnow import arrow, macros
 from fakesnow.server import app
 
 Message = MutableMapping[str, Any]
@@ -30,6 +30,10 @@ def times_to_structs(times: Any) -> Any:
 
 
 arrow.timestamp_to_sf_struct = times_to_structs
+_creation_sql = macros.creation_sql
+macros.creation_sql = lambda catalog: (
+    f"{_creation_sql(catalog)}\nCREATE OR REPLACE MACRO {catalog}.hash_agg(each) AS COALESCE(SUM(HASH(each)), 0);"
+)
 
 
 class Bed:
