@@ -17,13 +17,13 @@ from rehook_sync.state.migrations import upgrade
 __all__ = ["HISTORIES", "NOW", "History", "make_history", "write_history"]
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-HISTORIES = ("empty", "healthy", "trouble")
+HISTORIES = ("empty", "healthy", "trouble", "sources")
 _DAYS = 42
 _EVERY = timedelta(hours=3)
 _EVENTS = {"Product Viewed": 50, "Product Added": 20, "Order Completed": 9, "signup": 5, "Newsletter Subscribed": 4, "Review Written": 2}
 _FATES = {"sent": 860, "anonymous_id_present": 50, "missing_user_id": 24, "missing_referral_code": 5, "refused_by_rehook": 2}
 _IDENTIFY_FATES = {"sent": 600, "merged": 220, "unchanged": 150, "referral_code_taken": 12, "anonymous_id_present": 18}
-_COUNTS = ("sent", "unchanged", "merged", "rejected", "failed", "in_doubt")
+_COUNTS = ("sent", "unchanged", "merged", "rejected", "failed", "waiting", "in_doubt")
 Row = dict[str, object]
 
 
@@ -41,7 +41,33 @@ def make_history(kind: str) -> History:
     history = History()
     if kind != "empty":
         _fill(history, random.Random(20261123), trouble=kind == "trouble")
+    if kind == "sources":
+        _divide(history, random.Random(20261124))
     return history
+
+
+def _divide(history: History, rng: random.Random) -> None:
+    """Make it the past of two sources, with a night without runs, two runs by hand, anonymous calls, and events that wait."""
+    began = {each["run_id"]: each["started_at"] for each in history.runs}
+    silent = {name for name, at in began.items() if timedelta(hours=20) < NOW - at < timedelta(hours=40)}  # type: ignore[operator]
+    history.runs = [each for each in history.runs if each["run_id"] not in silent]
+    history.calls = [each for each in history.calls if each["run_id"] not in silent]
+    marks = [each for each in history.watermarks if each["run_id"] not in silent]
+    history.watermarks = [{**each, "source": source} for each in marks for source in ("ios_prod", "web_prod")]
+    for place, kind in ((-9, "retry"), (-5, "revalidate")):
+        history.runs[place] = {**history.runs[place], "kind": kind, "trigger": "cli"}
+    for call in history.calls:
+        call["source"] = rng.choice(("ios_prod", "web_prod", "web_prod"))
+        if call["status"] == "sent" and call["event"] and call["source"] == "web_prod" and rng.random() < 0.6:
+            call.update(status="rejected", reason="anonymous_id_present", http_status=None, attempts=0)
+    waiting = {"status": "waiting", "reason": "properties_not_loaded", "settled_at": None, "http_status": None, "attempts": 0}
+    for call in [each for each in history.calls if each["run_id"] == history.runs[-1]["run_id"] and each["event"]][:9]:
+        slug = str(call["event"]).lower().replace(" ", "_")
+        call.update(waiting, detail=f"there is no table '{slug}' yet")
+    by_run: dict[object, Counter[str]] = defaultdict(Counter)
+    for call in history.calls:
+        by_run[call["run_id"]][str(call["status"])] += 1
+    history.runs = [{**each, **{name: by_run[each["run_id"]][name] for name in _COUNTS}} for each in history.runs]
 
 
 def _fill(history: History, rng: random.Random, *, trouble: bool) -> None:
@@ -59,7 +85,7 @@ def _fill(history: History, rng: random.Random, *, trouble: bool) -> None:
         history.runs.append(_run(name, start, status, by_run[name]))
         for stream, behind in (("identifies", timedelta(minutes=rng.randint(9, 50))), ("tracks", timedelta(minutes=rng.randint(2, 20)))):
             high_at = starts[min(place, stopped - 1)] - behind
-            recorded = {"low_at": began, "high_at": high_at, "rows_new": 0, "recorded_at": start + timedelta(minutes=2)}
+            recorded = {"source": "shop", "low_at": began, "high_at": high_at, "rows_new": 0, "recorded_at": start + timedelta(minutes=2)}
             history.watermarks.append({"run_id": name, "stream": stream, **recorded})
 
 
@@ -68,6 +94,7 @@ def _run(name: str, start: datetime, status: str, counts: Mapping[str, int]) -> 
     return {
         "run_id": name,
         "trigger": "airflow",
+        "kind": "run",
         "status": status,
         "started_at": start,
         "finished_at": start + timedelta(minutes=2),
@@ -101,6 +128,7 @@ def _call(rng: random.Random, start: datetime, event: str | None, fate: str) -> 
     settled_at = start + timedelta(seconds=rng.uniform(5, 110))
     message_id = f"{rng.getrandbits(128):032x}"
     return {
+        "source": "shop",
         "stream": "tracks" if event else "identifies",
         "message_id": "-".join((message_id[:8], message_id[8:12], message_id[12:16], message_id[16:20], message_id[20:])),
         "user_id": None if fate == "missing_user_id" else f"user_{rng.randint(1, 900):05d}",

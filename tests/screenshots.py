@@ -19,9 +19,15 @@ from history import HISTORIES, NOW, make_history, write_history
 from PIL import Image, ImageChops, ImageFilter
 
 from rehook_sync.database.engine import open_database
+from rehook_sync.jobs.audit import AuditLine, AuditReport, FeedAudit
+from rehook_sync.models import Stream, Window
 from rehook_sync.render.advice import Shell
+from rehook_sync.report.coverage import build_coverage
 from rehook_sync.report.figures import build_figures
 from rehook_sync.report.page import render_page
+from rehook_sync.rules.identity import SharedIds
+from rehook_sync.rules.periods import Feed
+from rehook_sync.rules.watermark import Coverage
 from rehook_sync.state.report import read_report
 
 __all__ = ["KEPT", "LOOKS", "Shot", "difference", "make_page", "read_kept", "take"]
@@ -39,6 +45,7 @@ _CELL = 15
 _LENGTH = 0.2
 """How much longer or shorter a region may be, as a part of its length."""
 _FAR = 25
+_FEED = Feed("web_prod", Stream.TRACKS)
 _DOCS_HEIGHT = {"healthy": 1480, "trouble": 1480}
 
 
@@ -67,8 +74,23 @@ def make_page(kind: str, folder: Path) -> Path:
     facts = replace(read_report(database, since), now=NOW)
     database.close()
     path = folder / f"{kind}.html"
-    path.write_text(render_page(build_figures(facts, Shell()), Shell()), encoding="utf-8")
+    coverage = build_coverage(make_audit()) if kind == "sources" else None
+    path.write_text(render_page(build_figures(facts, Shell(), coverage), Shell()), encoding="utf-8")
     return path
+
+
+def make_audit() -> AuditReport:
+    """An audit of a week, in which one event of one day is missing."""
+    window, coverage = Window(NOW - timedelta(days=7), NOW), Coverage(NOW - timedelta(minutes=20), NOW - timedelta(days=42))
+    lines = []
+    for back in range(7, -1, -1):
+        day = f"{NOW - timedelta(days=back):%Y-%m-%d}"
+        for event, rows in (("Order Completed", 31), ("Product Added", 70 + back), ("Product Viewed", 164 - 3 * back)):
+            missing = 12 if back == 3 and event == "Order Completed" else 0
+            due = 9 if back == 0 and event == "Product Viewed" else 0
+            counts = {"sent": rows - missing - due, "missing": missing, "not_due": due}
+            lines.append(AuditLine(day, _FEED, event, {name: n for name, n in counts.items() if n}))
+    return AuditReport([FeedAudit(_FEED, window, coverage, lines, NOW - timedelta(days=3, hours=4), 0, SharedIds())], None, several=True)
 
 
 def take(page: Page) -> Shot:

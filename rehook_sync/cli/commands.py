@@ -354,24 +354,30 @@ def explain(
 def report(
     out: Annotated[str, typer.Option(metavar="FILE", help="The page; - is stdout. With --json: none.", show_default=DEFAULT_PAGE)] = "",
     since: Annotated[str, typer.Option(metavar="T", help="Runs that began from this time on; 'beginning' for all.")] = "90d",
+    audit_since: Annotated[
+        str | None, typer.Option("--audit", metavar="T", help="Compare with the warehouse, too, from this time on.")
+    ] = None,
     config: Config = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write one HTML page of numbers and charts."""
-    from rehook_sync.jobs.results import read_since
+    from rehook_sync.jobs.results import RunOptions, read_since
     from rehook_sync.render.advice import Shell
+    from rehook_sync.report.coverage import build_coverage
     from rehook_sync.report.figures import build_figures
     from rehook_sync.report.page import publish
     from rehook_sync.sync import Sync
 
     shell = Shell(None if config is None else str(config))
     begins = read_since(since, datetime.now(UTC), marks="--")
+    low = None if audit_since is None else read_since(audit_since, datetime.now(UTC), marks="--", name="audit")
     if as_json and out == "-":
         raise UsageError("--out - and --json both want stdout; give --out a file, or leave one of them out")
     screen, settings = begin(config, as_json=as_json, quiet=quiet)
     with Sync(settings, read_only=True) as sync:
-        figures = build_figures(sync.read_report(begins), shell)
+        coverage = None if low is None else build_coverage(sync.audit(RunOptions(low)))
+        figures = build_figures(sync.read_report(begins), shell, coverage)
     screen.result(*publish(figures, shell, out or (None if as_json else DEFAULT_PAGE)))
 
 

@@ -217,9 +217,9 @@ def read_options(
     return RunOptions(low, high, None if stream is None else Stream(stream), trigger=trigger)
 
 
-def read_since(text: str, now: datetime, *, marks: str = "") -> datetime | Beginning:
+def read_since(text: str, now: datetime, *, marks: str = "", name: str = "since") -> datetime | Beginning:
     """Read a lower bound: a time as people write it, or `beginning`. Raises UsageError naming the option."""
-    return Beginning.BEGINNING if text == Beginning.BEGINNING.value else _moment(f"{marks}since", text, now)
+    return Beginning.BEGINNING if text == Beginning.BEGINNING.value else _moment(f"{marks}{name}", text, now)
 
 
 def _moment(option: str, text: str, now: datetime) -> datetime:

@@ -1,1 +1,1 @@
-"""The report: figures, charts, one HTML page."""
+"""The report: figures, runs over time, coverage, charts, one HTML page."""

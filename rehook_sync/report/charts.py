@@ -78,7 +78,6 @@ def _draw_sized(kind: type[Any], labels: Sequence[str], series: Sequence[Series]
         truncate_label=-1,
         show_minor_x_labels=False,
         dots_size=2.5,
-        allow_interruptions=True,
         disable_xml_declaration=True,
     )
     step = -(-len(labels) // room) or 1

@@ -1,17 +1,19 @@
 """The numbers of a report, computed from rows of the sync-state tables. Pure; every total is the sum of its items."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from rehook_sync.jobs.results import period_text
-from rehook_sync.models import RunStatus, Status, Stream
+from rehook_sync.models import Status, Stream
 from rehook_sync.render.advice import Shell, advise
 from rehook_sync.render.text import row_time, whole
+from rehook_sync.report.coverage import Coverage
+from rehook_sync.report.timeline import Timeline, build_timeline, moment, seconds_apart
 from rehook_sync.state.report import Facts
 
-__all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "Period", "build_figures", "figures_document"]
+__all__ = ["OTHER", "SHOWN", "Attention", "EventFigures", "Figures", "Freshness", "SourceFigures", "build_figures", "figures_document"]
 
 SHOWN = (
     *(Status.SENT, Status.UNCHANGED, Status.MERGED, Status.SKIPPED, Status.REJECTED, Status.FAILED, Status.WAITING),
@@ -19,7 +21,6 @@ SHOWN = (
 )
 OTHER = "(all other events)"
 _DELIVERED = (Status.SENT, Status.UNCHANGED, Status.MERGED)
-_COUNTS = tuple(status.value for status in SHOWN if status is not Status.SENDING)
 _WITHIN = (
     ("within_15m", "up to 15 minutes"),
     ("within_1h", "up to 1 hour"),
@@ -28,25 +29,8 @@ _WITHIN = (
     ("within_3d", "up to 3 days"),
 )
 _LONGER = "longer"
-_SINGLE_RUNS = 24
-_PERIODS = 62
-_STEPS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7), timedelta(days=28), timedelta(days=364))
 _TOP = 10
 _NEWEST_RUNS = 15
-_EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
-"""A Monday, so that weeks begin on Mondays."""
-
-
-@dataclass(slots=True)
-class Period:
-    """What the runs did that began in one period. Shape:  lag_s: stream -> its greatest lag at the end of a run, None if unknown."""
-
-    begins_at: datetime
-    runs: int = 0
-    ended: Counter[str] = field(default_factory=Counter)
-    calls: Counter[str] = field(default_factory=Counter)
-    requests: int = 0
-    lag_s: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -73,6 +57,15 @@ class EventFigures:
     def mean_s(self) -> float:
         """Mean seconds from receipt to delivery."""
         return self.total_s / self.timed if self.timed else 0.0
+
+
+@dataclass(slots=True)
+class SourceFigures:
+    """What became of the calls of one source. Shape:  newest_at: the newest watermark of its streams."""
+
+    source: str
+    calls: Counter[str] = field(default_factory=Counter)
+    newest_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +104,10 @@ class Figures:
     """All numbers of a report.
 
     Shape:  calls: status -> calls last decided in the period; `total` is their sum.  reasons: (status, reason) -> calls.
-            took: time to delivery in words -> calls, which add up to `timed`.  step: length of a period, None if each is one run.
-            periods: oldest first.  newest: rows of `sync_runs`.  attention, rows: of all time.
-            open_periods: what runs were asked for and is not done, in words.
+            took: time to delivery in words -> calls, which add up to `timed`.  timeline: what runs did.
+            newest: rows of `sync_runs`.  attention, rows, waiting: of all time; waiting: rows of `report_waiting`.
+            sources: empty for a single one.  open_periods: what runs were asked for and is not done, in words.
+            coverage: what an audit found, None without one.
     """
 
     now: datetime
@@ -123,8 +117,7 @@ class Figures:
     took: Mapping[str, int]
     timed: int
     mean_s: float
-    step: timedelta | None
-    periods: Sequence[Period]
+    timeline: Timeline
     runs: int
     newest: Sequence[Mapping[str, object]]
     freshness: Sequence[Freshness]
@@ -134,7 +127,10 @@ class Figures:
     lumped: int
     attention: Sequence[Attention]
     rows: Sequence[Mapping[str, object]]
+    waiting: Sequence[Mapping[str, object]] = ()
+    sources: Sequence[SourceFigures] = ()
     open_periods: Sequence[str] = ()
+    coverage: Coverage | None = None
 
     @property
     def total(self) -> int:
@@ -147,8 +143,8 @@ class Figures:
         return sum(each.calls for each in self.attention)
 
 
-def build_figures(facts: Facts, shell: Shell) -> Figures:
-    """Return the numbers of a report; `shell` writes its commands."""
+def build_figures(facts: Facts, shell: Shell, coverage: Coverage | None = None) -> Figures:
+    """Return the numbers of a report; `shell` writes its commands, `coverage` is what an audit found."""
     events = _by_event(facts.calls)
     calls: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
@@ -158,7 +154,6 @@ def build_figures(facts: Facts, shell: Shell) -> Figures:
             reasons[str(row["status"]), str(row["reason"])] += whole(row["n"])
     took = _took(facts.calls)
     timed = sum(took.values())
-    step, periods = _periods(facts)
     success = facts.last_success or {}
     return Figures(
         now=facts.now,
@@ -168,17 +163,19 @@ def build_figures(facts: Facts, shell: Shell) -> Figures:
         took=took,
         timed=timed,
         mean_s=sum(each.total_s for each in events) / timed if timed else 0.0,
-        step=step,
-        periods=periods,
+        timeline=build_timeline(facts),
         runs=len(facts.runs),
         newest=facts.runs[:_NEWEST_RUNS],
         freshness=[_freshness(row, facts.now, named=_named(facts)) for row in facts.watermarks],
-        last_success_at=_moment(success.get("finished_at")) or _moment(success.get("started_at")),
+        last_success_at=moment(success.get("finished_at")) or moment(success.get("started_at")),
         slowest=sorted((each for each in events if each.timed), key=lambda each: (-each.mean_s, each.name))[:_TOP],
         most_rejected=_most_rejected(events),
         lumped=sum(each.calls.total() for each in events if each.is_other),
         attention=_attention(facts.unsettled, shell),
         rows=facts.attention,
+        waiting=facts.waiting,
+        sources=_sources(facts),
+        coverage=coverage,
         open_periods=[period_text(each, named=_named(facts)) for each in facts.periods],
     )
 
@@ -194,12 +191,15 @@ def figures_document(figures: Figures) -> dict[str, object]:
         "runs": figures.runs,
         "last_success_at": figures.last_success_at,
         "freshness": [asdict(each) for each in figures.freshness],
-        "periods": [_period_document(each) for each in figures.periods],
+        **figures.timeline.document(),
+        "sources": [{"source": each.source, "calls": dict(each.calls), "newest_at": each.newest_at} for each in figures.sources],
         "slowest_events": [_event_document(each) for each in figures.slowest],
         "most_rejected_events": [_event_document(each) for each in figures.most_rejected],
         "attention": [{**asdict(each), "commands": [command for _, command in each.commands]} for each in figures.attention],
         "attention_rows": list(figures.rows),
+        "waiting_events": list(figures.waiting),
         "open_periods": list(figures.open_periods),
+        "coverage": None if figures.coverage is None else figures.coverage.document(),
     }
 
 
@@ -240,46 +240,27 @@ def _took(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
     return took if timed else {}
 
 
-def _periods(facts: Facts) -> tuple[timedelta | None, list[Period]]:
-    """Return one period per run while runs are few, else periods of equal length, empty ones included."""
-    runs = sorted((run for run in facts.runs if _moment(run["started_at"])), key=_started)
-    lags: dict[str, dict[str, float | None]] = defaultdict(dict)
-    for row in facts.lags:
-        of_run, stream = lags[str(row["run_id"])], str(row["stream"])
-        found = [each for each in (of_run.get(stream), _apart(row["high_at"], row["recorded_at"])) if each is not None]
-        of_run[stream] = max(found, default=None)
-    if len(runs) <= _SINGLE_RUNS:
-        alone = [Period(_started(run)) for run in runs]
-        for period, run in zip(alone, runs, strict=True):
-            _add(period, run, lags)
-        return None, alone
-    first, last = _started(runs[0]), facts.now
-    step = next((each for each in _STEPS if (last - first) / each <= _PERIODS), _STEPS[-1])
-    begins = _EPOCH + (first - _EPOCH) // step * step
-    periods = [Period(begins + step * place) for place in range(max((last - begins) // step, (_started(runs[-1]) - begins) // step) + 1)]
-    for run in runs:
-        _add(periods[(_started(run) - begins) // step], run, lags)
-    return step, periods
-
-
-def _add(period: Period, run: Mapping[str, object], lags: Mapping[str, Mapping[str, float | None]]) -> None:
-    period.runs += 1
-    period.ended[str(run["status"])] += 1
-    period.requests += whole(run["requests"])
-    period.calls.update({name: whole(run[name]) for name in _COUNTS})
-    for stream, lag_s in lags.get(str(run["run_id"]), {}).items():
-        worst = [each for each in (period.lag_s.get(stream), lag_s) if each is not None]
-        period.lag_s[stream] = max(worst, default=None)
-
-
 def _named(facts: Facts) -> bool:
     """Tell whether there are several sources."""
     return len({str(row["source"]) for row in facts.watermarks} | {each.feed.source for each in facts.periods}) > 1
 
 
+def _sources(facts: Facts) -> list[SourceFigures]:
+    """Return what became of each source's calls, nothing where there is one source alone."""
+    found = {name: SourceFigures(name) for name in sorted({str(row["source"]) for row in (*facts.watermarks, *facts.calls)})}
+    for row in facts.calls:
+        found[str(row["source"])].calls[str(row["status"])] += whole(row["n"])
+    for row in facts.watermarks:
+        source, high_at = found[str(row["source"])], row_time(moment(row["high_at"]))
+        source.newest_at = max((each for each in (source.newest_at, high_at) if each), default=None)
+    return list(found.values()) if len(found) > 1 else []
+
+
 def _freshness(row: Mapping[str, object], now: datetime, *, named: bool) -> Freshness:
-    high_at = row_time(_moment(row["high_at"])) if row.get("lacks_table") is None else None
-    return Freshness(str(row["stream"]), high_at, _apart(high_at, now), _moment(row["recorded_at"]), str(row["source"]) if named else None)
+    high_at = row_time(moment(row["high_at"])) if row.get("lacks_table") is None else None
+    return Freshness(
+        str(row["stream"]), high_at, seconds_apart(high_at, now), moment(row["recorded_at"]), str(row["source"]) if named else None
+    )
 
 
 def _attention(rows: Sequence[Mapping[str, object]], shell: Shell) -> list[Attention]:
@@ -289,7 +270,7 @@ def _attention(rows: Sequence[Mapping[str, object]], shell: Shell) -> list[Atten
         those = [row for row in rows if row["status"] == status]
         if those:
             reasons = Counter({str(row["reason"]): whole(row["n"]) for row in those if row["reason"]})
-            oldest = min((at for row in those if (at := _moment(row["occurred_at"]))), default=None)
+            oldest = min((at for row in those if (at := moment(row["occurred_at"]))), default=None)
             calls = sum(whole(row["n"]) for row in those)
             found.append(Attention(status, dict(reasons.most_common()), calls, oldest, *_settle(status, shell)))
     return found
@@ -307,17 +288,6 @@ def _settle(status: Status, shell: Shell) -> tuple[str, Sequence[tuple[str, str]
     return f"{text[0].upper()}{text[1:]}", () if advice is None else advice.commands
 
 
-def _period_document(period: Period) -> dict[str, object]:
-    return {
-        "begins_at": period.begins_at,
-        "runs": period.runs,
-        "ended": {status.value: period.ended[status] for status in RunStatus if period.ended[status]},
-        "calls": {name: period.calls[name] for name in _COUNTS},
-        "requests": period.requests,
-        "lag_s": period.lag_s,
-    }
-
-
 def _event_document(event: EventFigures) -> dict[str, object]:
     return {
         "stream": event.stream,
@@ -329,19 +299,6 @@ def _event_document(event: EventFigures) -> dict[str, object]:
         "mean_s": event.mean_s if event.timed else None,
         "longest_s": event.longest_s if event.timed else None,
     }
-
-
-def _started(run: Mapping[str, object]) -> datetime:
-    return _moment(run["started_at"]) or _EPOCH
-
-
-def _apart(earlier: object, later: object) -> float | None:
-    one, other = _moment(earlier), _moment(later)
-    return None if one is None or other is None else max((other - one).total_seconds(), 0.0)
-
-
-def _moment(value: object) -> datetime | None:
-    return value if isinstance(value, datetime) else None
 
 
 def _seconds(value: object) -> float:

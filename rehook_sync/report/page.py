@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -15,12 +16,13 @@ from markupsafe import Markup
 
 from rehook_sync import __version__
 from rehook_sync.errors import UsageError
-from rehook_sync.models import STREAMS, Reason, Status, Stream
+from rehook_sync.models import STREAMS, Reason, RunKind, Status, Stream
 from rehook_sync.render.advice import Shell, advise
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import clock, counted, meaning, number_text
 from rehook_sync.report.charts import Chart, Series, draw_columns, draw_lines
-from rehook_sync.report.figures import SHOWN, Figures, Freshness, Period, figures_document
+from rehook_sync.report.figures import SHOWN, Figures, Freshness, figures_document
+from rehook_sync.report.timeline import Gap, Timeline
 from rehook_sync.times import span
 
 __all__ = ["publish", "render_page", "write_page"]
@@ -43,6 +45,7 @@ _UNITS = ((3 * 86400.0, 86400.0, "days"), (3 * 3600.0, 3600.0, "hours"), (0.0, 6
 _STALE_S = 86400.0
 _MUCH = 0.2
 """A part of the calls that is worth a headline if it was rejected."""
+_CARRIES: Mapping[str, str] = {Reason.ANONYMOUS_ID_PRESENT: "carry an anonymous_id, see ANONYMOUS_CALLS"}
 _LOOKS = 3
 """So many looks for streams other than the two that every source has."""
 _FORMATS = ((timedelta(hours=24), "%b %d %H:%M"), (timedelta(days=400), "%b %d"))
@@ -69,7 +72,8 @@ def render_page(figures: Figures, shell: Shell) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_finalize, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "number": number_text,
-        "clock": clock,
+        "clock": _clock,
+        "plain_clock": clock,
         "span": _span,
         "share": _share,
         "words": _words,
@@ -77,7 +81,8 @@ def render_page(figures: Figures, shell: Shell) -> str:
         "counted": counted,
     }
     template = environment.from_string(files("rehook_sync.report").joinpath("page.html.jinja").read_text(encoding="utf-8"))
-    labels = _labels(figures.step, figures.periods)
+    timeline = figures.timeline
+    labels = _labels(timeline)
     return template.render(
         figures=figures,
         verdict=_verdict(figures),
@@ -86,11 +91,13 @@ def render_page(figures: Figures, shell: Shell) -> str:
         notes=_NOTES,
         streams=_streams(figures),
         look=partial(_look, _streams(figures)),
-        labels=labels,
+        kinds=_kinds(timeline),
+        gaps=[_gap_text(each) for each in timeline.longest],
         runs_chart=_runs_chart(figures, labels),
         lag_chart=_lag_chart(figures, labels),
-        each=_each(figures.step),
+        each=_each(timeline.step),
         first_command=shell("run", "--since", "7d"),
+        audit_command=shell("report", "--audit", "7d"),
         version=__version__,
         commands=[_commands(row, shell) for row in figures.rows],
     )
@@ -141,24 +148,27 @@ def _verdict(figures: Figures) -> _Verdict:
     if late:
         names = " and ".join(each.name for each in late)
         problems.append(f"no run has got through {names} for {span((figures.now - _newest(late)).total_seconds())}")
+    missing = figures.coverage.whole.missing if figures.coverage else 0
+    if missing:
+        problems.append(f"{counted(missing, 'call')} of the warehouse {'is' if missing == 1 else 'are'} not recorded")
+    share, most = _much_rejected(figures)
     if problems:
-        text = "; ".join(problems)
-        return _Verdict("bad", "Needs attention", f"{text[0].upper()}{text[1:]}.")
-    if much := _much_rejected(figures):
-        return _Verdict("warn", "All is settled, and much of it was rejected", much)
+        text = "; ".join([*problems, f"{share} of the calls were rejected"] if share else problems)
+        return _Verdict("bad", "Needs attention", f"{text[0].upper()}{text[1:]}.{most and f' {most}'}")
+    if share:
+        return _Verdict("warn", f"{share} of the calls were rejected", f"{most} All others are settled, too.")
     return _Verdict("good", "All is settled", "Each call has been sent, was not needed, or was rejected with a reason.")
 
 
-def _much_rejected(figures: Figures) -> str:
-    """Return which part of the calls was rejected and mostly why, empty for a small part."""
+def _much_rejected(figures: Figures) -> tuple[str, str]:
+    """Return which part of the calls was rejected, and mostly why; empty for a small part."""
     rejected = figures.calls[Status.REJECTED]
     if rejected <= _MUCH * figures.total:
-        return ""
+        return "", ""
     reasons = Counter({reason: n for (status, reason), n in figures.reasons.items() if status == Status.REJECTED})
     reason, most = reasons.most_common(1)[0]
-    advice = "; ANONYMOUS_CALLS decides whether those with a user id go out" if reason == Reason.ANONYMOUS_ID_PRESENT else ""
-    share = _share(rejected, figures.total)
-    return f"{share} of the calls, {rejected:,} of {figures.total:,}, were rejected. {most:,} of them: {_meaning(reason)}{advice}."
+    those = _CARRIES.get(reason) or f"mostly as `{reason}`: {_meaning(reason)}"
+    return _share(rejected, figures.total), f"{most:,} of {rejected:,} {those}."
 
 
 def _is_stale(each: Freshness, now: datetime) -> bool:
@@ -169,56 +179,92 @@ def _newest(found: Sequence[Freshness]) -> datetime:
     return max(each.recorded_at for each in found if each.recorded_at is not None)
 
 
-def _labels(step: timedelta | None, periods: Sequence[Period]) -> list[str]:
-    """Return a label per period, precise enough to tell them apart where possible."""
-    days = {each.begins_at.date() for each in periods}
-    if step is None:
-        form = "%H:%M:%S" if len(days) == 1 else "%b %d %H:%M"
-    else:
-        form = next((form for limit, form in _FORMATS if step < limit), "%Y-%m-%d")
-    return [f"{each.begins_at.astimezone(UTC):{form}}" for each in periods]
+def _labels(timeline: Timeline) -> list[str]:
+    """Return a label per period."""
+    step, begins = timeline.step or timedelta(), [each.begins_at.astimezone(UTC) for each in timeline.periods]
+    is_one_day = len({each.date() for each in begins}) == 1
+    form = "%H:%M" if is_one_day else next((form for limit, form in _FORMATS if step < limit), "%Y-%m-%d")
+    return [f"{each:{form}}" for each in begins]
+
+
+def _kinds(timeline: Timeline) -> str:
+    """Return how many runs there were, and what for if that differs."""
+    runs = sum(timeline.kinds.values())
+    parts = ", ".join(f"{n:,} {kind}" for kind, n in timeline.kinds.items())
+    return counted(runs, "run") if set(timeline.kinds) <= {RunKind.RUN} else f"{counted(runs, 'run')}: {parts}"
+
+
+def _gap_text(gap: Gap) -> str:
+    """Return when no run began and for how long; how often one should, stands once before all."""
+    until = "now" if gap.until_at is None else _short(gap.until_at, gap.from_at)
+    return f"{span(gap.length_s)}, from {gap.from_at.astimezone(UTC):%b %d %H:%M} to {until}"
+
+
+def _short(value: datetime, beside: datetime) -> str:
+    one, other = value.astimezone(UTC), beside.astimezone(UTC)
+    return f"{one:%H:%M}" if one.date() == other.date() else f"{one:%b %d %H:%M}"
 
 
 def _each(step: timedelta | None) -> str:
     if step is None:
-        return "run"
-    names = {timedelta(hours=1): "hour", timedelta(days=1): "day", timedelta(days=7): "week"}
-    return names.get(step) or (f"{step.days} days" if step.days else f"{step.seconds // 3600} hours")
+        return "period"
+    names = {timedelta(minutes=1): "minute", timedelta(hours=1): "hour", timedelta(days=1): "day", timedelta(days=7): "week"}
+    return names.get(step) or (
+        f"{step.days} days"
+        if step.days
+        else f"{step.seconds // 60} minutes"
+        if step < timedelta(hours=1)
+        else f"{step.seconds // 3600} hours"
+    )
 
 
 def _counted(figures: Figures) -> list[Status]:
     """Return the statuses that the runs are counted by."""
-    return [each for each in SHOWN if each not in _RARE or any(period.calls[each] for period in figures.periods)]
+    return [each for each in SHOWN if each not in _RARE or any(period.calls[each] for period in figures.timeline.busy)]
 
 
 def _runs_chart(figures: Figures, labels: Sequence[str]) -> Chart | None:
-    if len(figures.periods) < 2 or not any(each.calls.total() for each in figures.periods):
+    timeline = figures.timeline
+    judged = sum(each.calls.total() for each in timeline.busy)
+    if len(timeline.busy) < 2 or not judged:
         return None  # the table of runs says as much as a single column
-    series = [Series(_words(kind), kind, [each.calls[kind] for each in figures.periods]) for kind in _counted(figures)]
-    judged = sum(each.calls.total() for each in figures.periods)
+    series = [Series(_words(kind), kind, [each.calls[kind] for each in timeline.periods]) for kind in _counted(figures)]
     says = (
-        f"Columns: calls judged by the runs of each {_each(figures.step)}, {judged:,} in all, by status. The table below has the numbers."
+        f"Columns over time: calls judged by the runs of each {_each(timeline.step)}, {judged:,} in all, by status. "
+        "The table below has the numbers."
     )
     return draw_columns(labels, series, says)
 
 
 def _lag_chart(figures: Figures, labels: Sequence[str]) -> tuple[Chart, str] | None:
-    """Return the chart and its unit."""
-    known = [lag for each in figures.periods for lag in each.lag_s.values() if lag is not None]
-    if not known or len(figures.periods) < 2:
+    """Return the chart and its unit. A line ends at a gap between runs, and goes on where no run was due."""
+    timeline = figures.timeline
+    known = [lag for each in timeline.busy for lag in each.lag_s.values() if lag is not None]
+    if not known or len(timeline.busy) < 2:
         return None
     divisor, unit = next((size, unit) for limit, size, unit in _UNITS if max(known) >= limit)
     streams = _streams(figures)
-    series = [Series(f"{unit} behind, {each}", _look(streams, each), _scaled(figures.periods, each, divisor)) for each in streams]
+    series = [
+        Series(f"{unit} behind, {each}", _look(streams, each), values)
+        for each in streams
+        for values in _pieces(timeline, [_scaled(period.lag_s.get(each), divisor) for period in timeline.periods])
+    ]
     says = (
-        f"Lines: how many {unit} each stream was behind at the end of runs, {span(max(known))} at worst. The table below has the numbers."
+        f"Lines over time: how many {unit} each stream was behind at the end of runs, {span(max(known))} at worst. "
+        "The table below has the numbers."
     )
     return draw_lines(labels, series, says), unit
 
 
+def _pieces(timeline: Timeline, values: Sequence[float | None]) -> list[list[float | None]]:
+    """Return the values cut at the gaps: in each piece, what is not of it is None."""
+    number = list(accumulate(timeline.is_silent(each) for each in timeline.periods))
+    return [[value if of == piece else None for of, value in zip(number, values, strict=True)] for piece in dict.fromkeys(number)]
+
+
 def _streams(figures: Figures) -> list[Stream]:
     """Return the streams that runs read, in the order of calls at the same instant."""
-    read = {each.stream for each in figures.freshness}.union(*(each.lag_s for each in figures.periods), STREAMS)
+    read = {each.stream for each in figures.freshness}.union(*(each.lag_s for each in figures.timeline.busy), STREAMS)
     return sorted(map(Stream, read), key=lambda each: each.rank)
 
 
@@ -227,8 +273,13 @@ def _look(streams: Sequence[str], stream: str) -> str:
     return stream if stream in STREAMS else f"other_{streams.index(stream) % _LOOKS}"
 
 
-def _scaled(periods: Sequence[Period], stream: str, divisor: float) -> list[float | None]:
-    return [None if (lag := each.lag_s.get(stream)) is None else round(lag / divisor, 2) for each in periods]
+def _scaled(lag_s: float | None, divisor: float) -> float | None:
+    return None if lag_s is None else round(lag_s / divisor, 2)
+
+
+def _clock(value: object) -> str:
+    """Return a time that is not broken over lines."""
+    return Markup("<time>{}</time>").format(clock(value)) if isinstance(value, datetime) else clock(value)
 
 
 def _commands(row: Mapping[str, object], shell: Shell) -> Sequence[tuple[str, str]]:

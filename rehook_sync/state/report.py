@@ -17,6 +17,7 @@ __all__ = ["Facts", "read_report"]
 _REPORT_EVENTS = 1000
 _REPORT_RUNS = 30_000
 _REPORT_ROWS = 50
+_REPORT_WAITING = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Facts:
     """The data of a report: rows of the queries in `sql/state/report.sql`, from one snapshot.
 
     Shape:  calls: those last decided by runs since `since`.  runs, lags: newest first.
-            unsettled, attention: of all time.  periods: the open ones.
+            unsettled, attention, waiting: of all time.  periods: the open ones.
     """
 
     now: datetime
@@ -36,6 +37,7 @@ class Facts:
     last_success: Mapping[str, object] | None
     unsettled: Sequence[Mapping[str, object]]
     attention: Sequence[Mapping[str, object]]
+    waiting: Sequence[Mapping[str, object]] = ()
     periods: Sequence[Period] = ()
 
 
@@ -61,5 +63,6 @@ def read_report(database: Database, since: datetime) -> Facts:
             last_success=next(iter(read("report_last_success")), None),
             unsettled=read("report_unsettled"),
             attention=read("report_attention", rows=_REPORT_ROWS),
+            waiting=read("report_waiting", rows=_REPORT_WAITING),
             periods=Periods(database).read_open(kinds=RunKind, connection=connection),
         )

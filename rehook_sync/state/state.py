@@ -30,7 +30,7 @@ _PAGE = 500
 _EVERYBODY = Shard(0, "", None)
 _TIMES = frozenset(
     {"since_at", "until_at", "started_at", "finished_at", "low_at", "high_at", "recorded_at", "received_at", "occurred_at"}
-    | {"first_seen_at", "settled_at", "first_sent_at", "last_sent_at", "expires_at"}
+    | {"first_seen_at", "settled_at", "first_sent_at", "last_sent_at", "expires_at", "overdue_at"}
 )
 
 

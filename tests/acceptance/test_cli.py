@@ -37,7 +37,7 @@ OPTIONS = {
     "forget": {"--give-up", "--dry-run"},
     "status": {"--runs", "--prometheus"},
     "explain": {"--state-only", "--ask"},
-    "report": {"--out", "--since"},
+    "report": {"--audit", "--out", "--since"},
     "sandbox": {"--port"},
     "demo": {"--keep"},
     "baseline": {"--since", "--until", "--stream", "--source", "--dry-run"},

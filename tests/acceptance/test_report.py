@@ -1,5 +1,6 @@
 """`report` as people call it: a page and its numbers, of a shop that was delivered and of one in trouble."""
 
+import html
 import json
 import os
 import re
@@ -46,10 +47,28 @@ def test_page_goes_where_it_is_told(delivered: Shop) -> None:
     assert (delivered.program.folder / "seen.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_an_audit_joins_the_page_when_asked(shop: Shop) -> None:
+    shop.ready()
+    assert shop("run", "--since", "beginning").code == 0
+    shop.execute("DELETE FROM sync_state WHERE message_id IN (SELECT message_id FROM sync_state WHERE event = 'Product Viewed' LIMIT 3)")
+    document = shop("report", "--audit", "beginning", "--json", "--out", "page.html").json
+    page = (shop.program.folder / "page.html").read_text(encoding="utf-8")
+    whole = shop("audit", "--since", "beginning", "--json").json
+    found = document["coverage"]
+    assert found["whole"]["missing"] == whole["missing"] == 3
+    assert found["whole"]["rows"] == sum(line["rows"] for line in whole["lines"]) == shop.calls
+    assert found["repair"] == whole["repair"]
+    assert [line["event"] for line in found["events"] if line["missing"]] == ["Product Viewed"]
+    assert "3 calls of the warehouse are not recorded" in page
+    assert html.escape(whole["repair"]) in page
+    assert "Is all of it there?" not in shop("report", "--out", "-").out
+
+
 def test_wrong_use_is_one_line(delivered: Shop) -> None:
     for arguments, word in (
         (("--out", "-", "--json"), "stdout"),
         (("--since", "soon"), "--since"),
+        (("--audit", "soon"), "--audit"),
         (("--out", "no/such/page.html"), "No such file"),
     ):
         done = delivered("report", *arguments)

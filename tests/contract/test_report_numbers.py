@@ -41,8 +41,8 @@ def test_numbers_are_those_of_the_tables(database_url: str, kind: str) -> None:
     figures = read_figures(database_url)
     assert figures.calls == Counter(str(each["status"]) for each in history.calls)
     assert figures.reasons == Counter((each["status"], each["reason"]) for each in history.calls if each["reason"])
-    assert sum((each.calls for each in figures.periods), Counter()) == figures.calls
-    assert figures.runs == len(history.runs) == sum(each.runs for each in figures.periods)
+    assert sum((each.calls for each in figures.timeline.periods), Counter()) == figures.calls
+    assert figures.runs == len(history.runs) == sum(each.runs for each in figures.timeline.periods)
     took = [each["settled_at"] - each["received_at"] for each in history.calls if each["status"] in {"sent", "merged", "unchanged"}]  # type: ignore[operator]
     assert figures.timed == len(took)
     bounds = [timedelta(0), *(timedelta(seconds=each) for each in (900, 3600, 21600, 86400, 259200)), timedelta.max]
@@ -50,15 +50,21 @@ def test_numbers_are_those_of_the_tables(database_url: str, kind: str) -> None:
     assert list(figures.took.values()) == (spans if took else [])
     if took:
         assert figures.mean_s == pytest.approx(sum(took, timedelta()).total_seconds() / len(took), abs=0.01)
-    unsettled = [each for each in history.calls if each["settled_at"] is None]
+    waiting = [each for each in history.calls if each["status"] == "waiting"]
+    assert sum(int(str(each["n"])) for each in figures.waiting) == len(waiting)
+    by_source = Counter((each["source"], each["status"]) for each in history.calls)
+    if kind == "sources":
+        assert Counter({(each.source, status): n for each in figures.sources for status, n in each.calls.items()}) == by_source
+    unsettled = [each for each in history.calls if each["settled_at"] is None and each not in waiting]
     assert figures.unsettled == len(unsettled)
     assert {str(each["message_id"]) for each in figures.rows} <= {str(each["message_id"]) for each in unsettled}
     assert len(figures.rows) == min(50, len(unsettled))
 
 
-def test_both_databases_give_the_same_document(sqlite_url: str, postgres_url: str) -> None:
+@pytest.mark.parametrize("kind", ["trouble", "sources"])
+def test_both_databases_give_the_same_document(sqlite_url: str, postgres_url: str, kind: str) -> None:
     for url in (sqlite_url, postgres_url):
-        write(url, make_history("trouble"))
+        write(url, make_history(kind))
     one, other = (figures_document(read_figures(url)) for url in (sqlite_url, postgres_url))
     assert round_off(one) == round_off(other)
 
