@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -63,7 +64,7 @@ def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
     try:
         _require_once(arguments)
         require_files()
-        code = typer.main.get_command(app).main(list(arguments), prog_name=name, standalone_mode=False)
+        code = typer.main.get_command(_app_of(arguments[0])).main(list(arguments), prog_name=name, standalone_mode=False)
     except RehookSyncError as error:
         return _screen(as_json=as_json).fail(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -75,6 +76,14 @@ def _exit_code(arguments: Sequence[str], *, as_json: bool) -> int:
             raise
         return _screen(as_json=as_json).fail(UsageError(f"{describe().rstrip('.')}; see `{_help_command(name, error)}`"))
     return code if isinstance(code, int) else 0
+
+
+def _app_of(command: str) -> typer.Typer:
+    """Return the app with a command alone, if it is one: to make all of them ready takes a while."""
+    chosen = copy(app)
+    alone = [each for each in app.registered_commands if command == (each.name or getattr(each.callback, "__name__", None))]
+    chosen.registered_commands = alone or app.registered_commands
+    return chosen
 
 
 def _require_once(arguments: Sequence[str]) -> None:

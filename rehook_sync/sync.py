@@ -1,37 +1,19 @@
-"""The facade: what the job can do, for the command line and Airflow."""
+"""The facade: what the job can do, for the command line and Airflow. Each method loads what it needs, so that a run starts sooner."""
+
+# ruff: noqa: PLC0415 - see above
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from rehook_sync.admin.baseline import plan_baseline, record_baseline
-from rehook_sync.admin.copying import CopyReport, copy_state
-from rehook_sync.admin.refresh import count_refresh, refresh
-from rehook_sync.admin.verify import Verification, verify
 from rehook_sync.database.dialects.record import Connector
 from rehook_sync.database.engine import open_database
 from rehook_sync.delivery.outcomes import stop_reason
-from rehook_sync.delivery.sender import check_credentials
 from rehook_sync.errors import RehookSyncError, UsageError
-from rehook_sync.jobs.audit import AuditReport, audit
-from rehook_sync.jobs.check import CheckResult, check_each
 from rehook_sync.jobs.context import JobContext, open_client, rebind, require_access, require_same, source_configs
-from rehook_sync.jobs.explain import read_explanation
-from rehook_sync.jobs.maintenance import (
-    abandon,
-    accept_doubtful,
-    check_forgettable,
-    count_unjudged,
-    forget,
-    prune,
-    require_doubtful,
-)
-from rehook_sync.jobs.notes.names import NamesCheck, check_names
-from rehook_sync.jobs.plan import plan_run
 from rehook_sync.jobs.reading.databases import open_both
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
 from rehook_sync.jobs.run import leased, new_run_id, run_whole
-from rehook_sync.jobs.shards import deliver_shard, finish_shards, start_shards
 from rehook_sync.models import Answer, Effect, RunKind, ShardResult, Status, Stream
 from rehook_sync.notify.telling import telling
 from rehook_sync.rules.periods import Feed, Period
@@ -41,9 +23,6 @@ from rehook_sync.settings import Settings
 from rehook_sync.state.destination import Destinations
 from rehook_sync.state.migrations import Upgrade, require_version, upgrade
 from rehook_sync.state.periods import Periods
-from rehook_sync.state.person import Person, Traces
-from rehook_sync.state.report import Facts, read_report
-from rehook_sync.state.rights import read_durability
 from rehook_sync.state.sources import KnownSources
 from rehook_sync.state.state import State
 from rehook_sync.times import FIRST_MOMENT, duration_text
@@ -54,7 +33,14 @@ from rehook_sync.warehouse.sources import Sources
 if TYPE_CHECKING:
     import httpx
 
+    from rehook_sync.admin.copying import CopyReport
+    from rehook_sync.admin.verify import Verification
+    from rehook_sync.jobs.audit import AuditReport
+    from rehook_sync.jobs.check import CheckResult
+    from rehook_sync.jobs.notes.names import NamesCheck
     from rehook_sync.publish.publisher import PublishReport
+    from rehook_sync.state.person import Traces
+    from rehook_sync.state.report import Facts
 
 __all__ = ["Sync"]
 
@@ -133,15 +119,19 @@ class Sync:
         except RehookSyncError:
             return False
 
-    def check_names(self) -> NamesCheck:
+    def check_names(self) -> "NamesCheck":
         """Return what the names in the settings match in the sources."""
+        from rehook_sync.jobs.notes.names import check_names
+
         wanted = bool(self.settings.conversion_events)
         events = {each for source in self._sources.values() for each in source.read_event_names()} if wanted else None
         return check_names(self.settings, self.discover(), events)
 
     @classmethod
-    def check(cls, settings: Settings, connectors: Mapping[str, Connector] = _NONE) -> CheckResult:
+    def check(cls, settings: Settings, connectors: Mapping[str, Connector] = _NONE) -> "CheckResult":
         """Look at settings, warehouse, state and credentials. Errors are in the result; writes nothing."""
+        from rehook_sync.jobs.check import CheckResult, check_each
+
         found = CheckResult(settings.describe())
         try:
             with cls(settings, read_only=True, connectors=connectors) as sync:
@@ -159,6 +149,8 @@ class Sync:
 
     def read_durability(self) -> list[str]:
         """Return what may make the sync-state's server forget what it has committed, one line each."""
+        from rehook_sync.state.rights import read_durability
+
         return read_durability(self._state_database)
 
     def check_destination(self) -> None:
@@ -167,16 +159,20 @@ class Sync:
 
     def check_notifiers(self) -> list[str]:
         """Return who would be told of runs, empty when nobody. Raises SettingsError when one of them cannot be."""
-        from rehook_sync.notify.carriers import check_notifiers  # noqa: PLC0415 - a run loads it only to say something
+        from rehook_sync.notify.carriers import check_notifiers
 
         return check_notifiers(self.settings.notify) if self.settings.notify else []
 
     def check_credentials(self) -> Answer:
         """Ask Rehook whether the credentials are good."""
+        from rehook_sync.delivery.sender import check_credentials
+
         return check_credentials(open_client(self.settings, self._transport))
 
     def plan(self, options: RunOptions, samples: int = 0) -> Plan:
         """Return what a run would do; sends nothing and writes nothing."""
+        from rehook_sync.jobs.plan import plan_run
+
         return plan_run(self._context(), options, samples)
 
     def run(self, options: RunOptions, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
@@ -193,25 +189,35 @@ class Sync:
 
         Raises: ConfigurationError and LeaseHeldError, before the run has begun.
         """
+        from rehook_sync.jobs.shards import start_shards
+
         with telling(self.settings, self._state_database, options) as teller:
             require_access(self.settings)
             return teller.began(start_shards(self._context(interrupt), options, shards))
 
     def deliver_shard(self, run_id: str, shard: int, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> ShardResult:
         """Deliver one shard of a run that `start` began. What stops it later is in the result; see `shards.deliver_shard`."""
+        from rehook_sync.jobs.shards import deliver_shard
+
         return deliver_shard(self._context(interrupt), run_id, shard, interrupt, listen or _ignore)
 
     def finish(self, run_id: str, error: RehookSyncError | None = None, *, interrupted: bool = False) -> RunResult:
         """End a run in shards; see `shards.finish_shards`."""
+        from rehook_sync.jobs.shards import finish_shards
+
         with telling(self.settings, self._state_database) as teller:
             return teller.ended(finish_shards(self._context(), run_id, error, interrupted=interrupted))
 
     def baseline(self, options: RunOptions, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
         """Record the calls of a period as settled elsewhere. Returns how that ended; see `admin/baseline.py`."""
+        from rehook_sync.admin.baseline import record_baseline
+
         return record_baseline(self._context(interrupt), options, interrupt, listen or _ignore)
 
     def plan_baseline(self, options: RunOptions) -> Plan:
         """Return what a baseline would record; writes nothing."""
+        from rehook_sync.admin.baseline import plan_baseline
+
         return plan_baseline(self._context(), options)
 
     def refresh(self, options: RunOptions, interrupt: Interrupt, listen: Callable[[Progress], None] | None = None) -> RunResult:
@@ -219,18 +225,24 @@ class Sync:
 
         Raises: as `run`.
         """
+        from rehook_sync.admin.refresh import refresh
+
         require_access(self.settings)
         return refresh(self._context(interrupt), options, interrupt, listen or _ignore)
 
     def count_refresh(self, options: RunOptions) -> int:
         """Return how many customers a refresh would send; sends and writes nothing."""
+        from rehook_sync.admin.refresh import count_refresh
+
         return count_refresh(self._context(), options)
 
-    def copy_state(self, url: str, interrupt: Interrupt) -> CopyReport:
+    def copy_state(self, url: str, interrupt: Interrupt) -> "CopyReport":
         """Copy the sync-state to the empty database of a URL; see `admin/copying.py`. Changes nothing here.
 
         Raises: UsageError when the database is not empty, or of another kind than SQLite and PostgreSQL.
         """
+        from rehook_sync.admin.copying import copy_state
+
         context, schema = self._context(), self.settings.state_schema or "rehook_sync"
         schemas = [None if each.startswith("sqlite") else schema for each in (self._state_database.dialect, url)]
         target = open_database(url, "--to", may_create=True, search_path=schemas[1])
@@ -248,27 +260,29 @@ class Sync:
         whole: make it anew.
         Raises: SettingsError when there is no place for it, LeaseHeldError while a run is at work.
         """
-        from rehook_sync.publish.job import publish  # noqa: PLC0415 - see `copies.publish_notes`
+        from rehook_sync.publish.job import publish
 
         with leased(self._context(), RunKind.RUN) as (ledger, _):
             return publish(self.settings, ledger, interrupt, whole=whole)
 
     def end_publication(self) -> bool:
         """Note no changes for the copy for analysts any more. Tells whether there was one; it stays as it is."""
-        from rehook_sync.publish.job import end_publication  # noqa: PLC0415
+        from rehook_sync.publish.job import end_publication
 
         with leased(self._context(), RunKind.RUN) as (ledger, _):
             return end_publication(ledger)
 
     def check_publication(self) -> str | None:
         """Return where the copy for analysts is, None when there is to be none. Raises SettingsError, SourceError."""
-        from rehook_sync.publish.job import check_place  # noqa: PLC0415
+        from rehook_sync.publish.job import check_place
 
         wanted = self.settings.publish_schema or self.settings.publish_url
         return check_place(self.settings, self._state_database) if wanted else None
 
     def abandon(self, options: RunOptions, *, dry_run: bool = False) -> list[tuple[Period, int | None]]:
         """Give up the open periods of the streams. Returns what `count_unjudged` does."""
+        from rehook_sync.jobs.maintenance import abandon, count_unjudged
+
         context = self._context()
         if dry_run:
             return count_unjudged(context, options)
@@ -280,6 +294,8 @@ class Sync:
 
         Raises: UsageError naming the ids that are not in doubt; then nothing is done.
         """
+        from rehook_sync.jobs.maintenance import accept_doubtful, require_doubtful
+
         state = self._state()
         if dry_run:
             require_doubtful(state, ids)
@@ -299,6 +315,8 @@ class Sync:
 
         Raises: UsageError for an age below the lookback, whose rows are still in use.
         """
+        from rehook_sync.jobs.maintenance import prune
+
         if older_than < self.settings.lookback:
             raise UsageError(
                 f"--older-than must not be less than the lookback ({duration_text(self.settings.lookback)}): those rows are still in use"
@@ -311,12 +329,15 @@ class Sync:
         with leased(self._context(), RunKind.PRUNE) as (ledger, _):
             return prune(state, ledger, before, interrupt, listen or (lambda _pruned: None))
 
-    def forget(self, user_id: str, interrupt: Interrupt, *, give_up: bool, dry_run: bool) -> Traces:
+    def forget(self, user_id: str, interrupt: Interrupt, *, give_up: bool, dry_run: bool) -> "Traces":
         """Remove a person from the sync-state tables. Returns what was known before, which may be nothing.
 
         give_up: settle the person's failed calls as rejected instead of refusing.
         Raises: UsageError when calls of the person are not settled.
         """
+        from rehook_sync.jobs.maintenance import check_forgettable, forget
+        from rehook_sync.state.person import Person
+
         state = self._state()
         person = Person(self._state_database, user_id)
         traces = person.find()
@@ -326,11 +347,13 @@ class Sync:
         with leased(self._context(), RunKind.FORGET) as (ledger, _):
             return forget(person, state, ledger, interrupt, give_up=give_up)
 
-    def audit(self, options: RunOptions) -> AuditReport:
+    def audit(self, options: RunOptions) -> "AuditReport":
         """Compare warehouse and sync-state from `since` to `until`, or to now. Writes nothing.
 
         Raises: UsageError for an empty period.
         """
+        from rehook_sync.jobs.audit import audit
+
         return audit(self._context(), options)
 
     def read_status(self, runs: int) -> StatusReport:
@@ -348,17 +371,23 @@ class Sync:
         state = self._state()
         return state.count_unsettled(), state.read_attention(rows)
 
-    def read_report(self, since: datetime | Beginning) -> Facts:
+    def read_report(self, since: datetime | Beginning) -> "Facts":
         """Return the data of a report since a time."""
+        from rehook_sync.state.report import read_report
+
         begins = datetime.fromtimestamp(0, UTC) if isinstance(since, Beginning) else since.astimezone(UTC)
         return read_report(self._state().database, begins)
 
     def explain(self, key: str, *, warehouse: bool = True) -> Explanation:
         """Return everything known about a user id or a message id. `warehouse`: look there for calls no run has judged."""
+        from rehook_sync.jobs.explain import read_explanation
+
         return read_explanation(self._state(), self._sources if warehouse else None, key, self.settings.lookback)
 
-    def verify(self, ids: Sequence[str], sample: int, interrupt: Interrupt) -> Verification:
+    def verify(self, ids: Sequence[str], sample: int, interrupt: Interrupt) -> "Verification":
         """Compare what the sync-state says that Rehook has with what it has; see `admin/verify.py`. Writes nothing."""
+        from rehook_sync.admin.verify import verify
+
         require_access(self.settings)
         return verify(self._context(), ids, sample, interrupt)
 

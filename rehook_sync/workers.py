@@ -101,9 +101,9 @@ class _Team:
         for each in self._progress.values():
             counts.update(each.counts)
         latest = self._progress.values()
-        names = ("rows_seen", "rows_read", "requests", "at_once", "slowed", "lowest")
-        seen, read, requests, *pressure = (sum(getattr(each, name) for each in latest) for name in names)
-        return Progress(self._run_id, rows_total, seen, read, counts, requests, *pressure)
+        names = ("rows_known", "rows_read", "requests", "at_once", "slowed", "lowest")
+        known, read, requests, *pressure = (sum(getattr(each, name) for each in latest) for name in names)
+        return Progress(self._run_id, rows_total, known, read, counts, requests, *pressure)
 
     def _terminate(self) -> None:
         for process in self._members.values():

@@ -73,7 +73,7 @@ def record_baseline(context: JobContext, options: RunOptions, interrupt: Interru
             with ledger.kept():
                 for chunk in pipeline.read_chunks(windows, windows):
                     skipped += _record(ledger, chunk)
-                    listen(Progress(ledger.run_id, None, pipeline.seen, skipped, {Status.SKIPPED: skipped}))
+                    listen(Progress(ledger.run_id, None, pipeline.known, skipped, {Status.SKIPPED: skipped}))
                     if interrupt.requested:
                         break
         except RehookSyncError as caught:

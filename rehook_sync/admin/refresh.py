@@ -14,7 +14,8 @@ from datetime import datetime
 from itertools import islice, starmap
 
 from rehook_sync.database.spool import Spool
-from rehook_sync.delivery.sender import DeliveryReport, deliver
+from rehook_sync.delivery.report import DeliveryReport
+from rehook_sync.delivery.sender import deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, bind, read_change_notes
 from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_text

@@ -5,7 +5,7 @@ bound; `{word}` is a word that differs between dialects.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -55,6 +55,7 @@ Column = Selected | Sequence[str]
 Identifier = str | Column | Sequence[Column]
 """A name, a dotted name as a sequence of names, or a list of dotted names."""
 
+_DIALECTS = frozenset({ANY, *WAREHOUSES})
 _HEADER = re.compile(r"^--\s*(\w+):\s*(.*?)\s*$")
 _IDENTIFIER = re.compile(r':"(\w+)"')
 _WORD = re.compile(r"\{(\w+)(?:: ([^{}]+))?\}")
@@ -174,7 +175,7 @@ def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
     found: dict[tuple[str, str], Query] = {}
     for file in sorted((sql_folder() / folder).iterdir(), key=lambda each: each.name):
         if file.name.endswith(".sql"):
-            for query in parse_queries(file.read_text(encoding="utf-8"), f"{folder}/{file.name}"):
+            for query in parse_queries(file.read_text(encoding="utf-8"), f"{folder}/{file.name}", {ANY, wanted}):
                 if (query.name, query.dialect) in found:
                     raise InternalError(f"sql/{folder}/{file.name}: query {query.name} [{query.dialect}] is defined twice")
                 found[query.name, query.dialect] = query
@@ -182,8 +183,8 @@ def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
     return {name: query.said(words) for name, query in chosen.items() if query.words <= words.keys()}
 
 
-def parse_queries(content: str, where: str) -> Iterable[Query]:
-    """Yield the queries of one file. Raises InternalError for whatever the header grammar does not allow."""
+def parse_queries(content: str, where: str, dialects: Container[str] = _DIALECTS) -> Iterable[Query]:
+    """Yield the queries of one file, those of some dialects. Raises InternalError for whatever the header grammar does not allow."""
     header: dict[str, str] = {}
     body: list[str] = []
     for line in content.splitlines():
@@ -191,7 +192,7 @@ def parse_queries(content: str, where: str) -> Iterable[Query]:
         if match and match.group(1) in _KEYS:
             key, value = match.groups()
             if key == "name" and header:
-                yield from _queries(header, body, where)
+                yield from _queries(header, body, where, dialects)
                 header, body = {}, []
             if key in header or (key != "name" and not header) or any(each.strip() for each in body):
                 raise InternalError(f"sql/{where}: header line {line!r} is out of place")
@@ -201,19 +202,20 @@ def parse_queries(content: str, where: str) -> Iterable[Query]:
                 raise InternalError(f"sql/{where}: a statement stands before the first '-- name:'")
             body.append(line)
     if header:
-        yield from _queries(header, body, where)
+        yield from _queries(header, body, where, dialects)
 
 
-def _queries(header: Mapping[str, str], body: Sequence[str], where: str) -> Iterable[Query]:
-    """Yield a query once for each of its dialects."""
-    dialects = _names(header["dialect"]) if "dialect" in header else frozenset({ANY})
-    for dialect in sorted(dialects):
-        yield _query(header, body, where, dialect)
+def _queries(header: Mapping[str, str], body: Sequence[str], where: str, dialects: Container[str]) -> Iterable[Query]:
+    """Yield a query once for each of its dialects that are asked for."""
+    own = _names(header["dialect"]) if "dialect" in header else frozenset({ANY})
+    for dialect in sorted(own):
+        if dialect in dialects or dialect not in _DIALECTS:
+            yield _query(header, body, where, dialect)
 
 
 def _query(header: Mapping[str, str], body: Sequence[str], where: str, dialect: str) -> Query:
     sql = "\n".join(body).strip().rstrip(";")
-    if not sql or not header.get("does") or dialect not in {ANY, *WAREHOUSES}:
+    if not sql or not header.get("does") or dialect not in _DIALECTS:
         raise InternalError(f"sql/{where}: query {header['name']} lacks a statement, a '-- does:' or a known dialect")
     identifiers, words = (_names(header.get(key, "")) for key in ("identifiers", "words"))
     if identifiers != frozenset(_IDENTIFIER.findall(sql)):

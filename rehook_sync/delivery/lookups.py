@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rehook_sync.delivery.limits import RateLimiter
 from rehook_sync.delivery.outcomes import HOPELESS, backoff_s, stop_reason
-from rehook_sync.delivery.sender import DeliveryConfig
+from rehook_sync.delivery.report import DeliveryConfig
 from rehook_sync.runtime import Interrupt, run_loop
 
 if TYPE_CHECKING:  # commands that ask nothing do not load httpx

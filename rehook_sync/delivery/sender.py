@@ -7,11 +7,9 @@ requests are in flight. How many are marked at most, `MarkLimit` says: of events
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from operator import attrgetter
 from random import Random
 from typing import TYPE_CHECKING
@@ -21,68 +19,21 @@ from rehook_sync.delivery.dispatcher import Dispatcher
 from rehook_sync.delivery.lanes import InFlight
 from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, MarkLimit, RateLimiter
 from rehook_sync.delivery.outbox import Posting
-from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, RetryPolicy, backoff_s, decide, stop_reason
+from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, backoff_s, decide, stop_reason
+from rehook_sync.delivery.report import DeliveryConfig, DeliveryReport
 from rehook_sync.errors import LeaseLostError, RehookSyncError, StoppedError
-from rehook_sync.models import Answer, Call, Chunk, Effect, Outcome, Reason, Status
+from rehook_sync.models import Answer, Chunk, Effect, Outcome, Reason, Status
 from rehook_sync.runtime import Interrupt, run_loop, tuned_interpreter
 
 if TYPE_CHECKING:  # commands that send nothing do not load httpx
     from rehook_sync.rehook.client import Rehook
 
-__all__ = ["Chunk", "DeliveryConfig", "DeliveryReport", "check_credentials", "deliver"]
+__all__ = ["Chunk", "check_credentials", "deliver"]
 
-_QUEUED_ROWS = 2000
-_QUEUED_PER_PLACE = 8
 _PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.TIMEOUT})
 _PROPER = frozenset({Effect.ACCEPTED, Effect.REFUSED})
 _status = attrgetter("status")
 _jitter = Random().random  # noqa: S311 - spreads retries, keeps no secret
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryConfig:
-    """How to send.
-
-    Units:  rate_limit: requests per second.  renew_s: seconds between renewals of the lease when nothing is written.
-    """
-
-    concurrency: int
-    rate_limit: float | None
-    policy: RetryPolicy
-    api_down_after: int
-    skip_unchanged: bool
-    renew_s: float
-
-    @property
-    def queue_rows(self) -> int:
-        """Return how many operations may be queued before reading pauses.
-
-        A longer queue holds more users to send in parallel; beyond this it only takes memory.
-        """
-        return max(_QUEUED_ROWS, _QUEUED_PER_PLACE * self.concurrency)
-
-
-@dataclass(slots=True)
-class DeliveryReport:
-    """What was durably recorded, and why delivery ended early, if it did.
-
-    Shape:  at_once: requests that may be in flight now.  slowed: how often that was halved.  lowest: its lowest value.
-            left: calls whose ids somebody else had marked or settled meanwhile.
-    """
-
-    counts: Counter[Status] = field(default_factory=Counter)
-    rejected: Counter[Reason] = field(default_factory=Counter)
-    requests: int = 0
-    error: RehookSyncError | None = None
-    interrupted: bool = False
-    at_once: int = 0
-    slowed: int = 0
-    lowest: int = 0
-    left: list[Call] = field(default_factory=list)
-
-    def heed(self, adaptive: AdaptiveConcurrency) -> None:
-        """Copy the numbers of the adaptive concurrency."""
-        self.at_once, self.slowed, self.lowest = adaptive.allowed, adaptive.slowed, adaptive.lowest
 
 
 def deliver(

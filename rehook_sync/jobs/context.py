@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import Identifier
 from rehook_sync.delivery.outcomes import RetryPolicy
-from rehook_sync.delivery.sender import DeliveryConfig
+from rehook_sync.delivery.report import DeliveryConfig
 from rehook_sync.errors import SettingsError, UsageError
 from rehook_sync.jobs.notes.lines import change_notes
 from rehook_sync.jobs.pipeline import PipelineConfig

@@ -90,7 +90,9 @@ class PipelineConfig:
 class Pipeline:
     """The rows of one run, read once.
 
-    Shape:  seen: rows read, known ones included.  rows: judged so far, by feed; without rejections that stay as they were.
+    Shape:  found: rows put aside, and recorded ones as they are found again.
+            known: those of them that are not judged, or whose rejection stays as it was.
+            rows: judged so far, by feed; without rejections that stay as they were.
             timeless: calls left out since no time says whether they are of the period.
             extent: what was read to its end.  findings: what there is to say of the rows judged.
     """
@@ -105,7 +107,8 @@ class Pipeline:
         self._previous: dict[Key, PreviousOutcome] = {}
         self._pending: dict[Key, Call] = {}
         self._freed: dict[str, str] = {}
-        self.seen = 0
+        self.found = 0
+        self.known = 0
         self.rows: Counter[Feed] = Counter()
         self.timeless = 0
         self.extent = Extent.NOTHING
@@ -144,11 +147,6 @@ class Pipeline:
             for each in (*new, *old):
                 each.close()
 
-    @property
-    def recorded(self) -> int:
-        """Return how many of the rows judged so far have a durable outcome."""
-        return self.rows.total() - len(self._pending)
-
     def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
         """Note which outcomes have become durable. Safe to call from another thread."""
         for outcome in outcomes:
@@ -161,7 +159,11 @@ class Pipeline:
 
     def _read_feed(self, feed: Feed, window: Window, lookback: Lookback | None = None) -> Generator[SourceRow, None, None]:
         excerpt = lookback.look(feed, window) if lookback else None
-        yield from self._sources[feed.source].read_window(feed.stream, window, self._config.known_in, self._config.shard, excerpt)
+        rows = self._sources[feed.source].read_window(feed.stream, window, self._config.known_in, self._config.shard, excerpt, self._count)
+        yield from rows
+
+    def _count(self, rows: int) -> None:
+        self.found += rows
 
     def _read_again(self, feed: Feed, recorded: Feed, selection: Selection) -> Generator[SourceRow, None, None]:
         for page in self._state.read_again(recorded, selection):
@@ -170,6 +172,7 @@ class Pipeline:
                 missing.discard(row.message_id)
                 if self._config.shard is None or self._config.shard.holds(row.user_id):
                     self._previous[feed.stream, row.message_id] = previous[row.message_id]
+                    self.found += 1
                     yield row
             # Nobody knows whose they are, so the first shard counts them. A source that is not read may have them still.
             counts = recorded == feed and (self._config.shard is None or self._config.shard.number == 0)
@@ -180,7 +183,6 @@ class Pipeline:
 
         Pending rows are checked first: one that becomes durable meanwhile is then found among the recorded ones.
         """
-        self.seen += len(rows)
         rows, shared = self._under_recorded_ids(rows), self.findings.shared
         pending = [self._pending.get((row.stream, row.message_id)) for row in rows]
         free = [row for row, other in zip(rows, pending, strict=True) if not shared.note(row, other) and other is None]
@@ -196,6 +198,7 @@ class Pipeline:
         due = [row for key, row in first.items() if self._is_due(key, known.get(key))]
         taken = [row for row in due if self._config.within is None or self._config.within.holds(row.received_at)]
         self.timeless += sum(row.received_at is None for row in due) - sum(row.received_at is None for row in taken)
+        self.known += len(rows) - len(taken)
         return taken
 
     def _first(self, rows: Sequence[SourceRow], limit: int) -> tuple[list[SourceRow], int]:
@@ -263,6 +266,7 @@ class Pipeline:
             outcome.detail,
         )
         self.findings.standing += stands
+        self.known += stands
         return stands
 
     def _judge_claims(self, calls: Sequence[ShapedCall]) -> Judgement:

@@ -65,13 +65,13 @@ class RunOptions:
 class Progress:
     """How far a run has got.
 
-    Shape:  rows_total: rows to read, None while that is not known.  rows_seen: rows read, known ones included.  rows_read: rows judged.
+    Shape:  rows_total: rows to read, None while that is not known.  rows_known: rows read that are not judged.  rows_read: rows judged.
             at_once: requests that may be in flight now.  slowed: how often that was halved.  lowest: its lowest value.
     """
 
     run_id: str
     rows_total: int | None = None
-    rows_seen: int = 0
+    rows_known: int = 0
     rows_read: int = 0
     counts: Mapping[Status, int] = field(default_factory=dict)
     requests: int = 0
@@ -82,7 +82,7 @@ class Progress:
     @property
     def rows_due(self) -> int | None:
         """Return how many rows are to be judged in all, None while that is not known; rows found to be known do not count."""
-        return None if self.rows_total is None else max(self.rows_total - (self.rows_seen - self.rows_read), self.rows_read)
+        return None if self.rows_total is None else max(self.rows_total - self.rows_known, self.rows_read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain, islice
 from threading import Thread
 
-from rehook_sync.delivery.sender import DeliveryReport, deliver
+from rehook_sync.delivery.report import DeliveryReport
 from rehook_sync.errors import ConfigurationError, DatabaseError, RehookSyncError, UsageError
 from rehook_sync.jobs.context import JobContext, bind, read_change_notes, require_no_baseline
 from rehook_sync.jobs.maintenance import require_doubtful
@@ -74,8 +74,8 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         report = DeliveryReport()
         try:
             reader.waiting = bool  # from here on, delivery renews the lease
-            counted = None if options.limit else [*windows.items(), *parts]
-            work = Work(ledger, pipeline, pipeline.read_chunks(windows, context.feeds(options), parts), counted)
+            is_told = not options.limit and not options.only and _leaves_known_out(context, windows)
+            work = Work(ledger, pipeline, pipeline.read_chunks(windows, context.feeds(options), parts), is_told)
             report = deliver_work(context, work, interrupt, listen)
         except RehookSyncError as error:
             report.interrupted = interrupt.requested
@@ -127,6 +127,7 @@ def start_loading() -> None:
     """Load, in a thread, the modules that only judging and sending need: without them, a command starts in half the time."""
 
     def load() -> None:
+        import rehook_sync.delivery.sender  # noqa: PLC0415
         import rehook_sync.rehook.client  # noqa: PLC0415
         import rehook_sync.rehook.transport  # noqa: F401, PLC0415
 
@@ -238,38 +239,32 @@ def new_run_id(now: datetime, kind: RunKind) -> str:
 class Work:
     """What is delivered, and the ledger that records it.
 
-    Shape:  counted: what is read, to count its calls for the progress; None when the caller knows the total, or nobody does.
+    Shape:  is_told: whether the rows that are put aside are those to judge, so that it can be told how many they are.
     """
 
     ledger: Ledger
     pipeline: Pipeline
     chunks: Generator[Chunk, None, None]
-    counted: Sequence[tuple[Feed, Window]] | None = None
+    is_told: bool = False
 
 
 def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
     """Send what is read, record the outcomes and report progress."""
     pipeline = work.pipeline
-    total: int | None = None
+
+    def total() -> int | None:
+        return pipeline.found if work.is_told or pipeline.extent is Extent.ALL else None
 
     def begin(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-        """Count after two chunks, while they are being sent. Small windows are not counted."""
-        nonlocal total
-        yield from islice(chunks, 2)
-        if work.counted is not None:
-            if pipeline.extent is Extent.ALL:
-                total = pipeline.rows.total()
-            elif pipeline.seen and _can_count(context, work.counted):
-                due = sum(context.sources[feed.source].count(feed.stream, window, context.known_in) for feed, window in work.counted)
-                total = due + pipeline.recorded
-            listen(Progress(work.ledger.run_id, total))
+        yield from islice(chunks, 1)
+        listen(Progress(work.ledger.run_id, total(), pipeline.known))
         yield from chunks
 
     def committed(latest: DeliveryReport, outcomes: Sequence[Outcome]) -> None:
         pipeline.note_recorded(outcomes)
-        due = None if total is None else max(total, pipeline.seen)
         pressure = latest.at_once, latest.slowed, latest.lowest
-        listen(Progress(work.ledger.run_id, due, pipeline.seen, pipeline.rows.total(), dict(latest.counts), latest.requests, *pressure))
+        counts = dict(latest.counts)
+        listen(Progress(work.ledger.run_id, total(), pipeline.known, pipeline.rows.total(), counts, latest.requests, *pressure))
 
     with closing(work.chunks) as chunks, ThreadPoolExecutor(1, "first") as thread:
         first = thread.submit(next, chunks, None)
@@ -278,14 +273,16 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
         if not interrupt.requested and first.exception() is None and first.result() is None:
             listen(Progress(work.ledger.run_id, 0))
             return DeliveryReport()  # nobody has to be loaded who could send
+        from rehook_sync.delivery.sender import deliver  # noqa: PLC0415 - as the client
+
         client = context.client(shards)  # its modules are loaded while the first rows are read
         feed = begin(chain(_one(first), chunks))
         return deliver(feed, client, work.ledger, context.delivery_config(shards), interrupt, committed)
 
 
-def _can_count(context: JobContext, read: Iterable[tuple[Feed, Window]]) -> bool:
-    """Tell whether the warehouse can say how many rows are to be judged: it can leave out known ones, or there are none."""
-    return context.known_in is not None or all(context.state.read_coverage(feed).watermark is None for feed, _ in read)
+def _leaves_known_out(context: JobContext, feeds: Iterable[Feed]) -> bool:
+    """Tell whether known rows are not put aside: the warehouse can leave them out, or there are none."""
+    return context.known_in is not None or all(context.state.read_coverage(feed).watermark is None for feed in feeds)
 
 
 def _one(first: Future[Chunk | None]) -> Iterator[Chunk]:

@@ -14,7 +14,7 @@ from functools import partial
 
 import orjson
 
-from rehook_sync.delivery.sender import DeliveryReport
+from rehook_sync.delivery.report import DeliveryReport
 from rehook_sync.errors import (
     LeaseHeldError,
     LeaseLostError,

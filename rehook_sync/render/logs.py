@@ -84,7 +84,7 @@ class ProgressLog:
         self._next_at = now + _LOG_EVERY_S
         settled = sum(progress.counts.values())
         due = progress.rows_due
-        total = {} if due is None else {"rows_total": due}
+        total = {} if due is None else {"rows_found": due}
         if self._began is None:
             self._began = (now, settled)
             self.log.info("run started", run_id=progress.run_id, **total)

@@ -133,19 +133,20 @@ class SegmentSource:
                 return None
             raise
 
-    def count(self, stream: Stream, window: Window, known: Identifier | None) -> int:
-        """Return how many calls `read_window` yields, each id once."""
-        statement = self._sql.calls(stream, known, "count_calls", window=window)
-        ((calls,),) = self._read_rows(statement, self._sql.bounds(window) | known_values(stream, known))
-        return int(calls)
-
     def read_window(
-        self, stream: Stream, window: Window, known: Identifier | None, shard: Shard | None = None, excerpt: Excerpt | None = None
+        self,
+        stream: Stream,
+        window: Window,
+        known: Identifier | None,
+        shard: Shard | None = None,
+        excerpt: Excerpt | None = None,
+        count: Callable[[int], object] = bool,
     ) -> Iterator[SourceRow]:
         """Yield the calls of a window, and those whose cursor is no time, in `time_order`; an id may come twice.
 
         Shape:  known: sync_state, if it is in this database; leaves out calls recorded in the same window or without a time.
                 shard: the users whose calls are read; None: all.  excerpt: what of the window is read; None: all.
+                count: is told how many they are.
         All are read before the first is yielded. Only calls with a problem may be out of order.
         """
         chosen = excerpt or Excerpt((window,))
@@ -158,6 +159,7 @@ class SegmentSource:
                     place: Place | None = self._sql.first_place(each, spool.count)
                     while place is not None:
                         place = self._read(partial(self._read_slice, (stream, each, known, shard), part, CallSpooler(spool), place))
+            count(spool.count)
             yield from starmap(SourceRow, spool.in_order())
 
     def _read_sparse(self, stream: Stream, excerpt: Excerpt, spool: Spool, count: int, connection: Connection) -> bool:

@@ -1,12 +1,5 @@
 -- Counting calls.
 
--- name: count_calls
--- does: counts the ids of a window, and each call without an id
--- words: in_window_or_null
-SELECT COUNT(DISTINCT rehook_sync__id) + COUNT(*) - COUNT(rehook_sync__id)
-FROM calls
-WHERE {in_window_or_null: rehook_sync__received_at};
-
 -- name: count_judged
 -- does: counts the ids of a window that sync_state has of this source, by day, event and status, and by the recorded day and event
 -- dialect: sqlite

@@ -66,7 +66,7 @@ def test_no_row_is_lost_whatever_the_clusters_zone(redshift_url: str, open_sourc
     run_sql(redshift_url, f"ALTER DATABASE {make_url(redshift_url).database} SET timezone = '{zone}'")
     source = open_source(redshift_url)
     window = Window(NOON, NOON + timedelta(hours=6))
-    assert source.count(Stream.TRACKS, window, None) == 36
+    assert len([*source.read_window(Stream.TRACKS, window, None)]) == 36
     assert source.newest(Stream.TRACKS, window) == at(35 * 600)
     assert [row.received_at for row in source.read_window(Stream.TRACKS, window, None)] == [at(n * 600) for n in range(36)]
 
@@ -183,13 +183,13 @@ def test_an_id_with_decimals_is_refused_by_name(redshift_url: str, open_source: 
 def test_a_connection_that_was_lost_is_opened_again(redshift_url: str, open_source: OpenSource) -> None:
     make_warehouse(redshift_url, {"identifies": [], "tracks": [track("t", "u")]})
     source = open_source(redshift_url)
-    assert source.count(Stream.TRACKS, WHOLE, None) == 1
+    assert len([*source.read_window(Stream.TRACKS, WHOLE, None)]) == 1
     ended = run_sql(
         redshift_url,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rehook-sync' AND datname = current_database()",
     )
     assert ended == [(True,)]
-    assert source.count(Stream.TRACKS, WHOLE, None) == 1
+    assert len([*source.read_window(Stream.TRACKS, WHOLE, None)]) == 1
 
 
 def test_an_error_of_the_server_is_one_line_without_values(redshift_url: str, open_source: OpenSource) -> None:
@@ -214,4 +214,4 @@ def test_the_default_schema_is_public_and_others_are_named(redshift_url: str, op
     make_warehouse(redshift_url, {"identifies": [], "tracks": [track("t", "u")]}, schema="Shop")
     with pytest.raises(SourceError, match=r"the default schema has no tables.*'Shop'"):
         open_source(redshift_url).discover()
-    assert open_source(redshift_url, schema="shop").count(Stream.TRACKS, WHOLE, None) == 1
+    assert len([*open_source(redshift_url, schema="shop").read_window(Stream.TRACKS, WHOLE, None)]) == 1

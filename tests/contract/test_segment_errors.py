@@ -71,7 +71,7 @@ def test_a_source_without_one_kind_of_calls_is_told_what_to_do(postgres_url: str
     assert "WAREHOUSE_SCHEMA" not in message, "another schema would be another source"
     run_sql(postgres_url, f"CREATE VIEW server.{table} AS SELECT * FROM server.aliases WHERE false")
     source = open_source(postgres_url, schema="server")
-    assert source.count(Stream(table), Window(None, NOON.replace(year=2027)), None) == 0
+    assert list(source.read_window(Stream(table), Window(None, NOON.replace(year=2027)), None)) == []
 
 
 def test_what_is_there_instead_is_listed(warehouse_url: str, open_source: OpenSource) -> None:
@@ -117,7 +117,7 @@ def test_an_odd_schema_name_is_only_a_name(postgres_url: str, open_source: OpenS
     shop(postgres_url, odd)
     source = open_source(postgres_url, schema=odd)
     assert source.discover().tracks.path == (odd, "tracks")
-    assert source.count(Stream.TRACKS, Window(None, NOON.replace(year=2027)), None) == 1
+    assert len([*source.read_window(Stream.TRACKS, Window(None, NOON.replace(year=2027)), None)]) == 1
 
 
 @pytest.mark.parametrize(("table", "setting"), [("identifies", "IDENTIFIES_TABLE"), ("tracks", "TRACKS_TABLE")])
@@ -316,7 +316,7 @@ def test_plain_sql_serves_other_warehouses(postgres_url: str, open_other: OpenSo
     window = Window(None, warehouse.at(3))
     assert source.discover().tracks.path == ("Shop", "tracks")
     assert [row.message_id for row in source.read_window(Stream.IDENTIFIES, window, None)] == ["m0", "m1", "m2"]
-    assert (source.count(Stream.IDENTIFIES, window, None), source.newest(Stream.IDENTIFIES, window)) == (3, warehouse.at(2))
+    assert source.newest(Stream.IDENTIFIES, window) == warehouse.at(2)
     (call,) = source.read_ids(Stream.TRACKS, ["t", "gone"])
     list(source.fill_properties([call]))
     assert call.fields == {"total": 5}

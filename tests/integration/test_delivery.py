@@ -17,7 +17,8 @@ from warehouse import at
 
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.delivery.outcomes import RetryPolicy
-from rehook_sync.delivery.sender import DeliveryConfig, DeliveryReport, deliver
+from rehook_sync.delivery.report import DeliveryConfig, DeliveryReport
+from rehook_sync.delivery.sender import deliver
 from rehook_sync.errors import ApiDownError, CredentialsRefusedError, LeaseLostError
 from rehook_sync.models import Batch, Chunk, Claim, Customer, Operation, Outcome, PreviousOutcome, SourceRow, Status
 from rehook_sync.rehook.client import Rehook
