@@ -186,6 +186,32 @@ def test_a_databricks_connection_keeps_tls_and_goes_over_its_hook(tell: Tell, do
     assert "databricks" in refused()
 
 
+def test_a_databricks_connection_gives_its_driver_what_reading_relies_on(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no Databricks here, so the driver only notes what it is given."""
+    hooks = pytest.importorskip("airflow.providers.databricks.hooks.databricks_sql")
+    given: dict[str, Any] = {}
+
+    def connect(*place: object, **options: Any) -> object:
+        given.update(options, place=place)
+        raise hooks.sql.exc.OperationalError("no such warehouse")
+
+    monkeypatch.setattr(hooks.sql, "connect", connect)
+    extra = {"http_path": "/sql/1.0/warehouses/1", "catalog": "main", "_tls_trusted_ca_file": "/ca.pem"}
+    session = {"session_configuration": {"ansi_mode": "true"}}
+    tell("databricks", host="dbc-1.cloud.databricks.com", login=None, schema="shop", password="dapi-s3cret", extra={**extra, **session})
+    assert "no such warehouse" in (said := refused())
+    assert said.startswith("cannot connect to the database of connection 'rehook_warehouse' of the type 'databricks': ")
+    assert "s3cret" not in said
+    assert given["place"] == ("dbc-1.cloud.databricks.com", "/sql/1.0/warehouses/1", "dapi-s3cret")
+    assert (given["catalog"], given["schema"], given["_tls_trusted_ca_file"]) == ("main", "shop", "/ca.pem")
+    assert given["session_configuration"] == {"timezone": "UTC", "ansi_mode": "true"}
+    ours = ("_use_arrow_native_complex_types", "_disable_pandas", "enable_telemetry", "use_cloud_fetch")
+    assert [given[name] for name in ours] == [False, True, False, False]
+    tell("databricks", host="h", login=None, password="dapi-s3cret", extra={**extra, "_use_arrow_native_complex_types": True})
+    with pytest.raises(SettingsError, match="_use_arrow_native_complex_types: leave it out"), opened() as sync:
+        sync.discover()
+
+
 def test_a_snowflake_connection_gives_its_driver_all_of_it(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver would ask the machine and the network who they are, so it only notes what it is given."""
     pytest.importorskip("airflow.providers.snowflake.hooks.snowflake")
