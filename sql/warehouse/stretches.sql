@@ -69,7 +69,7 @@ SELECT rehook_sync__received_at, rehook_sync__id FROM calls WHERE {in_window_or_
 
 -- name: list_ids_and_stretches
 -- does: gives besides what each stretch holds at that moment, where another statement sees another one
--- dialect: bigquery, snowflake
+-- dialect: bigquery, databricks, snowflake
 -- words: in_window_or_null, hour, fingerprint
 SELECT rehook_sync__received_at, rehook_sync__id, NULL AS calls, NULL AS ids, NULL AS fingerprint
 FROM calls

@@ -244,6 +244,14 @@ def test_who_is_not_let_in_is_told_in_one_line_without_the_secret(databricks_bed
     assert {"token": "Invalid access token", "secret": "HTTP 401", "port": "refused"}[wrong] in said
 
 
+def test_a_host_that_does_not_exist_is_told_at_once() -> None:
+    """The connector would try for five minutes, and not say what is wrong."""
+    url = "databricks://token:dapi-wr0ng@dbc-nowhere.invalid?http_path=/sql/1.0/warehouses/1"
+    database = open_database(url, "WAREHOUSE_URL", read_only=True)
+    with pytest.raises(SourceError, match=r"WAREHOUSE_URL: the host dbc-nowhere.invalid is not known: "), database.connect():
+        pass
+
+
 def test_a_value_beyond_the_limit_of_parameters_is_refused_by_the_bed(databricks_url: str) -> None:
     engine = create_engine(databricks_url, connect_args=OPTIONS[databricks_url])
     names = [f"p{n}" for n in range(257)]

@@ -5,7 +5,9 @@ Source: databricks-sqlalchemy 2.0, whose URL takes three options and drops all o
 
 import json
 import logging
+import os
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -14,10 +16,10 @@ from urllib.parse import urlsplit
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
-from rehook_sync.database.dialects.other import DATED, EPOCH, IN_WINDOW
+from rehook_sync.database.dialects.other import DATED, EPOCH, HOUR, IN_WINDOW
 from rehook_sync.database.dialects.record import Opening, Warehouse
 from rehook_sync.database.kinds import Kind, from_json, trimmed
-from rehook_sync.errors import DatabaseError, SettingsError, TransientError
+from rehook_sync.errors import DatabaseError, SettingsError, SourceError, TransientError
 
 __all__ = ["DATABRICKS"]
 
@@ -55,6 +57,8 @@ _NOT_TAKEN = {
     "user_agent_entry": "it is rehook_sync; query_tags take what is yours",
 }
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_PROXIES = frozenset({"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"})
+"""Variables by which another machine looks names up."""
 _FETCHED_ROWS = 20_000
 _FETCHED_BYTES = 16 << 20
 """Of a result, as much as is held at once."""
@@ -89,6 +93,8 @@ _MOMENT = (
     f" WHEN {_TEXT} RLIKE r'^({_EPOCH})$' THEN TIMESTAMP_MICROS(CAST(FLOOR(TRY_CAST({_TEXT} AS DECIMAL(38, 9))"
     f" * CASE LENGTH(REGEXP_EXTRACT({_TEXT}, '^[0-9]+', 0)) WHEN 10 THEN 1000000 WHEN 13 THEN 1000 ELSE 1 END) AS BIGINT)) END"
 )
+_SUM = "CAST(SUM(CAST(XXHASH64({}) AS DECIMAL(20, 0))) AS STRING)"
+"""A sum, since copies of a call leave an XOR as it is; BIGINT has no room for it."""
 _AS_JSON = (
     """TO_JSON({}, MAP('timestampFormat', "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX","""
     """ 'timestampNTZFormat', "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"))"""
@@ -177,8 +183,10 @@ def _tags(text: object) -> dict[str, str]:
     return tags
 
 
-def _prepare(engine: Engine, _opening: Opening) -> None:
+def _prepare(engine: Engine, opening: Opening) -> None:
     """Hold little of a result at once, let SQLAlchemy know sessions that are gone, and keep values of rows out of messages."""
+    if opening.connecting.connector is None:
+        _look_for_host(engine, opening.setting)
 
     @event.listens_for(engine, "before_cursor_execute")
     def executing(_connection: object, cursor: Any, *_more: object) -> None:  # noqa: ANN401 - the connector's
@@ -194,6 +202,19 @@ def _prepare(engine: Engine, _opening: Opening) -> None:
             if state[1].startswith(_DATA_ERRORS):  # which quote the value
                 condition = _CONDITION.search(message)
                 error.message = condition[0] if condition else "a value"
+
+
+def _look_for_host(engine: Engine, setting: str) -> None:
+    """Look a host up before the first connection: for one that does not exist, the connector tries for minutes."""
+    host, asked = str(engine.url.host), not _PROXIES.isdisjoint(os.environ)
+
+    @event.listens_for(engine, "do_connect")
+    def connecting(*_given: object) -> None:
+        nonlocal asked
+        try:
+            asked = asked or bool(socket.getaddrinfo(host, None))
+        except OSError as error:
+            raise SourceError(f"cannot connect to the database of {setting}: the host {host} is not known: {error.strerror}") from error
 
 
 def _is_lost(message: str) -> bool:
@@ -231,6 +252,8 @@ DATABRICKS = Warehouse(
         "place": "COALESCE({}, '')",
         "key_text": _KEY,
         "moment": _MOMENT,
+        "hour": HOUR,
+        "fingerprint": f"CONCAT({_SUM}, ' ', {_SUM.replace('{}', 'REVERSE({})')})",
     },
     name_levels=3,
     longest_name=255,

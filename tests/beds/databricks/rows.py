@@ -18,13 +18,17 @@ def insert(connection: Connection, path: str, rows: Iterable[Row]) -> None:
     """Insert rows into a table."""
     rows = list(rows)
     kinds: Mapping[str, str] = {}
-    if any(isinstance(value, _NESTED) for row in rows for value in row.values()):
+    if any(_may_be_json(value) for row in rows for value in row.values()):
         with connection.exec_driver_sql(f"SELECT * FROM {path} WHERE 1 = 0") as result:
             kinds = {str(column[0]): str(column[1]) for column in result.cursor.description}
     quoted = connection.dialect.identifier_preparer.quote_identifier
     for names, alike in groupby(rows, key=_names):
         listed = ", ".join(f"({_literals(row, kinds)})" for row in alike)
         connection.exec_driver_sql(f"INSERT INTO {path} ({', '.join(map(quoted, names))}) VALUES {listed}")
+
+
+def _may_be_json(value: object) -> bool:
+    return isinstance(value, _NESTED) or (isinstance(value, str) and value.startswith(("{", "[", '"')))
 
 
 def _names(row: Row) -> tuple[str, ...]:
@@ -55,11 +59,10 @@ def _literal(value: object, kind: str) -> str:
         case date():
             written = f"DATE'{value.isoformat()}'"
         case dict() | list():
-            text = _text(json.dumps(value, default=str))
-            written = f"PARSE_JSON({text})" if kind == "variant" else text
+            written = _text(json.dumps(value, default=str))
         case _:
             written = _text(str(value))
-    return written
+    return f"PARSE_JSON({written})" if kind == "variant" else written
 
 
 def _text(value: str) -> str:
