@@ -332,7 +332,6 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Tell all that is known about a user or a message id."""
-    from rehook_sync.render.admin.verify import asked_view, verification_document
     from rehook_sync.render.advice import Shell
     from rehook_sync.render.explain import explanation_document, explanation_view
     from rehook_sync.runtime import Interrupt
@@ -345,6 +344,8 @@ def explain(
         asked = sync.verify([explanation.user_id or key], 1, Interrupt()) if ask else None
     document, view = explanation_document(explanation, shell), [*explanation_view(explanation, shell)]
     if asked is not None:
+        from rehook_sync.render.admin.verify import asked_view, verification_document
+
         document |= {"at_rehook": verification_document(asked, shell)}
         view += ["", *asked_view(asked)]
     screen.result(document, *view)

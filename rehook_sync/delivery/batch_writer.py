@@ -17,6 +17,7 @@ from typing import Protocol
 
 from rehook_sync.delivery.lanes import InFlight
 from rehook_sync.delivery.limits import MarkLimit
+from rehook_sync.delivery.measures import Measures
 from rehook_sync.delivery.outbox import Outbox, Posting, Turn
 from rehook_sync.errors import DatabaseError
 from rehook_sync.models import Batch, Outcome, Status, Stream, Traits
@@ -55,8 +56,9 @@ class BatchWriter:
     Units:  renew_s: seconds without a write after which the lease is renewed.
     """
 
-    def __init__(self, recorder: Recorder, limit: MarkLimit, renew_s: float) -> None:
-        """Start with nothing to write."""
+    def __init__(self, recorder: Recorder, limit: MarkLimit, renew_s: float, measures: Measures | None = None) -> None:
+        """Start with nothing to write. `measures`: where commits are recorded."""
+        self._measures = measures
         self._recorder = recorder
         self._most_open = _OPEN_PER_PLACE * limit.places
         self._renew_s = renew_s
@@ -212,7 +214,11 @@ class BatchWriter:
     def _keep_writing(self, tell: Callable[[Posting, Collection[_Key]], object]) -> None:
         """Write what is posted until None is; renew the lease when nothing is."""
         while (posting := self._take_posted()) is not None:
-            tell(posting, self._write(posting.batch))
+            began_at = time.monotonic()
+            others = self._write(posting.batch)
+            if self._measures is not None and posting.batch:
+                self._measures.committed(time.monotonic() - began_at)
+            tell(posting, others)
 
     def _take_posted(self) -> Posting | None:
         """Return all that is posted as one posting, None at the end; an empty one renews the lease.

@@ -18,6 +18,7 @@ from rehook_sync.delivery.batch_writer import BatchWriter, Recorder
 from rehook_sync.delivery.dispatcher import Dispatcher
 from rehook_sync.delivery.lanes import InFlight
 from rehook_sync.delivery.limits import AdaptiveConcurrency, CircuitBreaker, MarkLimit, RateLimiter
+from rehook_sync.delivery.measures import find_measures
 from rehook_sync.delivery.outbox import Posting
 from rehook_sync.delivery.outcomes import HOPELESS, Decision, Next, backoff_s, decide, stop_reason
 from rehook_sync.delivery.report import DeliveryConfig, DeliveryReport
@@ -89,7 +90,8 @@ class Sender:
         self._progressed = asyncio.Event()
         self._stopped = asyncio.Event()
         self._probing = asyncio.Lock()
-        self._writer = BatchWriter(recorder, MarkLimit(config.concurrency, config.rate_limit), config.renew_s)
+        self._measures = find_measures()
+        self._writer = BatchWriter(recorder, MarkLimit(config.concurrency, config.rate_limit), config.renew_s, self._measures)
         self._dispatcher = Dispatcher(self._writer, config.queue_rows, self._progressed.set, skip_unchanged=config.skip_unchanged)
         self._greeted = False
         self._closing = False
@@ -190,6 +192,8 @@ class Sender:
             self._writer.arrive(now - asked_at)
             self._adapt(answer, asked_at, now)
             flight.attempts += 1
+            if self._measures is not None:
+                self._measures.answered(flight.operation.stream, answer, now - asked_at, repeated=flight.attempts > 1)
             flight.uncertain = flight.uncertain or answer.effect is Effect.UNKNOWN
             decision = self._decide(flight, answer)
             if decision.next is Next.SETTLE and decision.status is Status.FAILED:

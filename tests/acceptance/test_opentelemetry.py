@@ -82,6 +82,28 @@ def test_a_run_in_an_instrumented_process_is_recorded(shop: Shop) -> None:
     assert set(re.findall(r"^\| `(rehook\.[\w.]+)` \|", page, re.MULTILINE)) == set(found)
 
 
+def test_latency_retries_and_commits_are_recorded_while_a_run_goes_on(shop: Shop) -> None:
+    shop.ready()
+    shop.sandbox.faults.add("status", status=429, path="/events/invoke", times=7)
+    document = json.loads(run(shop, IN_MEMORY, "run", "--since", "beginning", "--json"))
+    (resource,) = json.loads((shop.program.folder / "metrics.json").read_text())["resource_metrics"]
+    found = {each["name"]: each["data"]["data_points"] for each in resource["scope_metrics"][0]["metrics"]}
+    asked = {
+        (point["attributes"]["stream"], point["attributes"]["http_status"]): point["count"] for point in found["rehook.request.duration"]
+    }
+    assert asked["tracks", "429"] == 7
+    assert {stream for stream, _ in asked} == {"identifies", "tracks"}
+    assert sum(asked.values()) == document["requests"] - 1, "all but the check of the credentials"
+    assert [point["value"] for point in found["rehook.retries"]] == [7]
+    for name, most_s in (("rehook.request.duration", 60), ("rehook.commit.duration", 60)):
+        for point in found[name]:
+            assert sum(point["bucket_counts"]) == point["count"]
+            assert point["explicit_bounds"][0] < 0.01, "in seconds"
+            assert 0 < point["max"] < most_s
+    ((commits),) = found["rehook.commit.duration"]
+    assert 1 <= commits["count"] <= 3 * document["requests"]
+
+
 @contextmanager
 def collecting() -> Iterator[tuple[str, list[bytes]]]:
     """A collector on loopback."""
@@ -116,7 +138,10 @@ def test_the_metrics_of_a_run_reach_a_collector(shop: Shop) -> None:
         for scope in resource.scope_metrics
         for metric in scope.metrics
     }
-    assert names == {f"rehook.{name}" for name in ("runs", "run.duration", "rows", "requests", "unsettled", "lag")}
+    assert names == {
+        f"rehook.{name}"
+        for name in ("runs", "run.duration", "rows", "requests", "request.duration", "retries", "commit.duration", "unsettled", "lag")
+    }
 
 
 def test_a_process_that_is_not_instrumented_loads_nothing_for_it(delivered: Shop) -> None:
