@@ -123,6 +123,39 @@ def test_the_unit_starts_what_the_readme_installs() -> None:
     assert shlex.split(command) == shlex.split(f"{line[0]}/{line[1]}")
 
 
+def check(*command: str) -> tuple[int, str]:
+    """Run a checker of this environment; returns its exit code and all that it says."""
+    done = subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], check=False, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="hadolint comes as a wheel for Linux")
+def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path: Path) -> None:
+    assert check("hadolint", str(DEPLOY / "Dockerfile")) == (0, "")
+    bad = tmp_path / "Dockerfile"
+    bad.write_text((DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("python:3.13-slim-bookworm AS", "python:latest AS"))
+    code, said = check("hadolint", str(bad))
+    assert (code, "DL3007" in said) == (1, True)
+
+
+def test_the_cronjob_is_what_kubernetes_takes(tmp_path: Path) -> None:
+    code, said = check("kubernetes-validate", "--strict", str(DEPLOY / "cronjob.yaml"))
+    assert (code, "passed for resource cronjob" in said) == (0, True), said
+    bad = tmp_path / "cronjob.yaml"
+    bad.write_text((DEPLOY / "cronjob.yaml").read_text(encoding="utf-8").replace("backoffLimit", "backOffLimit"))
+    code, said = check("kubernetes-validate", "--strict", str(bad))
+    assert (code != 0, "backOffLimit" in said) == (True, True)
+
+
+def test_the_compose_file_is_what_compose_takes(tmp_path: Path) -> None:
+    compose = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec")
+    assert check(*compose, str(DEPLOY / "compose.yaml"))[0] == 0
+    bad = tmp_path / "compose.yaml"
+    bad.write_text((DEPLOY / "compose.yaml").read_text(encoding="utf-8").replace("network_mode:", "networkmode:"))
+    code, said = check(*compose, str(bad))
+    assert (code, "networkmode" in said) == (1, True)
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
     for name in ("rehook-sync.service", "rehook-sync.timer"):
