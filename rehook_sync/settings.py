@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -38,6 +37,7 @@ from rehook_sync.inputs.parsers import (
     stream_of,
 )
 from rehook_sync.inputs.places import backend_of, without_userinfo, wrong_place
+from rehook_sync.inputs.shown import shown
 from rehook_sync.models import (
     DEFAULT_SOURCE,
     STREAMS,
@@ -51,13 +51,12 @@ from rehook_sync.models import (
     Stream,
     TrackProperties,
 )
-from rehook_sync.times import duration_text
 
 __all__ = ["RESERVED_TRAITS", "Settings", "load_settings", "without_userinfo"]
 
 PREFIX = "REHOOK_SYNC_"
 CONFIG_NAME = "rehook_sync.toml"
-OPTIONS = "warehouse_options"
+OPTIONS = frozenset({"warehouse_options", "publish_options"})
 DRIVERS_FILES = frozenset(
     {"credentials_file", "private_key_file", "_tls_trusted_ca_file", "_tls_client_cert_file", "_tls_client_cert_key_file"}
 )
@@ -119,6 +118,11 @@ class Settings(BaseSettings):
     )
     publish_url: _DatabaseUrl | None = _setting(
         None, "database of that copy, by a user who may write there; none: the warehouse", _DATABASE
+    )
+    publish_options: _Options = _setting(
+        {},
+        "what the driver of `PUBLISH_URL` is given to connect; none: `WAREHOUSE_OPTIONS`, if it is the same kind of database",
+        {"role": "WRITER"},
     )
     api_url: Annotated[str, AfterValidator(as_api_url)] = _setting(_API, "address of Rehook; plain http only to loopback", _API)
     api_key: Annotated[_Secret, AfterValidator(as_api_key)] | None = _setting(None, "API key of Rehook", "your-key")
@@ -229,6 +233,13 @@ class Settings(BaseSettings):
             raise ValueError(wrong)
         return value
 
+    @field_validator("publish_options")
+    @classmethod
+    def _with_a_url(cls, value: Mapping[str, object], info: ValidationInfo) -> Mapping[str, object]:
+        if value and "publish_url" in info.data and info.data["publish_url"] is None:
+            raise ValueError("is for the driver of REHOOK_SYNC_PUBLISH_URL, which is missing: set it, also where it is the warehouse's own")
+        return value
+
     @property
     def sources(self) -> Mapping[str, str | None]:
         """The Segment sources: name in the sync-state tables -> schema."""
@@ -258,46 +269,24 @@ class Settings(BaseSettings):
     @property
     def driver_options(self) -> dict[str, object]:
         """What the warehouse's driver is given to connect, secrets as they are."""
-        return {name: each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in self.warehouse_options.items()}
+        return _plain(self.warehouse_options)
+
+    @property
+    def copy_driver_options(self) -> dict[str, object]:
+        """What the driver of the copy for analysts is given to connect, secrets as they are, where that is not what the warehouse's is."""
+        return _plain(self.publish_options)
 
     def describe(self) -> dict[str, str]:
         """Return every setting as text to show: secrets masked, URLs without user, password and query."""
-        return {name: _shown(name, getattr(self, name)) for name in type(self).model_fields}
+        return {name: shown(name, getattr(self, name), OPTIONS) for name in type(self).model_fields}
+
+
+def _plain(options: Mapping[str, object]) -> dict[str, object]:
+    return {name: each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in options.items()}
 
 
 def _backend(url: SecretStr) -> str:
     return backend_of(url.get_secret_value())
-
-
-def _shown(name: str, value: object) -> str:
-    if isinstance(value, SecretStr):
-        text = value.get_secret_value()
-        return _host(text) if name == "heartbeat_url" else without_userinfo(text) if name.endswith("_url") else "***"
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, tuple):
-        return ", ".join(each.text if isinstance(each, Condition) else _scheme(each.get_secret_value()) for each in value) or "(none)"
-    if isinstance(value, frozenset | Mapping):
-        if name == OPTIONS:
-            shown = sorted(value)  # their values may be secret
-        elif isinstance(value, Mapping):
-            shown = [key if column == key and name == "warehouse_schema" else f"{column}={key}" for column, key in value.items()]
-        else:
-            shown = sorted(value)
-        return ", ".join(shown) or "(none)"
-    return "(none)" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _scheme(url: str) -> str:
-    """Return how a URL begins: the rest of a notifier's may be secret."""
-    return f"{url.partition(':')[0].lower()}://***"
-
-
-def _host(url: str) -> str:
-    """Return where a URL leads to, without its path: whoever knows that can call it."""
-    return f"{url.partition(':')[0].lower()}://{urlsplit(url).hostname}/***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +310,7 @@ class _Layer:
 
         Raises: SettingsError with one line.
         """
-        value = self._with_files(self._value_of(name)) if name == OPTIONS else self._value_of(name)
+        value = self._with_files(name, self._value_of(name)) if name in OPTIONS else self._value_of(name)
         return in_folder(value, self.folder) if self.folder and name.endswith("_url") and isinstance(value, str) else value
 
     def _value_of(self, name: str) -> object:
@@ -335,7 +324,7 @@ class _Layer:
             raise SettingsError(_problem(f"{name}_file", wrong, self, None))
         return text
 
-    def _with_files(self, value: object) -> object:
+    def _with_files(self, setting: str, value: object) -> object:
         """Return a driver's options with what their files hold. Raises SettingsError with one line."""
         try:
             options: dict[str, object] = dict(as_options(value))
@@ -352,7 +341,7 @@ class _Layer:
             text, wrong = read_secret(place)
             wrong = wrong or (f"give either this or {name}, not both" if name in options else "")
             if wrong:
-                raise SettingsError(_problem(OPTIONS, f"{key}: {wrong}", self, None))
+                raise SettingsError(_problem(setting, f"{key}: {wrong}", self, None))
             del options[key]
             options[name] = text
         return options
@@ -440,7 +429,7 @@ def _validated(values: dict[str, object]) -> tuple[Settings | None, list[tuple[s
 def _problem(name: str, message: str, layer: _Layer, value: object) -> str:
     """Return a problem as one line. The value is shown unless it is secret or may hold a password."""
     said = message.removeprefix("Value error, ").replace("Input should", "must")
-    shown = "" if name in SECRETS or name == OPTIONS or value is None or "@" in str(value) else f", not {_REPR.repr(value)}"
+    shown = "" if name in SECRETS or name in OPTIONS or value is None or "@" in str(value) else f", not {_REPR.repr(value)}"
     return f"{layer.label(name)}: {said}{shown}; example: {layer.example(name)}"
 
 

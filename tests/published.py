@@ -95,11 +95,13 @@ def dying_at(step: int) -> Iterator[list[str]]:
 @contextmanager
 def small_batches(*names: str, rows: int = 7) -> Iterator[None]:
     """Write so few rows by one statement."""
-    before = {each: WAREHOUSES[each].published_rows for each in names}
-    for each in names:
+    before = {each: (WAREHOUSES[each].published_rows, WAREHOUSES[each].staged_rows) for each in names}
+    for each, (_, staged) in before.items():
         object.__setattr__(WAREHOUSES[each], "published_rows", rows)
+        object.__setattr__(WAREHOUSES[each], "staged_rows", min(staged, max(rows // 3, 1)))
     try:
         yield
     finally:
-        for each, size in before.items():
+        for each, (size, staged) in before.items():
             object.__setattr__(WAREHOUSES[each], "published_rows", size)
+            object.__setattr__(WAREHOUSES[each], "staged_rows", staged)

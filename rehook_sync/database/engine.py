@@ -40,10 +40,11 @@ class Database:
     Shape:  setting: name of the setting that holds its URL, for messages.
     """
 
-    def __init__(self, engine: Engine, setting: str, options: Mapping[str, object] | None = None) -> None:
-        """Wrap an engine; use `open_database` to make one. `options`: given to the driver; no message shows their values."""
-        self._options = sorted(options or ())
-        self._hidden = [each for each in (options or {}).values() if isinstance(each, str)]
+    def __init__(self, engine: Engine, setting: str, connecting: Connecting | None = None) -> None:
+        """Wrap an engine; use `open_database` to make one. `connecting`: no message shows what options it has."""
+        given = connecting or Connecting()
+        self._options, self._told_in = sorted(given.options), given.told_in
+        self._hidden = [each for each in given.options.values() if isinstance(each, str)]
         self.engine = engine
         self.setting = setting
         self._worked = False
@@ -104,7 +105,7 @@ class Database:
         except Exception as error:
             if isinstance(error, TypeError) and self._options and not self._worked:
                 names = ", ".join(self._options)
-                raise SettingsError(f"REHOOK_SYNC_WAREHOUSE_OPTIONS: the driver does not take {names} so: {self._said(error)}") from error
+                raise SettingsError(f"{self._told_in}: the driver does not take {names} so: {self._said(error)}") from error
             if not is_of_database(error, self.warehouse):
                 raise
             if self.warehouse.classify(error) is LockedError:
@@ -262,8 +263,7 @@ def open_database(
     warehouse = warehouse_of(parsed.get_backend_name())
     opening = Opening(setting, read_only, may_create, search_path, connecting or Connecting())
     _refuse_options(parsed, warehouse, opening)
-    # Statements in errors reach tracebacks and schedulers' logs; their bound values must not.
-    common = {"pool_pre_ping": warehouse.pre_ping, "hide_parameters": True}
+    common = {"pool_pre_ping": warehouse.pre_ping, "hide_parameters": True}  # errors reach schedulers' logs; bound values must not
     arguments = warehouse.arguments(parsed, opening)
     if opening.connecting.connector is not None:
         arguments.pop("creator", None)
@@ -278,7 +278,7 @@ def open_database(
     _let_connect(engine, warehouse, opening)
     restore_names(engine)
     _set_session(engine, warehouse.session)
-    return Database(engine, setting, opening.options)
+    return Database(engine, setting, opening.connecting)
 
 
 def _let_connect(engine: Engine, warehouse: Warehouse, opening: Opening) -> None:
@@ -297,7 +297,7 @@ def _let_connect(engine: Engine, warehouse: Warehouse, opening: Opening) -> None
 def _refuse_options(url: URL, warehouse: Warehouse, opening: Opening) -> None:
     """Raise SettingsError for an option that would do harm, or that would do nothing."""
     connector = opening.connecting.connector
-    told = [(url.query, opening.setting), (opening.options, "REHOOK_SYNC_WAREHOUSE_OPTIONS")]
+    told = [(url.query, opening.setting), (opening.options, opening.told_in)]
     for names, where in [*told, *([(connector.options, connector.name)] if connector else [])]:
         for name in names:
             if name in warehouse.refused:

@@ -61,6 +61,7 @@ _IDENTIFIER = re.compile(r':"(\w+)"')
 _WORD = re.compile(r"\{(\w+)(?:: ([^{}]+))?\}")
 _VALUE = re.compile(r"(?<![:\\\w]):(\w+)")
 _AMONG = re.compile(r"\{among: :(\w+)\}")
+_EACH_ROW = re.compile(r"(?<=VALUES )\(.*\)\Z", re.DOTALL)
 _KEYS = frozenset({"name", "does", "dialect", "identifiers", "words"})
 
 
@@ -85,11 +86,11 @@ class Query:
         lists = _AMONG.findall(self.sql) if words.get("among") == EXPANDED else ()
         return replace(self, words=frozenset(), sql=sql, expanding=frozenset(lists))
 
-    def text(self, dialect: Dialect, **identifiers: Identifier) -> TextClause:
-        """Return the statement with its identifiers filled in, quoted for the dialect."""
+    def text(self, dialect: Dialect, rows: int = 0, /, **identifiers: Identifier) -> TextClause:
+        """Return the statement with its identifiers filled in, quoted for the dialect. `rows`: that it has values for; 0: as it is written."""
         if identifiers.keys() != self.identifiers:
             raise InternalError(f"query {self.name} wants the identifiers {sorted(self.identifiers)}, got {sorted(identifiers)}")
-        filled = _IDENTIFIER.sub(lambda found: quote(dialect, identifiers[found.group(1)]), self.sql)
+        filled = _IDENTIFIER.sub(lambda found: quote(dialect, identifiers[found.group(1)]), _repeated(self.sql, rows))
         clause = text(filled)
         types = warehouse_of(dialect.name).value_types
         typed = [bindparam(name, type_=types[name]) for name in types if name in _VALUE.findall(filled)]
@@ -112,11 +113,18 @@ class Statements:
             ready = self._ready[name] = self.fill(name)
         return ready
 
-    def fill(self, name: str, **identifiers: Identifier) -> TextClause:
+    def fill(self, name: str, rows: int = 0, /, **identifiers: Identifier) -> TextClause:
         """Return a statement with its identifiers filled in. Raises InternalError when there is no such query."""
+        return self._query(name).text(self._dialect, rows, **identifiers)
+
+    def identifiers(self, name: str) -> frozenset[str]:
+        """Return the identifiers that a statement wants. Raises InternalError when there is no such query."""
+        return self._query(name).identifiers
+
+    def _query(self, name: str) -> Query:
         if name not in self._queries:
             raise InternalError(f"there is no query named {name} for {self._dialect.name}")
-        return self._queries[name].text(self._dialect, **identifiers)
+        return self._queries[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,15 @@ def quote(dialect: Dialect, identifier: Identifier) -> str:
     if all(isinstance(name, str) for name in identifier):
         return ".".join(quote(dialect, name) for name in identifier)
     return ", ".join(quote(dialect, name) for name in identifier)
+
+
+def _repeated(sql: str, rows: int) -> str:
+    """Return a statement that takes several rows value by value: `:name` of the first one becomes `:name_0`."""
+    found = _EACH_ROW.search(sql)
+    if found is None or not rows:
+        return sql
+    values = (_VALUE.sub(rf":\1_{n}", found[0]) for n in range(rows))
+    return sql[: found.start()] + ",\n".join(values)
 
 
 def restore_names(engine: Engine) -> None:

@@ -60,19 +60,25 @@ def _open(settings: Settings, state: Database) -> tuple[Database, str]:
         raise SettingsError(f"{PUBLISH_SCHEMA}: missing: nothing says where the copy is to be; example: {PUBLISH_SCHEMA}=analytics")
     own = settings.publish_url is not None
     url = (settings.publish_url or settings.warehouse_url).get_secret_value()
-    same_driver = backend_of(url) == backend_of(settings.warehouse_url.get_secret_value())
     database = open_database(
         url,
         "REHOOK_SYNC_PUBLISH_URL" if own else "REHOOK_SYNC_WAREHOUSE_URL",
         may_create=own,
         search_path=schema,
-        connecting=Connecting(settings.driver_options if same_driver else {}, publishes=True),
+        connecting=_connecting(settings, url),
     )
     if not database.warehouse.publishes:
         raise SettingsError(f"{PUBLISH_SCHEMA}: a copy cannot be made in {database.dialect}")
     if database.file is not None and database.file == state.file:
         raise SettingsError(f"{PUBLISH_SCHEMA}: the sync-state is in {database.file}: let REHOOK_SYNC_PUBLISH_URL lead to another file")
     return database, schema
+
+
+def _connecting(settings: Settings, url: str) -> Connecting:
+    if settings.copy_driver_options:
+        return Connecting(settings.copy_driver_options, "REHOOK_SYNC_PUBLISH_OPTIONS", publishes=True)
+    same_driver = backend_of(url) == backend_of(settings.warehouse_url.get_secret_value())
+    return Connecting(settings.driver_options if same_driver else {}, publishes=True)
 
 
 def _place(settings: Settings, database: Database) -> str:

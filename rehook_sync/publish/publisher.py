@@ -5,10 +5,12 @@ it was is forgotten only after that: wherever this is cut off, the next publicat
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from rehook_sync.publish.rows import Batch
+from rehook_sync.publish.tables import TABLES
 from rehook_sync.publish.target import Target
 from rehook_sync.runtime import Interrupt
 from rehook_sync.state.ledger import Ledger
@@ -82,9 +84,11 @@ class Publisher:
     def _put_all(self, publication: Publication) -> None:
         """Bring all rows there, from where an earlier publication was cut off."""
         position = publication.reached
+        # Where an earlier publication was cut off, it may have written more than it recorded.
+        is_new = position is not None and position.is_first
         while position is not None:
             page, following = self._known.read_page(position, self._rows)
-            self._put(position.table, page.rows)
+            self._put(Batch(TABLES[position.table], page.rows, is_new=is_new), position.table)
             with self._ledger.transaction() as connection:
                 self._known.note_reached(connection, following)
             position = following
@@ -92,7 +96,7 @@ class Publisher:
     def _put_changed(self, table: str) -> None:
         """Bring there what has changed one by one."""
         while page := self._known.read_changed(table, self._rows):
-            self._put(table, page.rows, page.gone)
+            self._put(Batch(TABLES[table], page.rows, page.gone, is_moved=True), table)
             with self._ledger.transaction() as connection:
                 self._known.drop_changed(connection, table, page)
 
@@ -102,21 +106,22 @@ class Publisher:
             for table in ("calls", "customers"):
                 with closing(self._known.read_run(table, run_id, self._rows)) as pages:
                     for page in pages:
-                        self._put(table, page)
+                        self._put(Batch(TABLES[table], page), table)
         run_ids = self._known.read_changed_runs(calls=False)
         for table in ("runs", "watermarks"):
             for some in _parts(run_ids, self._rows):
                 found = self._known.read_of_runs(table, some)
                 here = {each["run_id"] for each in found}
-                self._put(table, found, [{"id": each} for each in some if each not in here] if table == "runs" else ())
+                gone = [{"id": each} for each in some if each not in here] if table == "runs" else []
+                self._put(Batch(TABLES[table], found, gone), table)
 
-    def _put(self, table: str, rows: Sequence[Mapping[str, object]], gone: Sequence[Mapping[str, str]] = ()) -> None:
+    def _put(self, batch: Batch, table: str) -> None:
         if self._interrupt.requested:
             raise _CutOffError
-        if rows or gone:
-            self._target.put(table, rows, gone)
-            self._report.rows[table] += len(rows)
-            self._report.removed[table] += len(gone)
+        if batch.rows or batch.gone:
+            self._target.put(batch)
+            self._report.rows[table] += len(batch.rows)
+            self._report.removed[table] += len(batch.gone)
 
 
 def _parts(texts: Sequence[str], size: int) -> Iterable[Sequence[str]]:

@@ -3,39 +3,39 @@
 -- name: make_calls
 -- does: creates the table of calls
 -- identifiers: table
--- words: text_type, time_type, not_enforced
+-- words: integer_type, kept_text, time_type, not_enforced
 CREATE TABLE IF NOT EXISTS :"table" (
-    stream {text_type} NOT NULL,
-    message_id {text_type} NOT NULL,
-    user_id {text_type},
-    event {text_type},
+    stream {kept_text} NOT NULL,
+    message_id {kept_text} NOT NULL,
+    user_id {kept_text},
+    event {kept_text},
     received_at {time_type},
     occurred_at {time_type},
-    status {text_type} NOT NULL,
-    reason {text_type},
-    detail {text_type},
-    http_status integer,
-    attempts integer NOT NULL,
-    sent_as {text_type},
-    run_id {text_type} NOT NULL,
+    status {kept_text} NOT NULL,
+    reason {kept_text},
+    detail {kept_text},
+    http_status {integer_type},
+    attempts {integer_type} NOT NULL,
+    sent_as {kept_text},
+    run_id {kept_text} NOT NULL,
     first_seen_at {time_type} NOT NULL,
     settled_at {time_type},
-    source {text_type} NOT NULL,
+    source {kept_text} NOT NULL,
     PRIMARY KEY (stream, message_id) {not_enforced}
 );
 
 -- name: make_customers
 -- does: creates the table of customers
 -- identifiers: table
--- words: text_type, time_type, not_enforced
+-- words: kept_text, time_type, not_enforced
 CREATE TABLE IF NOT EXISTS :"table" (
-    source_id {text_type} NOT NULL,
-    referral_code {text_type},
-    accepted_code {text_type},
+    source_id {kept_text} NOT NULL,
+    referral_code {kept_text},
+    accepted_code {kept_text},
     first_sent_at {time_type},
     last_sent_at {time_type},
-    last_message_id {text_type},
-    refreshed_by {text_type},
+    last_message_id {kept_text},
+    refreshed_by {kept_text},
     code_carried_at {time_type},
     PRIMARY KEY (source_id) {not_enforced}
 );
@@ -43,59 +43,59 @@ CREATE TABLE IF NOT EXISTS :"table" (
 -- name: make_runs
 -- does: creates the table of runs
 -- identifiers: table, trigger
--- words: text_type, time_type, not_enforced
+-- words: bigint_type, kept_text, time_type, not_enforced
 CREATE TABLE IF NOT EXISTS :"table" (
-    run_id {text_type} NOT NULL,
-    :"trigger" {text_type} NOT NULL,
-    status {text_type} NOT NULL,
+    run_id {kept_text} NOT NULL,
+    :"trigger" {kept_text} NOT NULL,
+    status {kept_text} NOT NULL,
     since_at {time_type},
     until_at {time_type},
     started_at {time_type} NOT NULL,
     finished_at {time_type},
-    rows_read bigint NOT NULL,
-    sent bigint NOT NULL,
-    rejected bigint NOT NULL,
-    failed bigint NOT NULL,
-    in_doubt bigint NOT NULL,
-    unchanged bigint NOT NULL,
-    merged bigint NOT NULL,
-    requests bigint NOT NULL,
-    error {text_type},
-    version {text_type} NOT NULL,
-    waiting bigint NOT NULL,
-    properties_wait_s bigint,
-    skipped bigint NOT NULL,
-    kind {text_type} NOT NULL,
-    settings {text_type},
-    open_periods bigint NOT NULL,
+    rows_read {bigint_type} NOT NULL,
+    sent {bigint_type} NOT NULL,
+    rejected {bigint_type} NOT NULL,
+    failed {bigint_type} NOT NULL,
+    in_doubt {bigint_type} NOT NULL,
+    unchanged {bigint_type} NOT NULL,
+    merged {bigint_type} NOT NULL,
+    requests {bigint_type} NOT NULL,
+    error {kept_text},
+    version {kept_text} NOT NULL,
+    waiting {bigint_type} NOT NULL,
+    properties_wait_s {bigint_type},
+    skipped {bigint_type} NOT NULL,
+    kind {kept_text} NOT NULL,
+    settings {kept_text},
+    open_periods {bigint_type} NOT NULL,
     PRIMARY KEY (run_id) {not_enforced}
 );
 
 -- name: make_watermarks
 -- does: creates the table of watermarks
 -- identifiers: table
--- words: text_type, time_type, not_enforced
+-- words: bigint_type, kept_text, time_type, not_enforced
 CREATE TABLE IF NOT EXISTS :"table" (
-    run_id {text_type} NOT NULL,
-    stream {text_type} NOT NULL,
+    run_id {kept_text} NOT NULL,
+    stream {kept_text} NOT NULL,
     low_at {time_type},
     high_at {time_type},
-    rows_new bigint NOT NULL,
+    rows_new {bigint_type} NOT NULL,
     recorded_at {time_type} NOT NULL,
-    source {text_type} NOT NULL,
-    lacks_table {text_type},
+    source {kept_text} NOT NULL,
+    lacks_table {kept_text},
     PRIMARY KEY (run_id, source, stream) {not_enforced}
 );
 
 -- name: make_published
 -- does: creates the table that says whose copy this is, and how far it has come
 -- identifiers: table
--- words: text_type, time_type
+-- words: bigint_type, kept_text, time_type
 CREATE TABLE IF NOT EXISTS :"table" (
-    publication_id {text_type} NOT NULL,
-    turn bigint NOT NULL,
-    version bigint NOT NULL,
-    is_whole bigint NOT NULL,
+    publication_id {kept_text} NOT NULL,
+    turn {bigint_type} NOT NULL,
+    version {bigint_type} NOT NULL,
+    is_whole {bigint_type} NOT NULL,
     published_at {time_type}
 );
 

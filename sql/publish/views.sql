@@ -39,13 +39,13 @@ FROM (
 -- name: make_v1_attention
 -- does: creates the view of calls that need attention
 -- identifiers: view, sync_state, v1_waiting
--- words: create_view, now
+-- words: create_view, integer_type, now
 {create_view} :"view" AS
 SELECT stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts, run_id, first_seen_at,
     source
 FROM :"sync_state" WHERE status IN ('failed', 'in_doubt', 'sending')
 UNION ALL
-SELECT stream, message_id, user_id, event, received_at, occurred_at, 'waiting', reason, detail, CAST(NULL AS integer), attempts, run_id,
+SELECT stream, message_id, user_id, event, received_at, occurred_at, 'waiting', reason, detail, CAST(NULL AS {integer_type}), attempts, run_id,
     first_seen_at, source
 FROM :"v1_waiting" WHERE overdue_at <= {now};
 

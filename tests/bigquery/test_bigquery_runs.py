@@ -135,10 +135,10 @@ def test_another_account_stands_in_for_the_own(bed: Bed, tmp_path: Path) -> None
     account = "reader@my-project.iam.gserviceaccount.com"
     config: dict[str, Any] = {"labels": {}, "maximum_bytes_billed": None}
     options = {"credentials_file": str(bed.write_key(tmp_path / "key.json")), "project": "payer"}
-    client = make("my-project", {**options, "impersonate": account}, config)
+    client = make("my-project", {**options, "impersonate": account}, config, "OPTIONS")
     assert (client.project, client._credentials.service_account_email) == ("payer", account)
     file = bed.write_key(tmp_path / "other.json", impersonated=account)
-    assert make("my-project", {"credentials_file": str(file)}, config)._credentials.service_account_email == account
+    assert make("my-project", {"credentials_file": str(file)}, config, "OPTIONS")._credentials.service_account_email == account
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ ALLOWED_AT = {
     "numpy": re.compile(r"frames\.py"),
     "httptools": re.compile(r"rehook/http1\.py"),
     "sqlalchemy": re.compile(
-        r"(database/(queries|engine|failures|sqlite|postgresql|fetch|watch|dialects/\w+)|state/(migrations|state|ledger|customers|person|shards|destination|periods|sources|publication/changes|publication/publications)|publish/target|warehouse/(segment|statements|catalog|columns|properties|reader|slices|stretches/(looks|sparse)|discovery/layouts)|admin/copying|airflow/common/databases)\.py|demo/(shop_tables|shop)\.py"
+        r"(database/(queries|engine|failures|sqlite|postgresql|fetch|watch|dialects/\w+)|state/(migrations|state|ledger|customers|person|shards|destination|periods|sources|publication/changes|publication/publications)|publish/(target|rows|statements)|warehouse/(segment|statements|catalog|columns|properties|reader|slices|stretches/(looks|sparse)|discovery/layouts)|admin/copying|airflow/common/databases)\.py|demo/(shop_tables|shop)\.py"
     ),
 }
 LIGHT = ("__init__.py", "settings.py", "cli/__init__.py", "__main__.py")

@@ -56,6 +56,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "state_schema": None,
         "publish_schema": None,
         "publish_url": None,
+        "publish_options": {},
         "api_url": "https://api.rehook.ai",
         "api_key": None,
         "api_secret": None,
@@ -457,6 +458,21 @@ def test_options_of_a_driver_keep_their_kinds_and_are_shown_by_name_alone() -> N
     assert load(warehouse_options='{"retries": 3}').driver_options == {"retries": 3}
 
 
+def test_options_of_the_copys_driver_are_read_and_shown_as_the_warehouses_are() -> None:
+    write(f"{SECRET}\n", "secret")
+    written = from_toml('publish_url = "snowflake://w@a/d"\n[publish_options]\nrole = "WRITER"\npassword_file = "secret"')
+    assert written.copy_driver_options == {"role": "WRITER", "password": SECRET}
+    assert written.driver_options == {}
+    assert written.describe()["publish_options"] == "password, role"
+    assert SECRET not in f"{written!r} {written.model_dump_json()} {written.describe()}"
+
+
+def test_options_of_the_copys_driver_without_its_url_are_an_error() -> None:
+    line = complaint(publish_schema="analytics", publish_options="role=WRITER")
+    assert line.startswith("REHOOK_SYNC_PUBLISH_OPTIONS: is for the driver of REHOOK_SYNC_PUBLISH_URL, which is missing")
+    assert "WRITER" not in line.partition("; example: ")[0]
+
+
 def test_the_files_of_drivers_options_begin_at_the_file_that_names_them(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     write(SECRET, "below/secret")
@@ -513,8 +529,8 @@ def test_the_state_schema_follows_the_state_database(warehouse: str, state: str 
 
 
 PLACES = [
-    ({"publish_url": "redshift+redshift_connector://u:p@h/d"}, "must lead to SQLite, PostgreSQL, DuckDB or Snowflake"),
-    ({"warehouse_url": "bigquery://p/d", "state_url": "sqlite:///s.db"}, "and the warehouse is none of these"),
+    ({"publish_url": "mysql://u:p@h/d"}, "must lead to SQLite, PostgreSQL, DuckDB, Snowflake, Redshift or BigQuery"),
+    ({"warehouse_url": "mysql://h/d", "state_url": "sqlite:///s.db"}, "and the warehouse is none of these"),
     ({"publish_url": "sqlite:///copy.db"}, "leads to SQLite, whose only schema is `main`: set REHOOK_SYNC_PUBLISH_SCHEMA=main"),
     ({"publish_schema": "rehook_sync"}, "must not lead to the sync-state itself"),
     ({"warehouse_url": "sqlite:///w.db", "publish_schema": "main"}, "must not lead to the sync-state itself"),

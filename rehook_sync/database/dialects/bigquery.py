@@ -17,7 +17,6 @@ __all__ = ["BIGQUERY"]
 _APP = "rehook_sync"
 """The value of the label `app` of every job."""
 _OPTIONS = ("credentials_file", "credentials", "impersonate", "project", "location", "maximum_bytes_billed", "labels")
-_OWN_OPTIONS = f"give it in REHOOK_SYNC_WAREHOUSE_OPTIONS, which takes {', '.join(_OPTIONS)}"
 _PASSES = frozenset({429, 500, 502, 503, 504})
 """What the API answers when the same job may succeed later."""
 
@@ -82,52 +81,53 @@ def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
     Raises: SettingsError for an option that is not known, or whose value cannot be used.
     """
     if strange := [name for name in url.query if name != "location"]:
-        raise SettingsError(f"{opening.setting}: {strange[0]}: {_OWN_OPTIONS}")
+        raise SettingsError(f"{opening.setting}: {strange[0]}: give it in {opening.told_in}, which takes {', '.join(_OPTIONS)}")
     options = {**url.query, **opening.options}
     if strange := [name for name in options if name not in _OPTIONS]:
-        raise SettingsError(f"REHOOK_SYNC_WAREHOUSE_OPTIONS: {strange[0]} is not known here: it takes {', '.join(_OPTIONS)}")
+        raise SettingsError(f"{opening.told_in}: {strange[0]} is not known here: it takes {', '.join(_OPTIONS)}")
     if not url.host:
         raise SettingsError(f"{opening.setting}: the URL of BigQuery names the project that has the tables: bigquery://project/dataset")
-    return {"url": url.set(query={"user_supplied_client": "True"}), "creator": _connector(str(url.host), options, _of_each_job(options))}
+    return {"url": url.set(query={"user_supplied_client": "True"}), "creator": _connector(str(url.host), options, opening.told_in)}
 
 
-def _of_each_job(options: Mapping[str, Any]) -> dict[str, Any]:
-    labels = {**_labels(options.get("labels")), "app": _APP}
-    return {"labels": labels, "maximum_bytes_billed": _limit(options.get("maximum_bytes_billed"))}
+def _of_each_job(options: Mapping[str, Any], told_in: str) -> dict[str, Any]:
+    labels = {**_labels(options.get("labels"), told_in), "app": _APP}
+    return {"labels": labels, "maximum_bytes_billed": _limit(options.get("maximum_bytes_billed"), told_in)}
 
 
 def _adopt(client: object, opening: Opening) -> object:
     """Return a connection over a client that somebody else made; what its jobs are called and may cost is ours to say."""
     google = import_module("rehook_sync.database.dialects.google_client")
-    client.default_query_job_config = google.job_config(_of_each_job(opening.options))  # type: ignore[attr-defined]
+    client.default_query_job_config = google.job_config(_of_each_job(opening.options, opening.told_in))  # type: ignore[attr-defined]
     return google.connect(client)
 
 
-def _connector(project: str, options: Mapping[str, Any], config: Mapping[str, Any]) -> Callable[[], object]:
+def _connector(project: str, options: Mapping[str, Any], told_in: str) -> Callable[[], object]:
     clients: list[Any] = []
+    config = _of_each_job(options, told_in)
 
     def connect() -> object:
         # Google's client takes a second to import, and only this warehouse has it.
         client = import_module("rehook_sync.database.dialects.google_client")
-        clients.extend([] if clients else [client.make(project, options, config)])
+        clients.extend([] if clients else [client.make(project, options, config, told_in)])
         return client.connect(clients[0])
 
     return connect
 
 
-def _labels(text: object) -> dict[str, str]:
+def _labels(text: object, told_in: str) -> dict[str, str]:
     """Return labels written as `team=data,cost=42`."""
     labels = dict(each.strip().partition("=")[::2] for each in str(text or "").split(",") if each.strip())
     if not all(labels) or not all(labels.values()):
-        raise SettingsError("REHOOK_SYNC_WAREHOUSE_OPTIONS: labels are written as team=data,cost=42")
+        raise SettingsError(f"{told_in}: labels are written as team=data,cost=42")
     return labels
 
 
-def _limit(value: object) -> int | None:
+def _limit(value: object, told_in: str) -> int | None:
     if value is None:
         return None
     if not str(value).isdecimal():
-        raise SettingsError("REHOOK_SYNC_WAREHOUSE_OPTIONS: maximum_bytes_billed is a number of bytes, for example 10000000000")
+        raise SettingsError(f"{told_in}: maximum_bytes_billed is a number of bytes, for example 10000000000")
     return int(str(value))
 
 
@@ -144,6 +144,10 @@ def _dataset(url: URL) -> str | None:
     return url.database or None
 
 
+def _project(url: URL) -> str | None:
+    return url.host
+
+
 BIGQUERY = Warehouse(
     name="bigquery",
     extra="bigquery",
@@ -157,6 +161,18 @@ BIGQUERY = Warehouse(
         "moment": _MOMENT,
         "hour": "TIMESTAMP_TRUNC({}, HOUR)",
         "fingerprint": f"CONCAT({_SUM}, ' ', {_SUM.replace('{}', 'REVERSE({})')})",
+        "now": "CURRENT_TIMESTAMP()",
+        "integer_type": "INT64",
+        "bigint_type": "INT64",
+        "kept_text": "STRING",
+        "time_type": "TIMESTAMP",
+        "number_type": "FLOAT64",
+        "not_enforced": "NOT ENFORCED",
+        "create_view": "CREATE OR REPLACE VIEW",
+        "micros": "UNIX_MICROS({})",
+        "time_of": "TIMESTAMP_MICROS({})",
+        "lag_s": "CAST(FLOOR((UNIX_MICROS(CURRENT_TIMESTAMP()) - UNIX_MICROS({})) / 1000000) AS INT64)",
+        "day": "DATE({}, 'UTC')",
     },
     name_levels=3,
     most_ids=20_000,
@@ -175,4 +191,9 @@ BIGQUERY = Warehouse(
     adopt=_adopt,
     drivers=frozenset({"google", "requests", "urllib3", "sqlalchemy_bigquery"}),
     classify=_classify,
+    publishes=True,
+    copy_catalog=_project,
+    has_transactions=False,
+    adds_rows=True,
+    published_bytes=6_000_000,  # a request may have ten, and quotes in it are escaped
 )

@@ -16,19 +16,18 @@ from rehook_sync.errors import SettingsError
 
 __all__ = ["connect", "job_config", "make"]
 
-_OPTIONS = "REHOOK_SYNC_WAREHOUSE_OPTIONS"
 _SCOPES = ("https://www.googleapis.com/auth/bigquery", "https://www.googleapis.com/auth/cloud-platform")
 
 
-def make(project: str, options: Mapping[str, Any], config: Mapping[str, Any]) -> Client:
+def make(project: str, options: Mapping[str, Any], config: Mapping[str, Any], told_in: str) -> Client:
     """Return a client.
 
-    Shape:  project: that has the tables, and pays unless the options name another.  config: of every job.
+    Shape:  project: that has the tables, and pays unless the options name another.  config: of every job.  told_in: has the options.
     Raises: SettingsError for a file or content that holds no credentials.
     """
     return Client(
         project=options.get("project") or project,
-        credentials=_credentials(options),
+        credentials=_credentials(options, told_in),
         location=options.get("location"),
         default_query_job_config=job_config(config),
     )
@@ -47,37 +46,37 @@ def connect(client: Client) -> object:
     return dbapi.connect(client=client, prefer_bqstorage_client=False)
 
 
-def _credentials(options: Mapping[str, Any]) -> object:
+def _credentials(options: Mapping[str, Any], told_in: str) -> object:
     """Return the credentials that the options name, None for those of the environment."""
     found = None
     try:
-        if content := _content(options):
-            found = _of_type(content)
+        if content := _content(options, told_in):
+            found = _of_type(content, told_in)
         if account := options.get("impersonate"):
             source = found or google.auth.default(scopes=_SCOPES)[0]
             found = impersonated_credentials.Credentials(source, target_principal=str(account), target_scopes=_SCOPES)
     except (GoogleAuthError, ValueError, KeyError) as error:
         # Not chained: its message may quote the content.
-        raise SettingsError(f"{_OPTIONS}: they lead to no credentials of Google ({type(error).__name__})") from None
+        raise SettingsError(f"{told_in}: they lead to no credentials of Google ({type(error).__name__})") from None
     return found
 
 
-def _content(options: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _content(options: Mapping[str, Any], told_in: str) -> Mapping[str, Any] | None:
     """Return what the key file holds, or the option that has it, None without either."""
     path, text = options.get("credentials_file"), options.get("credentials")
     try:
         text = Path(str(path)).read_text(encoding="utf-8") if path else text
         found = None if text is None else json.loads(str(text))
     except OSError as error:
-        raise SettingsError(f"{_OPTIONS}: credentials_file: the file cannot be read ({error.strerror})") from None
+        raise SettingsError(f"{told_in}: credentials_file: the file cannot be read ({error.strerror})") from None
     except ValueError:
         found = ()
     if found is not None and not isinstance(found, dict):
-        raise SettingsError(f"{_OPTIONS}: credentials{'_file' if path else ''} is not the JSON of a key file")
+        raise SettingsError(f"{told_in}: credentials{'_file' if path else ''} is not the JSON of a key file")
     return found
 
 
-def _of_type(content: Mapping[str, Any]) -> object:
+def _of_type(content: Mapping[str, Any], told_in: str) -> object:
     match content.get("type"):
         case "service_account":
             return service_account.Credentials.from_service_account_info(content, scopes=_SCOPES)
@@ -86,5 +85,5 @@ def _of_type(content: Mapping[str, Any]) -> object:
         case "impersonated_service_account":
             return impersonated_credentials.Credentials.from_impersonated_service_account_info(content, scopes=_SCOPES)
         case other:
-            message = f"{_OPTIONS}: credentials of type {str(other)[:40]!r}: name their file in GOOGLE_APPLICATION_CREDENTIALS instead"
+            message = f"{told_in}: credentials of type {str(other)[:40]!r}: name their file in GOOGLE_APPLICATION_CREDENTIALS instead"
             raise SettingsError(message)

@@ -35,12 +35,14 @@ class Connector:
 class Connecting:
     """How a driver connects, beside the URL.
 
-    Shape:  options: what the user gives it.  connector: who connects; None: we, by the URL and the options.
+    Shape:  options: what the user gives it.  told_in: the setting that has them, for messages.
+            connector: who connects; None: we, by the URL and the options.
             publishes: whether the copy for analysts is written there.
     Units:  busy_s: seconds that a statement waits while others lock the file (SQLite only).
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
+    told_in: str = "REHOOK_SYNC_WAREHOUSE_OPTIONS"
     busy_s: float = BUSY_TIMEOUT_S
     connector: Connector | None = None
     publishes: bool = False
@@ -63,6 +65,11 @@ class Opening:
     def options(self) -> Mapping[str, Any]:
         """Return what the user gives the driver."""
         return self.connecting.options
+
+    @property
+    def told_in(self) -> str:
+        """Return the setting that has the options."""
+        return self.connecting.told_in
 
 
 def _connect_args(_url: URL, opening: Opening) -> dict[str, Any]:
@@ -130,9 +137,14 @@ class Warehouse:
             arguments: the keywords of `create_engine`.  prepare: adds to the engine what its connections need.
             adopt: what a connector gave -> a connection of the driver.
             file: URL -> the file that is the database, if it is one.  one_writer: whether a writer locks all of it.
+            copy_catalog: URL -> what its schema is in, where that must be there already: to make it, one would have to know in which place.
+            has_transactions: if not, each statement looks by itself whether another publication has begun.
+            adds_rows: whether a statement of its own puts rows that are surely new, since to look for their keys costs.
             publishes: whether the copy for analysts may be there.  replaces_views: whether a view can be put in the place of another.
             replaces_rows: whether one statement puts rows in the place of those with the same keys; if not, these are removed before.
-            published_rows: rows of the copy that are written by one statement.
+            published_rows: rows of the copy that are written by one transaction.
+            published_bytes: of them as JSON, at most, but for single rows that are longer.
+            staged_rows: how many of them one statement puts into a table beside it, value by value; 0: all go over as one JSON.
 
             drivers: packages whose errors may come past SQLAlchemy.
             classify: error -> LockedError or TransientError if the same statement may succeed later, else None.
@@ -181,6 +193,11 @@ class Warehouse:
     publishes: bool = False
     replaces_views: bool = True
     replaces_rows: bool = True
+    copy_catalog: Callable[[URL], str | None] = _nothing
+    has_transactions: bool = True
+    adds_rows: bool = False
     published_rows: int = 5000
+    published_bytes: int = 8_000_000
+    staged_rows: int = 0
     drivers: frozenset[str] = frozenset()
     classify: Callable[[BaseException], type[DatabaseError] | None] = _nothing

@@ -29,6 +29,9 @@ _CONNECTING: Mapping[str, Any] = {
     "tcp_keepalive_count": 3,
 }
 """Option of the driver -> value, unless the user gives another: TLS with the host's name, and who is gone is noticed within a minute."""
+_NOW = "CAST(GETDATE() AS TIMESTAMPTZ)"
+"""GETDATE gives the clock of the session's zone, by which it is read back; NOW and CURRENT_TIMESTAMP see no tables."""
+_EPOCH = "TIMESTAMP '1970-01-01 00:00:00'"
 _LOST = ("server socket closed", "communication error", "connection is closed", "connection time out")
 """In messages of the driver about a connection that is gone; it has no other mark."""
 _KINDS: Mapping[str, Kind] = {
@@ -58,7 +61,7 @@ def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
     if url.query:
         names = ", ".join(sorted(url.query))
         cause = "the driver takes ssl=true for no TLS, since a URL holds texts alone" if "ssl" in url.query else "a URL holds texts alone"
-        raise SettingsError(f"{opening.setting}: {names}: {cause}: give it in REHOOK_SYNC_WAREHOUSE_OPTIONS; TLS is on without it")
+        raise SettingsError(f"{opening.setting}: {names}: {cause}: give it in {opening.told_in}; TLS is on without it")
     return {"connect_args": {**_CONNECTING, **opening.options}}
 
 
@@ -88,6 +91,18 @@ REDSHIFT = Warehouse(
         "place": "COALESCE({}, '')",
         "hour": HOUR,
         "fingerprint": f"{_SUM.replace('PART', '1, 15')} || ' ' || {_SUM.replace('PART', '16, 15')}",
+        "now": _NOW,
+        "integer_type": "integer",
+        "bigint_type": "bigint",
+        "kept_text": "VARCHAR(65535)",  # without a length it would be 256 bytes
+        "time_type": "TIMESTAMPTZ",
+        "number_type": "DOUBLE PRECISION",
+        "not_enforced": "",  # it never is
+        "create_view": "CREATE OR REPLACE VIEW",
+        "micros": f"DATEDIFF(microsecond, {_EPOCH}, {{}} AT TIME ZONE 'UTC')",
+        "time_of": "TIMESTAMP WITH TIME ZONE 'epoch' + CAST({} AS DOUBLE PRECISION) / 1000000 * INTERVAL '1 second'",
+        "lag_s": f"DATEDIFF(microsecond, {{}} AT TIME ZONE 'UTC', {_NOW} AT TIME ZONE 'UTC') / 1000000",
+        "day": "CAST({} AT TIME ZONE 'UTC' AS DATE)",
     },
     longest_name=127,
     most_columns=1600,
@@ -103,4 +118,7 @@ REDSHIFT = Warehouse(
     arguments=_arguments,
     prepare=_prepare,
     drivers=frozenset({"redshift_connector", "boto3", "botocore"}),
+    publishes=True,
+    replaces_rows=False,
+    staged_rows=500,
 )

@@ -47,7 +47,7 @@ def kind_of(declared: str) -> Kind:
 def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
     """Return how the connector connects. Raises SettingsError for options that may not stand in a URL."""
     if wrong := sorted(_NOT_IN_A_URL.intersection(url.query)):
-        where = "give it in REHOOK_SYNC_WAREHOUSE_OPTIONS"
+        where = f"give it in {opening.told_in}"
         raise SettingsError(f"{opening.setting}: {', '.join(wrong)}: a URL may not lead to files, secrets or another host: {where}")
     return {"connect_args": {"application": "rehook_sync", **opening.options, "session_parameters": dict(_SESSION)}}
 
@@ -73,6 +73,9 @@ SNOWFLAKE = Warehouse(
         "hour": "DATE_TRUNC('HOUR', CONVERT_TIMEZONE('UTC', {}))",  # a TIMESTAMP_TZ has an hour of its own zone
         "fingerprint": "CAST(HASH_AGG({}) AS VARCHAR) || ' ' || CAST(HASH_AGG(REVERSE({})) AS VARCHAR)",
         "now": "CURRENT_TIMESTAMP()",
+        "integer_type": "integer",
+        "bigint_type": "bigint",
+        "kept_text": "VARCHAR",
         "time_type": "TIMESTAMP_TZ(6)",
         "number_type": "DOUBLE",
         "not_enforced": "",  # it never is

@@ -34,9 +34,14 @@ _FEATURES = (
     "INTERVAL_TYPE",
     "RANGE_TYPE",
     "PARAMETERIZED_TYPES",
+    "JSON_ARRAY_FUNCTIONS",
+    "CREATE_TABLE_PARTITION_BY",
+    "CREATE_TABLE_CLUSTER_BY",
+    "CREATE_TABLE_NOT_NULL",
+    "UNENFORCED_PRIMARY_KEYS",
 )
 """What BigQuery has of GoogleSQL. More of it would take statements that BigQuery refuses."""
-_STATEMENTS = ("QUERY", "CREATE_TABLE", "CREATE_VIEW", "DROP", "ALTER_TABLE")
+_STATEMENTS = ("QUERY", "CREATE_TABLE", "CREATE_VIEW", "DROP", "ALTER_TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE")
 
 GoogleSqlError = ServerError
 

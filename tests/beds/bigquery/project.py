@@ -8,6 +8,7 @@ from typing import Any
 
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2 as service
 
+from beds.bigquery.changes import Change, parse_change
 from beds.bigquery.engine import GoogleSql, GoogleSqlError
 from beds.bigquery.types import Type, from_value, parse_type, to_value, type_text
 
@@ -20,9 +21,6 @@ _COLUMNS = {
     "ordinal_position": "INT64",
     **dict.fromkeys(("is_nullable", "data_type", "is_partitioning_column", "is_system_defined", "is_hidden"), "STRING"),
 }
-_UPDATE = re.compile(r"UPDATE (\S+) SET (.+?)(?: WHERE (.+))?", re.IGNORECASE | re.DOTALL)
-_SET = re.compile(r"(\w+) = ('[^']*'|[^,]+)")
-_DELETE = re.compile(r"DELETE FROM (\S+) WHERE (.+)", re.IGNORECASE | re.DOTALL)
 _CELL_BYTES = 8
 
 
@@ -35,6 +33,7 @@ class Table:
     """A table or a view.
 
     Shape:  columns: name -> type, as declared.  partitioned_by: a column; or `_PARTITIONTIME`, which is then the last value of each row.
+            required: columns that are never NULL.
             sql: of a view; it has no rows of its own.  denied: whether the user may not read its rows.
     """
 
@@ -43,6 +42,7 @@ class Table:
     partitioned_by: str | None = None
     sql: str | None = None
     denied: bool = False
+    required: frozenset[str] = frozenset()
 
     @property
     def pseudo(self) -> Mapping[str, str]:
@@ -85,6 +85,7 @@ class Project:
         self.datasets: dict[str, dict[str, Table]] = {}
         self._engine = engine
         self._kept: dict[str | None, tuple[object, int]] = {}
+        self._changes = 0
 
     def run(self, sql: str, parameters: Parameters | None = None, *, dataset: str | None = None, dry: bool = False) -> Answer:
         """Run a statement; `dry`: only say what it would give and scan.
@@ -92,11 +93,13 @@ class Project:
         Raises: GoogleSqlError for what GoogleSQL refuses, DeniedError for a table that the user may not read.
         """
         sql, parameters = sql.strip().rstrip(";"), parameters or {}
-        if dml := _UPDATE.fullmatch(sql) or _DELETE.fullmatch(sql):
-            return self._change_rows(dml, parameters, dataset)
+        if (change := parse_change(sql)) and change.is_loose:
+            return self._change_rows(change, parameters, dataset)
         request = service.AnalyzeRequest(sql_statement=sql, registered_catalog_id=self._catalog(dataset))
         self._fill_options(request, parameters)
         statement = self._engine.analyze(request).resolved_statement
+        if change is not None:
+            return Answer() if dry else self._change_rows(change, parameters, dataset)
         which = statement.WhichOneof("node")
         if which != "resolved_query_stmt_node":
             return self._define(sql, statement, dataset)
@@ -115,12 +118,7 @@ class Project:
         return self._evaluate(sql, parameters, dataset, scans, scanned)
 
     def _evaluate(self, sql: str, parameters: Parameters, dataset: str | None, scans: Sequence[_Scan], scanned: int) -> Answer:
-        """The engine has the rows of tables by the one name that stands at the top of its catalogue, so each table is called by it."""
-        content = sql.encode()
-        for each in sorted({scan for scan in scans if scan.end}, key=lambda scan: -scan.start):
-            alias = "" if each.alias else f" AS `{each.name.rpartition('.')[2]}`"
-            content = content[: each.start] + f"`{self.name}.{each.dataset}.{each.name}`{alias}".encode() + content[each.end :]
-        request = service.EvaluateQueryRequest(sql=content.decode(), registered_catalog_id=self._catalog(dataset))
+        request = service.EvaluateQueryRequest(sql=self._named(sql, scans), registered_catalog_id=self._catalog(dataset))
         self._fill_options(request, parameters)
         for name, (kind, value) in parameters.items():
             request.params.add(name=name, value=to_value(value, parse_type(kind)))
@@ -130,6 +128,19 @@ class Project:
             tuple(from_value(cell, kind) for cell, (_, kind) in zip(row.cell, columns, strict=True)) for row in found.content.table_data.row
         ]
         return Answer(columns, rows, scanned)
+
+    def _named(self, sql: str, scans: Sequence[_Scan]) -> str:
+        """Return a query with tables by the one name by which the engine has their rows, and with views written out."""
+        content = sql.encode()
+        for each in sorted({scan for scan in scans if scan.end}, key=lambda scan: -scan.start):
+            alias = "" if each.alias else f" AS `{each.name.rpartition('.')[2]}`"
+            name = f"`{self.name}.{each.dataset}.{each.name}`"
+            if (view := self.table(each.dataset, each.name).sql) is not None:
+                request = service.AnalyzeRequest(sql_statement=view, registered_catalog_id=self._catalog(each.dataset))
+                self._fill_options(request, {})
+                name = f"({self._named(view, list(_scans(self._engine.analyze(request).resolved_statement, self.name)))})"
+            content = content[: each.start] + f"{name}{alias}".encode() + content[each.end :]
+        return content.decode()
 
     def table(self, dataset: str, name: str) -> Table:
         """Return a table, also one of INFORMATION_SCHEMA."""
@@ -157,23 +168,21 @@ class Project:
         now = self._fingerprint()
         kept, catalog = self._kept.get(default, (None, 0))
         if kept != now:
-            views = [table for tables in self.datasets.values() for table in tables.values() if table.sql is not None]
-            for with_views in (False, True) if views else (True,):
-                new = self._engine.register(self._described(default, with_views=with_views))
-                if kept is not None:
-                    self._engine.forget(catalog)
-                self._kept[default] = kept, catalog = now, new
+            new = self._engine.register(self._described(default))
+            if kept is not None:
+                self._engine.forget(catalog)
+            self._kept[default] = _, catalog = now, new
         return catalog
 
     def _fingerprint(self) -> object:
-        return [
+        return self._changes, [
             (dataset, name, [*table.columns.items()], id(table.rows), len(table.rows), table.sql, table.partitioned_by)
             for dataset, tables in self.datasets.items()
             for name, table in tables.items()
         ]
 
-    def _described(self, default: str | None, *, with_views: bool) -> Any:
-        """Return a catalogue. `with_views`: with the rows of views, which are read with the catalogue before."""
+    def _described(self, default: str | None) -> Any:
+        """Return a catalogue. Views have no rows in it: what they show is read by their own statements."""
         request = service.RegisterCatalogRequest()
         catalog = request.simple_catalog
         catalog.name = "bigquery"
@@ -191,19 +200,14 @@ class Project:
             for name, table in {**tables, **views}.items():
                 for whole in (f"{self.name}.{dataset}.{name}", f"{dataset}.{name}", *([name] if dataset == default else [])):
                     self._add(catalog, dataset, name, whole, table)
-                self._add_rows(request, dataset, name, table, with_views=with_views)
+                self._add_rows(request, dataset, name, table)
         return request
 
-    def _add_rows(self, request: Any, dataset: str, name: str, table: Table, *, with_views: bool) -> None:
+    def _add_rows(self, request: Any, dataset: str, name: str, table: Table) -> None:
         data = request.table_content[f"{self.name}.{dataset}.{name}"].table_data
         data.SetInParent()
-        rows: Sequence[tuple[Any, ...]] = table.rows
-        if table.sql is not None and with_views:
-            with suppress(GoogleSqlError):  # its table is gone; whoever reads the view is told so
-                found = self.run(table.sql, dataset=dataset)
-                rows = found.rows if len(found.columns) == len(table.columns) else []
         types = list(table.types.values())
-        for values in rows:
+        for values in table.rows:
             data.row.add(cell=[to_value(value, kind) for value, kind in zip(values, types, strict=True)])
 
     def _add(self, holder: Any, dataset: str, name: str, alias: str, table: Table) -> None:
@@ -225,30 +229,40 @@ class Project:
         dataset, name = path[0] if len(path) > 1 else str(dataset), path[-1]
         tables = self.datasets[dataset]
         kind = node.DESCRIPTOR.name
+        self._changes += 1
         if kind == "ResolvedCreateTableStmtProto":
-            tables[name] = Table({each.name: type_text(each.type) for each in node.parent.column_definition_list})
+            columns = node.parent.column_definition_list
+            required = frozenset(each.name for each in columns if each.annotations.not_null)
+            day = re.search(r"PARTITION BY TIMESTAMP_TRUNC\((\w+), DAY\)", sql)
+            made = Table({each.name: type_text(each.type) for each in columns}, partitioned_by=day and day[1], required=required)
+            tables[name] = tables[name] if name in tables and " IF NOT EXISTS " in sql else made
         elif kind == "ResolvedCreateViewStmtProto":
             columns = {each.name: type_text(each.column.type) for each in node.parent.output_column_list}
             tables[name] = Table(columns, sql=re.split(r"\sAS\s", sql, maxsplit=1, flags=re.IGNORECASE)[1])
+        elif kind == "ResolvedDropStmtProto" and " IF EXISTS " in sql:
+            tables.pop(name, None)
         elif kind == "ResolvedDropStmtProto":
             del tables[name]
         else:
             for action in node.parent.alter_action_list:
                 _alter(tables, name, action)
-        self._look_at_views(dataset)
+        if kind != "ResolvedCreateViewStmtProto":
+            self._look_at_views(dataset)
         return Answer()
 
-    def _change_rows(self, dml: re.Match[str], parameters: Parameters, dataset: str | None) -> Answer:
-        """Carry out an UPDATE or a DELETE, by the query that gives what the table has afterwards."""
-        path = dml[1].replace("`", "").removeprefix(f"{self.name}.").split(".")
+    def _change_rows(self, change: Change, parameters: Parameters, dataset: str | None) -> Answer:
+        """Carry out an INSERT, UPDATE, DELETE, MERGE or TRUNCATE, by the queries that give what the table has afterwards."""
+        path = change.target.replace("`", "").removeprefix(f"{self.name}.").split(".")
         table = self.datasets[path[0] if len(path) > 1 else str(dataset)][path[-1]]
-        pseudo = "".join(f", {each}" for each in table.pseudo)
-        if dml.re is _DELETE:
-            query = f"SELECT *{pseudo} FROM {dml[1]} WHERE NOT COALESCE({dml[2]}, FALSE)"
-        else:
-            changed = (f"IF(COALESCE({dml[3] or 'TRUE'}, FALSE), {value}, {column}) AS {column}" for column, value in _SET.findall(dml[2]))
-            query = f"SELECT * REPLACE ({', '.join(changed)}){pseudo} FROM {dml[1]}"
-        table.rows = list(self.run(query, parameters, dataset=dataset).rows)
+        found = [self.run(query, parameters, dataset=dataset).rows for query in change.queries(list(table.columns), list(table.pseudo))]
+        rows = [row for each in found for row in each]
+        if change.keeps_rows and len(found[0]) > len(table.rows):
+            raise GoogleSqlError("UPDATE/MERGE must match at most one source row for each target row")
+        names = list(table.types)
+        if empty := [names[at] for row in rows for at, value in enumerate(row) if value is None and names[at] in table.required]:
+            raise GoogleSqlError(f"Required field {empty[0]} cannot be null")
+        table.rows = [*(table.rows if change.adds_rows else ()), *rows]
+        self._changes += 1
         return Answer()
 
 

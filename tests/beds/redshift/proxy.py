@@ -35,6 +35,12 @@ _REFUSED = {
     "DISTINCT ON": r"\bDISTINCT\s+ON\b",
     "a regtype": r"\breg(?:type|class)\b|\bpg_typeof\b",
     "RETURNING": r"\bRETURNING\b",
+    "ON CONFLICT": r"\bON\s+CONFLICT\b",
+    "an index": r"\bCREATE\s+(?:UNIQUE\s+)?INDEX\b",
+    "a text that would have 256 bytes": r"\bCREATE\s+TABLE\b[^;]*\b(?:text|varchar)\b(?!\s*\()",
+    "an alias in DELETE": r"\bDELETE\s+FROM\s+\S+\s+AS\b",
+    "a function of the leader node": r"\bnow\s*\(|\bcurrent_timestamp\b|\bclock_timestamp\b|\bto_timestamp\s*\(\s*\d",
+    "more values than a statement takes": r"\$32768\b",
     "a setting of PostgreSQL": r"\b(?:lock_timeout|IntervalStyle|bytea_output|idle_in_transaction_session_timeout)\b",
     "an OFFSET that fences": r"\bOFFSET\s+0\b",
     "a list of locks of PostgreSQL": r"\bpg_blocking_pids\b|\bhas_any_column_privilege\b|\brow_security_active\b",
@@ -101,6 +107,8 @@ class Proxy:
                     self.statements.append((name if kind == b"Q" else rest.partition(b"\0")[0]).decode("utf-8", "replace"))
                     # PostgreSQL takes a setting that it does not know if its name has a dot.
                     body = body.replace(b"SET query_group ", b"SET redshift.query_group ")
+                    # Nor does it take parts of a date without quotes.
+                    body = body.replace(b"DATEDIFF(microsecond,", b"DATEDIFF('microsecond',")
                 server.sendall(_framed(kind, body))
         except (OSError, EOFError):
             _end(client, server)
