@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     )
     publish_options: _Options = _setting(
         {},
-        "what the driver of `PUBLISH_URL` is given to connect; none: `WAREHOUSE_OPTIONS`, if it is the same kind of database",
+        "what the driver of that copy's database is given to connect; none: `WAREHOUSE_OPTIONS`, if it is the same kind of database",
         {"role": "WRITER"},
     )
     api_url: Annotated[str, AfterValidator(as_api_url)] = _setting(_API, "address of Rehook; plain http only to loopback", _API)
@@ -231,13 +231,6 @@ class Settings(BaseSettings):
         state, own = info.data.get("state_url") or warehouse or url, info.data.get("state_schema") or "rehook_sync"
         if wrong := wrong_place(url.get_secret_value(), schema, state.get_secret_value(), own, is_warehouse=value is None):
             raise ValueError(wrong)
-        return value
-
-    @field_validator("publish_options")
-    @classmethod
-    def _with_a_url(cls, value: Mapping[str, object], info: ValidationInfo) -> Mapping[str, object]:
-        if value and "publish_url" in info.data and info.data["publish_url"] is None:
-            raise ValueError("is for the driver of REHOOK_SYNC_PUBLISH_URL, which is missing: set it, also where it is the warehouse's own")
         return value
 
     @property

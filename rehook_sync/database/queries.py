@@ -87,7 +87,7 @@ class Query:
         return replace(self, words=frozenset(), sql=sql, expanding=frozenset(lists))
 
     def text(self, dialect: Dialect, rows: int = 0, /, **identifiers: Identifier) -> TextClause:
-        """Return the statement with its identifiers filled in, quoted for the dialect. `rows`: that it has values for; 0: as it is written."""
+        """Return the statement with its identifiers filled in, quoted for the dialect. `rows`: for which it has values; 0: as written."""
         if identifiers.keys() != self.identifiers:
             raise InternalError(f"query {self.name} wants the identifiers {sorted(self.identifiers)}, got {sorted(identifiers)}")
         filled = _IDENTIFIER.sub(lambda found: quote(dialect, identifiers[found.group(1)]), _repeated(self.sql, rows))

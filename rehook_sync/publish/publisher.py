@@ -69,9 +69,11 @@ class Publisher:
 
     def _begin(self, *, whole: bool) -> Publication:
         known = self._known.read()
-        # Only who asks for it anew may go behind what a copy says of itself.
-        anew = whole or known is None or known.place != self._report.place
-        turn = self._target.read_turn(known.publication_id if known else None) if anew else 0
+        turn = self._target.read_turn(known.publication_id if known else None)
+        # Only who asks for it anew may go behind what a copy says of itself. No turn is taken before that is known: enough of them
+        # would make a sync-state that was restored look like the newer one.
+        if known is not None and known.place == self._report.place and not whole:
+            self._target.compare(known, turn)
         with self._ledger.transaction() as connection:
             begun = self._known.begin(connection, self._report.place, whole=whole, least_turn=turn)
         if begun.reached is not None and begun.reached.is_first:

@@ -1,6 +1,6 @@
 """The tables and views of the copy, in the schema where it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ class Target:
         self.database = database
         self._sql = CopyStatements(database, schema)
         self._publication: Publication | None = None
+        self._found: set[str] = set()
 
     @property
     def place(self) -> str:
@@ -60,7 +61,8 @@ class Target:
         """
         with self.database.connect() as connection:
             self._sql.look_around(connection)
-            found = self._read(connection) if PUBLISHED.name in self._find(connection) else None
+            self._found = self._find(connection)
+            found = self._read(connection) if PUBLISHED.name in self._found else None
         if found is None:
             return 0
         if found.publication_id != publication_id:
@@ -69,24 +71,43 @@ class Target:
             )
         return int(found.turn)
 
+    def compare(self, known: Publication, turn: int) -> None:
+        """Tell whether the copy is the one that a sync-state knows. `turn`: its last one.
+
+        Raises: SettingsError when it is gone, in whole or in part, or has had turns that the sync-state has not.
+        """
+        anew = "`publish --whole` makes it anew"
+        if known.reached is None or not known.reached.is_first:
+            if not turn:
+                raise SettingsError(f"the copy in {self.place} is gone: {anew}")
+            if missing := [each.name for each in TABLES.values() if each.name not in self._found]:
+                raise SettingsError(f"the copy in {self.place} has no table {missing[0]!r} any more: {anew}")
+        if turn > known.turn:
+            raise SettingsError(
+                f"the copy in {self.place} is not of this sync-state as it is now (was one of them restored from a backup?): {anew}"
+            )
+
     def make(self, publication: Publication) -> None:
         """Make the copy, without rows, in the place of the one that is there. Tables that are as they must be are only emptied.
 
-        Raises: SettingsError as `read_turn`, LeaseLostError when a later publication has begun.
+        Raises: SettingsError as `read_turn`, which is asked before whose copy it is; LeaseLostError when a later publication has begun.
         """
         self._publication = publication
-        self.read_turn(publication.publication_id)
         with self.database.transaction() as connection:
+            is_there = self._sql.look_around(connection)
             found = self._find(connection)
-            if not self._sql.look_around(connection):
+            if not is_there:
                 connection.execute(self._sql.make_schema())
-            if PUBLISHED.name in found:
+            if PUBLISHED.name in found and self._read(connection) is not None:
                 self._take(connection)
             self._make_tables(connection, found)
             connection.execute(self._sql.on("empty_table", PUBLISHED))
             connection.execute(self._sql.on("claim_published", PUBLISHED), {**self._turn, "version": publication.version})
-            for view, (statement, _) in VIEWS.items():
-                connection.execute(self._sql.on_view(statement, view))
+            self._make_views(connection, list(VIEWS))
+
+    def _make_views(self, connection: Connection, views: Sequence[str]) -> None:
+        for view in views:
+            connection.execute(self._sql.on_view(VIEWS[view][0], view))
 
     def _make_tables(self, connection: Connection, found: set[str]) -> None:
         """Make the tables that are missing or not as they must be, and empty the others."""
@@ -108,26 +129,16 @@ class Target:
         return {str(each).lower() for each in found} == table.columns
 
     def take(self, publication: Publication) -> None:
-        """Go on with the copy that is there. Raises SettingsError when it is gone, or not the one that was left."""
+        """Go on with the copy that is there, which `compare` has looked at. Raises LeaseLostError when a later one has begun."""
         self._publication = publication
         with self.database.transaction() as connection:
-            self._sql.look_around(connection)
-            if PUBLISHED.name not in self._find(connection):
-                raise SettingsError(f"the copy in {self.place} is gone: `publish --whole` makes it anew")
-            found = self._read(connection)
-            if found is None or found.publication_id != publication.publication_id or found.turn >= publication.turn:
-                raise SettingsError(
-                    f"the copy in {self.place} is not of this sync-state as it is now (was one of them restored from a backup?): "
-                    "`publish --whole` makes it anew"
-                )
             self._take(connection)
+            self._make_views(connection, [view for view in VIEWS if view not in self._found])
 
     def _take(self, connection: Connection) -> None:
         """Let no earlier publication write any more. Raises LeaseLostError when a later one has begun."""
         connection.execute(self._sql.on("take_published", PUBLISHED), self._turn)
-        found = self._read(connection)
-        if found is not None and found.turn != self._turn["turn"]:
-            raise self._lost()
+        self._insist(connection)
 
     def put(self, batch: Batch) -> None:
         """Write a batch of rows, and remove those that are gone. Raises LeaseLostError when another publication has begun."""

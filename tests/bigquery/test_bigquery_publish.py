@@ -7,32 +7,36 @@ from pathlib import Path
 
 import pytest
 from accounting import ALL, Bench, ago
+from beds.bigquery.project import Table
 from beds.bigquery.server import Bed
-from contract.test_publish import (
+from copies import (
     fill,
     publish_killed,
     test_a_sync_state_that_was_restored_wants_the_copy_made_anew,
     test_after_a_run_all_is_there,
+    test_an_earlier_publication_that_wakes_up_does_not_empty_the_copy,
     test_an_earlier_publication_that_wakes_up_writes_nothing,
     test_each_command_that_changes_the_state_shows_in_the_copy,
-    test_tables_that_are_no_copy_are_left_alone,
     test_the_views_are_those_of_the_sync_state,
     test_what_a_dead_run_left_shows_in_the_copy,
+    test_what_was_dropped_by_hand_is_made_again_or_told,
 )
 from published import check_copy
 from warehouse import add_rows, track
 
+from rehook_sync.errors import SettingsError
 from rehook_sync.runtime import Interrupt
 from rehook_sync.sandbox.server import Sandbox
 
 __all__ = [
     "test_a_sync_state_that_was_restored_wants_the_copy_made_anew",
     "test_after_a_run_all_is_there",
+    "test_an_earlier_publication_that_wakes_up_does_not_empty_the_copy",
     "test_an_earlier_publication_that_wakes_up_writes_nothing",
     "test_each_command_that_changes_the_state_shows_in_the_copy",
-    "test_tables_that_are_no_copy_are_left_alone",
     "test_the_views_are_those_of_the_sync_state",
     "test_what_a_dead_run_left_shows_in_the_copy",
+    "test_what_was_dropped_by_hand_is_made_again_or_told",
 ]
 """What holds for every database that can have the copy."""
 URL = "bigquery://my-project"
@@ -108,6 +112,16 @@ def test_the_first_copy_looks_for_no_keys(bed: Bed, place: tuple[Bench, str, str
     bench.run(ALL)
     assert [each.sql for each in bed.jobs if each.sql.startswith("MERGE")] == []
     check_copy(bench.warehouse_url, url, schema)
+
+
+def test_tables_that_are_no_copy_are_left_alone(bed: Bed, place: tuple[Bench, str, str]) -> None:
+    bench, *_ = place
+    fill(bench)
+    bed.project.datasets["analytics"]["sync_state"] = Table({"note": "STRING"})
+    bench.run(ALL, publish_schema=None, publish_url=None)
+    with bench.sync() as sync, pytest.raises(SettingsError, match="has a table 'sync_state' that `publish` did not make"):
+        sync.publish(Interrupt())
+    assert list(bed.project.datasets["analytics"]) == ["sync_state"]
 
 
 def test_a_missing_dataset_is_told_in_one_line(bed: Bed, place: tuple[Bench, str, str]) -> None:

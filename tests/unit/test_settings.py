@@ -467,12 +467,6 @@ def test_options_of_the_copys_driver_are_read_and_shown_as_the_warehouses_are() 
     assert SECRET not in f"{written!r} {written.model_dump_json()} {written.describe()}"
 
 
-def test_options_of_the_copys_driver_without_its_url_are_an_error() -> None:
-    line = complaint(publish_schema="analytics", publish_options="role=WRITER")
-    assert line.startswith("REHOOK_SYNC_PUBLISH_OPTIONS: is for the driver of REHOOK_SYNC_PUBLISH_URL, which is missing")
-    assert "WRITER" not in line.partition("; example: ")[0]
-
-
 def test_the_files_of_drivers_options_begin_at_the_file_that_names_them(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     write(SECRET, "below/secret")
