@@ -3,8 +3,3 @@
 {% set name = table | lower -%}
 {{ return(name[:-5] if name.endswith('_view') else name) }}
 {%- endmacro %}
-
-{# A text as a literal. #}
-{% macro rehook_text(text) -%}
-{{ return("'" ~ text | replace("'", "''") ~ "'") }}
-{%- endmacro %}

@@ -7,3 +7,10 @@
         'invalid_row', 'refused_by_rehook', 'forgotten',
     ]) }}
 {%- endmacro %}
+
+{# The column that says who started a run. Its name is a word of SQL in Snowflake, and there in capitals as all names are. #}
+{% macro rehook_trigger() %}{{ return(adapter.dispatch('rehook_trigger', 'rehook_sync')()) }}{% endmacro %}
+
+{% macro default__rehook_trigger() %}trigger{% endmacro %}
+
+{% macro snowflake__rehook_trigger() %}"TRIGGER"{% endmacro %}

@@ -7,5 +7,6 @@ there as (
     select count(*) as calls, coalesce(sum(loads), 0) as loads from {{ ref('stg_rehook_segment_calls') }}
 )
 
-select * from counted cross join there
+select counted.calls, counted.loads, there.calls as calls_there, there.loads as loads_there
+from counted cross join there
 where counted.calls <> there.calls or counted.loads <> there.loads

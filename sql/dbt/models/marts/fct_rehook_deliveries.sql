@@ -1,5 +1,5 @@
 select
-    calls.stream || ':' || calls.message_id as delivery_id,
+    {{ dbt.concat(['calls.stream', "':'", 'calls.message_id']) }} as delivery_id,
     calls.stream,
     calls.message_id,
     calls.user_id,

@@ -1,13 +1,13 @@
 select
     runs.run_id,
     kind,
-    trigger as started_by,
+    {{ rehook_trigger() }} as started_by,
     {% if var('rehook_published') -%}
     status,
     {% else -%}
     case when status = 'running' and not exists (
         select 1 from {{ source('rehook_sync', 'sync_lease') }} as lease
-        where lease.name = 'run' and lease.run_id = runs.run_id and {{ rehook_time('lease.expires_at') }} > current_timestamp
+        where lease.name = 'run' and lease.run_id = runs.run_id and {{ rehook_time('lease.expires_at') }} > {{ dbt.current_timestamp() }}
     ) then 'crashed' else status end as status,
     {% endif -%}
     {{ rehook_time('since_at') }} as since_at,
@@ -16,7 +16,7 @@ select
     {{ rehook_time('finished_at') }} as finished_at,
     {{ rehook_seconds(rehook_time('started_at'), rehook_time('finished_at')) }} as duration_s,
     {% for count in ['rows_read', 'sent', 'unchanged', 'merged', 'skipped', 'rejected', 'failed', 'waiting', 'in_doubt', 'requests'] -%}
-    cast({{ count }} as bigint) as {{ count }},
+    cast({{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
     {% endfor -%}
     error,
     version

@@ -24,7 +24,7 @@ with loaded as (
 told_apart as (
     select
         stream,
-        coalesce(trim(message_id, ' ' || chr(9) || chr(10) || chr(13)), '') = '' or octet_length({{ rehook_bytes('message_id') }}) > 2048 as is_nameless,
+        coalesce({{ rehook_trimmed('message_id') }}, '') = '' or {{ rehook_byte_length('message_id') }} > 2048 as is_nameless,
         message_id,
         user_id,
         event,
