@@ -5,6 +5,7 @@ VENV ?= .venv
 AIRFLOW_VENV ?= $(VENV)-airflow
 BIGQUERY_VENV ?= $(VENV)-bigquery
 DATABRICKS_VENV ?= $(VENV)-databricks
+DBT_VENV ?= $(VENV)-dbt
 NIGHTLY_ARGS ?= --minutes 10
 BENCH_ARGS ?=
 PYTEST_ARGS ?= -q -n auto --maxprocesses 4 --dist worksteal
@@ -26,7 +27,7 @@ PIP_DATABRICKS := $(QUIETLY) $(DATABRICKS_VENV)/bin/python -m pip install -qq -c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs growth nightly nightly-airflow nightly-warehouses bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs growth nightly nightly-airflow nightly-warehouses nightly-dbt bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -40,6 +41,8 @@ help:
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
 	@echo "make test-airflow, make nightly-airflow"
 	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
+	@echo "make nightly-dbt"
+	@echo "             compile the dbt package for every adapter, with dbt 1 and 2, and build it on the beds of Snowflake and Redshift (minutes)"
 	@echo "make test-bigquery"
 	@echo "             the part of the tests that needs Google's client, on a BigQuery of our own"
 	@echo "make nightly-warehouses"
@@ -91,6 +94,10 @@ nightly-airflow: $(AIRFLOW_VENV)/.installed
 # Spark takes half a second for each statement.
 nightly-warehouses: $(DATABRICKS_VENV)/.installed
 	@$(DATABRICKS_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/databricks_sql
+
+nightly-dbt: $(VENV)/.installed-test $(VENV)/.installed-fakesnow $(BIGQUERY_VENV)/.installed $(DBT_VENV)/.installed-adapters $(DBT_VENV)/.installed-databricks $(DBT_VENV)/.installed-2
+	@DBT_VENV=$(DBT_VENV) $(RUN) -m pytest -q tests/acceptance/test_dbt_adapters.py
+	@DBT_VENV=$(DBT_VENV) $(BIGQUERY_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/bigquery/test_bigquery_dbt.py
 
 docs: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/analysts.py
@@ -144,7 +151,7 @@ bandit: $(VENV)/.installed-security
 	@$(RUN) -m bandit --quiet --configfile pyproject.toml --recursive rehook_sync
 
 clean:
-	@rm -rf $(VENV) $(AIRFLOW_VENV) $(BIGQUERY_VENV) $(DATABRICKS_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) $(AIRFLOW_VENV) $(BIGQUERY_VENV) $(DATABRICKS_VENV) $(DBT_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 $(AIRFLOW_VENV)/.installed: pyproject.toml constraints.txt constraints-airflow.txt
@@ -180,7 +187,7 @@ moving = dots=; if [ -t 1 ]; then (while sleep 1; do printf .; done) & dots=$$!;
 
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "installing rehook-sync into $(VENV) ..."
-	@$(call moving,$(PIP) hatchling && $(PIP) --no-build-isolation -e '.[postgres]')
+	@$(call moving,$(PIP) hatchling && $(PIP) --no-build-isolation -e '.[demo]')
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
@@ -194,6 +201,12 @@ $(VENV)/.installed-dbt: $(VENV)/.created sql/dbt/requirements.txt
 	@echo "installing dbt into $(VENV)/dbt ..."
 	@$(PYTHON) -m venv --clear $(VENV)/dbt
 	@$(QUIETLY) $(VENV)/dbt/bin/python -m pip install -qq -r sql/dbt/requirements.txt
+	@touch $@
+
+$(DBT_VENV)/.installed-%: sql/dbt/requirements-%.txt
+	@echo "installing dbt into $(DBT_VENV)/$* ..."
+	@$(PYTHON) -m venv --clear $(DBT_VENV)/$*
+	@$(QUIETLY) $(DBT_VENV)/$*/bin/python -m pip install -qq --no-deps -r $<
 	@touch $@
 
 # So does the server of the Snowflake bed.

@@ -2,7 +2,8 @@
 
 # ruff: noqa: PLC0415 - so that --help and --version answer at once
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,7 @@ __all__ = [
     "RejectedReason",
     "Since",
     "Until",
+    "needing",
     "read_database_url",
     "read_id",
     "read_reason",
@@ -62,6 +64,16 @@ RejectedReason = Annotated[
     str | None, typer.Option("--reason", metavar="R", help=f"{_REASON}{', '.join(REJECTED_REASONS)}.", show_default=False)
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; send and write nothing.")]
+
+
+@contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """Import what only an extra brings. Raises UsageError with the line that installs it where it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = str(error.name).partition(".")[0]
+        raise UsageError(f"`{extra}` needs the library {library}, which is not installed: pip install 'rehook-sync[{extra}]'") from None
 
 
 def read_settings(config: Path | None) -> "Settings":

@@ -21,6 +21,7 @@ from rehook_sync.cli.arguments import (
     RejectedReason,
     Since,
     Until,
+    needing,
     read_id,
     read_reason,
     read_settings,
@@ -365,10 +366,12 @@ def report(
     """Write one HTML page of numbers and charts."""
     from rehook_sync.jobs.results import RunOptions, read_since
     from rehook_sync.render.advice import Shell
-    from rehook_sync.report.coverage import build_coverage
-    from rehook_sync.report.figures import build_figures
-    from rehook_sync.report.page import publish
     from rehook_sync.sync import Sync
+
+    with needing("report"):
+        from rehook_sync.report.coverage import build_coverage
+        from rehook_sync.report.figures import build_figures
+        from rehook_sync.report.page import publish
 
     shell = Shell(None if config is None else str(config))
     begins = read_since(since, datetime.now(UTC), marks="--")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rehook_sync.cli.arguments import Config, Json, Quiet, read_settings
+from rehook_sync.cli.arguments import Config, Json, Quiet, needing, read_settings
 from rehook_sync.cli.commands import app
 from rehook_sync.cli.screens import open_screen
 
@@ -24,8 +24,9 @@ def sandbox(
     quiet: Quiet = False,
 ) -> None:
     """Run a local Rehook with fault switches, for tests and trials."""
-    from rehook_sync.sandbox.server import serve
-    from rehook_sync.sandbox.store import DEFAULT_CREDENTIALS, Behaviour
+    with needing("sandbox"):
+        from rehook_sync.sandbox.server import serve
+        from rehook_sync.sandbox.store import DEFAULT_CREDENTIALS, Behaviour
 
     screen = open_screen(as_json=as_json, quiet=quiet)
     names = frozenset(read_settings(config).conversion_events) if config else frozenset[str]()
@@ -62,7 +63,8 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Sync a sample shop's warehouse to a local Rehook."""
-    from rehook_sync.demo.demo import run_demo
+    with needing("demo"):
+        from rehook_sync.demo.demo import run_demo
 
     del config
     raise typer.Exit(run_demo(open_screen(as_json=as_json, quiet=quiet), keep))

@@ -1,14 +1,16 @@
 """What a process meets around it: outputs that take nothing, a terminal that goes, certificates that are not there."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from accounting import Audit
 
-from .conftest import Shop, wait_until
+from .conftest import Program, Shop, wait_until, write_settings
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("status", "--json"), ("--help",)], ids=["people", "programs", "help"])
@@ -118,3 +120,46 @@ def test_check_names_certificates_that_cannot_be_read(shop: Shop) -> None:
     done = shop.ready()("check", "--json", SSL_CERT_FILE="/none.pem", REHOOK_SYNC_API_URL="https://rehook.test")
     assert done.code == 2
     assert "SSL_CERT_FILE" in done.json["rehook"]["error"]["message"]
+
+
+WITHOUT = (
+    "import sys; sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(','))); from rehook_sync.__main__ import main; sys.exit(main())"
+)
+"""The program, where some libraries are not installed."""
+
+
+@pytest.mark.parametrize(
+    ("command", "libraries"),
+    [(("report",), "jinja2,markupsafe,pygal"), (("sandbox",), "starlette,uvicorn,click,h11"), (("demo",), "starlette,uvicorn,click,h11")],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_command_whose_extra_is_missing_says_what_to_install(program: Program, command: tuple[str, ...], libraries: str) -> None:
+    write_settings(program.folder / "rehook_sync.toml", {"warehouse_url": "sqlite:///shop.db"})
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, libraries, *command],
+        check=False,
+        cwd=program.folder,
+        env=program.clean_environ({}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    said = rf"error: `{command[0]}` needs the library \w+, which is not installed: pip install 'rehook-sync\[{command[0]}\]'\n"
+    assert re.fullmatch(said, done.stderr), done.stderr
+
+
+def test_a_run_needs_no_library_of_an_extra(shop: Shop) -> None:
+    shop.ready()
+    program = shop.program
+    libraries = "jinja2,markupsafe,pygal,starlette,uvicorn,h11,apprise,uvloop,opentelemetry,psycopg,duckdb"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, libraries, "run", "--since", "beginning", "--json"],
+        check=False,
+        cwd=program.folder,
+        env=program.clean_environ({}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Audit(shop.url, received=shop.sandbox.store).check().state

@@ -23,7 +23,7 @@ def test_five_commands_lead_to_a_green_run(tmp_path: Path) -> None:
     found = re.search(r"^## On a laptop.*?```sh\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
     assert found
     install, *commands = found.group(1).splitlines()
-    assert re.fullmatch(r"pip install -c constraints\.txt -c constraints-airflow\.txt '\.\[airflow\]'", install)
+    assert re.fullmatch(r"pip install -c constraints\.txt -c constraints-airflow\.txt '\.\[airflow,demo\]'", install)
     assert len(commands) == 4
     shutil.copytree(ROOT / "dags", tmp_path / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     script = "\n".join(["set -e", "trap 'kill %1' EXIT", *commands]).replace("8790", str(free_port()))
