@@ -39,11 +39,17 @@ def dbt_of(environment: str) -> Path:
 
 
 def make_project(folder: Path, adapter: str, profile: Mapping[str, object] = {}, **variables: object) -> None:
-    """A project of a user, which has the package."""
+    """A project of a user, which has the package. Descriptions stay out of the warehouse: how they get there, the beds do not know."""
     documents: Mapping[str, object] = {
         "packages.yml": {"packages": [{"local": str(PACKAGE)}]},
         "profiles.yml": {"shop": {"target": adapter, "outputs": {adapter: {**PROFILES[adapter], **PLACE, **profile}}}},
-        "dbt_project.yml": {"name": "shop", "version": "1.0.0", "profile": "shop", "vars": {"rehook_sync": {**VARS, **variables}}},
+        "dbt_project.yml": {
+            "name": "shop",
+            "version": "1.0.0",
+            "profile": "shop",
+            "vars": {"rehook_sync": {**VARS, **variables}},
+            "models": {"rehook_sync": {"+persist_docs": {"relation": False, "columns": False}}},
+        },
     }
     folder.mkdir()
     for name, document in documents.items():

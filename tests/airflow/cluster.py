@@ -25,6 +25,7 @@ __all__ = ["Cluster", "free_port", "make_database", "wait_for"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FINAL = {"success", "failed"}
+START_S = 300
 
 
 def wait_for(reached: Callable[[], Any], timeout_s: float, what: str) -> Any:
@@ -80,15 +81,15 @@ class Cluster:
             (dags / path.name).write_text(re.sub(r'^CRON = ".*"$', 'CRON = "0 0 1 1 *"', text, flags=re.MULTILINE), encoding="utf-8")
         self.run("db", "migrate")
         self.start("api-server", "--port", str(self.port), "--workers", "1")
-        wait_for(lambda: self.client.get("/api/v2/version").is_success, 120, "the api-server's first answer")
+        wait_for(lambda: self.client.get("/api/v2/version").is_success, START_S, "the api-server's first answer")
         token = self.client.get("/auth/token").json()["access_token"]
         self.client.headers["Authorization"] = f"Bearer {token}"
         self.start("scheduler")
         self.start("dag-processor")
         for number in range(self.workers):
             self.start_worker(number)
-        wait_for(self.is_healthy, 120, "a healthy scheduler and dag-processor")
-        wait_for(lambda: self.client.get("/api/v2/dags/rehook_sync").is_success, 120, "the DAG's appearance")
+        wait_for(self.is_healthy, START_S, "a healthy scheduler and dag-processor")
+        wait_for(lambda: self.client.get("/api/v2/dags/rehook_sync").is_success, START_S, "the DAG's appearance")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -153,7 +154,7 @@ class Cluster:
         self.start("celery worker", "--celery-hostname", f"{name}@%h", "--skip-serve-logs", known_as=name)
         # The first one makes the broker's tables; a second one that does it at the same time dies of it.
         log = self.folder / f"{name}.log"
-        wait_for(lambda: " ready." in log.read_text(encoding="utf-8", errors="replace"), 120, f"a ready {name}")
+        wait_for(lambda: " ready." in log.read_text(encoding="utf-8", errors="replace"), START_S, f"a ready {name}")
 
     def stop(self, name: str) -> None:
         """Stop a part, in the end by force."""

@@ -37,6 +37,8 @@ DAG, ATTENTION = "rehook_sync", "rehook_sync_attention"
 SLOWLY_S = 0.3
 EVENT = "/events/invoke"
 TRIES = 3
+SET_UP_S = 600
+"""How long a scenario waits for what it needs to begin: much on a machine that is busy with other things."""
 
 
 class NotSetUpError(Exception):
@@ -104,7 +106,7 @@ def deliver_much(world: World, label: str) -> None:
     rows = world.add(4000, 4)
     began = time.monotonic()
     run_id = world.airflow.trigger(DAG, since="1h", shards=SHARDS)
-    assert world.airflow.finish(DAG, run_id) == "success"
+    assert world.airflow.finish(DAG, run_id, SET_UP_S) == "success"
     took_s = time.monotonic() - began
     tasks = world.airflow.tasks(DAG, run_id)
     shards = [task for (name, _), task in tasks.items() if name == "deliver"]
@@ -123,7 +125,7 @@ def deliver_nothing(world: World, label: str) -> None:
     """A run without new rows is green and cheap."""
     began, posts = time.monotonic(), world.posts()
     run_id = world.airflow.trigger(DAG, shards=SHARDS)
-    assert world.airflow.finish(DAG, run_id) == "success"
+    assert world.airflow.finish(DAG, run_id, SET_UP_S) == "success"
     assert world.airflow.tasks(DAG, run_id)["deliver", -1]["state"] == "skipped"
     assert world.posts() == posts
     world.note(f"{label}: no new rows, trigger to done", f"{time.monotonic() - began:.1f} s")
@@ -153,7 +155,7 @@ def mark_failed(world: World, label: str) -> None:
     events = len(world.sandbox.store.events)
     with world.slow():
         run_id = world.airflow.trigger(DAG, shards=SHARDS)
-        wait_for(lambda: len(world.sandbox.store.events) > events + 300, 120, "events")
+        wait_for(lambda: len(world.sandbox.store.events) > events + 300, SET_UP_S, "events")
         began = time.monotonic()
         world.airflow.patch(f"/dags/{DAG}/dagRuns/{run_id}", {"state": "failed"})
         stopped_s = until_quiet(world) - began
@@ -161,7 +163,7 @@ def mark_failed(world: World, label: str) -> None:
     assert len(world.sandbox.store.events) < events + 4500
     world.note(f"{label}: marked failed, to the last request", f"{max(stopped_s, 0):.1f} s, all outcomes recorded")
     run_id = world.airflow.trigger(DAG, shards=SHARDS)
-    assert world.airflow.finish(DAG, run_id) in {"success", "failed"}
+    assert world.airflow.finish(DAG, run_id, SET_UP_S) in {"success", "failed"}
     books = world.audit.check(ordered=False)
     world.note(f"{label}: in doubt after it", str(sum(row["status"] == "in_doubt" for row in books.state.values())))
     settle(world)
@@ -182,7 +184,7 @@ def repeat_one_shard(world: World, label: str) -> None:
     world.add(400, 3)
     world.sandbox.faults.add("status", status=401, path=EVENT, times=1)
     run_id = world.airflow.trigger(DAG, shards=SHARDS)
-    assert world.airflow.finish(DAG, run_id) == "failed"
+    assert world.airflow.finish(DAG, run_id, SET_UP_S) == "failed"
     world.sandbox.faults.clear()
     tasks = world.airflow.tasks(DAG, run_id)
     bad = [number for (name, number), task in tasks.items() if name == "deliver" and task["state"] == "failed"]
@@ -192,7 +194,7 @@ def repeat_one_shard(world: World, label: str) -> None:
         f"/dags/{DAG}/clearTaskInstances",
         {"dry_run": False, "dag_run_id": run_id, "task_ids": [["deliver", bad[0]], "finish"], "only_failed": True},
     )
-    assert world.airflow.finish(DAG, run_id) == "success"
+    assert world.airflow.finish(DAG, run_id, SET_UP_S) == "success"
     after = world.airflow.tasks(DAG, run_id)
     assert all(after["deliver", number]["try_number"] == 1 for number in range(SHARDS) if number != bad[0])
     world.audit.check(ordered=False)
@@ -204,7 +206,7 @@ def ask_a_human(world: World, label: str) -> None:
     world.add(50, 2)
     world.sandbox.faults.add("drop_before", path=EVENT, times=3)
     run_id = world.airflow.trigger(DAG, shards=1)
-    assert world.airflow.finish(DAG, run_id) == "failed"
+    assert world.airflow.finish(DAG, run_id, SET_UP_S) == "failed"
     assert world.states("status = 'in_doubt'") > 0
     decide(world, "Resend")
     world.audit.check(ordered=False)
@@ -251,10 +253,10 @@ def lose_a_worker(world: World, label: str) -> None:
     events = len(world.sandbox.store.events)
     with world.slow():
         run_id = world.airflow.trigger(DAG, shards=SHARDS)
-        wait_for(lambda: len(world.sandbox.store.events) > events + 300, 120, "events")
+        wait_for(lambda: len(world.sandbox.store.events) > events + 300, SET_UP_S, "events")
         began = time.monotonic()
         world.airflow.kill("worker-0")
-        state = world.airflow.finish(DAG, run_id)
+        state = world.airflow.finish(DAG, run_id, SET_UP_S)
     tasks = world.airflow.tasks(DAG, run_id)
     again = sum(task["try_number"] > 1 for (name, _), task in tasks.items() if name == "deliver")
     judge(world, label, f"a worker with {again} of {SHARDS} shards killed among {rows:,} rows", state, time.monotonic() - began)
@@ -270,16 +272,16 @@ def wake_an_orphan(world: World, label: str) -> None:
     missed: NotSetUpError | None = None
     with world.slow():
         run_id = world.airflow.trigger(DAG, shards=SHARDS)
-        wait_for(lambda: len(world.sandbox.store.events) > events + 300, 120, "events")
+        wait_for(lambda: len(world.sandbox.store.events) > events + 300, SET_UP_S, "events")
         began = time.monotonic()
         try:
             orphan = make_orphan(world.airflow)
-            wait_for(lambda: taken_over(world, run_id), 180, "a second attempt")
+            wait_for(lambda: taken_over(world, run_id), SET_UP_S, "a second attempt")
             time.sleep(3)
             wake(orphan)
         except NotSetUpError as error:
             missed = error
-        state = world.airflow.finish(DAG, run_id)
+        state = world.airflow.finish(DAG, run_id, SET_UP_S)
     if missed is None:
         wait_for(lambda: is_gone(orphan), 60, "the end of the orphan")
     what = "an orphan woken after its shard was taken over" if missed is None else "a task killed with what stood above it"

@@ -29,3 +29,12 @@
 {% macro default__rehook_byte_length(text) %}octet_length({{ text }}){% endmacro %}
 
 {% macro duckdb__rehook_byte_length(text) %}octet_length(encode({{ text }})){% endmacro %}
+
+{% macro snowflake__rehook_byte_length(text) %}bit_length({{ text }}) / 8{% endmacro %}
+
+{# The type of whole numbers that are large. #}
+{% macro rehook_bigint() %}{{ return(adapter.dispatch('rehook_bigint', 'rehook_sync')()) }}{% endmacro %}
+
+{% macro default__rehook_bigint() %}bigint{% endmacro %}
+
+{% macro bigquery__rehook_bigint() %}int64{% endmacro %}

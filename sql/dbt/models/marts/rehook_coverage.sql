@@ -2,7 +2,7 @@ select
     {{ rehook_day('warehouse.received_at') }} as day,
     warehouse.stream,
     warehouse.event,
-    cast(sum(warehouse.loads) as {{ dbt.type_bigint() }}) as loads,
+    cast(sum(warehouse.loads) as {{ rehook_bigint() }}) as loads,
     count(*) as calls,
     {% for status in rehook_statuses() -%}
     count(case when state.status = '{{ status }}' then 1 end) as {{ status }},

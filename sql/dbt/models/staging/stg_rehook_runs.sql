@@ -16,7 +16,7 @@ select
     {{ rehook_time('finished_at') }} as finished_at,
     {{ rehook_seconds(rehook_time('started_at'), rehook_time('finished_at')) }} as duration_s,
     {% for count in ['rows_read', 'sent', 'unchanged', 'merged', 'skipped', 'rejected', 'failed', 'waiting', 'in_doubt', 'requests'] -%}
-    cast({{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
+    cast({{ count }} as {{ rehook_bigint() }}) as {{ count }},
     {% endfor -%}
     error,
     version
