@@ -38,16 +38,18 @@ def dbt_of(environment: str) -> Path:
     return found
 
 
-def make_project(folder: Path, adapter: str, profile: Mapping[str, object] = {}, **variables: object) -> None:
+def make_project(
+    folder: Path, adapter: str, variables: Mapping[str, object] | None = None, profile: Mapping[str, object] | None = None
+) -> None:
     """A project of a user, which has the package. Descriptions stay out of the warehouse: how they get there, the beds do not know."""
     documents: Mapping[str, object] = {
         "packages.yml": {"packages": [{"local": str(PACKAGE)}]},
-        "profiles.yml": {"shop": {"target": adapter, "outputs": {adapter: {**PROFILES[adapter], **PLACE, **profile}}}},
+        "profiles.yml": {"shop": {"target": adapter, "outputs": {adapter: {**PROFILES[adapter], **PLACE, **(profile or {})}}}},
         "dbt_project.yml": {
             "name": "shop",
             "version": "1.0.0",
             "profile": "shop",
-            "vars": {"rehook_sync": {**VARS, **variables}},
+            "vars": {"rehook_sync": {**VARS, **(variables or {})}},
             "models": {"rehook_sync": {"+persist_docs": {"relation": False, "columns": False}}},
         },
     }

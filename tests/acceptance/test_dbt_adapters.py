@@ -33,7 +33,7 @@ FOREIGN: Mapping[str, str] = {
 }
 """Words of others, which an adapter's warehouse does not know."""
 EVENT = "It's a \\ page"
-MORE = {"rehook_coverage_since": "2026-11-01", "rehook_other_calls": {"pages": EVENT}}
+MORE: Mapping[str, object] = {"rehook_coverage_since": "2026-11-01", "rehook_other_calls": {"pages": EVENT}}
 
 
 def check_compiled(folder: Path, adapter: str) -> None:
@@ -48,7 +48,7 @@ def check_compiled(folder: Path, adapter: str) -> None:
 @pytest.mark.parametrize("adapter", PROFILES)
 def test_dbt_compiles_for_each_adapter(adapter: str, tmp_path: Path) -> None:
     dbt = dbt_of("databricks" if adapter == "databricks" else "adapters")
-    make_project(tmp_path / "project", adapter, **MORE)
+    make_project(tmp_path / "project", adapter, MORE)
     run_dbt(dbt, tmp_path / "project", "deps")
     run_dbt(dbt, tmp_path / "project", "compile", "--no-introspect", "--no-populate-cache")
     check_compiled(tmp_path / "project", adapter)
@@ -57,7 +57,7 @@ def test_dbt_compiles_for_each_adapter(adapter: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("adapter", PROFILES)
 def test_dbt_2_compiles_for_each_adapter(adapter: str, tmp_path: Path) -> None:
     dbt = dbt_of("2")
-    make_project(tmp_path / "project", adapter, **MORE)
+    make_project(tmp_path / "project", adapter, MORE)
     run_dbt(dbt, tmp_path / "project", "deps")
     run_dbt(dbt, tmp_path / "project", "compile", "--no-introspect")
     check_compiled(tmp_path / "project", adapter)
@@ -93,7 +93,7 @@ def test_dbt_builds_on_the_snowflake_bed(snowflake_bed: SnowflakeBed, snowflake_
         fill_and_publish(bench, "rehook")
     database = str(make_url(snowflake_url).database).partition("/")[0]
     place = {"user": "loader", "password": ACCOUNT_PASSWORD, "database": database, **snowflake_bed.options}
-    make_project(tmp_path / "project", "snowflake", place, rehook_warehouse_schema="segment")
+    make_project(tmp_path / "project", "snowflake", {"rehook_warehouse_schema": "segment"}, place)
     run_dbt(dbt, tmp_path / "project", "deps")
     run_dbt(dbt, tmp_path / "project", "build", SNOWFLAKE_DISABLE_PLATFORM_DETECTION="true")
     check_models(snowflake_url, tmp_path / "project")
@@ -106,7 +106,7 @@ def test_dbt_builds_on_the_redshift_bed(redshift_bed: RedshiftBed, redshift_url:
         bench.options["publish_url"] = BEHIND[redshift_url]
         fill_and_publish(bench, "rehook")
     place = {"port": make_url(redshift_url).port, "user": "postgres", "password": PASSWORD, "dbname": make_url(redshift_url).database}
-    make_project(tmp_path / "project", "redshift", place, rehook_warehouse_schema="public")
+    make_project(tmp_path / "project", "redshift", {"rehook_warehouse_schema": "public"}, place)
     run_dbt(dbt, tmp_path / "project", "deps")
     run_dbt(dbt, tmp_path / "project", "build", SSL_CERT_FILE=str(redshift_bed.ca_file))
     check_models(redshift_url, tmp_path / "project")

@@ -53,7 +53,7 @@ def test_what_dbt_compiles_for_bigquery_counts_every_call(bed: Bed, bench: Bench
     publish(bed, str(bench.state_url))
     make_tables(bed.project, {"pages": pages})  # a stream that no run has looked at
     folder = tmp_path / "project"
-    make_project(folder, "bigquery", rehook_other_calls={"pages": EVENT})
+    make_project(folder, "bigquery", {"rehook_other_calls": {"pages": EVENT}})
     run_dbt(dbt, folder, "deps")
     run_dbt(dbt, folder, "compile", "--no-introspect", "--no-populate-cache")
     found = compiled(folder)
@@ -61,8 +61,8 @@ def test_what_dbt_compiles_for_bigquery_counts_every_call(bed: Bed, bench: Bench
     bed.project.datasets["analytics"] = {}
     models = [name for name in found if f"model.rehook_sync.{name}" in manifest["nodes"]]
     for name in sorted(models, key=lambda each: (not each.startswith("stg_"), each != "dim_rehook_customers", each)):
-        rows = bed.project.run(found[name])
-        bed.project.datasets["analytics"][name] = Table({column: type_text(kind) for column, kind in rows.columns}, list(rows.rows))
+        answer = bed.project.run(found[name])
+        bed.project.datasets["analytics"][name] = Table({column: type_text(kind) for column, kind in answer.columns}, list(answer.rows))
     coverage = bed.project.run(
         "SELECT SUM(calls), SUM(loads), SUM(sent), SUM(rejected), SUM(not_judged) FROM `my-project.analytics.rehook_coverage`"
     )
