@@ -145,8 +145,7 @@ class SegmentSource:
         """Yield the calls of a window, and those whose cursor is no time, in `time_order`; an id may come twice.
 
         Shape:  known: sync_state, if it is in this database; leaves out calls recorded in the same window or without a time.
-                shard: the users whose calls are read; None: all.  excerpt: what of the window is read; None: all.
-                count: is told how many they are.
+                shard: the users whose calls are read; None: all.  excerpt: what of the window is read; None: all.  count: is told how many.
         All are read before the first is yielded. Only calls with a problem may be out of order.
         """
         chosen = excerpt or Excerpt((window,))
@@ -307,9 +306,8 @@ class SegmentSource:
 
     def _probe_events(self, wanted: Container[str]) -> Mapping[str, Table]:
         """Return tables that events in use are called like; those that cannot be read are `unreadable` from now on."""
-        layout = self.layout
-        found, lost = self.reader.read(lambda connection: self._catalog(connection).probe_in_use(wanted, layout.cursor))
-        self._layout = replace(layout, unreadable={**layout.unreadable, **lost})
+        found, lost = self.reader.read(lambda connection: self._catalog(connection).probe_in_use(wanted, self.layout.cursor))
+        self._layout = replace(self.layout, unreadable={**self.layout.unreadable, **lost})
         return found
 
     def _read_rows(self, statement: TextClause, values: Mapping[str, object]) -> list[Sequence[Any]]:

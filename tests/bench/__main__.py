@@ -114,7 +114,7 @@ def write(results: Results, out: Path) -> None:
     page, section = out / "performance.md", render(Results.of(document))
     text = page.read_text(encoding="utf-8") if page.exists() else f"{BEGIN}\n{END}\n"
     page.write_text(put_section(text, section), encoding="utf-8")
-    draw(results, out / "performance.svg")
+    draw(results, out / "performance.svg", out / "performance.png")
     sys.stdout.write(f"{section}\n")
 
 

@@ -68,7 +68,7 @@ def contestants(peers: Peers) -> Mapping[str, Prepare]:
 
 
 def our_command(site: Site, url: str, *options: str, environ: Mapping[str, str] | None = None) -> Command:
-    """A run over the warehouse at a URL, with the sync-state tables in the same database."""
+    """A run over the warehouse at a URL; the sync-state tables are in the same database, unless the case says elsewhere."""
     settings = {
         "WAREHOUSE_URL": url,
         "API_URL": site.api,
@@ -78,6 +78,8 @@ def our_command(site: Site, url: str, *options: str, environ: Mapping[str, str] 
         "ANONYMOUS_CALLS": "allow_with_user_id",
         "CONCURRENCY": str(site.case.in_flight),
     }
+    if site.case.elsewhere:
+        settings["STATE_URL"] = site.databases.beside(site.case.layout)
     run = [*_PROGRAM, "run", "--json", *options]
     variables = {f"REHOOK_SYNC_{name}": value for name, value in settings.items()}
     return Command([*run, "--since", "beginning"], site.fresh_folder(), {**variables, **(environ or {})}, again=run)
@@ -85,26 +87,26 @@ def our_command(site: Site, url: str, *options: str, environ: Mapping[str, str] 
 
 def prepare_ours(site: Site, *options: str, environ: Mapping[str, str] | None = None) -> Command:
     """A copy of the warehouse that nothing was sent from yet."""
-    command = our_command(site, site.databases.copy(site.case.rows), *options, environ=environ)
+    command = our_command(site, site.databases.copy(site.case.layout), *options, environ=environ)
     run_quietly([*_PROGRAM, "init"], command)
     return command
 
 
 def _prepare_limit(site: Site, *options: str) -> Command:
     folder = site.fresh_folder()
-    words = [sys.executable, "-m", "bench.limit", "--database", site.databases.pristine(site.case.rows), "--api", site.api]
+    words = [sys.executable, "-m", "bench.limit", "--database", site.databases.pristine(site.case.layout), "--api", site.api]
     words += ["--cursors", str(folder / "cursors.json"), "--in-flight", str(site.case.in_flight), *options]
     return Command(words, folder, _SCRIPTS)
 
 
 def _prepare_dlt(site: Site, python: str, backend: str) -> Command:
     folder = site.fresh_folder()
-    words = [python, "-W", "ignore", "-m", "bench.peer_dlt", "--database", site.databases.pristine(site.case.rows)]
+    words = [python, "-W", "ignore", "-m", "bench.peer_dlt", "--database", site.databases.pristine(site.case.layout)]
     words += ["--api", site.api, "--folder", str(folder), "--backend", backend, "--in-flight", str(site.case.in_flight)]
     return Command(words, folder, _SCRIPTS)
 
 
 def _prepare_drt(site: Site, program: str) -> Command:
     folder = site.fresh_folder()
-    write_project(folder, site.databases.pristine(site.case.rows), site.api)
+    write_project(folder, site.databases.pristine(site.case.layout), site.api)
     return Command([program, "run", "-q", "--threads", "2"], folder, ENVIRON)

@@ -12,24 +12,27 @@ from typing import Protocol
 
 import psycopg
 
-from bench.dataset import fill_postgres, fill_sqlite
+from bench.dataset import Layout, fill_postgres, fill_sqlite
 
 __all__ = ["Databases", "PostgresDatabases", "SqliteDatabases", "open_databases"]
 
 
 class Databases(Protocol):
-    """One kind of database; the pristine warehouse of a size is made when it is first asked for."""
+    """One kind of database; the pristine warehouse of a layout is made when it is first asked for."""
 
     kind: str
 
-    def pristine(self, rows: int) -> str:
-        """URL of a warehouse of so many calls of each stream, which nobody may write to."""
+    def pristine(self, layout: Layout) -> str:
+        """URL of a warehouse, which nobody may write to."""
 
-    def copy(self, rows: int) -> str:
+    def copy(self, layout: Layout) -> str:
         """URL of a fresh copy of it; the copy before is gone."""
 
-    def forget(self, rows: int) -> None:
-        """Remove the pristine warehouse of this size and the copy."""
+    def beside(self, layout: Layout) -> str:
+        """URL of an empty database beside it; the one before is gone."""
+
+    def forget(self, layout: Layout) -> None:
+        """Remove the pristine warehouse of this layout, its copy and the database beside it."""
 
     def read_cpu_s(self) -> float:
         """CPU that the database's own processes have used so far, in seconds."""
@@ -42,29 +45,36 @@ class SqliteDatabases:
     folder: Path
     kind: str = "SQLite"
 
-    def pristine(self, rows: int) -> str:
-        path = self.folder / f"warehouse_{rows}.db"
+    def pristine(self, layout: Layout) -> str:
+        path = self._path(layout)
         if not path.exists():
-            fill_sqlite(path, rows)
+            fill_sqlite(path, layout)
         return f"sqlite:///{path}"
 
-    def copy(self, rows: int) -> str:
-        source, target = Path(self.pristine(rows).removeprefix("sqlite:///")), self.folder / "copy.db"
-        self._drop_copy()
+    def copy(self, layout: Layout) -> str:
+        source, target = Path(self.pristine(layout).removeprefix("sqlite:///")), self.folder / "copy.db"
+        self._drop("copy")
         shutil.copyfile(source, target)
         with target.open("rb+") as file:
             os.fsync(file.fileno())  # what the copy has yet to write is not to be measured
         return f"sqlite:///{target}"
 
-    def forget(self, rows: int) -> None:
-        self._drop_copy()
-        (self.folder / f"warehouse_{rows}.db").unlink(missing_ok=True)
+    def beside(self, layout: Layout) -> str:
+        self._drop(f"beside_{layout.name}")
+        return f"sqlite:///{self.folder / f'beside_{layout.name}.db'}"
+
+    def forget(self, layout: Layout) -> None:
+        for name in ("copy", f"beside_{layout.name}", f"warehouse_{layout.name}"):
+            self._drop(name)
 
     def read_cpu_s(self) -> float:
         return 0.0  # it works inside the measured process
 
-    def _drop_copy(self) -> None:
-        for path in self.folder.glob("copy.db*"):
+    def _path(self, layout: Layout) -> Path:
+        return self.folder / f"warehouse_{layout.name}.db"
+
+    def _drop(self, name: str) -> None:
+        for path in self.folder.glob(f"{name}.db*"):
             path.unlink()
 
 
@@ -76,31 +86,41 @@ class PostgresDatabases:
     pid: int
     kind: str = "PostgreSQL"
 
-    def pristine(self, rows: int) -> str:
-        name = f"warehouse_{rows}"
+    def pristine(self, layout: Layout) -> str:
+        name = f"warehouse_{layout.name}"
         with psycopg.connect(self.uri, autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 connection.execute(f"CREATE DATABASE {name}".encode())
-                fill_postgres(self._url(name), rows)
+                fill_postgres(self._url(name), layout)
         return self._url(name)
 
-    def copy(self, rows: int) -> str:
-        self.pristine(rows)
+    def copy(self, layout: Layout) -> str:
+        self.pristine(layout)
+        self._drop("copy")
         with psycopg.connect(self.uri, autocommit=True) as connection:
-            connection.execute("DROP DATABASE IF EXISTS copy WITH (FORCE)")
-            connection.execute(f"CREATE DATABASE copy TEMPLATE warehouse_{rows} STRATEGY file_copy".encode())
+            connection.execute(f"CREATE DATABASE copy TEMPLATE warehouse_{layout.name} STRATEGY file_copy".encode())
             connection.execute("CHECKPOINT")
         return self._url("copy")
 
-    def forget(self, rows: int) -> None:
+    def beside(self, layout: Layout) -> str:
+        name = f"beside_{layout.name}"
+        self._drop(name)
         with psycopg.connect(self.uri, autocommit=True) as connection:
-            for name in ("copy", f"warehouse_{rows}"):
-                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self._url(name)
+
+    def forget(self, layout: Layout) -> None:
+        self._drop("copy", f"beside_{layout.name}", f"warehouse_{layout.name}")
 
     def read_cpu_s(self) -> float:
         """The server's own, that of its children that ended, and that of those at work."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
         return _process_cpu_s(str(self.pid), with_ended=True) + sum(_process_cpu_s(each) for each in children)
+
+    def _drop(self, *names: str) -> None:
+        with psycopg.connect(self.uri, autocommit=True) as connection:
+            for name in names:
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
     def _url(self, name: str) -> str:
         head, _, query = self.uri.partition("?")

@@ -1,6 +1,6 @@
-"""The warehouses of the bench: N Identify calls, N Track calls, and one event table that holds the properties of the latter.
+"""The warehouses of the bench: N Identify calls, N Track calls, and event tables that hold the properties of the latter.
 
-Deterministic. A call every 17 s in each stream, so that the lookback holds as much however long the history is.
+Deterministic. A call every 17 s in each stream, so that the lookback holds as much however long the history is; or all within the lookback.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
-__all__ = ["TABLES", "fill_postgres", "fill_sqlite", "make_rows"]
+__all__ = ["TABLES", "Layout", "fill_postgres", "fill_sqlite", "make_rows"]
 
 _BEGINNING = datetime(2024, 1, 1)  # noqa: DTZ001 - UTC; aware times would be slower to write
 _SPACING_S = 17
@@ -32,13 +32,38 @@ TABLES = {
 """Table -> its columns, as PostgreSQL declares them."""
 
 
-def make_rows(table: str, rows: int) -> Iterator[tuple[Any, ...]]:
+class Layout(NamedTuple):
+    """What a warehouse holds.
+
+    Shape:  rows: of each of the two streams.  tables: event tables.  within: all calls arrive within two days, less than the lookback.
+    """
+
+    rows: int
+    tables: int = 1
+    within: bool = False
+
+    @property
+    def name(self) -> str:
+        """Tell it from others."""
+        return f"{self.rows}_{self.tables}{'_within' if self.within else ''}"
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Table -> its columns."""
+        base = {name: TABLES[name] for name in ("identifies", "tracks")}
+        return {**base, **dict.fromkeys((_event(number, self.tables) for number in range(self.tables)), TABLES["order_completed"])}
+
+
+def make_rows(table: str, layout: Layout) -> Iterator[tuple[Any, ...]]:
     """The rows of a table, oldest first; times are text, in UTC.
 
     Each user has one Identify call. The first 50,021 users share the Track calls, so that most users have one of each at the same instant.
     """
-    for number in range(rows):
-        when = _BEGINNING + timedelta(seconds=_SPACING_S * number, microseconds=number % 1_000_000)
+    spacing = timedelta(days=2) / layout.rows if layout.within else timedelta(seconds=_SPACING_S)
+    own = [number for number in range(layout.tables) if _event(number, layout.tables) == table]
+    for number in range(own[0], layout.rows, layout.tables) if own else range(layout.rows):
+        event = _event(number, layout.tables)
+        when = _BEGINNING + number * spacing + timedelta(microseconds=0 if layout.within else number % 1_000_000)
         happened, received = f"{when.isoformat('T', 'microseconds')}Z", f"{(when + timedelta(seconds=1)).isoformat('T', 'microseconds')}Z"
         times = (received, happened, happened)
         if table == "identifies":
@@ -47,40 +72,46 @@ def make_rows(table: str, rows: int) -> Iterator[tuple[Any, ...]]:
             yield _hash("i", number), f"u_{number:08d}", _hash("a", number), *times, _address(number), *traits, f"REF{number:07d}"
             continue
         common = (_hash("t", number), f"u_{number % 50_021:08d}", _hash("a", number), *times)
+        text = event.replace("_", " ").title()
         if table == "tracks":
-            yield *common, _address(number), "order_completed", "Order Completed"
+            yield *common, _address(number), event, text
         else:
-            yield *common, "order_completed", "Order Completed", f"o_{number:09d}", number * 37 % 100_000 / 100, "EUR"
+            yield *common, event, text, f"o_{number:09d}", number * 37 % 100_000 / 100, "EUR"
 
 
-def fill_sqlite(path: Path, rows: int) -> None:
+def fill_sqlite(path: Path, layout: Layout) -> None:
     """Write a warehouse into a new file, with what its planner wants to know."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -500000")
-        for table, columns in TABLES.items():
+        for table, columns in layout.columns.items():
             declared = columns.replace("timestamptz", "TIMESTAMP").replace("double precision", "REAL").replace("bigint", "INTEGER")
             connection.execute(f"CREATE TABLE {table} ({declared})")
             connection.execute("BEGIN")
             marks = ", ".join("?" * len(columns.split(", ")))
-            connection.executemany(f"INSERT INTO {table} VALUES ({marks})", make_rows(table, rows))
+            connection.executemany(f"INSERT INTO {table} VALUES ({marks})", make_rows(table, layout))
             connection.execute("COMMIT")
             connection.execute(f"CREATE INDEX {table}_by_received_at ON {table} (received_at)")
         connection.execute("ANALYZE")
 
 
-def fill_postgres(url: str, rows: int) -> None:
+def fill_postgres(url: str, layout: Layout) -> None:
     """Write a warehouse into an empty database, with what its planner wants to know."""
     with psycopg.connect(url, autocommit=True) as connection:
-        for table, columns in TABLES.items():
+        for table, columns in layout.columns.items():
             connection.execute(f"CREATE TABLE {table} ({columns})".encode())
-            made = make_rows(table, rows)
+            made = make_rows(table, layout)
             with connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
                 while block := list(islice(made, _BLOCK_ROWS)):
                     copy.write("".join("\t".join(map(str, row)) + "\n" for row in block))
             connection.execute(f"CREATE INDEX {table}_by_received_at ON {table} (received_at)".encode())
         connection.execute("VACUUM ANALYZE")
+
+
+def _event(number: int, tables: int) -> str:
+    """The event of a Track call, and its table."""
+    return f"order_completed_{number % tables}" if tables > 1 else "order_completed"
 
 
 def _hash(kind: str, number: int) -> str:

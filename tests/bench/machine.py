@@ -87,12 +87,11 @@ def measure(case: Case, who: str, command: Command, *, databases: Databases | No
     used, said = _launch(words, command)
     busy_s, database_s = _read_busy_s() - busy_s, cpu_of_database() - database_s
     counts = receiver.counts()
-    expected = 0 if case.again or case.part in {"growth", "startup"} else 2 * case.rows
     problem = None
     if used["code"] != 0:
         problem = f"exit {used['code']}: {said[-400:].strip()}"
-    elif not counts["requests"] == counts["distinct"] == expected:
-        problem = f"{counts['requests']} requests arrived, {counts['distinct']} distinct, {expected} expected"
+    elif not counts["requests"] == counts["distinct"] == case.expected:
+        problem = f"{counts['requests']} requests arrived, {counts['distinct']} distinct, {case.expected} expected"
     return Record(
         case,
         who,

@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 
 from bench.databases import Databases, PostgresDatabases, open_databases
+from bench.dataset import Layout
 from rehook_sync.database.engine import Database, open_database
 from rehook_sync.models import Batch, Call, Outcome, Status, Stream
 from rehook_sync.state.ledger import Ledger
@@ -72,7 +73,7 @@ def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder, open_databases(["SQLite", "PostgreSQL"], Path(folder)) as found:
         for kind, databases in found.items():
-            url = databases.copy(10)
+            url = databases.copy(Layout(10))
             database, ledger = open_state(url)
             both = [[measure(ledger, databases, f"{each}-{way}", marked=way) for way in (True, False)] for each in range(ROUNDS)]
             for marked, rounds in zip((True, False), zip(*both, strict=True), strict=True):

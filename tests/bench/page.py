@@ -7,6 +7,7 @@ from bench.figures import (
     DLT,
     DLT_ARROW,
     DRT,
+    LIBRARIES,
     LIMIT,
     LIMIT_PLAIN,
     OURS,
@@ -14,6 +15,7 @@ from bench.figures import (
     OURS_TWO,
     PEAK,
     RATE,
+    STARTS,
     WALL,
     Figures,
     judge,
@@ -35,6 +37,7 @@ def render(results: Results) -> str:
         _table(("", "measured"), [(name, text) for name, text in results.about.items()]),
         *_musts(figures),
         *_speed(figures),
+        *_tables(figures),
         *_growth(figures),
         *_startup(figures),
         *_problems(results.records),
@@ -116,11 +119,13 @@ def _growth(figures: Figures) -> list[str]:
     blocks = []
     for part, title, what in (
         ("growth", "### A run with nothing new, as the history grows", "settled rows"),
-        ("memory", "### Peak memory, as the backlog grows", "rows to send"),
+        ("lookback", "### A run with nothing new, as the lookback fills", "rows in the lookback"),
+        ("memory", "### A backlog, as it grows", "rows to send"),
     ):
         rows = [
             (
                 case.database,
+                "elsewhere" if case.elsewhere else "in the warehouse",
                 f"{2 * case.rows:,}",
                 _number(figures.median(case, OURS, WALL), 2),
                 _number(figures.median(case, OURS, lambda record: record.cpu_s), 2),
@@ -132,16 +137,34 @@ def _growth(figures: Figures) -> list[str]:
             for case in figures.cases(part)
         ]
         if rows:
-            columns = ("database", what, "time, s", "CPU s", "CPU s of the database's own processes", "peak MB", "strangers", "rounds")
-            blocks += [title, _table(columns, rows)]
+            used = ("time, s", "CPU s", "CPU s of the database's own processes", "peak MB", "strangers", "rounds")
+            blocks += [title, _table(("database", "sync-state", what, *used), rows)]
     return blocks
+
+
+def _tables(figures: Figures) -> list[str]:
+    rows = [
+        (
+            case.database,
+            f"{case.tables}",
+            f"{case.rows:,}",
+            _number(figures.median(case, OURS, WALL), 2),
+            _number(figures.median(case, OURS, RATE), 0),
+            _number(figures.median(case, OURS, PEAK), 0),
+            str(figures.rounds(case, OURS)),
+        )
+        for case in figures.cases("tables")
+    ]
+    columns = ("database", "event tables", "events", "time, s", "rows/s", "peak MB", "rounds")
+    return ["### Events, as they stand in more tables", _table(columns, rows)] if rows else []
 
 
 def _startup(figures: Figures) -> list[str]:
     rows = [
-        (f"`rehook-sync {option}`", _number(figures.median(case, option, WALL), 3), _number(figures.median(case, option, PEAK), 0))
+        (f"`{words}`", _number(figures.median(case, what, WALL), 3), _number(figures.median(case, what, PEAK), 0))
         for case in figures.cases("startup")
-        for option in ("--version", "--help")
+        for what, words in (*((each, f"rehook-sync {each}") for each in STARTS[:2]), (LIBRARIES, f"python -c '{LIBRARIES}'"))
+        if figures.rounds(case, what)
     ]
     return ["### Start", _table(("command", "time, s", "peak MB"), rows)] if rows else []
 

@@ -9,32 +9,62 @@ from typing import TypeVar
 
 from bench.contestants import Prepare, Site, our_command, prepare_ours
 from bench.databases import Databases
-from bench.figures import DLT, DLT_ARROW, DRT, LIMIT, LIMIT_PLAIN, OURS, OURS_PLAIN, OURS_TWO, second_run
+from bench.dataset import Layout
+from bench.figures import DLT, DLT_ARROW, DRT, LIBRARIES, LIMIT, LIMIT_PLAIN, OURS, OURS_PLAIN, OURS_TWO, STARTS, second_run
 from bench.history import settle
 from bench.machine import Command, ReceiverProcess, measure, run_quietly
 from bench.records import Case, Record
 
 __all__ = ["FULL", "PARTS", "QUICK", "Bench", "Sizes", "in_turn"]
 
-PARTS = ("speed", "large", "growth", "memory", "startup")
+PARTS = ("speed", "large", "tables", "growth", "lookback", "memory", "startup")
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is done. Units: calls of each of the two streams; `slow_rows` is for who sends one request after another to a slow API."""
+    """How much is done.
+
+    Units:  calls of each of the two streams; `slow_rows` is for who sends one request after another to a slow API.
+    Shape:  tables: numbers of event tables.
+    """
 
     rows: int
     slow_rows: int
     large_rows: int
     history_rows: tuple[int, ...]
+    lookback_rows: tuple[int, ...]
     backlog_rows: tuple[int, ...]
+    table_rows: int
+    tables: tuple[int, ...]
     rounds: int
     short_rounds: int
 
 
-FULL = Sizes(20_000, 500, 200_000, (50_000, 5_000_000), (5_000, 50_000, 500_000), rounds=3, short_rounds=7)
-QUICK = Sizes(1_000, 50, 4_000, (2_000, 20_000), (1_000, 5_000), rounds=1, short_rounds=1)
+FULL = Sizes(
+    rows=20_000,
+    slow_rows=500,
+    large_rows=200_000,
+    history_rows=(50_000, 5_000_000),
+    lookback_rows=(5_000, 500_000),
+    backlog_rows=(5_000, 50_000, 500_000),
+    table_rows=100_000,
+    tables=(1, 40, 200),
+    rounds=3,
+    short_rounds=7,
+)
+QUICK = Sizes(
+    rows=1_000,
+    slow_rows=50,
+    large_rows=4_000,
+    history_rows=(2_000, 20_000),
+    lookback_rows=(500, 5_000),
+    backlog_rows=(1_000, 5_000),
+    table_rows=2_000,
+    tables=(1, 5),
+    rounds=1,
+    short_rounds=1,
+)
 
 
 def in_turn(items: Sequence[_Item], round_: int) -> list[_Item]:
@@ -59,7 +89,9 @@ class Bench:
         yield from {
             "speed": self._speed,
             "large": self._large,
-            "growth": self._growth,
+            "tables": self._tables,
+            "growth": lambda: self._settled("growth", self.sizes.history_rows),
+            "lookback": self._lookback,
             "memory": self._memory,
             "startup": self._startup,
         }[part]()
@@ -68,7 +100,7 @@ class Bench:
         pairs = [pair for kind in self.databases for pair in self._speed_of(kind)]
         yield from self.rounds(pairs, self.sizes.rounds)
         for each in self.databases.values():
-            each.forget(self.sizes.rows)
+            each.forget(Layout(self.sizes.rows))
 
     def _speed_of(self, kind: str) -> Iterator[tuple[Case, str]]:
         at_once = Case("speed", kind, 0, 64, self.sizes.rows)
@@ -81,10 +113,19 @@ class Bench:
             yield replace(slow, rows=self.sizes.slow_rows), DRT
 
     def _large(self) -> Iterator[Record]:
-        kind = next(iter(self.databases))
-        case = Case("large", kind, 0, 64, self.sizes.large_rows)
-        yield from self.rounds([(case, who) for who in (OURS, LIMIT, DLT_ARROW)], self.sizes.rounds)
-        self.databases[kind].forget(self.sizes.large_rows)
+        for kind, databases in self.databases.items():
+            case = Case("large", kind, 0, 64, self.sizes.large_rows)
+            yield from self.rounds([(case, who) for who in (OURS, LIMIT, DLT_ARROW)], self.sizes.rounds)
+            databases.forget(case.layout)
+
+    def _tables(self) -> Iterator[Record]:
+        for kind, databases in self.databases.items():
+            cases = [Case("tables", kind, 0, 64, self.sizes.table_rows, tables=tables) for tables in self.sizes.tables]
+            for round_ in range(self.sizes.rounds):
+                for case in in_turn(cases, round_):
+                    yield self._measure(case, OURS, prepare_ours(self._site(case), "--stream", "tracks"), round_)
+            for case in cases:
+                databases.forget(case.layout)
 
     def rounds(self, pairs: Sequence[tuple[Case, str]], rounds: int) -> Iterator[Record]:
         """Measure each pair once per round, in turn; where the API answers at once, also a second run of each, with nothing new."""
@@ -97,41 +138,55 @@ class Bench:
                 if case.part == "speed" and case.latency_ms == 0:
                     yield self._measure(second_run(case), who, command, round_)
 
-    def _growth(self) -> Iterator[Record]:
+    def _lookback(self) -> Iterator[Record]:
+        for elsewhere in (False, True):
+            yield from self._settled("lookback", self.sizes.lookback_rows, elsewhere=elsewhere)
+
+    def _settled(self, part: str, sizes: Sequence[int], *, elsewhere: bool = False) -> Iterator[Record]:
+        """Runs with nothing new, over settled calls: the sizes take turns."""
         for kind, databases in self.databases.items():
-            sites = [self._site(Case("growth", kind, 0, 64, rows)) for rows in self.sizes.history_rows]
-            commands = [(site.case, self._make_history(site)) for site in sites]
+            sites = [self._site(Case(part, kind, 0, 64, rows, elsewhere=elsewhere)) for rows in sizes]
+            commands = [(site.case, self._settle(site)) for site in sites]
             for round_ in range(-1, self.sizes.short_rounds):
                 for case, command in in_turn(commands, round_):
                     record = self._measure(case, OURS, command, round_)
                     if round_ >= 0:  # the one before fills the caches
                         yield record
-            for rows in self.sizes.history_rows:
-                databases.forget(rows)
+            for site in sites:
+                databases.forget(site.case.layout)
 
-    def _make_history(self, site: Site) -> Command:
-        """A warehouse whose calls are all settled; it is no longer pristine, so its size is used by nobody else."""
+    def _settle(self, site: Site) -> Command:
+        """A warehouse whose calls are all settled; it is no longer pristine, so its layout is used by nobody else."""
         say(f"  making {2 * site.case.rows:,} settled rows on {site.case.database}")
-        url = site.databases.pristine(site.case.rows)
-        command = our_command(replace(site, folder=self.folder / f"site_{site.case.rows}"), url)
+        url = site.databases.pristine(site.case.layout)
+        here = replace(site, case=replace(site.case, elsewhere=False), folder=self.folder / f"site_{site.case.rows}")
+        command = our_command(here, url)
         run_quietly([*command.words[:3], "init"], command)
         settle(url)
+        if site.case.elsewhere:
+            there = our_command(replace(here, case=site.case), url)
+            run_quietly([*command.words[:3], "copy-state", "--to", there.environ["REHOOK_SYNC_STATE_URL"]], command)
+            command = there
         return replace(command, words=command.again)
 
     def _memory(self) -> Iterator[Record]:
+        """The largest backlog also with the sync-state elsewhere."""
         for kind, databases in self.databases.items():
-            for rows in self.sizes.backlog_rows:
-                site = self._site(Case("memory", kind, 0, 64, rows))
-                yield self._measure(site.case, OURS, prepare_ours(site), 0)
-                databases.forget(rows)
+            cases = [Case("memory", kind, 0, 64, rows) for rows in self.sizes.backlog_rows]
+            for case in (*cases, replace(cases[-1], elsewhere=True)):
+                yield self._measure(case, OURS, prepare_ours(self._site(case)), 0)
+            for case in cases:
+                databases.forget(case.layout)
 
     def _startup(self) -> Iterator[Record]:
         folder = self.folder / "site"
         folder.mkdir(exist_ok=True)
         for round_ in range(-1, self.sizes.short_rounds):
-            for option in in_turn(("--version", "--help"), round_):
-                command = Command([sys.executable, "-m", "rehook_sync", option], folder)
-                record = measure(Case("startup"), option, command, databases=None, receiver=self.receiver, round_=round_)
+            for what in in_turn(STARTS, round_):
+                words = ["-c", LIBRARIES] if what == LIBRARIES else ["-m", "rehook_sync", what]
+                record = measure(
+                    Case("startup"), what, Command([sys.executable, *words], folder), databases=None, receiver=self.receiver, round_=round_
+                )
                 if round_ >= 0:
                     yield record
 

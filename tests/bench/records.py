@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bench.dataset import Layout
+
 __all__ = ["Case", "Record", "Results"]
 
 
@@ -11,8 +13,9 @@ __all__ = ["Case", "Record", "Results"]
 class Case:
     """What was to be done.
 
-    Shape:  part: `speed`, `large`, `growth`, `memory`, `startup`.  rows: calls of each of the two streams.
+    Shape:  part: one of `parts.PARTS`.  rows: calls of each of the two streams.
             database: empty where there is none.  again: the second run, with nothing new.
+            tables: event tables that hold the properties.  elsewhere: the sync-state is in another database than the warehouse.
     """
 
     part: str
@@ -21,6 +24,20 @@ class Case:
     in_flight: int = 64
     rows: int = 0
     again: bool = False
+    tables: int = 1
+    elsewhere: bool = False
+
+    @property
+    def layout(self) -> Layout:
+        """The warehouse that it needs."""
+        return Layout(self.rows, self.tables, within=self.part == "lookback")
+
+    @property
+    def expected(self) -> int:
+        """How many requests must arrive."""
+        if self.again or self.part in {"growth", "lookback", "startup"}:
+            return 0
+        return self.rows if self.part == "tables" else 2 * self.rows
 
 
 @dataclass(frozen=True)

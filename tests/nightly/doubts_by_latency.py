@@ -27,6 +27,7 @@ import uvloop
 from acceptance.harness import state_table
 from accounting import idempotency_key
 from bench.databases import Databases, open_databases
+from bench.dataset import Layout
 from bench.receiver import OK, Receiver, Tally
 from warehouse import run_sql
 
@@ -124,7 +125,7 @@ def kill_one(environ: Mapping[str, str], url: str, port: int, until: int) -> Lef
 def measure(databases: Databases, latency_ms: int, kills: int, concurrency: int, seed: int) -> list[Left]:
     """Return what each kill left."""
     chance = random.Random(seed)
-    url = databases.copy(ROWS)
+    url = databases.copy(Layout(ROWS))
     with witness(latency_ms) as port:
         settings = {
             "WAREHOUSE_URL": url,
