@@ -7,7 +7,7 @@ from rehook_sync.jobs.context import JobContext, read_change_notes, require_no_b
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.reading.bounds import plan_bounds
 from rehook_sync.jobs.reading.lookback import Lookback
-from rehook_sync.jobs.results import Plan, RunOptions, period_text
+from rehook_sync.jobs.results import Plan, RunOptions, group_periods, period_text
 from rehook_sync.jobs.run import discover, read_notes
 from rehook_sync.models import Claim, Operation, Traits
 from rehook_sync.rules.periods import RunBounds
@@ -47,7 +47,8 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     plan.notes.extend(read_change_notes(context))
     named = len(context.sources) > 1
     continued = [each for each in bounds.continued if each.feed in bounds.windows]
-    plan.notes.extend(f"goes on with {period_text(each, named=named)}, which run {each.opened_by} was asked for" for each in continued)
+    for group in group_periods(continued, named=named):
+        plan.notes.append(f"goes on with {period_text(*group, named=named)}, which run {group[0].opened_by} was asked for")
     plan.notes.extend(read_notes(context, found, plan.rows, None, None if options.only else bounds.windows))
     return plan
 

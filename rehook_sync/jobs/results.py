@@ -1,7 +1,7 @@
 """What callers ask of `sync` and what it returns: plain data."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ from rehook_sync.models import (
     Window,
 )
 from rehook_sync.rules.identity import SharedIds
-from rehook_sync.rules.periods import Feed, Period, RunBounds
+from rehook_sync.rules.periods import Feed, Period, RunBounds, feeds_text
 from rehook_sync.rules.watermark import Absence, Beginning
 from rehook_sync.times import parse_moment
 
@@ -32,6 +32,7 @@ __all__ = [
     "StartedRun",
     "StatusReport",
     "Unjudged",
+    "group_periods",
     "period_notes",
     "period_text",
     "read_options",
@@ -229,27 +230,45 @@ def _moment(option: str, text: str, now: datetime) -> datetime:
         raise UsageError(f"{option}: {error}") from None
 
 
-def period_text(period: Period, *, named: bool = False) -> str:
-    """Return what a period is, for people: `tracks from the beginning until 2026-11-01 12:00 UTC`. `named`: with its source."""
-    low = "the beginning" if period.since is None else f"{period.since:%Y-%m-%d %H:%M}"
-    if period.kind is RunKind.REFRESH:
+def period_text(*periods: Period, named: bool = False) -> str:
+    """Return what a period, or several with the same bounds, are for people: `tracks from the beginning until 2026-11-01 12:00 UTC`.
+
+    `named`: with the sources.
+    """
+    first = periods[0]
+    low = "the beginning" if first.since is None else f"{first.since:%Y-%m-%d %H:%M}"
+    if first.kind is RunKind.REFRESH:
         return f"the refresh of customers with calls from {low} on"
-    what = "the baseline of " if period.kind is RunKind.BASELINE else ""
-    return f"{what}{period.feed.text(named=named)} from {low} until {period.until:%Y-%m-%d %H:%M} UTC"
+    what = "the baseline of " if first.kind is RunKind.BASELINE else ""
+    return f"{what}{feeds_text((each.feed for each in periods), named=named)} from {low} until {first.until:%Y-%m-%d %H:%M} UTC"
+
+
+def group_periods(periods: Iterable[Period], *, named: bool) -> list[list[Period]]:
+    """Return those together that one run was asked for with the same bounds; each alone unless they are of several sources, `named`."""
+    groups: dict[object, list[Period]] = {}
+    for each in periods:
+        groups.setdefault((each.kind, each.since, each.until, each.opened_by) if named else each.period_id, []).append(each)
+    return list(groups.values())
 
 
 def period_notes(bounds: RunBounds, run_id: str, *, done: bool) -> list[str]:
-    """Return notes for the user on the periods that a run was asked for or went on with, one line each."""
+    """Return notes for the user on the periods that a run was asked for or went on with, one line for those that were asked for at once."""
     closed = {each.period_id for each in bounds.done} if done else set()
-    notes = []
     named = len({feed.source for feed in (*bounds.windows, *bounds.absent)}) > 1
-    for each in bounds.periods:
-        text = period_text(each, named=named)
-        asked = "" if each.opened_by == run_id else f", which run {each.opened_by} was asked for,"
-        if each.feed in bounds.absent and each.period_id not in closed:
-            notes.append(f"{text}{asked} stays open: there is no such table yet")
-        elif each.period_id not in closed:
-            notes.append(f"{text}{asked} is not done: each run goes on with it, and `run --abandon` gives it up")
-        elif asked:
-            notes.append(f"{text}{asked} is done")
-    return notes
+    left = [each for each in bounds.periods if each.period_id not in closed]
+    notes = []
+    for group in group_periods([each for each in left if each.feed in bounds.absent], named=named):
+        stays = "stays open: there is no such table yet" if len(group) == 1 else "stay open: there are no such tables yet"
+        notes.append(f"{_asked(group, run_id, named=named)} {stays}")
+    for group in group_periods([each for each in left if each.feed not in bounds.absent], named=named):
+        is_, it = ("is", "it") if len(group) == 1 else ("are", "them")
+        notes.append(f"{_asked(group, run_id, named=named)} {is_} not done: each run goes on with {it}, and `run --abandon` gives {it} up")
+    earlier = [each for each in bounds.periods if each.period_id in closed and each.opened_by != run_id]
+    groups = group_periods(earlier, named=named)
+    return [*notes, *(f"{_asked(each, run_id, named=named)} {'is' if len(each) == 1 else 'are'} done" for each in groups)]
+
+
+def _asked(group: Sequence[Period], run_id: str, *, named: bool) -> str:
+    """Return periods for people, with the run that was asked for them if it was another one."""
+    text = period_text(*group, named=named)
+    return text if group[0].opened_by == run_id else f"{text}, which run {group[0].opened_by} was asked for,"

@@ -9,8 +9,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from rehook_sync.jobs.notes.lines import missing_table_note
-from rehook_sync.jobs.results import StatusReport, period_text
-from rehook_sync.models import RunKind, Status
+from rehook_sync.jobs.results import StatusReport, group_periods, period_text
+from rehook_sync.models import DEFAULT_SOURCE, RunKind, Status
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import (
     are_several,
@@ -116,7 +116,7 @@ def abandoned_view(found: Sequence[tuple[Period, int | None]], *, dry_run: bool)
         if period.kind is RunKind.REFRESH:
             yield line(f"{verb} {period_text(period)}: customers that it did not reach keep what they have")
             continue
-        text = period_text(period, named=are_several(each.feed for each, _ in found))
+        text = period_text(period, named=period.feed.source != DEFAULT_SOURCE)  # of several sources, one alone may be given up
         left = "not recorded, and a run that reads them sends them" if period.kind is RunKind.BASELINE else "left out"
         if calls is None:
             yield line(f"{verb} {text}: its calls cannot be counted, since REHOOK_SYNC_WAREHOUSE_SCHEMA does not name its source")
@@ -135,8 +135,8 @@ def _periods_view(report: StatusReport) -> Iterator[RenderableType]:
         return
     yield ""
     named = are_several((*report.watermarks, *(each.feed for each in periods)))
-    for period in periods:
-        yield line(("open  ", "yellow"), period_text(period, named=named))
+    for group in group_periods(periods, named=named):
+        yield line(("open  ", "yellow"), period_text(*group, named=named))
     kinds = Counter(each.kind for each in periods)
     if kinds[RunKind.REFRESH]:
         yield line("`refresh` goes on with the refresh", style="dim")

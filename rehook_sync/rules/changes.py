@@ -60,7 +60,7 @@ def find_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[Chan
 def _schemas_advice(before: str, now: str) -> str:
     """Return what a change of the sources means: which are new, which are not read any more, and that all others go on."""
     old, new = ({each.partition("=")[0] for each in text.split(", ")} for text in (before, now))
-    parts = [f"{', '.join(sorted(new - old))} began where it was told to"] if new - old else []
+    parts = [f"{', '.join(sorted(new - old))} goes on where it was left, or began where it was told to"] if new - old else []
     parts += [f"{', '.join(sorted(old - new))} is not read any more, and keeps its record"] if old - new else []
     return "; ".join(parts) or SHAPING[SCHEMAS]
 

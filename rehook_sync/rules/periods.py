@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rehook_sync.models import RunKind, Stream, Stretch, Window
 
-__all__ = ["EPOCH", "Extent", "Feed", "Mark", "MissingTable", "Period", "RunBounds", "older_parts"]
+__all__ = ["EPOCH", "Extent", "Feed", "Mark", "MissingTable", "Period", "RunBounds", "feeds_text", "older_parts"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """The watermark after a first run over all history that found no rows."""
@@ -24,6 +24,17 @@ class Feed(NamedTuple):
     def text(self, *, named: bool) -> str:
         """Return what it is called: `tracks`, or among several sources, `named`, `tracks of web_prod`."""
         return f"{self.stream} of {self.source}" if named else self.stream
+
+
+def feeds_text(feeds: Iterable[Feed], *, named: bool) -> str:
+    """Return what feeds are called together: `identifies, tracks of web, ios; tracks of server`."""
+    streams: dict[str, list[str]] = {}
+    for feed in feeds:
+        streams.setdefault(feed.source, []).append(feed.stream)
+    sources: dict[str, list[str]] = {}
+    for source, found in streams.items():
+        sources.setdefault(", ".join(found), []).append(source)
+    return "; ".join(f"{found} of {', '.join(names)}" if named else found for found, names in sources.items())
 
 
 class Extent(Enum):

@@ -151,7 +151,8 @@ def test_a_source_left_out_is_named_by_audit_and_not_counted_by_abandon(bench: B
         assert report.left[0] in shown(audit_view(report), 200)
         found = sync.abandon(RunOptions(source=IOS))
     assert [calls for _, calls in found] == [None, None]
-    assert shown(abandoned_view(found, dry_run=False), 200).count("its calls cannot be counted") == 2
+    text = shown(abandoned_view(found, dry_run=False), 200)
+    assert (text.count(f"of {IOS} "), text.count("its calls cannot be counted")) == (2, 2)
 
 
 def test_the_newest_value_of_a_trait_wins_over_all_sources(bench: Bench) -> None:
@@ -269,7 +270,7 @@ def test_an_interrupted_period_is_gone_on_with_source_by_source(bench: Bench) ->
 
     first = bench.run(ALL, interrupt=interrupt, listen=listen, complete=False)
     assert first.summary.status is RunStatus.INTERRUPTED
-    assert any(f"tracks of {IOS} from the beginning until" in note for note in first.notes)
+    assert any(f"tracks of {WEB}, {IOS} from the beginning until" in note for note in first.notes)
     assert bench.run(source=IOS, limit=3).summary.rows_read == 3
     while len(bench.statuses()) < 40:
         bench.run(limit=11)
@@ -319,7 +320,17 @@ def test_what_is_shown_of_six_sources_fits_into_80_columns(bench: Bench) -> None
     text = shown(plan_view(plan))
     assert all(text.count(name) == 2 for name in names)
     assert set(plan_document(plan)["windows"]) == set(names)  # type: ignore[call-overload]
-    result = bench.run(ALL)
+    begun = bench.run(ALL, limit=1, check=False)
+    asked = f"identifies, tracks of {', '.join(names)} from the beginning until "
+    (open_,) = [note for note in begun.notes if note.startswith(asked)]
+    assert open_.endswith("are not done: each run goes on with them, and `run --abandon` gives them up")
+    assert [note.startswith(f"goes on with identifies, tracks of {', '.join(sorted(names))}") for note in bench.plan().notes].count(
+        True
+    ) == 1
+    with bench.sync() as sync:
+        assert shown(status_view(sync.read_status(3), 80)).count("open  identifies, tracks of ") == 1
+    result = bench.run()
+    assert [note.endswith("was asked for, are done") for note in result.notes].count(True) == 1
     text = shown(run_view(result))
     assert all(name in text for name in names)
     assert set(run_document(result)["watermarks"]) == set(names)  # type: ignore[call-overload]

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from rehook_sync.jobs.results import RunOptions
-from rehook_sync.models import Stream
+from rehook_sync.models import Reason, Selection, Status, Stream
 from rehook_sync.rules.watermark import Beginning
 
+from .receiver import Trouble
 from .reference import Row
 from .world import Circumstances, World
 
@@ -24,11 +25,12 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def load(world: World, message_id: str, user_id: str, code: str, *, anonymous_id: str | None = None) -> Row:
-    """Load an Identify call with a referral code, a minute after the one before."""
+def load(world: World, message_id: str, user_id: str, code: str | None, *, anonymous_id: str | None = None, event: bool = False) -> Row:
+    """Load an Identify call with a referral code, or an event, a minute after the one before."""
     world.tick += 1
     moment = world.at(1000 + world.tick)
-    row = Row(Stream.IDENTIFIES, message_id, user_id, anonymous_id, (None, None), moment, {"referral_code": code})
+    stream, name = (Stream.TRACKS, "Order") if event else (Stream.IDENTIFIES, None)
+    row = Row(stream, message_id, user_id, anonymous_id, (name, None), moment, {} if code is None else {"referral_code": code})
     world.add(row, moment)
     return row
 
@@ -73,3 +75,43 @@ def test_codes_are_as_rehook_has_them_after_a_commit_that_only_seemed_to_fail(wo
     assert world.books.codes == {"ada": "W", "bob": "X"}
     assert world.receiver.store.owners == {"W": "ada", "X": "bob"}
     assert world.books.state[Stream.IDENTIFIES, "e1"]["reason"] == "referral_code_taken"
+
+
+@pytest.mark.parametrize("promise", ["hold", "resend"])
+def test_what_got_no_answer_while_rehook_was_down_is_in_doubt_or_goes_out_again(world: World, promise: str) -> None:
+    world.options["on_ambiguous_event"] = promise
+    calls = [load(world, f"t{each}", user_id, None, event=True) for each, user_id in enumerate(("ada", "bob", "eve"))]
+    down = world.run(ALL, Circumstances(troubles=[Trouble("timeout_after", skip=1)])).result
+    assert down is not None
+    assert down.summary.status == ("attention" if promise == "hold" else "stopped")
+    found = {world.books.state[call.key]["status"] for call in calls if call.key in world.books.state}
+    assert found == ({"in_doubt"} if promise == "hold" else set())
+    world.finish(resend=False)
+    times = {user_id: sum(each.source_id == user_id for each in world.receiver.store.events) for user_id in ("ada", "bob", "eve")}
+    assert min(times.values()) >= 1
+    assert max(times.values()) == 1 if promise == "hold" else max(times.values()) > 1
+
+
+@pytest.mark.parametrize("kill_at", [3, 5])
+@pytest.mark.parametrize("had", ["X", ""])
+def test_a_refresh_after_a_kill_says_the_code_that_was_settled(world: World, had: str, kill_at: int) -> None:
+    load(world, "a1", "ada", had)
+    world.run(ALL, Circumstances())
+    load(world, "a2", "ada", "Y")
+    assert world.run(ALL, Circumstances(kill_at=kill_at, late=True)).died
+    assert world.books.codes == {"ada": "Y"}, "claimed, and not settled"
+    world.refresh(Circumstances())
+    assert [each.body["metadata"] for each in world.receiver.arrivals] == [{"referral_code": had}]
+    world.finish(resend=False)
+    assert world.receiver.store.owners == {"Y": "ada"}
+
+
+@pytest.mark.parametrize("stream", [Stream.IDENTIFIES, Stream.TRACKS])
+def test_what_was_in_flight_when_a_run_died_is_retried_by_its_reason(world: World, stream: Stream) -> None:
+    world.options["on_ambiguous_event"] = "resend"
+    load(world, "a1", "ada", None, event=stream == Stream.TRACKS)
+    load(world, "a2", "ada", "X")
+    for kill_at in range(4, 8):
+        world.run(ALL, Circumstances(kill_at=kill_at))
+        world.run(RunOptions(only=Selection(Status.FAILED, Reason.NETWORK_ERROR)), Circumstances())
+    world.finish(resend=False)

@@ -608,6 +608,8 @@ class World:
         for arrival in self.receiver.arrivals:
             if arrival.stream != Stream.IDENTIFIES and arrival.accepted:
                 (row,) = arrival.rows
+                if self.options["on_ambiguous_event"] == "resend" and arrival.outcome == "unknown" and row.key not in self.books.state:
+                    continue  # Rehook was down, for which no row is to blame: the next run takes it as new
                 assert row.key in self.books.state, f"{row.key} arrived and is not recorded"
                 status = self.books.state[row.key]["status"]
                 ended = {"sent", "in_doubt", "sending"}

@@ -42,7 +42,7 @@ def test_only_what_differs_of_a_list_is_told() -> None:
 @pytest.mark.parametrize(
     ("before", "now", "advice"),
     [
-        ("web", "web,ios", "ios began where it was told to"),
+        ("web", "web,ios", "ios goes on where it was left, or began where it was told to"),
         ("web,ios", "web", "ios is not read any more, and keeps its record"),
         ("web", "web=web_next", "each source goes on under its name"),
     ],
