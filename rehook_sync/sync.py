@@ -14,7 +14,7 @@ from rehook_sync.jobs.context import JobContext, open_client, rebind, require_ac
 from rehook_sync.jobs.reading.databases import open_both
 from rehook_sync.jobs.results import Explanation, Plan, Progress, RunOptions, RunResult, StartedRun, StatusReport
 from rehook_sync.jobs.run import leased, new_run_id, run_whole
-from rehook_sync.models import Answer, Effect, RunKind, ShardResult, Status, Stream
+from rehook_sync.models import Answer, Effect, RunKind, ShardResult, Status, Stream, Window
 from rehook_sync.notify.telling import telling
 from rehook_sync.rules.periods import Feed, Period
 from rehook_sync.rules.watermark import Beginning
@@ -126,6 +126,11 @@ class Sync:
         wanted = bool(self.settings.conversion_events)
         events = {each for source in self._sources.values() for each in source.read_event_names()} if wanted else None
         return check_names(self.settings, self.discover(), events)
+
+    def estimate(self) -> tuple[int, int] | None:
+        """Return how many bytes of the warehouse a run scans with nothing new, and if it reads its whole lookback; None: nobody says."""
+        now = datetime.now(UTC)
+        return self._sources.estimate(Window(now - min(self.settings.lookback, now - FIRST_MOMENT), now))
 
     @classmethod
     def check(cls, settings: Settings, connectors: Mapping[str, Connector] = _NONE) -> "CheckResult":

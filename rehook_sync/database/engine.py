@@ -7,16 +7,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, Row, TextClause, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
-from sqlalchemy.pool import PoolProxiedConnection
 
 from rehook_sync.database import postgresql, sqlite
-from rehook_sync.database.dialects.record import Connecting, Opening, Warehouse
+from rehook_sync.database.dialects.record import Connecting, Meter, Opening, Warehouse, set_session, tag_sessions
 from rehook_sync.database.failures import is_of_database, kind_of, one_line, sqlstate
 from rehook_sync.database.queries import restore_names
 from rehook_sync.database.warehouses import warehouse_of
@@ -40,8 +38,9 @@ class Database:
     Shape:  setting: name of the setting that holds its URL, for messages.
     """
 
-    def __init__(self, engine: Engine, setting: str, connecting: Connecting | None = None) -> None:
+    def __init__(self, engine: Engine, setting: str, connecting: Connecting | None = None, meter: Meter | None = None) -> None:
         """Wrap an engine; use `open_database` to make one. `connecting`: no message shows what options it has."""
+        self.meter = meter or Meter()
         given = connecting or Connecting()
         self._options, self._told_in = sorted(given.options), given.told_in
         self._hidden = [each for each in given.options.values() if isinstance(each, str)]
@@ -277,8 +276,9 @@ def open_database(
     warehouse.prepare(engine, opening)
     _let_connect(engine, warehouse, opening)
     restore_names(engine)
-    _set_session(engine, warehouse.session)
-    return Database(engine, setting, opening.connecting)
+    set_session(engine, warehouse.session)
+    tag_sessions(engine, warehouse.tagged, opening.meter)
+    return Database(engine, setting, opening.connecting, opening.meter)
 
 
 def _let_connect(engine: Engine, warehouse: Warehouse, opening: Opening) -> None:
@@ -302,20 +302,6 @@ def _refuse_options(url: URL, warehouse: Warehouse, opening: Opening) -> None:
         for name in names:
             if name in warehouse.refused:
                 raise SettingsError(f"{where}: {name}: {warehouse.refused[name]}")
-
-
-def _set_session(engine: Engine, statements: Sequence[str]) -> None:
-    """Execute statements on each new connection."""
-    if not statements:
-        return
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        for each in statements:
-            cursor.execute(each)
-        cursor.close()
-        engine.dialect.do_commit(cast("PoolProxiedConnection", connection))  # else the pool's rollback would undo them
 
 
 def utc_text(moment: datetime) -> str:

@@ -19,6 +19,9 @@ class Checkable(Protocol):
     def discover(self) -> Mapping[str, SourceLayout]:
         """Return what each Segment source looks like."""
 
+    def estimate(self) -> tuple[int, int] | None:
+        """Return how many bytes of the warehouse a run scans with nothing new, and if it reads its whole lookback; None: nobody says."""
+
     def check_names(self) -> NamesCheck:
         """Return what the names in the settings match in the source."""
 
@@ -45,7 +48,8 @@ class Checkable(Protocol):
 class CheckResult:
     """What `check` found. An item that was not looked at has neither a finding nor an error.
 
-    Shape:  warnings: what may make the sync-state's server forget what it has committed.
+    Shape:  scans: as `Checkable.estimate`.
+            warnings: what may make the sync-state's server forget what it has committed.
             told: who would be told of runs.  copy: where that for analysts is.
             errors: settings, warehouse, state, rehook, notify or publish -> what is wrong with it.
     """
@@ -53,6 +57,7 @@ class CheckResult:
     settings: Mapping[str, str] | None = None
     layouts: Mapping[str, SourceLayout] | None = None
     names: NamesCheck | None = None
+    scans: tuple[int, int] | None = None
     version: int | None = None
     warnings: list[str] = field(default_factory=list)
     answer: Answer | None = None
@@ -85,6 +90,7 @@ def check_each(job: Checkable, found: CheckResult) -> None:
     def look_at_warehouse() -> None:
         found.layouts = job.discover()
         found.names = job.check_names()
+        found.scans = job.estimate()
         if unreadable := [line for layout in found.layouts.values() for line in layout.unreadable_lines]:
             raise SourceError("\n".join(unreadable))
 

@@ -84,7 +84,8 @@ class JobContext:
         return ("sync_state",) if schema is None else (schema, "sync_state")
 
     def ledger(self, run_id: str, shard: int | None = None) -> Ledger:
-        """Return the ledger of a run or of one of its shards. It holds no lease yet."""
+        """Return the ledger of a run or of one of its shards. It holds no lease yet. From now on, the warehouse is read for that run."""
+        self.sources.reader.meter.run = run_id
         return Ledger(self.database, run_id, self.settings.lease_ttl.total_seconds(), shard)
 
     def run_start(self, kind: RunKind, options: RunOptions) -> RunStart:

@@ -50,6 +50,7 @@ def plan_run(context: JobContext, options: RunOptions, samples: int) -> Plan:
     for group in group_periods(continued, named=named):
         plan.notes.append(f"goes on with {period_text(*group, named=named)}, which run {group[0].opened_by} was asked for")
     plan.notes.extend(read_notes(context, found, plan.rows, None, None if options.only else bounds.windows))
+    plan.scanned = context.sources.reader.meter.scanned
     return plan
 
 

@@ -144,10 +144,12 @@ class Plan:
 
     Shape:  actions: customer upserts, events, merged, unchanged, rejected, waiting -> rows.  samples: request bodies, JSON text.
             retried: rows that are taken up again, by the status they have.
+    Units:  scanned: bytes of the warehouse that it took to find out, which a run scans as well; None: nobody says.
     """
 
     windows: Mapping[Feed, Window]
     rows: int = 0
+    scanned: int | None = None
     retried: Counter[Status] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
     rejected: Counter[Reason] = field(default_factory=Counter)

@@ -10,7 +10,7 @@ from rehook_sync.jobs.check import CheckResult
 from rehook_sync.jobs.notes.names import NamesCheck
 from rehook_sync.models import STREAMS, Stream
 from rehook_sync.render.console import error_document, visible
-from rehook_sync.render.text import line
+from rehook_sync.render.text import line, size_text
 from rehook_sync.warehouse.layout import SourceLayout, Table
 from rehook_sync.warehouse.names import listed
 
@@ -27,7 +27,11 @@ def check_document(found: CheckResult) -> dict[str, object]:
     """Return the result of a check."""
     details: dict[str, dict[str, object]] = {
         "settings": {"values": found.settings},
-        "warehouse": {"layout": _layouts_document(found), "shared_ids": _SHARED_IDS if len(found.layouts or {}) > 1 else None},
+        "warehouse": {
+            "layout": _layouts_document(found),
+            "bytes_scanned": _scans_document(found),
+            "shared_ids": _SHARED_IDS if len(found.layouts or {}) > 1 else None,
+        },
         "state": {"version": found.version, "warnings": found.warnings},
         "rehook": {"http_status": None if found.answer is None else found.answer.http_status},
         "notify": {"told": found.told},
@@ -45,7 +49,7 @@ def check_view(found: CheckResult, *, everything: bool = False) -> Iterator[Rend
     yield line(("not ready: ", "bold red"), f"see {' and '.join(wrong)}") if wrong else line(("all is well", "bold green"))
     details: dict[str, list[str]] = {
         "settings": [],
-        "warehouse": _layouts_lines(found),
+        "warehouse": [*_layouts_lines(found), *_scans_lines(found)],
         "state": [f"sync-state tables, version {found.version}", *(f"warning: {each}" for each in found.warnings)],
         "rehook": ["the credentials are good"],
         "notify": _notify_lines(found),
@@ -69,6 +73,17 @@ def check_view(found: CheckResult, *, everything: bool = False) -> Iterator[Rend
         for name, value in found.settings.items():
             rows.add_row(Text(name, "dim"), visible(value))
         yield rows
+
+
+def _scans_document(found: CheckResult) -> dict[str, int] | None:
+    return None if found.scans is None else dict(zip(("nothing_new", "whole_lookback"), found.scans, strict=True))
+
+
+def _scans_lines(found: CheckResult) -> list[str]:
+    if found.scans is None:
+        return []
+    nothing, whole = map(size_text, found.scans)
+    return [f"a run with nothing new scans {nothing}, one that reads its whole lookback {whole} and the properties of its events (dry run)"]
 
 
 def _notify_lines(found: CheckResult) -> list[str]:

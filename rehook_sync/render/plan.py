@@ -10,7 +10,19 @@ from rich.text import Text
 from rehook_sync.jobs.results import Plan
 from rehook_sync.models import Status, Window
 from rehook_sync.render.console import visible
-from rehook_sync.render.text import NOTES, add_reasons, are_several, by_source, clock, counted, headed, largest, line, number_text
+from rehook_sync.render.text import (
+    NOTES,
+    add_reasons,
+    are_several,
+    by_source,
+    clock,
+    counted,
+    headed,
+    largest,
+    line,
+    number_text,
+    size_text,
+)
 from rehook_sync.rules.periods import Feed
 
 __all__ = ["baseline_document", "baseline_view", "plan_document", "plan_view"]
@@ -27,6 +39,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "actions": {name.replace(" ", "_"): plan.actions[name] for name in names},
         "rejected_by_reason": dict(largest(plan.rejected)),
         "windows": by_source({feed: asdict(window) for feed, window in plan.windows.items()}),
+        "bytes_scanned": plan.scanned,
         "samples": list(plan.samples),
         "notes": list(plan.notes),
     }
@@ -47,6 +60,8 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
     rows.add_row(number_text(plan.actions["rejected"]), Text("  rejected", "yellow" if plan.actions["rejected"] else ""), "")
     add_reasons(rows, plan.rejected)
     yield rows
+    if plan.scanned is not None:
+        yield line(f"the plan scanned {size_text(plan.scanned)} of the warehouse, as a run would")
     yield from _windows_and_notes(plan)
     for number, body in enumerate(plan.samples, 1):
         yield line((f"sample {number}  ", "dim"), body)

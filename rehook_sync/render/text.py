@@ -29,6 +29,7 @@ __all__ = [
     "number_text",
     "row_time",
     "seconds_between",
+    "size_text",
     "status_text",
     "whole",
 ]
@@ -109,6 +110,14 @@ def status_text(status: str) -> Text:
 def number_text(value: object) -> str:
     """Return a whole number with commas."""
     return f"{whole(value):,}"
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes in the largest unit of which there are ten: `12 MB`, `9,500 kB`."""
+    for unit, name in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= 10 * unit:
+            return f"{size / unit:,.0f} {name}"
+    return f"{size:,} bytes"
 
 
 def whole(value: object) -> int:

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
+from rehook_sync.database.dialects.record import Meter
 from rehook_sync.database.engine import Database
 from rehook_sync.database.queries import load_queries
 from rehook_sync.database.watch import Watch
@@ -101,6 +102,11 @@ class Reader:
                 return found
             self._pause(min(pause_s(locked + repeats), left_s))  # the last attempt begins when patience ends
             self.waiting()
+
+    @property
+    def meter(self) -> Meter:
+        """Return what is counted of the statements, and the run that they are of."""
+        return self._database.meter
 
     @contextmanager
     def together(self) -> Iterator[None]:

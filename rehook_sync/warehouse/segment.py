@@ -31,7 +31,7 @@ from rehook_sync.warehouse.rows import NAMELESS, build_rows, spellings, time_ord
 from rehook_sync.warehouse.slices import CallSpooler, Place
 from rehook_sync.warehouse.statements import CallStatements, JudgedGroup, known_values
 from rehook_sync.warehouse.stretches.excerpts import Excerpt
-from rehook_sync.warehouse.stretches.looks import Look, Lookout, read_look
+from rehook_sync.warehouse.stretches.looks import Look, Lookout, estimate, read_look
 from rehook_sync.warehouse.stretches.sparse import put_sparse
 
 __all__ = ["SegmentSource", "SourceConfig", "SourceLayout", "Table", "time_order"]
@@ -132,6 +132,10 @@ class SegmentSource:
             if isinstance(error.__cause__, DataError):  # SQLite can join a gigabyte of ids at most
                 return None
             raise
+
+    def estimate(self, stream: Stream, window: Window) -> tuple[int, int] | None:
+        """Return how many bytes a look at a window reads, and its calls; None where the warehouse does not say."""
+        return self._read(lambda connection: estimate(self._sql, stream, window, connection))
 
     def read_window(
         self,

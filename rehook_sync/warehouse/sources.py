@@ -6,7 +6,7 @@ from itertools import chain
 from rehook_sync.database.engine import Database
 from rehook_sync.database.kinds import Kind
 from rehook_sync.errors import RehookSyncError, SourceError
-from rehook_sync.models import STREAMS, SourceRow, Stream
+from rehook_sync.models import STREAMS, SourceRow, Stream, Window
 from rehook_sync.warehouse.layout import SourceConfig, SourceLayout
 from rehook_sync.warehouse.reader import Reader
 from rehook_sync.warehouse.segment import SegmentSource
@@ -118,6 +118,11 @@ class Sources(Mapping[str, SegmentSource]):
     def views_read(self) -> set[str]:
         """Return the names of the views that were read for an event that is called so."""
         return {view for source in self.values() for view in source.views_read}
+
+    def estimate(self, window: Window) -> tuple[int, int] | None:
+        """Return how many bytes looks at a window of all streams read, and all its calls; None where the warehouse does not say."""
+        found = [each for source in self.values() for stream in source.layout.tables if (each := source.estimate(stream, window))]
+        return (sum(look for look, _ in found), sum(whole for _, whole in found)) if found else None
 
     def can_split_users(self, names: Iterable[str]) -> bool:
         """Tell whether user ids have one text form in all tables of these sources, so that a range of ids holds the same users in each."""

@@ -6,11 +6,11 @@ A name from the settings or the data gets into SQL only if a table or column has
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause
 
-from rehook_sync.database.dialects.record import Convert
+from rehook_sync.database.dialects.record import Convert, Meter
 from rehook_sync.database.engine import Database
 from rehook_sync.database.kinds import Kind
 from rehook_sync.database.queries import Column, Identifier, Selected, load_queries
@@ -109,6 +109,16 @@ class CallStatements:
         named: dict[str, Identifier] = {"table": table.path, "cursor": table.columns[self._layout.cursor], "id": table.columns["id"]}
         near = "whole_table" if least_text(window) is None else "near_window"
         return self.text([near, self._by_kind("minutes", table, "id"), "read_stretches"], named)
+
+    @property
+    def dry_options(self) -> Mapping[str, Any] | None:
+        """Return what makes a statement say what it would read; None where no statement does."""
+        return self._warehouse.dry()
+
+    @property
+    def meter(self) -> Meter:
+        """Return what is counted of the statements."""
+        return self._database.meter
 
     def has(self, name: str) -> bool:
         """Tell whether there is such a statement for this warehouse."""

@@ -118,6 +118,7 @@ def test_every_command_works_on_a_shop_in_snowflake(account: Account, program: P
         done("plan", "--since", "beginning")
         run = done("run", "--since", "beginning", "--workers", "2", "--json").json
         assert (run["status"], run["rows_read"], run["sent"]) == ("succeeded", PEOPLE + CALLS, PEOPLE + CALLS)
+        assert f"ALTER SESSION SET QUERY_TAG = 'rehook_sync {run['run_id']}'" in account.bed.statements()
         assert done("run", "--json").json["rows_read"] == 0
         for arguments in (
             ("audit", "--since", "2026-10-01"),

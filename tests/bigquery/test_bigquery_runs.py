@@ -1,6 +1,7 @@
 """The job over BigQuery: what its statements read, how many there are, what they carry, and what stops it."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from warehouse import NOON, Row, event, identify, track
 
 from rehook_sync.database.dialects.google_client import make
 from rehook_sync.errors import SettingsError, SourceError
+from rehook_sync.sync import Sync
 
 from .tables import add_rows, make_tables
 
@@ -119,9 +121,30 @@ def test_jobs_carry_a_label_a_limit_and_a_place(bed: Bed, bench: Bench) -> None:
     bench.options["warehouse_options"] = {"location": "EU", "maximum_bytes_billed": 10**9, "labels": "team=growth"}
     make_tables(bed.project, {"identifies": [], "tracks": []})
     jobs = run_jobs(bed, bench)
-    assert {json.dumps(each.settings["labels"], sort_keys=True) for each in jobs} == {'{"app": "rehook_sync", "team": "growth"}'}
+    (run,) = bench.read_state("sync_runs")
+    labels = {"app": "rehook_sync", "team": "growth", "run_id": run["run_id"].lower()}
+    assert [each.settings["labels"] for each in jobs if each.settings["labels"] != labels] == []
+    assert re.fullmatch("[a-z0-9_-]{1,63}", labels["run_id"])
     assert {each.settings["maximumBytesBilled"] for each in jobs} == {str(10**9)}
     assert {each.location for each in jobs} == {"EU"}
+
+
+def test_check_and_plan_say_what_would_be_scanned(bed: Bed, bench: Bench) -> None:
+    calls, tables = orders(9)
+    make_tables(bed.project, {"identifies": [identify("i1", "u1", ago(hours=40), plan="pro")], "tracks": calls, **tables})
+    checked = Sync.check(bench.settings())
+    assert checked.errors == {}
+    dry = [each for each in bed.jobs if each.settings.get("dryRun")]
+    assert len(dry) == 4, "two of each stream"
+    assert checked.scans is not None
+    assert 0 < checked.scans[0] <= checked.scans[1], "the engine names every column of a table, also one that is not needed"
+    before = len(bed.jobs)
+    plan = bench.plan(ALL)
+    planned = [each.sql for each in bed.jobs[before:]]
+    assert plan.scanned == sum(bed.project.run(each.sql, each.parameters, dataset="shop", dry=True).scanned for each in bed.jobs[before:])
+    before = len(bed.jobs)
+    bench.run(ALL)
+    assert set(planned) <= {each.sql for each in bed.jobs[before:]}, "a run reads what its plan read"
 
 
 def test_credentials_come_from_the_file_that_is_named(bed: Bed, bench: Bench, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Redshift as a warehouse, in its bed: whole windows under any zone, TLS always, exact values, one line for what goes wrong."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -84,7 +85,8 @@ def test_a_run_sends_all_over_tls_and_says_who_it_is(bench: Bench, redshift_bed:
     assert proxy.in_clear == 0
     assert {each["application_name"] for each in proxy.startups} == {"rehook-sync"}
     sessions = [each for each in proxy.statements if each.startswith("SET ")]
-    assert sessions == ["SET timezone TO 'UTC'", "SET query_group TO 'rehook_sync'"] * len(proxy.startups)
+    groups = [f"SET query_group TO 'rehook_sync {run['run_id']}'" for run in bench.read_state("sync_runs")]
+    assert Counter(sessions) == Counter(["SET timezone TO 'UTC'", "SET query_group TO 'rehook_sync'"] * len(proxy.startups) + groups)
 
 
 def test_statements_do_not_grow_with_the_rows(bench: Bench, redshift_bed: RedshiftBed) -> None:

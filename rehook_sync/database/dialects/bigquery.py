@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ARRAY, URL, String
 
 from rehook_sync.database.dialects.other import DATED, EPOCH, IN_WINDOW
-from rehook_sync.database.dialects.record import Opening, Warehouse
+from rehook_sync.database.dialects.record import Meter, Opening, Warehouse
 from rehook_sync.database.kinds import Kind
 from rehook_sync.errors import DatabaseError, SettingsError, TransientError
 
@@ -87,7 +87,8 @@ def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
         raise SettingsError(f"{opening.told_in}: {strange[0]} is not known here: it takes {', '.join(_OPTIONS)}")
     if not url.host:
         raise SettingsError(f"{opening.setting}: the URL of BigQuery names the project that has the tables: bigquery://project/dataset")
-    return {"url": url.set(query={"user_supplied_client": "True"}), "creator": _connector(str(url.host), options, opening.told_in)}
+    connector = _connector(str(url.host), options, opening.told_in, opening.meter)
+    return {"url": url.set(query={"user_supplied_client": "True"}), "creator": connector}
 
 
 def _of_each_job(options: Mapping[str, Any], told_in: str) -> dict[str, Any]:
@@ -97,19 +98,26 @@ def _of_each_job(options: Mapping[str, Any], told_in: str) -> dict[str, Any]:
 
 def _adopt(client: object, opening: Opening) -> object:
     """Return a connection over a client that somebody else made; what its jobs are called and may cost is ours to say."""
-    google = import_module("rehook_sync.database.dialects.google_client")
-    client.default_query_job_config = google.job_config(_of_each_job(opening.options, opening.told_in))  # type: ignore[attr-defined]
+    google, config = import_module("rehook_sync.database.dialects.google_client"), _of_each_job(opening.options, opening.told_in)
+    client.default_query_job_config = google.job_config(config)  # type: ignore[attr-defined]
+    google.let_meter(client, config, opening.meter)
     return google.connect(client)
 
 
-def _connector(project: str, options: Mapping[str, Any], told_in: str) -> Callable[[], object]:
+def _dry() -> Mapping[str, Any]:
+    return {"job_config": import_module("rehook_sync.database.dialects.google_client").dry_config()}
+
+
+def _connector(project: str, options: Mapping[str, Any], told_in: str, meter: Meter) -> Callable[[], object]:
     clients: list[Any] = []
     config = _of_each_job(options, told_in)
 
     def connect() -> object:
         # Google's client takes a second to import, and only this warehouse has it.
         client = import_module("rehook_sync.database.dialects.google_client")
-        clients.extend([] if clients else [client.make(project, options, config, told_in)])
+        if not clients:
+            clients.append(client.make(project, options, config, told_in))
+            client.let_meter(clients[0], config, meter)
         return client.connect(clients[0])
 
     return connect
@@ -187,6 +195,7 @@ BIGQUERY = Warehouse(
     convert={Kind.OTHER: duration},
     decodes_json=True,
     pre_ping=False,
+    dry=_dry,
     arguments=_arguments,
     adopt=_adopt,
     drivers=frozenset({"google", "requests", "urllib3", "sqlalchemy_bigquery"}),

@@ -12,9 +12,10 @@ from google.cloud.bigquery import Client, QueryJobConfig, dbapi
 from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 
+from rehook_sync.database.dialects.record import Meter
 from rehook_sync.errors import SettingsError
 
-__all__ = ["connect", "job_config", "make"]
+__all__ = ["connect", "dry_config", "job_config", "let_meter", "make"]
 
 _SCOPES = ("https://www.googleapis.com/auth/bigquery", "https://www.googleapis.com/auth/cloud-platform")
 
@@ -39,6 +40,26 @@ def job_config(config: Mapping[str, Any]) -> QueryJobConfig:
     if config["maximum_bytes_billed"] is not None:
         job.maximum_bytes_billed = config["maximum_bytes_billed"]
     return job
+
+
+def dry_config() -> QueryJobConfig:
+    """Return what makes a job say what it would read, which costs nothing."""
+    return QueryJobConfig(dry_run=True)
+
+
+def let_meter(client: Client, config: Mapping[str, Any], meter: Meter) -> None:
+    """Let the jobs of a client carry the run they are of, and count what they read. `config`: of every job."""
+    run = client.query_and_wait
+
+    def query_and_wait(query: str, *, job_config: QueryJobConfig | None = None, **more: Any) -> Any:  # noqa: ANN401 - as Google has it
+        job = job_config or QueryJobConfig()
+        if meter.run:
+            job.labels = {**config["labels"], "run_id": meter.run.lower()}
+        rows = run(query, job_config=job, **more)
+        meter.scanned = (meter.scanned or 0) + (rows.total_bytes_processed or 0)
+        return rows
+
+    client.query_and_wait = query_and_wait
 
 
 def connect(client: Client) -> object:

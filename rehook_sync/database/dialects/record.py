@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from rehook_sync.database.kinds import Kind
 from rehook_sync.database.sqlite import BUSY_TIMEOUT_S
 from rehook_sync.errors import DatabaseError
 from rehook_sync.times import FIRST_MOMENT
 
-__all__ = ["Connecting", "Connector", "Convert", "Opening", "Warehouse"]
+__all__ = ["Connecting", "Connector", "Convert", "Meter", "Opening", "Warehouse", "set_session", "tag_sessions"]
 
 Convert = Callable[[Any], object]
 
@@ -48,6 +50,17 @@ class Connecting:
     publishes: bool = False
 
 
+@dataclass(slots=True)
+class Meter:
+    """What the statements of a database are said to be of, and what they read.
+
+    Shape:  run: id of the run they are of; empty: of none.  scanned: bytes read so far, where the database says it.
+    """
+
+    run: str = ""
+    scanned: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """How a database is opened.
@@ -60,6 +73,7 @@ class Opening:
     may_create: bool
     search_path: str | None
     connecting: Connecting
+    meter: Meter = field(default_factory=Meter)
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -132,6 +146,8 @@ class Warehouse:
 
             opens_slowly: whether a connection should be kept from one read to the next while there are several.
             pre_ping: whether a pooled connection is tried before it is used.  session: statements on each new connection.
+            tagged: statement that tells a session which run it works for, with `{}` in the place of the run's id.
+            dry: options of a statement that only says what it would read.
             refused: option of a URL or of WAREHOUSE_OPTIONS -> why it may not be given.
             file_options: options that end in `_file` and are the driver's own.
             arguments: the keywords of `create_engine`.  prepare: adds to the engine what its connections need.
@@ -183,6 +199,8 @@ class Warehouse:
     opens_slowly: bool = False
     pre_ping: bool = True
     session: tuple[str, ...] = ()
+    tagged: str = ""
+    dry: Callable[[], Mapping[str, Any] | None] = _nothing
     refused: Mapping[str, str] = field(default_factory=dict)
     file_options: frozenset[str] = frozenset()
     arguments: Callable[[URL, Opening], dict[str, Any]] = _connect_args
@@ -201,3 +219,32 @@ class Warehouse:
     staged_rows: int = 0
     drivers: frozenset[str] = frozenset()
     classify: Callable[[BaseException], type[DatabaseError] | None] = _nothing
+
+
+def set_session(engine: Engine, statements: Sequence[str]) -> None:
+    """Execute statements on each new connection."""
+    if not statements:
+        return
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for each in statements:
+            cursor.execute(each)
+        cursor.close()
+        engine.dialect.do_commit(cast("PoolProxiedConnection", connection))  # else the pool's rollback would undo them
+
+
+def tag_sessions(engine: Engine, statement: str, meter: Meter) -> None:
+    """Tell each connection that is used which run it works for, if it was not told before."""
+    if not statement:
+        return
+
+    @event.listens_for(engine, "checkout")
+    def taken(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if meter.run and record.info.get("run") != meter.run:
+            cursor = connection.cursor()
+            cursor.execute(statement.format(meter.run))
+            cursor.close()
+            engine.dialect.do_commit(cast("PoolProxiedConnection", connection))  # as for the session
+            record.info["run"] = meter.run

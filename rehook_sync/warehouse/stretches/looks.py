@@ -22,7 +22,7 @@ from rehook_sync.warehouse.rows import usable_time
 from rehook_sync.warehouse.statements import CallStatements
 from rehook_sync.warehouse.stretches.excerpts import Excerpt, OpenCalls, find_changed, joined, plan_excerpt, start_of
 
-__all__ = ["Look", "Lookout", "read_look"]
+__all__ = ["Look", "Lookout", "estimate", "read_look"]
 
 _MINUTE = timedelta(minutes=1)
 _SEPARATOR = b"\x1f"
@@ -153,6 +153,22 @@ def _count_open(
             counted = ((start_of(usable_time(row[0])), OpenCalls(int(row[1]), int(row[2]))) for row in page)
             found.update((start, calls) for start, calls in counted if _is_of(start, timed=timed))
     return found
+
+
+def estimate(sql: CallStatements, stream: Stream, window: Window, connection: Connection) -> tuple[int, int] | None:
+    """Return how many bytes a look at a window reads, and its calls; None where the warehouse does not say. Nothing is read."""
+    options = sql.dry_options
+    if options is None:
+        return None
+    _, columns = sql.row_plan(stream)
+    values = sql.bounds(window) | {"until": sql.bounds(window)["high"]}
+    found = []
+    for statement in (sql.stretches(stream, window), sql.calls(stream, None, "read_window", window=window, columns=columns)):
+        before = sql.meter.scanned or 0
+        connection.execute(statement, values, execution_options=options).close()
+        found.append((sql.meter.scanned or 0) - before)
+        sql.meter.scanned = before
+    return found[0], found[1]
 
 
 def _stretches(rows: Iterable[Sequence[Any]], asked: str) -> dict[datetime, Stretch | None]:
