@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from rehook_sync.database.engine import Database
-from rehook_sync.errors import LeaseLostError, SettingsError
+from rehook_sync.errors import DatabaseError, LeaseLostError, LockedError, SettingsError, TransientError
 from rehook_sync.publish.rows import Batch, write_batch
 from rehook_sync.publish.statements import CopyStatements
 from rehook_sync.publish.tables import PUBLISHED, TABLES, VIEWS, Copied
@@ -93,6 +93,15 @@ class Target:
         Raises: SettingsError as `read_turn`, which is asked before whose copy it is; LeaseLostError when a later publication has begun.
         """
         self._publication = publication
+        try:
+            self._make(publication, drops_views=not self.database.warehouse.replaces_views)
+        except (LockedError, TransientError):
+            raise
+        except DatabaseError:
+            # Views that somebody put in the place of ours may have other columns, and then most databases do not replace them.
+            self._make(publication, drops_views=True)
+
+    def _make(self, publication: Publication, *, drops_views: bool) -> None:
         with self.database.transaction() as connection:
             is_there = self._sql.look_around(connection)
             found = self._find(connection)
@@ -100,7 +109,7 @@ class Target:
                 connection.execute(self._sql.make_schema())
             if PUBLISHED.name in found and self._read(connection) is not None:
                 self._take(connection)
-            self._make_tables(connection, found)
+            self._make_tables(connection, found, drops_views=drops_views)
             connection.execute(self._sql.on("empty_table", PUBLISHED))
             connection.execute(self._sql.on("claim_published", PUBLISHED), {**self._turn, "version": publication.version})
             self._make_views(connection, list(VIEWS))
@@ -109,12 +118,12 @@ class Target:
         for view in views:
             connection.execute(self._sql.on_view(VIEWS[view][0], view))
 
-    def _make_tables(self, connection: Connection, found: set[str]) -> None:
+    def _make_tables(self, connection: Connection, found: set[str], *, drops_views: bool) -> None:
         """Make the tables that are missing or not as they must be, and empty the others."""
         tables = (PUBLISHED, *TABLES.values())
         altered = [each for each in tables if each.name in found and not self._fits(connection, each)]
         for view in reversed(list(VIEWS)):
-            if view in found and (altered or not self.database.warehouse.replaces_views):
+            if view in found and (altered or drops_views):
                 connection.execute(self._sql.on_view("drop_view", view))
         for each in tables:
             if each in altered:

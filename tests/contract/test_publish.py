@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import roles
-from accounting import ALL, Bench, open_bench
+from accounting import ALL, Bench, ago, open_bench
 from copies import (
     fill,
     open_target,
@@ -21,9 +21,9 @@ from copies import (
     test_what_a_dead_run_left_shows_in_the_copy,
     test_what_was_dropped_by_hand_is_made_again_or_told,
 )
-from published import check_copy, read_copy
+from published import check_copy, read_copy, read_table
 from sqlalchemy import inspect
-from warehouse import run_sql
+from warehouse import add_rows, run_sql, track
 
 from rehook_sync.errors import SettingsError
 from rehook_sync.jobs.results import RunOptions
@@ -133,6 +133,61 @@ def test_what_analysts_built_on_the_views_outlives_a_copy_made_anew(request: pyt
             assert sync.publish(Interrupt(), whole=True).whole
         assert run_sql(bench.warehouse_url, "SELECT n FROM public.mine")[0][0] == 1
         check_copy(bench.warehouse_url, bench.warehouse_url, "analytics")
+
+
+def test_a_view_that_was_replaced_by_hand_is_put_right_when_the_copy_is_made_anew(request: pytest.FixtureRequest) -> None:
+    with open_bench("postgresql-same", request, publish_schema="analytics") as bench:
+        fill(bench)
+        bench.run(ALL)
+        view = "analytics.v1_customers"
+        run_sql(bench.warehouse_url, f"DROP VIEW {view}", f"CREATE VIEW {view} AS SELECT 1 AS mine")
+        bench.run()
+        with bench.sync() as sync:
+            sync.publish(Interrupt(), whole=True)
+        assert read_table(bench.warehouse_url, view) == read_table(bench.warehouse_url, "rehook_sync.v1_customers")
+
+
+def test_a_sync_state_that_was_copied_goes_on_with_the_copy_and_the_old_one_does_not(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'copy.db'}"
+    with open_bench("sqlite-same", request, publish_schema="main", publish_url=url) as bench:
+        fill(bench)
+        bench.run(ALL)
+        moved = f"sqlite:///{tmp_path / 'moved.db'}"
+        with bench.sync() as sync:
+            sync.copy_state(moved, Interrupt())
+        add_rows(bench.warehouse_url, "tracks", [track("t900", "u9", "Visited", ago(hours=1))])
+        with bench.sync(state_url=moved) as sync:
+            sync.run(RunOptions(), Interrupt())
+        assert "'message_id', 't900'" in str(check_copy(moved, url, "main")["sync_state"])
+        with bench.sync() as sync:
+            for _ in range(2):
+                with pytest.raises(SettingsError, match="is not of this sync-state as it is now"):
+                    sync.publish(Interrupt())
+        check_copy(moved, url, "main")
+
+
+def test_an_upgraded_sync_state_makes_its_copy_anew(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = f"sqlite:///{tmp_path / 'copy.db'}"
+    with open_bench("sqlite-same", request, publish_schema="main", publish_url=url) as bench:
+        fill(bench)
+        bench.run(ALL)
+        bench.change_state(f"UPDATE {bench.name_of('sync_publication')} SET version = version - 1")
+        run_sql(url, "DROP VIEW v1_freshness", "ALTER TABLE sync_watermarks DROP COLUMN lacks_table")
+        with bench.sync() as sync:
+            assert sync.publish(Interrupt()).whole
+        check_copy(bench.warehouse_url, url, "main")
+
+
+def test_a_copy_in_the_schema_of_the_source_is_not_taken_for_events(request: pytest.FixtureRequest) -> None:
+    with open_bench("postgresql-same", request, publish_schema="public") as bench:
+        fill(bench)
+        bench.run(ALL)
+        add_rows(bench.warehouse_url, "tracks", [track("t900", "u9", "Sync State", ago(hours=1), event="sync_state")])
+        result = bench.run()
+        assert (result.summary.status, result.summary.sent) == ("succeeded", 1)
+        check_copy(bench.warehouse_url, bench.warehouse_url, "public")
 
 
 def test_a_table_with_other_columns_is_made_anew(place: tuple[Bench, str, str]) -> None:
