@@ -21,13 +21,15 @@ from copies import (
     test_what_a_dead_run_left_shows_in_the_copy,
     test_what_was_dropped_by_hand_is_made_again_or_told,
 )
-from published import check_copy, read_copy, read_table
+from published import check_copy, dying_at, read_copy, read_table
 from sqlalchemy import inspect
 from warehouse import add_rows, run_sql, track
 
+from rehook_sync.database.warehouses import WAREHOUSES
 from rehook_sync.errors import SettingsError
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.models import Selection, Status
+from rehook_sync.publish.rows import Batch
 from rehook_sync.publish.tables import TABLES, VIEWS
 from rehook_sync.publish.target import Target
 from rehook_sync.runtime import Interrupt
@@ -224,6 +226,30 @@ def test_without_a_copy_nothing_is_noted(place: tuple[Bench, str, str]) -> None:
         assert not sync.end_publication()
     bench.run(publish_schema=None, publish_url=None, check=False)
     assert bench.read_state("sync_changes") == []
+
+
+def test_a_batch_that_takes_several_statements_arrives_whole(redshift_url: str) -> None:
+    moment = "2026-11-01T12:00:00.000001Z"
+    same = {"stream": "tracks", "user_id": "é'%:x\\", "attempts": 1, "run_id": "r1", "first_seen_at": moment, "source": "default"}
+    rows: list[dict[str, object]] = [{**same, "message_id": f"t{n}", "status": "failed", "reason": "timeout"} for n in range(1203)]
+    with closing(open_target(redshift_url, "analytics")) as database, dying_at(1000) as done:
+        target = Target(database, "analytics")
+        target.make(Publication("an id", "a place", 1, 1, None))
+        target.put(Batch(TABLES["calls"], rows, is_new=True))
+        again = [{**row, "status": "sent", "reason": None} for row in rows[:702]]
+        target.put(Batch(TABLES["calls"], again, [{"stream": "tracks", "id": f"t{n}"} for n in range(702, 1203, 2)]))
+    found = read_table(redshift_url, "analytics.sync_state")
+    assert sorted(row["message_id"] for row in found) == sorted(f"t{n}" for n in range(1203) if n < 702 or n % 2)
+    assert {(row["status"], row["reason"], row["user_id"], row["first_seen_at"]) for row in found} == {
+        ("sent", None, same["user_id"], moment),
+        ("failed", "timeout", same["user_id"], moment),
+    }
+    assert len([each for each in done if each.startswith('INSERT INTO "sync_staged"')]) == 3 + 1 + 2
+
+
+def test_no_statement_takes_more_values_than_its_driver() -> None:
+    most = max(len(each.columns) for each in TABLES.values())
+    assert {name: each.staged_rows * most < 2**15 for name, each in WAREHOUSES.items()} == dict.fromkeys(WAREHOUSES, True)
 
 
 def test_the_columns_of_the_tables_are_those_that_the_code_knows(tmp_path: Path) -> None:
