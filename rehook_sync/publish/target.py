@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Row
+from sqlalchemy.exc import DBAPIError
 
 from rehook_sync.database.engine import Database
 from rehook_sync.errors import DatabaseError, LeaseLostError, LockedError, SettingsError, TransientError
@@ -43,8 +44,13 @@ class Target:
 
     def _find(self, connection: Connection) -> set[str]:
         """Return the names of ours that are there. Raises SettingsError when they are not of a copy."""
-        listed = connection.execute(self._sql.on_schema("list_names"), {"schema": self._sql.schema})
-        names = {str(each).lower() for each in listed.scalars()}
+        try:
+            listed = connection.execute(self._sql.on_schema("list_names"), {"schema": self._sql.schema}).scalars().all()
+        except DBAPIError as error:
+            if not self.database.warehouse.lacks_schema(error):
+                raise
+            raise SettingsError(f"{PUBLISH_SCHEMA}: {self.place} is not there, or may not be seen: make it where it is to be") from error
+        names = {str(each).lower() for each in listed}
         if states := names & _STATES:
             raise SettingsError(f"{PUBLISH_SCHEMA}: {self.place} holds a sync-state ({min(states)}): name a schema of its own for the copy")
         ours = names & {*(each.name for each in TABLES.values()), *VIEWS, PUBLISHED.name}

@@ -17,6 +17,7 @@ __all__ = ["BIGQUERY"]
 _APP = "rehook_sync"
 """The value of the label `app` of every job."""
 _OPTIONS = ("credentials_file", "credentials", "impersonate", "project", "location", "maximum_bytes_billed", "labels")
+_NOT_FOUND = 404
 _PASSES = frozenset({429, 500, 502, 503, 504})
 """What the API answers when the same job may succeed later."""
 
@@ -139,10 +140,18 @@ def _limit(value: object, told_in: str) -> int | None:
     return int(str(value))
 
 
+def _causes(error: BaseException) -> list[BaseException]:
+    cause = getattr(error, "orig", None) or error
+    return [cause, *(each for each in getattr(cause, "args", ()) if isinstance(each, BaseException))]
+
+
+def _lacks_dataset(error: BaseException) -> bool:
+    return any(getattr(each, "code", None) == _NOT_FOUND for each in _causes(error))
+
+
 def _classify(error: BaseException) -> type[DatabaseError] | None:
     """Tell whether the same job may succeed later: the API, the token server or the network is not well."""
-    cause = getattr(error, "orig", None) or error
-    causes = [cause, *(each for each in getattr(cause, "args", ()) if isinstance(each, BaseException))]
+    causes = _causes(error)
     names = {base.__name__ for each in causes for base in type(each).__mro__}
     passes = any(getattr(each, "code", None) in _PASSES for each in causes) or names & {"ConnectionError", "RetryError", "TransportError"}
     return TransientError if passes else None
@@ -202,6 +211,7 @@ BIGQUERY = Warehouse(
     classify=_classify,
     publishes=True,
     copy_catalog=_project,
+    lacks_schema=_lacks_dataset,
     has_transactions=False,
     adds_rows=True,
     published_bytes=6_000_000,  # a request may have ten, and quotes in it are escaped

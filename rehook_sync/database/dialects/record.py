@@ -154,6 +154,7 @@ class Warehouse:
             adopt: what a connector gave -> a connection of the driver.
             file: URL -> the file that is the database, if it is one.  one_writer: whether a writer locks all of it.
             copy_catalog: URL -> what its schema is in, where that must be there already: to make it, one would have to know in which place.
+            lacks_schema: error -> whether it says that the schema of the copy is not there.
             has_transactions: if not, each statement looks by itself whether another publication has begun.
             adds_rows: whether a statement of its own puts rows that are surely new, since to look for their keys costs.
             publishes: whether the copy for analysts may be there.  replaces_views: whether a view can be put in the place of another.
@@ -212,6 +213,7 @@ class Warehouse:
     replaces_views: bool = True
     replaces_rows: bool = True
     copy_catalog: Callable[[URL], str | None] = _nothing
+    lacks_schema: Callable[[BaseException], object] = _nothing
     has_transactions: bool = True
     adds_rows: bool = False
     published_rows: int = 5000
