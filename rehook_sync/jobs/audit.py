@@ -4,6 +4,7 @@ If both are in one database, a join counts the recorded calls. All others are lo
 once it is counted, and nothing is written.
 """
 
+import hashlib
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -225,10 +226,23 @@ def audit_feed(context: JobContext, feed: Feed, window: Window, audited: Collect
                 unusable.append(value)
         tally.add(calls, look_up)
     if has_unusable:
-        # Such a call is recorded under a hash of its content, which needs all of its columns.
-        found = {row.message_id: (row.message_id, row.received_at, row.event) for row in source.read_unusable(stream, window, unusable)}
-        tally.add(list(found.values()), look_up)
+        _add_unusable(tally, source.read_unusable(stream, window, unusable), look_up)
     return tally.result()
+
+
+def _add_unusable(tally: "_Tally", rows: Iterable[SourceRow], look_up: Callable[[Iterable[str]], Mapping[str, Judged]]) -> None:
+    """Count calls that are recorded under a hash of their content, which needs all of their columns. One may come again."""
+    seen: set[bytes] = set()
+    new = ((row.message_id, row.received_at, row.event) for row in rows if _is_new(row.message_id, seen))
+    while page := list(islice(new, _LOOKED_UP)):
+        tally.add(page, look_up)
+
+
+def _is_new(message_id: str, seen: set[bytes]) -> bool:
+    """Tell whether an id comes for the first time, and note it in 16 bytes."""
+    known, digest = len(seen), hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    seen.add(digest)
+    return len(seen) > known
 
 
 class _Tally:

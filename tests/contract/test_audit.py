@@ -169,6 +169,15 @@ def test_rows_whose_id_or_time_is_unusable_are_accounted_for(bench: Bench) -> No
     assert look(bench).missing == 0
 
 
+def test_calls_without_an_id_are_counted_page_by_page_and_copies_once(bench: Bench) -> None:
+    calls = [track(None, f"user {each}", when=ago(hours=1 + each % 3)) for each in range(11)]
+    bench.fill(tracks=[*calls, *calls[2:9], *calls[:5]])
+    assert look(bench).count("not_due") == 11
+    bench.run(ALL, check=False)
+    report = look(bench)
+    assert (report.missing, report.feeds[1].rows) == (0, 11)
+
+
 def test_pruned_rows_still_count(bench: Bench) -> None:
     bench.fill(tracks=[track(f"t{each}", "ada", when=ago(days=20)) for each in range(4)])
     bench.run(ALL)
