@@ -81,7 +81,9 @@ def init(
         if rotated_key:
             sync.rotate_key()
     now = f"the sync-state tables have version {done.version}"
-    text = f"applied {', '.join(done.applied)}; {now}" if done.applied else f"up to date: {now}"
+    is_new = len(done.applied) == done.version
+    steps = "created" if is_new else f"applied {', '.join(done.applied)}" if done.applied else "up to date"
+    text = f"{steps}: {now}"
     told = ["they know the API key of the settings"] if rotated_key else []
     if done.adopted is not None:
         told.append(f"all that they hold is of the source {done.adopted!r} from now on")

@@ -204,6 +204,12 @@ def test_init_creates_and_is_safe_to_repeat(shop: Shop) -> None:
     assert f"version {first['version']}" in shop("init").out
 
 
+def test_init_says_what_it_did_in_one_short_line(shop: Shop) -> None:
+    created = shop("init").out
+    assert re.fullmatch(r"created: the sync-state tables have version \d+\n", created)
+    assert shop("init").out == created.replace("created", "up to date")
+
+
 def test_check_finds_all_in_order(delivered: Shop) -> None:
     found = delivered("check", "--json")
     assert found.code == 0
