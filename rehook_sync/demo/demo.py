@@ -247,7 +247,7 @@ def _farewell(demo: _Demo) -> Iterator[RenderableType]:
     yield line(("Try next", "bold"), (f"  the demo's files stay in {demo.folder}", "dim"))
     for remark, command in zip(remarks, demo.next, strict=True):
         yield line((f"  # {remark}", "dim"))
-        yield f"  {command}"
+        yield f"  {command}".replace(" --config", " \\\n    --config")  # short enough for a terminal of 80 columns
     if taken := sorted(name for name in os.environ if name.upper().startswith(PREFIX)):
         yield line(f"note: {', '.join(taken)} would win over the demo's settings; unset it first", style="yellow")
 

@@ -31,7 +31,8 @@ def played(place: Program) -> Iterator[Done]:
 
 
 def printed_commands(done: Done) -> list[str]:
-    return [line.strip() for line in done.out.splitlines() if " -m rehook_sync " in line]
+    assert max(len(line) for line in done.out.splitlines() if " -m rehook_sync " in line or " --config " in line) < 80
+    return [line.strip() for line in done.out.replace("\\\n", "").splitlines() if " -m rehook_sync " in line]
 
 
 def run_printed(place: Program, command: str) -> Done:

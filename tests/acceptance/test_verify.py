@@ -28,7 +28,7 @@ def test_both_sides_agree_after_a_run_and_nothing_is_written(sent: Shop) -> None
     done = sent("verify", "--sample", "1000")
     assert (done.code, done.err) == (0, "")
     codes = sent.execute("SELECT count(*) FROM sync_customers WHERE accepted_code IS NOT NULL AND last_sent_at IS NOT NULL")[0][0]
-    assert done.out == f"both sides agree  {customers} customers and {codes} referral codes asked for; nothing was written\n"
+    assert done.out == f"both sides agree\n{customers} customers and {codes} referral codes asked for; nothing was written\n"
     assert {each.method for each in sent.sandbox.store.log} == {"GET"}
     assert len(sent.sandbox.store.log) == customers + codes
     assert sent.database.read_bytes() == before
@@ -43,7 +43,8 @@ def test_a_customer_and_a_code_that_rehook_does_not_have_are_listed(sent: Shop) 
     done = sent("verify", user_id)
     assert done.code == 3
     assert done.out.splitlines() == [
-        "the two sides disagree in 2 things  1 customer and 1 referral code asked for; nothing was written",
+        "the two sides disagree in 2 things",
+        "1 customer and 1 referral code asked for; nothing was written",
         f"  {user_id}  was sent, and Rehook has no such customer",
         f"  {user_id}  its code {code} was accepted, and Rehook knows no owner of it",
         "next  python -m rehook_sync refresh",
@@ -107,7 +108,7 @@ def test_another_rehook_than_the_tables_belong_to_is_not_asked(sent: Shop) -> No
 
 
 def test_nothing_sent_is_nothing_to_ask(shop: Shop) -> None:
-    assert shop.ready()("verify").out == "both sides agree  0 customers and 0 referral codes asked for; nothing was written\n"
+    assert shop.ready()("verify").out == "both sides agree\n0 customers and 0 referral codes asked for; nothing was written\n"
 
 
 def test_explain_adds_the_side_of_rehook(sent: Shop) -> None:

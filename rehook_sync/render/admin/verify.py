@@ -30,10 +30,11 @@ def verification_view(found: Verification, shell: Shell) -> Iterator[RenderableT
     """Yield how many agree, then each that does not, with what mends it."""
     asked = f"{counted(found.customers, 'customer')} and {counted(found.codes, 'referral code')} asked for"
     if found.agrees:
-        yield line(("both sides agree", "bold green"), f"  {asked}; nothing was written")
+        yield line(("both sides agree", "bold green"))
     else:
         things = f"{'1 thing' if len(found.differences) == 1 else f'{len(found.differences):,} things'}"
-        yield line((f"the two sides disagree in {things}", "bold red"), f"  {asked}; nothing was written")
+        yield line((f"the two sides disagree in {things}", "bold red"))
+    yield line(f"{asked}; nothing was written")
     for each in found.differences[:_SHOWN]:
         yield line("  ", (each.user_id, "bold"), f"  {_what(each)}")
     if (left := len(found.differences) - _SHOWN) > 0:
