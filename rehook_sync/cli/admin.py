@@ -39,7 +39,7 @@ def baseline(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if dry_run:
         with Sync(settings, read_only=True) as sync:
             plan = sync.plan_baseline(options)
-        screen.result(baseline_document(plan), *baseline_view(plan))
+        screen.result(baseline_document(plan), *baseline_view(plan, screen.width))
         raise typer.Exit(0)
     with Sync(settings) as sync:
         raise typer.Exit(perform(screen, partial(sync.baseline, options)))

@@ -426,7 +426,7 @@ def _plan(screen: "Screen", settings: "Settings", options: "RunOptions", samples
 
     with Sync(settings, read_only=True) as sync:
         plan = sync.plan(options, samples)
-    screen.result(plan_document(plan), *plan_view(plan))
+    screen.result(plan_document(plan), *plan_view(plan, screen.width))
 
 
 def _run(screen: "Screen", settings: "Settings", options: "RunOptions", workers: int = 1) -> int:

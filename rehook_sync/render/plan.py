@@ -11,6 +11,7 @@ from rehook_sync.jobs.results import Plan
 from rehook_sync.models import Status, Window
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import (
+    NARROW,
     NOTES,
     add_reasons,
     are_several,
@@ -45,8 +46,8 @@ def plan_document(plan: Plan) -> dict[str, object]:
     }
 
 
-def plan_view(plan: Plan) -> Iterator[RenderableType]:
-    """Yield what a run would do."""
+def plan_view(plan: Plan, width: int = 80) -> Iterator[RenderableType]:
+    """Yield what a run would do; below 64 columns, without what explains the counts."""
     yield line(("a run would do this", "bold"), "; nothing was sent, nothing was written")
     rows = Grid.grid(padding=(0, 2))
     rows.add_column(justify="right", min_width=9)
@@ -59,10 +60,14 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
         rows.add_row(number_text(plan.actions[status]), f"  {status}", NOTES[status])
     rows.add_row(number_text(plan.actions["rejected"]), Text("  rejected", "yellow" if plan.actions["rejected"] else ""), "")
     add_reasons(rows, plan.rejected)
+    if width < NARROW:
+        rows.columns.pop()
     yield rows
+    if width < NARROW and (before := _before(plan)):
+        yield line(before)
     if plan.scanned is not None:
         yield line(f"the plan scanned {size_text(plan.scanned)} of the warehouse, as a run would")
-    yield from _windows_and_notes(plan)
+    yield from _windows_and_notes(plan, width)
     for number, body in enumerate(plan.samples, 1):
         yield line((f"sample {number}  ", "dim"), body)
 
@@ -79,15 +84,15 @@ def baseline_document(plan: Plan) -> dict[str, object]:
     return {"rows": plan.rows, "retried": plan.retried.total(), "windows": windows, "notes": list(plan.notes), "dry_run": True}
 
 
-def baseline_view(plan: Plan) -> Iterator[RenderableType]:
+def baseline_view(plan: Plan, width: int = 80) -> Iterator[RenderableType]:
     """Yield what a baseline would record."""
     before = f", {plan.retried.total():,} of which failed or wait" if plan.retried else ""
     yield line((f"would record {counted(plan.rows, 'call')} as settled elsewhere", "bold"), f"{before}; nothing was sent or written")
-    yield from _windows_and_notes(plan)
+    yield from _windows_and_notes(plan, width)
 
 
-def _windows_and_notes(plan: Plan) -> Iterator[RenderableType]:
-    yield from _windows(plan.windows)
+def _windows_and_notes(plan: Plan, width: int) -> Iterator[RenderableType]:
+    yield from _narrow_windows(plan.windows) if width < NARROW else _windows(plan.windows)
     for note in plan.notes:
         yield line("note: ", note, style="yellow")
 
@@ -103,3 +108,12 @@ def _windows(windows: Mapping[Feed, Window]) -> Iterator[RenderableType]:
             yield line(f"{feed.stream:<{width}} from {low} until {clock(window.high)} UTC")
     if grid.rows:
         yield grid
+
+
+def _narrow_windows(windows: Mapping[Feed, Window]) -> Iterator[RenderableType]:
+    """Yield each window in lines that fit 40 columns."""
+    named = are_several(windows)
+    for feed, window in windows.items():
+        yield line(visible(feed.text(named=named)))
+        yield line(f"  from  {'the beginning' if window.low is None else clock(window.low)}")
+        yield line(f"  until {clock(window.high)} UTC")

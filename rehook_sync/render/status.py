@@ -13,6 +13,7 @@ from rehook_sync.jobs.results import StatusReport, group_periods, period_text
 from rehook_sync.models import DEFAULT_SOURCE, RunKind, Status
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import (
+    NARROW,
     are_several,
     by_source,
     clock,
@@ -33,8 +34,6 @@ from rehook_sync.times import span
 __all__ = ["abandoned_document", "abandoned_view", "status_document", "status_view"]
 
 _WIDE = 120
-_NARROW = 64
-"""Tables need as many columns; below, each number has a line of its own."""
 _SCREEN = Console(width=1000)
 """Measures tables."""
 
@@ -52,7 +51,7 @@ def status_view(report: StatusReport, width: int) -> Iterator[RenderableType]:
     """Yield watermarks, counts, what needs attention, the newest runs, the lease."""
     if not report.runs:
         yield "no run yet"
-    elif width < _NARROW:
+    elif width < NARROW:
         yield from _narrow_view(report)
     else:
         yield _watermarks_grid(report, wide=width >= _WIDE)

@@ -15,6 +15,7 @@ from rehook_sync.rules.watermark import EPOCH
 
 __all__ = [
     "COLOURS",
+    "NARROW",
     "NOTES",
     "OUTCOMES",
     "add_reasons",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+NARROW = 64
+"""Tables need as many columns; below, each number has a line of its own."""
 COLOURS = {
     "succeeded": "green",
     "attention": "yellow",

@@ -36,6 +36,8 @@
 -- name: new_calls_of_source
 -- does: as new_calls, for one of several sources: keeps calls whose id is that of another source's call, which may be another one
 -- identifiers: known
+-- An index with the source before the time was tried, over 300,000 calls: PostgreSQL reads three sources in 0.14 s of CPU, not
+-- in 0.34 s, but one alone in 0.28 s, not in 0.24 s; SQLite gains nothing; inserts for three take a seventh more. It does not pay.
 , due AS (
     SELECT * FROM timed
     WHERE NOT EXISTS (

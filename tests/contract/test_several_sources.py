@@ -319,6 +319,9 @@ def test_what_is_shown_of_six_sources_fits_into_80_columns(bench: Bench) -> None
     plan = bench.plan(ALL)
     text = shown(plan_view(plan))
     assert all(text.count(name) == 2 for name in names)
+    narrow = shown(plan_view(plan, 40), 40).splitlines()
+    assert all(f"{stream} of {name}" in narrow for name in names for stream in ("identifies", "tracks"))
+    assert narrow.count("  from  the beginning") == 2 * len(names)
     assert set(plan_document(plan)["windows"]) == set(names)  # type: ignore[call-overload]
     begun = bench.run(ALL, limit=1, check=False)
     asked = f"identifies, tracks of {', '.join(names)} from the beginning until "
