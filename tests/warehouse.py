@@ -141,6 +141,7 @@ CLOUDS: Mapping[str, Warehouse] = {
 APART: Mapping[str, Warehouse] = {
     "databricks": Warehouse(
         "databricks_url",
+        mark="?",
         types={
             "text": "string",
             "timestamptz": "timestamp",
@@ -155,6 +156,7 @@ APART: Mapping[str, Warehouse] = {
         longest_name=255,
         holds_state=False,
         insert=databricks_rows,
+        beyond={"with_names_that_are_no_names": "its catalogs allow no tables with such names"},
     )
 }
 """Those whose beds need an environment of their own, where their own tests take them."""

@@ -267,6 +267,24 @@ def test_a_list_of_tables_that_fails_ends_the_run(bench: Bench) -> None:
     assert bench.bodies() == []
 
 
+def test_columns_with_names_that_are_no_names_are_read(databricks_url: str, open_source: OpenSource) -> None:
+    odd = {
+        "select": "x",
+        'off"': "x",
+        "100%": "x",
+        ":id": "x",
+        "%s": "x",
+        "日本語": "x",
+        "a'b": "x",
+        "\\": "x",
+        "a`b": "x",
+        "?": "x",
+    }
+    make_warehouse(databricks_url, {"identifies": [identify("i1", "u", **odd)], "tracks": []})
+    (row,) = open_source(databricks_url).read_window(Stream.IDENTIFIES, WHOLE, None)
+    assert row.fields == odd
+
+
 def test_times_as_texts_and_numbers_are_read(databricks_url: str, open_source: OpenSource) -> None:
     texts = {
         "i1": ("2026-11-01T12:00:00.123456Z", at(0.123456)),

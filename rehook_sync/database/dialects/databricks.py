@@ -272,7 +272,7 @@ DATABRICKS = Warehouse(
         Kind.INTERVAL: "CAST({} AS STRING)",
     },
     convert={Kind.JSON: from_json, Kind.PADDED: trimmed},
-    opens_slowly=True,
+    pre_ping=False,
     session=("SET TIME ZONE 'UTC'",),
     refused=_REFUSED,
     arguments=_arguments,

@@ -115,8 +115,13 @@ class Service:
     def OpenSession(self, request: Any) -> Any:  # noqa: N802
         handle, space = ttypes.TSessionHandle(new_handle()), request.initialNamespace
         self._note(session=request.configuration or {})
-        with self._lock:
-            self._sessions[handle.sessionId.guid] = Session(self._spark, space.schemaName if space else None)
+        try:
+            with self._lock:
+                self._sessions[handle.sessionId.guid] = Session(self._spark, space.schemaName if space else None)
+        except PySparkException as error:
+            return ttypes.TOpenSessionResp(
+                status=failed(str(error)), serverProtocolVersion=ttypes.TProtocolVersion.SPARK_CLI_SERVICE_PROTOCOL_V7
+            )
         version = ttypes.TProtocolVersion.SPARK_CLI_SERVICE_PROTOCOL_V7
         return ttypes.TOpenSessionResp(
             status=ok(),

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,10 @@ __all__ = ["MOST_PARAMETERS", "RefusedError", "Session", "start"]
 MOST_PARAMETERS = 256
 CATALOG = "spark_catalog"
 _LISTS = re.compile(r"(?:`?\w+`?\.)?`?information_schema`?\.(tables|columns)\b", re.IGNORECASE)
+_DELETE = re.compile(r"DELETE FROM (\S+) WHERE (.+)")
+_UPDATE = re.compile(r"UPDATE (\S+) SET (.+)")
+_DROP = re.compile(r"ALTER TABLE (\S+) DROP COLUMN (\S+)")
+"""What tables of Delta can and those of Parquet cannot."""
 _NESTED = (T.ArrayType, T.MapType, T.StructType)
 _TABLES = ("table_catalog", "table_schema", "table_name", "table_type")
 _COLUMNS = (*_TABLES[:3], "column_name", "full_data_type", "ordinal_position")
@@ -64,12 +67,31 @@ class Session:
         """Return the result of a statement, and its types. Raises: RefusedError, and what Spark raises."""
         if len(parameters) > MOST_PARAMETERS:
             raise RefusedError(f"[TOO_MANY_PARAMETERS] {len(parameters)} parameters were given but the limit is {MOST_PARAMETERS}.")
+        if self._rewrite(statement):
+            statement = "SELECT 1"
         values = {each.name: _value(each) for each in parameters}
         if _LISTS.search(statement):
-            self._list(values.get("schema"))
+            named = {each.name: each.value and each.value.stringValue for each in parameters}
+            self._list(named.get("schema"))
             statement = _LISTS.sub(lambda found: f"information_schema_{found[1].lower()}", statement)
-        frame = self._spark.sql(statement, args={name: F.lit(value) for name, value in values.items()} or None)
+        frame = self._spark.sql(statement, args=dict(values) or None)
         return _as_arrow(frame, native=native), frame.schema
+
+    def _rewrite(self, statement: str) -> bool:
+        """Change a table by writing it anew, if the statement is one that takes Delta."""
+        if found := _DELETE.fullmatch(statement):
+            frame = self._spark.table(found[1]).where(~F.coalesce(F.expr(found[2]), F.lit(value=False)))
+        elif found := _UPDATE.fullmatch(statement):
+            changes = dict(each.split(" = ") for each in found[2].split(", "))
+            frame = self._spark.table(found[1]).withColumns({name: F.expr(value) for name, value in changes.items()})
+        elif found := _DROP.fullmatch(statement):
+            frame = self._spark.table(found[1]).drop(found[2])
+        else:
+            return False
+        frame.write.saveAsTable("rewritten")
+        self._spark.sql(f"DROP TABLE {found[1]}")
+        self._spark.sql(f"ALTER TABLE rewritten RENAME TO {found[1]}")
+        return True
 
     def _list(self, schema: object) -> None:
         """Make views of what Unity Catalog lists. Columns are those of one schema."""
@@ -107,20 +129,20 @@ def _declared(field: T.StructField) -> str:
     return str(field.metadata.get("__CHAR_VARCHAR_TYPE_STRING") or field.dataType.simpleString())
 
 
-def _value(parameter: Any) -> object:
+def _value(parameter: Any) -> Any:
     text, kind = parameter.value and parameter.value.stringValue, parameter.type
     if text is None or kind == "VOID":
-        return None
+        return F.lit(None)
+    if kind in {"TIMESTAMP", "DATE"}:  # Python's would go by another calendar before 1582
+        return F.expr(f"{kind}'{text}'")
     readers: Mapping[str, Any] = {
         "STRING": str,
         "INT": int,
         "BIGINT": int,
         "BOOLEAN": lambda each: each.lower() == "true",
         "DOUBLE": float,
-        "DATE": date.fromisoformat,
-        "TIMESTAMP": datetime.fromisoformat,
     }
-    return Decimal(text) if kind.startswith("DECIMAL") else readers[kind](text)
+    return F.lit(Decimal(text) if kind.startswith("DECIMAL") else readers[kind](text))
 
 
 def _as_arrow(frame: DataFrame, *, native: bool) -> pa.Table:
