@@ -80,7 +80,7 @@ class Session:
     def _rewrite(self, statement: str) -> bool:
         """Change a table by writing it anew, if the statement is one that takes Delta."""
         if found := _DELETE.fullmatch(statement):
-            frame = self._spark.table(found[1]).where(~F.coalesce(F.expr(found[2]), F.lit(value=False)))
+            frame = self._spark.table(found[1]).where(~F.coalesce(F.expr(found[2]), F.lit(False)))
         elif found := _UPDATE.fullmatch(statement):
             changes = dict(each.split(" = ") for each in found[2].split(", "))
             frame = self._spark.table(found[1]).withColumns({name: F.expr(value) for name, value in changes.items()})
