@@ -27,12 +27,14 @@ PIP_DATABRICKS := $(QUIETLY) $(DATABRICKS_VENV)/bin/python -m pip install -qq -c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs statements growth nightly nightly-airflow nightly-warehouses nightly-dbt bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs statements test-live growth nightly nightly-airflow nightly-warehouses nightly-dbt bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
 	@echo "make check   linters, type checker and the tests without processes, servers or sleeps: the inner loop, under a minute"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
+	@echo "make test-live WAREHOUSE=url"
+	@echo "             sync awkward sources in a warehouse of your own, each in a schema that is dropped again (LIVE_ARGS: --options JSON, --sources NAMES)"
 	@echo "make statements  write what is asked of each warehouse into tests/kept_statements"
 	@echo "make docs    write the results of its queries into docs/analysts.md"
 	@echo "make growth  measure how much room the sync-state tables take, before and after pruning (minutes; GROWTH_ARGS: --calls N)"
@@ -102,6 +104,10 @@ nightly-dbt: $(VENV)/.installed-test $(VENV)/.installed-fakesnow $(BIGQUERY_VENV
 
 docs: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/analysts.py
+
+test-live: $(VENV)/.installed-test
+	@test -n "$(WAREHOUSE)" || { echo "which one? make test-live WAREHOUSE=postgresql://user:password@host/name"; exit 2; }
+	@PYTHONPATH=tests:. $(RUN) tests/live.py '$(WAREHOUSE)' $(LIVE_ARGS)
 
 statements: $(VENV)/.installed-test $(VENV)/.installed-fakesnow $(BIGQUERY_VENV)/.installed
 	@WRITE_STATEMENTS=1 $(RUN) -m pytest -q tests/contract/test_statements.py

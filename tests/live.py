@@ -1,0 +1,122 @@
+"""The awkward sources in an owner's own account: `make test-live WAREHOUSE=URL`.
+
+Each source gets a schema of a random name, which is dropped in the end, also after a failure. It is filled; then come `check`, `plan`,
+`run` and `audit`, the sync-state in a file, against a sandbox on this machine: nothing leaves for Rehook.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from accounting import ALL, Bench, Books
+from awkward import run, shown
+from sources import SOURCES, Source
+from sqlalchemy import make_url
+from warehouse import CLOUDS, OPTIONS, WAREHOUSES, add_rows, close_engines, engine_to, make_warehouse
+
+from rehook_sync.jobs.results import RunOptions
+from rehook_sync.sandbox.server import Sandbox
+from rehook_sync.sync import Sync
+
+__all__ = ["LiveBench", "main", "sources_for"]
+
+_KINDS = {**WAREHOUSES, **CLOUDS}
+_NAMED = ("postgresql", "duckdb", "redshift", "snowflake")
+"""Kinds whose tables are made by SQL that goes to the warehouse itself."""
+
+
+class LiveBench(Bench):
+    """A bench that looks at the warehouse by the program's own audit alone."""
+
+    def check(self, **_options: object) -> Books:
+        """Audit: no row may be missing."""
+        with self.sync() as sync:
+            found = sync.audit(RunOptions(since=ALL))
+        assert found.missing == 0, "the audit misses rows"
+        return Books({}, {}, (), (), ())
+
+
+def sources_for(kind: str) -> dict[str, Source]:
+    """Return the sources that can be made in a schema of their own: those whose steps are no SQL over tables without a schema."""
+    built = {name: build(_KINDS[kind]) for name, build in SOURCES.items() if name not in _KINDS[kind].beyond}
+    return {name: source for name, source in built.items() if not any(step.sql for step in source.steps)}
+
+
+@contextmanager
+def _schema(url: str) -> Iterator[str]:
+    """The name of a schema that is not there yet; it is dropped in the end."""
+    name = f"rehook_live_{uuid.uuid4().hex[:12]}"
+    try:
+        yield name
+    finally:
+        with engine_to(url).begin() as connection:
+            quoted = connection.dialect.identifier_preparer.quote_identifier(name)
+            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {quoted} CASCADE")
+
+
+def sync_source(url: str, source: Source) -> int | None:
+    """Sync a source. Returns the bytes that its plan scanned, None where the warehouse does not say. Raises AssertionError."""
+    known: set[str] = set()
+    scanned = None
+    with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox, _schema(url) as schema:
+        bench = LiveBench(url, f"sqlite:///{Path(folder, 'state.db')}", sandbox, {"warehouse_schema": [schema]})
+        with bench.sync() as sync:
+            sync.init()
+        for step in source.steps:
+            bench.options |= step.settings
+            made = {name: rows for name, rows in step.tables.items() if name not in known}
+            make_warehouse(url, made, schema=schema, types=step.types)
+            for name in known & step.tables.keys():
+                add_rows(url, name, step.tables[name], schema=schema)
+            known |= set(made)
+            seen = len(bench.bodies())
+            if step.code == 0:
+                wrong = Sync.check(bench.settings()).errors
+                assert not wrong, f"check: {wrong}"
+                scanned = bench.plan(None if bench.read_state("sync_watermarks") else ALL).scanned
+            code, said = run(bench)
+            assert sorted(map(shown, bench.bodies()[seen:])) == sorted(json.dumps(each) for each in step.sent), "what arrived"
+            assert code == step.code, said
+    return scanned
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Sync all sources, or those that are named, and print what became of each."""
+    parser = argparse.ArgumentParser(prog="make test-live", description="Sync the awkward sources in an account of your own.")
+    parser.add_argument("url", help="URL of the warehouse, as in WAREHOUSE_URL")
+    parser.add_argument("--options", default="{}", help="WAREHOUSE_OPTIONS as JSON")
+    parser.add_argument("--sources", default="", help="names between commas; all of them")
+    given = parser.parse_args(arguments)
+    kind = make_url(given.url).get_backend_name()
+    if kind not in _NAMED:
+        sys.stderr.write(f"test-live makes its tables in {', '.join(_NAMED)}; {kind} is not among them yet\n")
+        return 2
+    options: Mapping[str, object] = json.loads(given.options)
+    if options:
+        OPTIONS[given.url] = options
+    wanted = [each for each in given.sources.split(",") if each]
+    failed, began = 0, time.monotonic()
+    found = {name: source for name, source in sources_for(kind).items() if not wanted or name in wanted}
+    for name, source in found.items():
+        try:
+            scanned = sync_source(given.url, source)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next source is tried
+            failed += 1
+            lines = str(error).splitlines() or [type(error).__name__]
+            sys.stdout.write(f"FAILED  {name}: {lines[0][:300]}\n")
+        else:
+            sys.stdout.write(f"ok      {name}{'' if scanned is None else f', {scanned:,} bytes scanned'}\n")
+        sys.stdout.flush()
+    close_engines()
+    sys.stdout.write(f"{len(found) - failed} of {len(found)} sources are synced whole, in {time.monotonic() - began:.0f} s\n")
+    return 1 if failed or not found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
