@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-AIRFLOW_VENV ?= $(VENV)-airflow
+AIRFLOW ?=
+AIRFLOW_VENV ?= $(VENV)-airflow$(addprefix -,$(AIRFLOW))
 BIGQUERY_VENV ?= $(VENV)-bigquery
 DATABRICKS_VENV ?= $(VENV)-databricks
 DBT_VENV ?= $(VENV)-dbt
@@ -27,7 +28,7 @@ PIP_DATABRICKS := $(QUIETLY) $(DATABRICKS_VENV)/bin/python -m pip install -qq -c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs statements test-live growth nightly nightly-airflow nightly-warehouses nightly-dbt bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs statements test-live growth nightly nightly-airflow nightly-warehouses nightly-dbt nightly-resolve bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -44,10 +45,13 @@ help:
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
 	@echo "make test-airflow, make nightly-airflow"
 	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
+	@echo "             make test-airflow AIRFLOW=3.1 (or 3.2): in an older one, with the versions in its own file"
 	@echo "make nightly-dbt"
 	@echo "             compile the dbt package for every adapter, with dbt 1 and 2, and build it on the beds of Snowflake and Redshift (minutes)"
 	@echo "make test-bigquery"
 	@echo "             the part of the tests that needs Google's client, on a BigQuery of our own"
+	@echo "make nightly-resolve"
+	@echo "             ask pip whether our wheel and the newest version of each provider of Airflow fit together (needs a network)"
 	@echo "make nightly-warehouses"
 	@echo "             the part that needs Databricks' connector, on Spark; wants a JDK 17, takes half an hour"
 	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
@@ -82,7 +86,7 @@ test-airflow-aside: $(VENV)/.created
 
 # Airflow and its providers warn of each other; what they warn of is not ours to mend.
 test-airflow: $(AIRFLOW_VENV)/.installed
-	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider --timeout-method=thread tests/airflow
+	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider --timeout-method=thread $(if $(AIRFLOW),-k "not lineage") tests/airflow
 
 # One after the other: each starts many processes, and more of them at once than cores would only wait for each other.
 test-bigquery-aside: test-airflow-aside
@@ -97,6 +101,9 @@ nightly-airflow: $(AIRFLOW_VENV)/.installed
 # Spark takes half a second for each statement.
 nightly-warehouses: $(DATABRICKS_VENV)/.installed
 	@$(DATABRICKS_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/databricks_sql
+
+nightly-resolve: $(VENV)/.installed-test
+	@$(RUN) tests/nightly/resolve.py
 
 nightly-dbt: $(VENV)/.installed-test $(VENV)/.installed-fakesnow $(BIGQUERY_VENV)/.installed $(DBT_VENV)/.installed-adapters $(DBT_VENV)/.installed-databricks $(DBT_VENV)/.installed-2
 	@DBT_VENV=$(DBT_VENV) $(RUN) -m pytest -q tests/acceptance/test_dbt_adapters.py
@@ -162,15 +169,24 @@ bandit: $(VENV)/.installed-security
 	@$(RUN) -m bandit --quiet --configfile pyproject.toml --recursive rehook_sync
 
 clean:
-	@rm -rf $(VENV) $(AIRFLOW_VENV) $(BIGQUERY_VENV) $(DATABRICKS_VENV) $(DBT_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) $(VENV)-airflow* $(BIGQUERY_VENV) $(DATABRICKS_VENV) $(DBT_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
+$(VENV)-airflow-%/.installed: constraints-airflow-%.txt pyproject.toml
+	@echo "installing rehook-sync and Airflow $* into $(VENV)-airflow-$* ..."
+	@$(PYTHON) -m venv $(VENV)-airflow-$*
+	@$(QUIETLY) $(VENV)-airflow-$*/bin/python -m pip install -qq -r $<
+	@$(QUIETLY) $(VENV)-airflow-$*/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+ifeq ($(AIRFLOW),)
 $(AIRFLOW_VENV)/.installed: pyproject.toml constraints.txt constraints-airflow.txt
 	@echo "installing rehook-sync and Airflow into $(AIRFLOW_VENV) ..."
 	@$(PYTHON) -m venv $(AIRFLOW_VENV)
 	@$(PIP_AIRFLOW) hatchling
 	@$(PIP_AIRFLOW) --no-build-isolation -e '.[test-airflow]'
 	@touch $@
+endif
 
 $(BIGQUERY_VENV)/.installed: pyproject.toml constraints.txt constraints-bigquery.txt
 	@echo "installing rehook-sync and Google's client into $(BIGQUERY_VENV) ..."

@@ -1,7 +1,8 @@
 """The assets that a run updates, for the schedules of other DAGs."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from urllib.parse import SplitResult
 
 import rehook_sync.airflow.common.versions  # noqa: F401 - first: says what an older Airflow lacks
@@ -12,7 +13,7 @@ from airflow.sdk import Asset, AssetAlias
 
 from rehook_sync.models import Stream
 
-__all__ = ["CUSTOMERS", "EVENTS", "SENT", "count_assets", "sanitize_uri"]
+__all__ = ["CUSTOMERS", "EVENTS", "SENT", "count_assets", "find_watermark", "sanitize_uri"]
 
 _NAMES = ("customers", "events")
 
@@ -37,3 +38,10 @@ def count_assets(sent: Mapping[Stream, int]) -> list[tuple[Asset, int]]:
     for stream, calls in sent.items():
         counts[CUSTOMERS.uri if stream.is_identify else EVENTS.uri] += calls
     return [(asset, counts[asset.uri]) for asset in (CUSTOMERS, EVENTS) if asset.uri in counts]
+
+
+def find_watermark(asset: Asset, watermarks: Iterable[tuple[Stream, datetime | None]]) -> str | None:
+    """Return the time up to which all calls of an asset are settled or recorded, in UTC; None before there is one for each stream."""
+    found = [at for stream, at in watermarks if stream.is_identify == (asset.uri == CUSTOMERS.uri)]
+    known = [at for at in found if at is not None]
+    return min(known).isoformat() if known and len(known) == len(found) else None

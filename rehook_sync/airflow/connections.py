@@ -15,10 +15,13 @@ from rehook_sync.errors import SettingsError
 from rehook_sync.settings import SECRETS, Settings, load_settings
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from rehook_sync.database.dialects.record import Connector
 
-__all__ = ["DEFAULT_REHOOK", "DEFAULT_WAREHOUSE", "read_job", "rehook_values"]
+__all__ = ["DEFAULT_REHOOK", "DEFAULT_WAREHOUSE", "read_job", "read_notifiers", "rehook_values"]
 
+_NO_WAREHOUSE = "sqlite:///nowhere.db"
 DEFAULT_REHOOK = "rehook_default"
 DEFAULT_WAREHOUSE = "rehook_warehouse"
 
@@ -48,6 +51,18 @@ def read_job(
     settings = load_settings(None, None, **{**values, **arguments})
     _hide(settings)
     return settings, connectors
+
+
+def read_notifiers(rehook_conn_id: str) -> "tuple[SecretStr, ...]":
+    """Return the URLs of NOTIFY. Where somebody is to be told, no warehouse needs to be known: a deadline's triggerer has none."""
+    found = _connection(rehook_conn_id, DEFAULT_REHOOK)
+    values = {} if found is None else rehook_values(found)
+    try:
+        settings = load_settings(None, None, **values)
+    except SettingsError:
+        settings = load_settings(None, None, **values, warehouse_url=_NO_WAREHOUSE)
+    _hide(settings)
+    return settings.notify
 
 
 def rehook_values(connection: Any) -> dict[str, object]:  # noqa: ANN401 - Airflow has three classes of connections

@@ -81,7 +81,7 @@ class RehookSyncOperator(RehookAskingOperator, RehookReportingOperator):
                 raise result.error
             if self._interrupt.requested:
                 raise AirflowException(f"run {result.summary.run_id} was interrupted; what was in flight is settled, the rest is not sent")
-            self.note_sent(context, sync, result.summary.run_id)
+            self.note_sent(context, sync, result)
         self.require_settled(result)
         return report
 
@@ -192,7 +192,7 @@ class RehookFinishOperator(RehookReportingOperator):
             return None
         with self.opened() as sync:
             result = sync.finish(run_id)
-            self.note_sent(context, sync, run_id)
+            self.note_sent(context, sync, result)
         report = self.log_report(result)
         if result.error is not None:
             raise AirflowFailException(f"run {run_id} was stopped: {result.error}")

@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, object]:
                 "conn-fields": _FORM,
             }
         ],
+        "notifications": ["rehook_sync.airflow.notifications.notifier.RehookNotifier"],
         "extra-links": ["rehook_sync.airflow.links.RunReportLink"],
         "asset-uris": [{"schemes": ["rehook"], "handler": "rehook_sync.airflow.assets.sanitize_uri"}],
     }

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import airflow_home
@@ -159,9 +160,12 @@ def test_the_documented_dags_of_ones_own_deliver(rehooks: dict[str, Sandbox], po
     """One after the other on the same warehouse, so that each finds done what the one before has delivered."""
     read = {}
     for name, text in EXAMPLES.items():
+        if "AsyncCallback" in text and find_spec("airflow.sdk.definitions.callback") is None:
+            continue  # deadlines of this form came with Airflow 3.2
         ended = run_own_dag(text)
         assert ended.state == "success", ended.tasks
         read[name] = {task: each["rows_read"] for task, each in ended.xcom.items() if isinstance(each, dict) and "rows_read" in each}
+    assert read.pop("rehook_with_a_deadline", {"rehook.finish": 0}) == {"rehook.finish": 0}
     first = read["rehook_in_one_task"]["sync"]
     assert read == {
         "rehook_in_one_task": {"sync": first},

@@ -31,9 +31,10 @@ def test_new_rows_go_out_in_shards_and_none_the_second_time(airflow_shop: Airflo
     assert books.runs[-1]["trigger"] == "airflow"
     assert report["rows_read"] == sum(airflow_shop.facts.distinct.values())
     sent = {stream: sum(row["status"] == "sent" for (own, _), row in books.state.items() if own == stream) for stream in books.calls}
+    marks = {row["stream"]: datetime.fromisoformat(str(row["high_at"])).isoformat() for row in books.watermarks}
     assert asset_events(first.run_id) == {
-        "rehook://customers": {"run_id": report["run_id"], "sent": sent["identifies"]},
-        "rehook://events": {"run_id": report["run_id"], "sent": sent["tracks"]},
+        "rehook://customers": {"run_id": report["run_id"], "sent": sent["identifies"], "watermark": marks["identifies"]},
+        "rehook://events": {"run_id": report["run_id"], "sent": sent["tracks"], "watermark": marks["tracks"]},
     }
     requests = count_posts(airflow_shop)
 

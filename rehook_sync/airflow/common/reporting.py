@@ -12,8 +12,9 @@ from rehook_sync.airflow.common.versions import AirflowFailException  # first: s
 
 from airflow.sdk import AssetAlias
 
-from rehook_sync.airflow.assets import SENT, count_assets
+from rehook_sync.airflow.assets import SENT, count_assets, find_watermark
 from rehook_sync.airflow.common.base import REPORT, Context, RehookOperator, as_document
+from rehook_sync.airflow.common.measures import measure
 from rehook_sync.models import Stream
 
 if TYPE_CHECKING:
@@ -40,16 +41,19 @@ class RehookReportingOperator(RehookOperator):
         self._sent: Mapping[Stream, int] = {}
         self._sources: Sequence[tuple[str, str]] = ()
 
-    def note_sent(self, context: Context, sync: "Sync", run_id: str) -> None:
+    def note_sent(self, context: Context, sync: "Sync", result: "RunResult") -> None:
         """Read what a run sent and from where, for lineage, and add the assets it changed to the aliases among the outlets."""
         from rehook_sync.airflow.lineage import sources
 
+        run_id = result.summary.run_id
+        watermarks = [(feed.stream, at) for feed, at in result.watermarks.items()]
         self._sent = sync.read_sent(run_id)
         self._sources = sources(sync)
         for alias in [each for each in self.outlets if isinstance(each, AssetAlias)]:
             for asset, count in count_assets(self._sent):
                 if count:
-                    context["outlet_events"][alias].add(asset, extra={"run_id": run_id, "sent": count})
+                    extra = {"run_id": run_id, "sent": count, "watermark": find_watermark(asset, watermarks)}
+                    context["outlet_events"][alias].add(asset, extra=extra)
 
     def log_report(self, result: "RunResult") -> dict[str, Any]:
         """Log the report of a run and return it as a document."""
@@ -57,6 +61,7 @@ class RehookReportingOperator(RehookOperator):
 
         report = as_document(run_document(result))
         self.log.info("%s", json.dumps(report))
+        measure(self.dag_id, result)
         return report
 
     def require_settled(self, result: "RunResult") -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "RetryPolicy",
     "conf",
     "failing_at_once",
+    "find_stats",
 ]
 
 OLDEST = (3, 1)
@@ -86,3 +87,10 @@ def failing_at_once(execute: _Execute, final: tuple[type[BaseException], ...]) -
             raise AirflowFailException(str(error)) from error
 
     return executing  # type: ignore[return-value]
+
+
+def find_stats() -> Any:  # noqa: ANN401 - whatever Airflow has there
+    """Return what sends metrics: a module in Airflow 3.3, an object before. Found when it is wanted, since it loads much."""
+    is_there = importlib.util.find_spec("airflow.sdk.observability") is not None
+    found = importlib.import_module("airflow.sdk.observability.stats") if is_there else importlib.import_module("airflow.stats")
+    return found if hasattr(found, "gauge") else found.Stats

@@ -1,0 +1,1 @@
+"""What Airflow calls to tell people; DAGs of users import it."""
