@@ -196,7 +196,8 @@ def test_demo_shows_what_the_readme_shows(tmp_path: Path) -> None:
     assert missing_lines(step.shown, printed) == [], printed
     assert (tmp_path / "rehook_sync_demo" / "rehook_sync.toml").is_file()
     tried = Shell(tmp_path, {})
-    for command in re.findall(r"^\s+(\S*python\S* -m rehook_sync .+)$", printed, re.MULTILINE):
+    in_whole_lines = re.sub(r"\s*\\\n\s*", " ", printed)
+    for command in re.findall(r"^\s+(\S*python\S* -m rehook_sync .+)$", in_whole_lines, re.MULTILINE):
         tried.run(re.sub(r"^\S+", "python", command))
 
 
