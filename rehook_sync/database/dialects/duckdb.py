@@ -11,6 +11,7 @@ from rehook_sync.database.dialects.record import Convert, Opening, Warehouse
 from rehook_sync.database.kinds import Kind, from_json, from_json_list, nested_members
 from rehook_sync.errors import DatabaseError, LockedError, SettingsError
 from rehook_sync.times import iso_interval
+from rehook_sync.values import InfiniteTime
 
 __all__ = ["DUCKDB"]
 
@@ -37,13 +38,20 @@ _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("INTEGER", "UINTEGER", "BIGNUM"), Kind.NUMBER),
     **dict.fromkeys(("FLOAT", "DOUBLE", "DECIMAL"), Kind.DECIMAL),
 }
+_ANY_TIME = "UNION(d DATE, n TIMESTAMP, s TIMESTAMP_S, m TIMESTAMP_MS, ns TIMESTAMP_NS, z TIMESTAMPTZ, infinite VARCHAR)"
+
+
+def _from_time(value: object) -> object:
+    return InfiniteTime(value) if isinstance(value, str) else value
+
+
 _NAMING: Mapping[Kind, Convert] = {
     Kind.JSON: from_json,
     Kind.NESTED: nested_members,
     Kind.JSON_LIST: nested_members,  # as an earlier version read them: a call without an id keeps its name
     Kind.INTERVAL: iso_interval,
 }
-_CONVERT: Mapping[Kind, Convert] = {**_NAMING, Kind.JSON_LIST: from_json_list}
+_CONVERT: Mapping[Kind, Convert] = {**_NAMING, Kind.JSON_LIST: from_json_list, Kind.TIME: _from_time}
 _LOCKED = "Could not set lock on file"
 
 
@@ -107,7 +115,8 @@ DUCKDB = Warehouse(
     kind_of=kind_of,
     select_as={
         # Infinite times would arrive as the last ones of Python's calendar, months as days, and JSON as text or not, by the driver.
-        Kind.TIME: "CASE WHEN ISFINITE({}) THEN {} END",
+        Kind.TIME: f"CASE WHEN ISFINITE({{}}) THEN CAST({{}} AS {_ANY_TIME})"
+        f" WHEN {{}} IS NOT NULL THEN CAST(CAST({{}} AS VARCHAR) AS {_ANY_TIME}) END",
         Kind.INTERVAL: "CAST({} AS VARCHAR)",
         Kind.JSON: "CAST({} AS VARCHAR)",
     },
