@@ -119,6 +119,9 @@ test-live: $(VENV)/.installed-test
 statements: $(VENV)/.installed-test $(VENV)/.installed-fakesnow $(BIGQUERY_VENV)/.installed
 	@WRITE_STATEMENTS=1 $(RUN) -m pytest -q tests/contract/test_statements.py
 	@WRITE_STATEMENTS=1 $(BIGQUERY_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/bigquery/test_bigquery_statements.py
+	@test -e $(DATABRICKS_VENV)/.installed || echo "left out: Databricks, which wants what make nightly-warehouses installs"
+	@test ! -e $(DATABRICKS_VENV)/.installed || WRITE_STATEMENTS=1 $(DATABRICKS_VENV)/bin/python -m pytest -q -p no:cacheprovider \
+		tests/databricks_sql/test_databricks_statements.py
 
 growth: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/growth.py $(GROWTH_ARGS)

@@ -27,7 +27,7 @@ _OF_AN_EVENT = 4
 _FOLDER = Path(__file__).with_name("kept_statements")
 _OF_ONE_RUN = (
     (r"'rehook_sync \d{8}T\d{6}Z(-\w+)*'", "'rehook_sync RUN'"),
-    (r"(?i)test_[0-9a-f]{32}", "WAREHOUSE"),
+    (r"(?i)test_[0-9a-f]{12,32}", "WAREHOUSE"),
     (r"[ \t]+(?=\n|$)", ""),
 )
 _OF_THE_DRIVER = re.compile(

@@ -1,4 +1,4 @@
-"""The statements that each warehouse gets, and that they do not grow with the rows; those of BigQuery stand in tests/bigquery."""
+"""The statements that each warehouse gets, and that they do not grow with the rows; BigQuery and Databricks have tests of their own."""
 
 from collections.abc import Callable, Mapping, Sequence
 
