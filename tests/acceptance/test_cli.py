@@ -541,6 +541,25 @@ def test_other_commands_end_quietly_when_interrupted(shop: Shop) -> None:
         assert (done.code, done.err) == (code, "")
 
 
+STOPPED_WHILE_LOADING = """
+import os, runpy, sys
+number = int(sys.argv.pop(1))
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "rehook_sync.cli.commands":
+            os.kill(os.getpid(), number)
+sys.meta_path.insert(0, Stop())
+runpy.run_module("rehook_sync", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_command_that_is_stopped_while_it_loads_ends_quietly(program: Program, number: signal.Signals, code: int) -> None:
+    process = program.start_python("-c", STOPPED_WHILE_LOADING, str(int(number)), "--version")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (code, "", "")
+
+
 # status and explain.
 
 
@@ -650,7 +669,7 @@ def test_unexpected_errors_tell_their_place_and_no_data(program: Program) -> Non
     process = program.start_python("-c", code, "boom")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert re.fullmatch(r"error: unexpected \w+ at rehook_sync/\w+\.py:\d+; `--traceback` before the command shows more\n", err)
+    assert re.fullmatch(r"error: unexpected \w+ at rehook_sync/[\w/]+\.py:\d+; `--traceback` before the command shows more\n", err)
     process = program.start_python("-c", code, "--traceback", "boom")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
