@@ -320,7 +320,7 @@ FROM calls
 WHERE ((rehook_sync__received_at >= @`low` AND rehook_sync__received_at < @`high`) OR rehook_sync__received_at IS NULL)
 GROUP BY 1;
 
--- run with one new call of one event: 13 statements
+-- run with one new call of one event: 11 statements
 
 SELECT t.table_catalog, t.table_schema, t.table_name, t.table_type LIKE '%VIEW%' AS is_view,
     0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
@@ -377,22 +377,6 @@ WITH timed AS (
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, `calls`.`id`, `calls`.`user_id`, `calls`.`anonymous_id`, `calls`.`event`, `calls`.`event_text`, rehook_sync__id AS rehook_sync__place
 FROM calls
 WHERE rehook_sync__received_at >= @`low` AND rehook_sync__received_at < @`high` AND rehook_sync__id IN UNNEST(@`ids`);
-
-SELECT c.table_name, c.column_name, c.data_type
-FROM `my-project`.`shop`.INFORMATION_SCHEMA.COLUMNS AS c
-WHERE c.table_name IN UNNEST(@`tables`) AND c.is_hidden = 'NO'
-ORDER BY c.table_name, c.ordinal_position;
-
-WITH timed AS (
-    SELECT t.*, t.`received_at` AS rehook_sync__received_at, COALESCE(`t`.`timestamp`, `t`.`received_at`, `t`.`received_at`) AS rehook_sync__occurred_at, CAST(t.`id` AS STRING) AS rehook_sync__id,
-        CAST(t.`user_id` AS STRING) AS rehook_sync__user
-    FROM (SELECT * FROM `my-project`.`shop`.`tracks` WHERE `loaded_at` >= @`loaded_from` OR `loaded_at` IS NULL) AS t
-)
-, due AS (SELECT * FROM timed)
-, calls AS (SELECT * FROM due)
-SELECT rehook_sync__received_at, rehook_sync__occurred_at, `calls`.`id`, `calls`.`user_id`, `calls`.`anonymous_id`, `calls`.`event`, `calls`.`event_text`, rehook_sync__id AS rehook_sync__place
-FROM calls
-WHERE ((rehook_sync__received_at >= @`low` AND rehook_sync__received_at < @`high`) OR rehook_sync__received_at IS NULL);
 
 SELECT c.table_name, c.column_name, c.data_type
 FROM `my-project`.`shop`.INFORMATION_SCHEMA.COLUMNS AS c

@@ -348,7 +348,7 @@ FROM calls
 WHERE ((rehook_sync__received_at >= :`low` AND rehook_sync__received_at < :`high`) OR rehook_sync__received_at IS NULL)
 GROUP BY 1;
 
--- run with one new call of one event: 14 statements
+-- run with one new call of one event: 12 statements
 
 SELECT t.table_catalog, t.table_schema, t.table_name, t.table_type LIKE '%VIEW%' AS is_view,
     0 AS is_guarded, NULL AS missing, NULL AS columns, NULL AS denied, NULL AS owner, NULL AS reader
@@ -409,24 +409,6 @@ WITH timed AS (
 SELECT rehook_sync__received_at, rehook_sync__occurred_at, `calls`.`id`, `calls`.`user_id`, `calls`.`anonymous_id`, `calls`.`event`, `calls`.`event_text`, rehook_sync__id AS rehook_sync__place
 FROM calls
 WHERE rehook_sync__received_at >= :`low` AND rehook_sync__received_at < :`high` AND rehook_sync__id IN (SELECT EXPLODE(FROM_JSON(:`ids`, 'ARRAY<STRING>')));
-
-SELECT c.table_name, c.column_name,
-    CASE WHEN LOWER(c.full_data_type) LIKE 'decimal(%,0)' THEN 'bigint' ELSE c.full_data_type END AS data_type
-FROM `spark_catalog`.`information_schema`.columns AS c
-WHERE c.table_schema = :`schema` AND c.table_name IN (SELECT EXPLODE(FROM_JSON(:`tables`, 'ARRAY<STRING>')))
-ORDER BY c.table_name, c.ordinal_position;
-
-WITH timed AS (
-    SELECT t.*, t.`received_at` AS rehook_sync__received_at,
-        CASE WHEN YEAR(COALESCE(`t`.`timestamp`, `t`.`received_at`, `t`.`received_at`)) BETWEEN 1 AND 9999 THEN COALESCE(`t`.`timestamp`, `t`.`received_at`, `t`.`received_at`) END AS rehook_sync__occurred_at,
-        CAST(t.`id` AS STRING) AS rehook_sync__id, CAST(t.`user_id` AS STRING) AS rehook_sync__user
-    FROM `spark_catalog`.`WAREHOUSE`.`tracks` AS t
-)
-, due AS (SELECT * FROM timed)
-, calls AS (SELECT * FROM due)
-SELECT rehook_sync__received_at, rehook_sync__occurred_at, `calls`.`id`, `calls`.`user_id`, `calls`.`anonymous_id`, `calls`.`event`, `calls`.`event_text`, rehook_sync__id AS rehook_sync__place
-FROM calls
-WHERE ((rehook_sync__received_at >= :`low` AND rehook_sync__received_at < :`high`) OR rehook_sync__received_at IS NULL);
 
 SELECT c.table_name, c.column_name,
     CASE WHEN LOWER(c.full_data_type) LIKE 'decimal(%,0)' THEN 'bigint' ELSE c.full_data_type END AS data_type

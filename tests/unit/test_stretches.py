@@ -1,5 +1,6 @@
 """Which hours of a window are read, given which look different."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -53,6 +54,14 @@ def test_calls_without_a_time_are_asked_for_from_the_start_of_the_window() -> No
         assert first.low < first.high
     assert Excerpt((WHOLE,)).asked(WHOLE) == (WHOLE,)
     assert Excerpt((), timeless=False).asked(WHOLE) == ()
+
+
+def test_hours_that_were_read_by_ids_are_not_read_as_a_whole_as_well() -> None:
+    by_ids = Excerpt((), timeless=False, sparse=windows((3, 3)), ids=("late",))
+    assert by_ids.parts(WHOLE, sliced=False) == []
+    assert replace(by_ids, windows=windows((7, 7))).parts(WHOLE, sliced=False) == [("read_window", *windows((7, 7)))]
+    (part,) = replace(by_ids, timeless=True).parts(WHOLE, sliced=False)
+    assert part == ("read_window", Window(WHOLE.low, NOON + timedelta(minutes=20, microseconds=1))), "calls without a time alone"
 
 
 def test_an_hour_whose_look_cannot_be_told_has_always_changed() -> None:

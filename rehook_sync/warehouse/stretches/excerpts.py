@@ -1,7 +1,7 @@
 """The stretches of a window: which of them have to be read. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rehook_sync.models import Stretch, Window
@@ -53,7 +53,8 @@ class Excerpt:
         """Return the statements that read it, each with its window. `sliced`: whether a statement reads a part of a window."""
         if sliced:
             return [*(("read_slice", each) for each in self.windows), *([("read_timeless_slice", window)] if self.timeless else ())]
-        return [("read_window", each) for each in joined(self.windows or self.asked(window))]
+        whole = self.windows or replace(self, sparse=(), ids=()).asked(window)  # what is read by its ids is not read once more
+        return [("read_window", each) for each in joined(whole)]
 
     def asked(self, window: Window) -> tuple[Window, ...]:
         """Return windows for a statement that gives the calls without a time with each: those that are near enough to its start."""
