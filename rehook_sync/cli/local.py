@@ -41,7 +41,8 @@ def sandbox(
         fault = """-d '{"kind": "status", "status": 503, "times": 2}'"""
         screen.result(
             {"url": url, "settings": settings, "conversion_events": sorted(names)},
-            f"A local Rehook listens at {url}. It forgets everything when it stops (Ctrl-C).\n",
+            f"A local Rehook listens at {url}.",
+            "It forgets everything when it stops (Ctrl-C).\n",
             "Send to it:",
             *exports,
             "\nSee what it got, and make it fail twice:",

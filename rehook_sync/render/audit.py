@@ -10,7 +10,7 @@ from rehook_sync.jobs.audit import KINDS, AuditLine, AuditReport, FeedAudit
 from rehook_sync.jobs.notes.lines import shared_notes
 from rehook_sync.models import Status
 from rehook_sync.render.console import visible
-from rehook_sync.render.text import are_several, by_source, headed, line, number_text
+from rehook_sync.render.text import are_several, by_source, headed, line, number_text, sentence
 
 __all__ = ["audit_document", "audit_view"]
 
@@ -60,12 +60,12 @@ def audit_view(report: AuditReport) -> Iterator[RenderableType]:
     yield _counts_by_source(report.feeds) if named else _counts(report.feeds)
     for each in report.feeds:
         if each.coverage.watermark is None:
-            yield line(f"no run has come through {each.feed.text(named=named)} yet: nothing of it is due", style="yellow")
+            yield sentence(f"no run has come through {each.feed.text(named=named)} yet: nothing of it is due", style="yellow")
     if report.run_at_work is not None:
-        yield line(f"note: run {report.run_at_work} was at work meanwhile; audit again after it", style="yellow")
+        yield sentence(f"note: run {report.run_at_work} was at work meanwhile; audit again after it", style="yellow")
     yield from _remarks(report)
-    yield from (line(note, style="yellow") for note in report.left)
-    yield from (line(note, style="bold red") for note in shared_notes(report.shared))
+    yield from (sentence(note, style="yellow") for note in report.left)
+    yield from (sentence(note, style="bold red") for note in shared_notes(report.shared))
     if not report.missing:
         if report.is_complete:
             yield line(("nothing is missing", "green"))
@@ -74,7 +74,7 @@ def audit_view(report: AuditReport) -> Iterator[RenderableType]:
     yield line((f"{report.missing:,} missing", "bold red"), ": below the watermark, and no run has judged them")
     yield _missing(report)
     if report.found_by_next_run:
-        yield line(f"{report.found_by_next_run:,} of them are within the lookback: the next run takes them up by itself")
+        yield sentence(f"{report.found_by_next_run:,} of them are within the lookback: the next run takes them up by itself")
     yield line("repair: ", report.repair or "", style="bold")
 
 
@@ -105,33 +105,33 @@ def _counts_by_source(feeds: Sequence[FeedAudit]) -> Grid:
 
 def _remarks(report: AuditReport) -> Iterator[RenderableType]:
     if unsettled := sum(report.count(kind) for kind in _UNSETTLED):
-        yield line(f"{unsettled:,} judged but not settled: the next run retries what failed, `resolve` settles what is in doubt")
+        yield sentence(f"{unsettled:,} judged but not settled: the next run retries what failed, `resolve` settles what is in doubt")
     if waiting := report.count(Status.WAITING):
-        yield line(f"{waiting:,} wait for their properties: their event tables do not have them yet, and each run looks again")
+        yield sentence(f"{waiting:,} wait for their properties: their event tables do not have them yet, and each run looks again")
     new = [each for each in report.feeds if each.coverage.watermark is None and each.begin is not None and each.count("not_due")]
     for command in dict.fromkeys(each.begin for each in new):
         those = [each for each in new if each.begin == command]
         names = " and ".join(each.feed.text(named=report.several) for each in those)
-        yield line(
+        yield sentence(
             f"{sum(each.count('not_due') for each in those):,} of {names} not judged, since nothing says where to begin: "
             f"`{command}`, for example; each event sent pays out rewards"
         )
     before = sum(each.count("not_due") for each in report.feeds if each.coverage.watermark is None and each not in new)
     if before:
-        yield line(
+        yield sentence(
             f"{before:,} not judged, and no watermark yet: the next run goes on with an open period, which `status` shows; "
             "without one it needs --since or REHOOK_SYNC_START_AT"
         )
     if newer := report.count("not_due") - before - sum(each.count("not_due") for each in new):
-        yield line(f"{newer:,} newer than the watermark, or in an open period: the next run reads them")
+        yield sentence(f"{newer:,} newer than the watermark, or in an open period: the next run reads them")
     if same := report.count("counted_elsewhere"):
-        yield line(f"{same:,} of one source are in another one, too, and counted there: the same id is one call")
+        yield sentence(f"{same:,} of one source are in another one, too, and counted there: the same id is one call")
     if future := report.count("future"):
-        yield line(f"{future:,} dated in the future: a run reads them once their time has come")
+        yield sentence(f"{future:,} dated in the future: a run reads them once their time has come")
     if early := report.count("before_start"):
-        yield line(f"{early:,} older than the first start: they stay out on purpose; only an earlier `run --since` would send them")
+        yield sentence(f"{early:,} older than the first start: they stay out on purpose; only an earlier `run --since` would send them")
     if gone := sum(each.gone for feed in report.feeds for each in feed.lines):
-        yield line(f"{gone:,} more are recorded for this period, but the warehouse no longer has them there")
+        yield sentence(f"{gone:,} more are recorded for this period, but the warehouse no longer has them there")
 
 
 def _missing(report: AuditReport) -> Grid:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -25,13 +26,15 @@ from rehook_sync.render.escapes import document_json, visible
 from rehook_sync.render.logs import Log, ProgressLog
 from rehook_sync.runtime import SIGNALS, Interrupt
 
-__all__ = ["Listener", "Screen", "error_document", "interruptible", "log_end", "run_exit_code", "visible", "watched"]
+__all__ = ["Listener", "Screen", "Sentence", "error_document", "interruptible", "log_end", "run_exit_code", "visible", "watched"]
 
 Listener = Callable[[Progress], None]
 _ATTENTION = 3
 _UNWRAPPED = 1000
 _PADDING = re.compile(r" +$", re.MULTILINE)
 """What fills the cells of a table up to its right side."""
+_WORD = re.compile(r"(?:`[^`]*`|\S)+\s*")
+"""A word and the space after it. A command in backticks is one, so that it can be copied."""
 _STOPPING = "stopping: settling what is in flight"
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -48,6 +51,10 @@ class _Terminal(Console):
         super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False)
         if not self.is_terminal:
             self.width = shutil.get_terminal_size((_UNWRAPPED, 25)).columns
+
+
+class Sentence(Text):
+    """A line to be read rather than copied: a terminal shows it in whole words."""
 
 
 class Screen:
@@ -81,12 +88,15 @@ class Screen:
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
     def say(self, *parts: RenderableType, well: bool = True) -> None:
-        """Print for people. Only the terminal wraps strings and texts, so that they can be copied. `well`: as in `result`."""
+        """Print for people. Only the terminal wraps what may be copied: all but sentences. `well`: as in `result`."""
         if self.as_json or (self.quiet and well):
             return
         for part in parts:
             with self._out.capture() as shown:
-                self._out.print(part, soft_wrap=isinstance(part, str | Text))
+                if isinstance(part, Sentence):
+                    _print_sentence(self._out, part)
+                else:
+                    self._out.print(part, soft_wrap=isinstance(part, str | Text))
             sys.stdout.write(_PADDING.sub("", shown.get()))
         sys.stdout.flush()
 
@@ -109,11 +119,24 @@ class Screen:
             if self.log.style is LogFormat.JSON:
                 self.log.error(line, type=type(error).__name__, exit_code=error.exit_code)
                 continue
-            self.err.print(Text("error: ", "bold red").append(visible(line), "not bold default"), soft_wrap=True)
+            _print_sentence(self.err, Text("error: ", "bold red").append(visible(line), "not bold default"))
 
     def _write_json(self, document: Mapping[str, object]) -> None:
         sys.stdout.write(document_json(document, indent=2 if sys.stdout.isatty() else None) + "\n")
         sys.stdout.flush()
+
+
+def _print_sentence(console: Console, sentence: Text) -> None:
+    """Print it in as many lines as a terminal needs, else in one."""
+    cuts, used = [], 0
+    for word in _WORD.finditer(sentence.plain) if console.is_terminal else ():
+        if used and used + cell_len(word[0].rstrip()) > console.width:
+            cuts.append(word.start())
+            used = 0
+        used += cell_len(word[0])
+    for each in sentence.divide(cuts):
+        each.rstrip()
+        console.print(each, soft_wrap=True)
 
 
 def run_exit_code(result: RunResult, interrupt: Interrupt) -> int:

@@ -15,7 +15,7 @@ from rehook_sync.jobs.results import Explanation, Unjudged
 from rehook_sync.models import Reason, Status, Stream
 from rehook_sync.render.advice import Advice, Shell, advise
 from rehook_sync.render.console import visible
-from rehook_sync.render.text import clock, counted, line, meaning, status_text
+from rehook_sync.render.text import clock, counted, line, meaning, sentence, status_text
 from rehook_sync.rules.watermark import Absence
 from rehook_sync.times import FIRST_MOMENT, moment_text
 
@@ -60,7 +60,7 @@ def explanation_view(explanation: Explanation, shell: Shell) -> Iterator[Rendera
         yield line(f"{detached} of the warehouse judged, and the user id taken out here since, by `prune` or `forget`; one of them:")
         yield line(f"  {shell('explain', ids=(explanation.detached[0],))}", style="bold")
     for note in (*shared_notes(explanation.shared), *explanation.notes):
-        yield line("note: ", note, style="yellow")
+        yield sentence("note: ", note, style="yellow")
 
 
 def _head(explanation: Explanation) -> Iterator[RenderableType]:

@@ -22,6 +22,7 @@ from rehook_sync.render.text import (
     largest,
     line,
     number_text,
+    sentence,
     size_text,
 )
 from rehook_sync.rules.periods import Feed
@@ -94,7 +95,7 @@ def baseline_view(plan: Plan, width: int = 80) -> Iterator[RenderableType]:
 def _windows_and_notes(plan: Plan, width: int) -> Iterator[RenderableType]:
     yield from _narrow_windows(plan.windows) if width < NARROW else _windows(plan.windows)
     for note in plan.notes:
-        yield line("note: ", note, style="yellow")
+        yield sentence("note: ", note, style="yellow")
 
 
 def _windows(windows: Mapping[Feed, Window]) -> Iterator[RenderableType]:

@@ -25,6 +25,7 @@ from rehook_sync.render.text import (
     line,
     number_text,
     row_time,
+    sentence,
     status_text,
 )
 from rehook_sync.rules.periods import Feed
@@ -63,7 +64,7 @@ def run_view(result: RunResult) -> Iterator[RenderableType]:
         if earlier > 0:
             yield line(f"{earlier:,} {status.replace('_', ' ')} from earlier runs", style="yellow")
     for note in result.notes:
-        yield line("note: ", note, style="yellow")
+        yield sentence("note: ", note, style="yellow")
     if result.error is None and (advice := _advice(result)):
         yield line("next: ", advice, style="bold")
 

@@ -24,6 +24,7 @@ from rehook_sync.render.text import (
     number_text,
     row_time,
     seconds_between,
+    sentence,
     status_text,
     whole,
 )
@@ -113,14 +114,14 @@ def abandoned_view(found: Sequence[tuple[Period, int | None]], *, dry_run: bool)
     for period, calls in found:
         verb = "would give up" if dry_run else "gave up"
         if period.kind is RunKind.REFRESH:
-            yield line(f"{verb} {period_text(period)}: customers that it did not reach keep what they have")
+            yield sentence(f"{verb} {period_text(period)}: customers that it did not reach keep what they have")
             continue
         text = period_text(period, named=period.feed.source != DEFAULT_SOURCE)  # of several sources, one alone may be given up
         left = "not recorded, and a run that reads them sends them" if period.kind is RunKind.BASELINE else "left out"
         if calls is None:
-            yield line(f"{verb} {text}: its calls cannot be counted, since REHOOK_SYNC_WAREHOUSE_SCHEMA does not name its source")
+            yield sentence(f"{verb} {text}: its calls cannot be counted, since REHOOK_SYNC_WAREHOUSE_SCHEMA does not name its source")
         else:
-            yield line(f"{verb} {text}: {counted(calls, 'call')} of it {'is' if calls == 1 else 'are'} {left}")
+            yield sentence(f"{verb} {text}: {counted(calls, 'call')} of it {'is' if calls == 1 else 'are'} {left}")
 
 
 def _period_document(period: Period) -> dict[str, object]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from rehook_sync.models import Reason, Status
 from rehook_sync.render.advice import MEANING
-from rehook_sync.render.console import visible
+from rehook_sync.render.console import Sentence, visible
 from rehook_sync.rules.periods import Feed
 from rehook_sync.rules.watermark import EPOCH
 
@@ -30,6 +30,7 @@ __all__ = [
     "number_text",
     "row_time",
     "seconds_between",
+    "sentence",
     "size_text",
     "status_text",
     "whole",
@@ -103,6 +104,12 @@ def line(*parts: str | Text | tuple[str, str], style: str = "") -> Text:
         part if isinstance(part, Text) else (visible(part), "") if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts
     ]
     return Text.assemble(*made, style=style)
+
+
+def sentence(*parts: str | Text | tuple[str, str], style: str = "") -> Sentence:
+    """Return one line to be read rather than copied, made as `line` makes it."""
+    made = line(*parts)
+    return Sentence(made.plain, style=style, spans=made.spans)
 
 
 def status_text(status: str) -> Text:

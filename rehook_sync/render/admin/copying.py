@@ -6,7 +6,7 @@ from dataclasses import asdict
 from rich.console import RenderableType
 
 from rehook_sync.admin.copying import CopyReport
-from rehook_sync.render.text import counted, headed, line, number_text
+from rehook_sync.render.text import counted, headed, number_text, sentence
 
 __all__ = ["copy_document", "copy_view"]
 
@@ -24,7 +24,7 @@ def copy_document(report: CopyReport, place: str) -> dict[str, object]:
 def copy_view(report: CopyReport, place: str) -> Iterator[RenderableType]:
     """Yield the tables with their rows and hashes, and what to do next."""
     if report.interrupted:
-        yield line(f"interrupted: nothing was copied to {place}; the same command begins anew")
+        yield sentence(f"interrupted: nothing was copied to {place}; the same command begins anew")
         return
     grid = headed("table", "rows", "hash of both")
     for each in report.tables:
@@ -33,7 +33,7 @@ def copy_view(report: CopyReport, place: str) -> Iterator[RenderableType]:
     yield grid
     total = sum(each.rows for each in report.tables)
     if report.was_there:
-        yield line(f"an earlier copy is whole: {place} has the same {counted(total, 'row')}; nothing was written")
+        yield sentence(f"an earlier copy is whole: {place} has the same {counted(total, 'row')}; nothing was written")
     else:
-        yield line(f"copied {counted(total, 'row')} to {place}; all are the same there, and nothing has changed here")
-    yield line("next: ", "let REHOOK_SYNC_STATE_URL lead there before a run begins, and let `plan` confirm it", style="bold")
+        yield sentence(f"copied {counted(total, 'row')} to {place}; all are the same there, and nothing has changed here")
+    yield sentence("next: ", "let REHOOK_SYNC_STATE_URL lead there before a run begins, and let `plan` confirm it", style="bold")

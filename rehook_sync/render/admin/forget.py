@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from rehook_sync.models import Status
-from rehook_sync.render.text import line
+from rehook_sync.render.text import sentence
 from rehook_sync.state.person import Traces
 
 __all__ = ["forget_document", "forget_view"]
@@ -31,7 +31,7 @@ def forget_document(user_id: str, traces: Traces, *, give_up: bool, dry_run: boo
 def forget_view(user_id: str, traces: Traces, *, dry_run: bool, interrupted: bool) -> Iterator[RenderableType]:
     """Yield what was removed, what stays, and what must be removed elsewhere."""
     if not traces:
-        yield line(f"nothing is known about user {user_id}: no call of theirs was judged, or they were forgotten or pruned before")
+        yield sentence(f"nothing is known about user {user_id}: no call of theirs was judged, or they were forgotten or pruned before")
         return
     calls = sum(traces.calls.values())
     parts = [f"user id and hashes (calls: {calls:,})"] if calls else []
@@ -39,12 +39,12 @@ def forget_view(user_id: str, traces: Traces, *, dry_run: bool, interrupted: boo
     parts += [f"the name in details (others' calls: {traces.mentions:,})"] if traces.mentions else []
     parts += [f"the name in errors (runs: {traces.errors:,})"] if traces.errors else []
     if interrupted:
-        yield line(f"interrupted while forgetting user {user_id}: run it again, it goes on where it was", style="yellow")
+        yield sentence(f"interrupted while forgetting user {user_id}: run it again, it goes on where it was", style="yellow")
         return
-    yield line(("would forget" if dry_run else "forgot", "bold"), f" user {user_id}: {', '.join(parts)}")
+    yield sentence(("would forget" if dry_run else "forgot", "bold"), f" user {user_id}: {', '.join(parts)}")
     if failed := traces.calls.get(Status.FAILED):
-        yield line(f"{failed:,} failed calls {'would be' if dry_run else 'were'} given up: rejected, and never sent", style="yellow")
-    yield line("stays: message ids, events, statuses, reasons and times; so counts hold and no old call is sent again")
+        yield sentence(f"{failed:,} failed calls {'would be' if dry_run else 'were'} given up: rejected, and never sent", style="yellow")
+    yield sentence("stays: message ids, events, statuses, reasons and times; so counts hold and no old call is sent again")
     for code in traces.codes:
-        yield line(f"referral code {code} is free here: the next Identify call that carries it takes it, if Rehook agrees")
-    yield line("not done here: the warehouse and Rehook keep what they hold; new calls of this user are sent like any others")
+        yield sentence(f"referral code {code} is free here: the next Identify call that carries it takes it, if Rehook agrees")
+    yield sentence("not done here: the warehouse and Rehook keep what they hold; new calls of this user are sent like any others")
