@@ -135,7 +135,7 @@ def publish_killed(bench: Bench, url: str, schema: str, *, stride: int, whole: b
     fill(bench)
     bench.run(ALL)
     step = 0
-    with small_batches("sqlite", "postgresql", "duckdb", "redshift", "bigquery", rows=25):
+    with small_batches("sqlite", "postgresql", "duckdb", "redshift", "bigquery", "databricks", rows=25):
         while True:
             change_something(bench, step)
             with bench.sync() as sync, dying_at(step):

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 __all__ = ["backend_of", "host_alone", "scheme_alone", "without_userinfo", "wrong_place"]
 
 _SQLITE = "sqlite"
-_PUBLISHED = (_SQLITE, "postgresql", "duckdb", "snowflake", "redshift", "bigquery")
+_PUBLISHED = (_SQLITE, "postgresql", "duckdb", "snowflake", "redshift", "bigquery", "databricks")
 """Backends that can have the copy for analysts."""
 
 
@@ -39,7 +39,7 @@ def wrong_place(url: str, schema: str, state_url: str, state_schema: str, *, is_
     """
     if backend_of(url) not in _PUBLISHED:
         none = ", and the warehouse is none of these" if is_warehouse else ""
-        return f"must lead to SQLite, PostgreSQL, DuckDB, Snowflake, Redshift or BigQuery{none}"
+        return f"must lead to SQLite, PostgreSQL, DuckDB, Snowflake, Redshift, BigQuery or Databricks{none}"
     if backend_of(url) == _SQLITE and schema != "main":
         return "leads to SQLite, whose only schema is `main`: set REHOOK_SYNC_PUBLISH_SCHEMA=main"
     if url == state_url and (schema == state_schema or backend_of(url) == _SQLITE):

@@ -20,6 +20,11 @@ WHERE schema_name = :schema AND catalog_name = current_database();
 -- does: tells whether the schema of the copy is there, and the catalog that names need before it, if any
 SELECT NULL AS catalog, count(*) AS schemas FROM information_schema.schemata WHERE schema_name = :schema;
 
+-- name: find_place
+-- does: tells whether the schema of the copy is there, and the catalog that names need before it, if any
+-- dialect: databricks
+SELECT CURRENT_CATALOG() AS catalog, COUNT(*) AS schemas FROM information_schema.schemata WHERE schema_name = :schema;
+
 -- name: make_schema
 -- does: creates the schema of the copy
 -- identifiers: schema

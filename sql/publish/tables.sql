@@ -128,7 +128,7 @@ SELECT publication_id, turn FROM :"table";
 -- name: claim_published
 -- does: makes this the copy of a sync-state
 -- identifiers: table
-INSERT INTO :"table" (publication_id, turn, version, is_whole) VALUES (:publication_id, :turn, :version, 0);
+INSERT INTO :"table" (publication_id, turn, version, is_whole, published_at) VALUES (:publication_id, :turn, :version, 0, NULL);
 
 -- name: take_published
 -- does: lets a later publication write, and no earlier one any more

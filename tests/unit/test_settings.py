@@ -523,7 +523,7 @@ def test_the_state_schema_follows_the_state_database(warehouse: str, state: str 
 
 
 PLACES = [
-    ({"publish_url": "mysql://u:p@h/d"}, "must lead to SQLite, PostgreSQL, DuckDB, Snowflake, Redshift or BigQuery"),
+    ({"publish_url": "mysql://u:p@h/d"}, "must lead to SQLite, PostgreSQL, DuckDB, Snowflake, Redshift, BigQuery or Databricks"),
     ({"warehouse_url": "mysql://h/d", "state_url": "sqlite:///s.db"}, "and the warehouse is none of these"),
     ({"publish_url": "sqlite:///copy.db"}, "leads to SQLite, whose only schema is `main`: set REHOOK_SYNC_PUBLISH_SCHEMA=main"),
     ({"publish_schema": "rehook_sync"}, "must not lead to the sync-state itself"),

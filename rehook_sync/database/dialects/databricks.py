@@ -24,7 +24,6 @@ from rehook_sync.errors import DatabaseError, SettingsError, SourceError, Transi
 __all__ = ["DATABRICKS"]
 
 _APP = "rehook_sync"
-_WHERE = "REHOOK_SYNC_WAREHOUSE_OPTIONS"
 _OF_THE_URL = ("http_path", "catalog", "schema")
 _TOKEN = "access_token"  # noqa: S105 - the name of an option
 _CLIENT = ("oauth_client_id", "oauth_client_secret")
@@ -136,15 +135,15 @@ def _arguments(url: URL, opening: Opening) -> dict[str, Any]:
     """
     options = dict(opening.options)
     if strange := [name for name in url.query if name not in _OF_THE_URL]:
-        raise SettingsError(f"{opening.setting}: {', '.join(strange)}: from the URL it would do nothing: give it in {_WHERE}")
+        raise SettingsError(f"{opening.setting}: {', '.join(strange)}: from the URL it would do nothing: give it in {opening.told_in}")
     if strange := [name for name in options if name not in _OPTIONS]:
         why = _NOT_TAKEN.get(strange[0], f"is not known here: it takes {', '.join(_OPTIONS)}")
-        raise SettingsError(f"{_WHERE}: {strange[0]}: {why}")
+        raise SettingsError(f"{opening.told_in}: {strange[0]}: {why}")
     if opening.connecting.connector is None:
         _require_place(url, opening)
-        options |= _credentials(url, options)
+        options |= _credentials(url, opening)
     if "query_tags" in options:
-        options["query_tags"] = {**_tags(options["query_tags"]), "app": _APP}
+        options["query_tags"] = {**_tags(options["query_tags"], opening.told_in), "app": _APP}
     return {"connect_args": {**_CONNECTING, **options}}
 
 
@@ -155,14 +154,15 @@ def _require_place(url: URL, opening: Opening) -> None:
         raise SettingsError(f"{opening.setting}: the URL of Databricks names a host and the http_path of a warehouse: {example}")
     uri = urlsplit(str(opening.options.get("_connection_uri") or "https:"))
     if uri.scheme != "https" and uri.hostname not in _LOOPBACK:
-        raise SettingsError(f"{_WHERE}: _connection_uri: the token would go in clear over the network: write https://")
+        raise SettingsError(f"{opening.told_in}: _connection_uri: the token would go in clear over the network: write https://")
 
 
-def _credentials(url: URL, options: Mapping[str, Any]) -> dict[str, Any]:
+def _credentials(url: URL, opening: Opening) -> dict[str, Any]:
     """Return the options that say as whom. Raises SettingsError where none do: the connector would open a browser and wait."""
+    options = opening.options
     if options.get("oauth_client_id") or options.get("oauth_client_secret"):
         if not all(options.get(each) for each in _CLIENT):
-            raise SettingsError(f"{_WHERE}: oauth_client_id and oauth_client_secret are given together")
+            raise SettingsError(f"{opening.told_in}: oauth_client_id and oauth_client_secret are given together")
         uri = urlsplit(str(options.get("_connection_uri") or f"https://{url.host}"))
         # It imports what speaks HTTP, which most commands do without.
         oauth = import_module("rehook_sync.database.dialects.databricks_oauth")
@@ -171,15 +171,15 @@ def _credentials(url: URL, options: Mapping[str, Any]) -> dict[str, Any]:
         return {"auth_type": "azure-sp-m2m"}
     if not (url.password or options.get(_TOKEN) or options.get("_use_cert_as_auth")):
         ways = f"{_TOKEN}_file, or oauth_client_id and oauth_client_secret_file"
-        raise SettingsError(f"{_WHERE}: nothing says as whom to connect: give {ways}")
+        raise SettingsError(f"{opening.told_in}: nothing says as whom to connect: give {ways}")
     return {}
 
 
-def _tags(text: object) -> dict[str, str]:
+def _tags(text: object, told_in: str) -> dict[str, str]:
     """Return tags written as `team=data,cost=42`."""
     tags = dict(each.strip().partition("=")[::2] for each in str(text).split(",") if each.strip())
     if not all(tags) or not all(tags.values()):
-        raise SettingsError(f"{_WHERE}: query_tags are written as team=data,cost=42")
+        raise SettingsError(f"{told_in}: query_tags are written as team=data,cost=42")
     return tags
 
 
@@ -254,7 +254,21 @@ DATABRICKS = Warehouse(
         "moment": _MOMENT,
         "hour": HOUR,
         "fingerprint": f"CONCAT({_SUM}, ' ', {_SUM.replace('{}', 'REVERSE({})')})",
+        "now": "CURRENT_TIMESTAMP()",
+        "integer_type": "INT",
+        "bigint_type": "BIGINT",
+        "kept_text": "STRING",
+        "time_type": "TIMESTAMP",
+        "number_type": "DOUBLE",
+        "not_enforced": "NOT ENFORCED",
+        "create_view": "CREATE OR REPLACE VIEW",
+        "micros": "UNIX_MICROS({})",
+        "time_of": "TIMESTAMP_MICROS({})",
+        "lag_s": "CAST(FLOOR((UNIX_MICROS(CURRENT_TIMESTAMP()) - UNIX_MICROS({})) / 1000000) AS BIGINT)",
+        # Sessions of analysts may be in any zone.
+        "day": "DATE_FROM_UNIX_DATE(CAST(FLOOR(UNIX_MICROS({}) / 86400000000) AS INT))",
     },
+    own_name=str.lower,
     name_levels=3,
     longest_name=255,
     most_ids=10_000,
@@ -279,4 +293,7 @@ DATABRICKS = Warehouse(
     prepare=_prepare,
     drivers=frozenset({"databricks", "pyarrow", "requests", "thrift", "urllib3"}),
     classify=_classify,
+    publishes=True,
+    has_transactions=False,
+    adds_rows=True,
 )

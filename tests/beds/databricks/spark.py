@@ -16,9 +16,11 @@ __all__ = ["MOST_PARAMETERS", "RefusedError", "Session", "start"]
 
 MOST_PARAMETERS = 256
 CATALOG = "spark_catalog"
-_LISTS = re.compile(r"(?:`?\w+`?\.)?`?information_schema`?\.(tables|columns)\b", re.IGNORECASE)
+_LISTS = re.compile(r"(?:`?\w+`?\.)?`?information_schema`?\.(schemata|tables|columns)\b", re.IGNORECASE)
 _DELETE = re.compile(r"DELETE FROM (\S+) WHERE (.+)")
-_UPDATE = re.compile(r"UPDATE (\S+) SET (.+)")
+_UPDATE = re.compile(r"UPDATE (\S+) SET (.+?)(?: WHERE (.+))?")
+_MERGE = re.compile(r"MERGE INTO (\S+) AS t USING \((.+)\) AS n ON (.+?) WHEN MATCHED THEN (?:DELETE|UPDATE SET (.+?) WHEN NOT MATCHED .+)")
+_OF_DELTA = re.compile(r"(CREATE TABLE IF NOT EXISTS .+),\s*PRIMARY KEY \([\w, ]+\) NOT ENFORCED\s*\)(?:\s*CLUSTER BY \(\w+\))?", re.DOTALL)
 _DROP = re.compile(r"ALTER TABLE (\S+) DROP COLUMN (\S+)")
 """What tables of Delta can and those of Parquet cannot."""
 _NESTED = (T.ArrayType, T.MapType, T.StructType)
@@ -33,6 +35,7 @@ _QUICK = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.leafNodeDefaultParallelism": "1",
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.filesourceTableRelationCacheSize": "0",  # each session would go on with the files that it has seen
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
@@ -67,9 +70,12 @@ class Session:
         """Return the result of a statement, and its types. Raises: RefusedError, and what Spark raises."""
         if len(parameters) > MOST_PARAMETERS:
             raise RefusedError(f"[TOO_MANY_PARAMETERS] {len(parameters)} parameters were given but the limit is {MOST_PARAMETERS}.")
-        if self._rewrite(statement):
-            statement = "SELECT 1"
         values = {each.name: _value(each) for each in parameters}
+        if self._rewrite(statement, values):
+            statement = "SELECT 1"
+        elif found := _OF_DELTA.fullmatch(statement):
+            self._parse(statement)
+            statement = f"{found[1]})"
         if _LISTS.search(statement):
             named = {each.name: each.value and each.value.stringValue for each in parameters}
             self._list(named.get("schema"))
@@ -77,24 +83,54 @@ class Session:
         frame = self._spark.sql(statement, args=dict(values) or None)
         return _as_arrow(frame, native=native), frame.schema
 
-    def _rewrite(self, statement: str) -> bool:
-        """Change a table by writing it anew, if the statement is one that takes Delta."""
-        if found := _DELETE.fullmatch(statement):
-            frame = self._spark.table(found[1]).where(~F.coalesce(F.expr(found[2]), F.lit(False)))
-        elif found := _UPDATE.fullmatch(statement):
-            changes = dict(each.split(" = ") for each in found[2].split(", "))
-            frame = self._spark.table(found[1]).withColumns({name: F.expr(value) for name, value in changes.items()})
-        elif found := _DROP.fullmatch(statement):
-            frame = self._spark.table(found[1]).drop(found[2])
+    def _rewrite(self, statement: str, values: Mapping[str, Any]) -> bool:
+        """Change a table by writing it anew, if the statement is one that takes Delta. Spark's parser has a look at it first."""
+        plain = " ".join(statement.split())
+        if found := _DROP.fullmatch(plain):
+            self._spark.table(found[1]).drop(found[2]).write.saveAsTable("rewritten")
+            self._spark.sql(f"DROP TABLE {found[1]}")
+            self._spark.sql(f"ALTER TABLE rewritten RENAME TO {found[1]}")
+            return True
+        if found := _DELETE.fullmatch(plain):
+            asked = f"SELECT * FROM {found[1]} WHERE NOT COALESCE({found[2]}, false)"
+        elif found := _UPDATE.fullmatch(plain):
+            asked = self._updated(found[1], _changes(found[2]), found[3] or "true")
+        elif found := _MERGE.fullmatch(plain):
+            asked = self._merged(found[1], found[2], found[3], _changes(found[4]) if found[4] else None)
         else:
             return False
-        frame.write.saveAsTable("rewritten")
-        self._spark.sql(f"DROP TABLE {found[1]}")
-        self._spark.sql(f"ALTER TABLE rewritten RENAME TO {found[1]}")
+        self._parse(statement)
+        used = {name: value for name, value in values.items() if f":`{name}`" in asked}
+        # The rows are put aside, as no table is overwritten with what is read from it.
+        self._spark.sql(asked, args=used or None).localCheckpoint().write.insertInto(found[1], overwrite=True)
         return True
+
+    def _updated(self, table: str, changes: Mapping[str, str], condition: str) -> str:
+        columns = self._spark.table(table).columns
+        shown = [f"CASE WHEN {condition} THEN {changes[each]} ELSE {each} END AS {each}" if each in changes else each for each in columns]
+        return f"SELECT {', '.join(shown)} FROM {table}"
+
+    def _merged(self, table: str, source: str, condition: str, changes: Mapping[str, str] | None) -> str:
+        """Return the rows of a table after a MERGE. `changes`: of rows that match; None: they are removed. Others get all columns."""
+        kept = f"SELECT t.* FROM {table} AS t LEFT ANTI JOIN ({source}) AS n ON {condition}"
+        if changes is None:
+            return kept
+        columns = self._spark.table(table).columns
+        changed = ", ".join(f"{changes.get(each, f't.{each}')} AS {each}" for each in columns)
+        added = ", ".join(f"n.{each}" for each in columns)
+        return (
+            f"{kept} UNION ALL SELECT {changed} FROM {table} AS t JOIN ({source}) AS n ON {condition}"
+            f" UNION ALL SELECT {added} FROM ({source}) AS n LEFT ANTI JOIN {table} AS t ON {condition}"
+        )
+
+    def _parse(self, statement: str) -> None:
+        """Raise what Spark's parser says of a statement that its tables cannot carry out."""
+        self._spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
 
     def _list(self, schema: object) -> None:
         """Make views of what Unity Catalog lists. Columns are those of one schema."""
+        databases = [(CATALOG, each.name) for each in self._spark.catalog.listDatabases()]
+        self._show("information_schema_schemata", ("catalog_name", "schema_name"), databases)
         wanted = str(schema or self._spark.catalog.currentDatabase()).lower()
         tables, columns = [], []
         for database in self._spark.catalog.listDatabases():
@@ -115,6 +151,11 @@ class Session:
         """Make a view of some rows."""
         listed = ", ".join(f"({', '.join(map(_literal, row))})" for row in rows or [[None] * len(columns)])
         self._spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS SELECT * FROM VALUES {listed} AS t({', '.join(columns)})")
+
+
+def _changes(text: str) -> dict[str, str]:
+    """Return what an UPDATE sets: column -> value."""
+    return {name.strip("`"): value for name, _, value in (each.partition(" = ") for each in text.split(", "))}
 
 
 def _literal(value: object) -> str:
