@@ -26,7 +26,7 @@ BUILTINS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
 CALLS = {"system", "popen", "fork", "create_subprocess_exec", "create_subprocess_shell", "mktemp", "_create_unverified_context"}
 ARGUMENTS = {"verify", "shell", "check_hostname", "verify_mode", "ssl", "verify_ssl", "trust_env", "auto_decompress"}
 ARGUMENTS |= {"allow_redirects", "follow_redirects"}
-SAFE_ARGUMENTS = {"ssl=self._verify", "trust_env=False", "allow_redirects=False", "auto_decompress=False"}
+SAFE_ARGUMENTS = {"ssl=self._verify", "verify=trusted", "trust_env=False", "allow_redirects=False", "auto_decompress=False"}
 MADE_NOT_READ = {"Element", "SubElement"}
 """XML of our own making; nothing of it reads any."""
 OWN_PROCESSES = "imports multiprocessing"

@@ -5,7 +5,6 @@ Source: databricks-sqlalchemy 2.0, whose URL takes three options and drops all o
 
 import json
 import logging
-import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -56,8 +55,8 @@ _NOT_TAKEN = {
     "user_agent_entry": "it is rehook_sync; query_tags take what is yours",
 }
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_PROXIES = frozenset({"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"})
-"""Variables by which another machine looks names up."""
+_PROXIES = frozenset({"https", "all"})
+"""Where another machine looks names up."""
 _FETCHED_ROWS = 20_000
 _FETCHED_BYTES = 16 << 20
 """Of a result, as much as is held at once."""
@@ -206,7 +205,9 @@ def _prepare(engine: Engine, opening: Opening) -> None:
 
 def _look_for_host(engine: Engine, setting: str) -> None:
     """Look a host up before the first connection: for one that does not exist, the connector tries for minutes."""
-    host, asked = str(engine.url.host), not _PROXIES.isdisjoint(os.environ)
+    from urllib.request import getproxies  # noqa: PLC0415 - it imports what speaks HTTP, which most commands do without
+
+    host, asked = str(engine.url.host), not _PROXIES.isdisjoint(getproxies())
 
     @event.listens_for(engine, "do_connect")
     def connecting(*_given: object) -> None:

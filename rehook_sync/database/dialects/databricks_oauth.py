@@ -3,6 +3,7 @@
 Source: Databricks' documentation, "Authorize service principal access with OAuth": the workspace's own token endpoint.
 """
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock
@@ -48,8 +49,9 @@ class ClientCredentials:
 
     def _ask(self) -> tuple[str, float]:
         """Return a token, and how long it lasts. Raises SourceError for refused credentials, TransientError for what may pass."""
+        trusted = ssl.create_default_context(cafile=str(self._trusted)) if self._trusted else httpx.create_ssl_context()
         try:
-            answer = httpx.post(self._url, data=_ASKED, auth=self._client, timeout=_TIMEOUT_S, verify=self._trust())
+            answer = httpx.post(self._url, data=_ASKED, auth=self._client, timeout=_TIMEOUT_S, verify=trusted)
         except httpx.HTTPError as error:
             raise TransientError(f"Databricks' tokens cannot be had: {type(error).__name__}") from None
         if answer.status_code == 429 or answer.status_code >= 500:
@@ -60,10 +62,3 @@ class ClientCredentials:
         except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
             # Not chained: its message may quote the request.
             raise SourceError(f"Databricks gives no token for oauth_client_id and oauth_client_secret: HTTP {answer.status_code}") from None
-
-    def _trust(self) -> Any:  # noqa: ANN401 - as httpx takes it
-        if not self._trusted:
-            return True
-        import ssl  # noqa: PLC0415
-
-        return ssl.create_default_context(cafile=str(self._trusted))
