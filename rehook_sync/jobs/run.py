@@ -257,7 +257,8 @@ def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: 
 
     def begin(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         yield from islice(chunks, 1)
-        listen(Progress(work.ledger.run_id, total(), pipeline.known))
+        if work.is_told:
+            listen(Progress(work.ledger.run_id, total(), pipeline.known))
         yield from chunks
 
     def committed(latest: DeliveryReport, outcomes: Sequence[Outcome]) -> None:
