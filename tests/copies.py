@@ -162,6 +162,7 @@ def test_an_earlier_publication_that_wakes_up_writes_nothing(place: tuple[Bench,
         publications = Publications(state)
         known = publications.read()
         assert known is not None
+        asleep.compare(known, asleep.read_turn(known.publication_id))
         with state.transaction() as connection:
             asleep.take(publications.begin(connection, known.place, whole=False))
         if database.dialect == "duckdb":

@@ -196,7 +196,7 @@ def test_states_of_the_warehouse_are_told_when_they_are_wanted(told: Shop, recei
     assert told("run", **environ).code == 0
     said = {body["title"]: body["message"] for _, _, body in receiver.taken}
     assert re.match(r"\d+\.\d% of the rows of the last day: \d+ of \d+\.\n", said.pop("rehook-sync: many rows are rejected"))
-    assert re.match(r"The newest row of a source is 1h\d*m? old; the bound is 10m", said.pop("rehook-sync: no new rows"))
+    assert re.match(r"The newest row of a source is \d+h(\d+m)? old; the bound is 10m", said.pop("rehook-sync: no new rows"))
     assert re.match(r"2 calls wait", said.pop("rehook-sync: events wait for their properties"))
     assert said == {}
     receiver.taken.clear()
