@@ -1,6 +1,7 @@
 """What the copy for analysts must do in whichever database: tests for a fixture `place`, its bench, URL and schema."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,8 @@ from rehook_sync.publish.rows import Batch
 from rehook_sync.publish.tables import TABLES, VIEWS
 from rehook_sync.publish.target import Target
 from rehook_sync.runtime import Interrupt
-from rehook_sync.state.publication.publications import Publications
+from rehook_sync.state.publication.publications import Publication, Publications
+from rehook_sync.sync import Sync
 
 __all__ = [
     "fill",
@@ -154,22 +156,30 @@ def publish_killed(bench: Bench, url: str, schema: str, *, stride: int, whole: b
 
 
 def test_an_earlier_publication_that_wakes_up_writes_nothing(place: tuple[Bench, str, str]) -> None:
-    bench, url, schema = place
-    fill(bench)
-    bench.run(ALL)
-    with bench.sync() as sync, closing(open_target(url, schema)) as database:
-        state, asleep = sync._context().database, Target(database, schema)
-        publications = Publications(state)
-        known = publications.read()
-        assert known is not None
-        asleep.compare(known, asleep.read_turn(known.publication_id))
-        with state.transaction() as connection:
-            asleep.take(publications.begin(connection, known.place, whole=False))
+    with fallen_asleep(place, whole=False) as (sync, database, asleep, begun):
+        asleep.read_turn(begun.publication_id)
+        asleep.take(begun)
         if database.dialect == "duckdb":
             database.close()  # which lets one process write
         sync.publish(Interrupt())
         with pytest.raises(LeaseLostError, match="leaves it alone"):
             asleep.put(Batch(TABLES["calls"], []))
+
+
+@contextmanager
+def fallen_asleep(place: tuple[Bench, str, str], *, whole: bool) -> Iterator[tuple[Sync, Database, Target, Publication]]:
+    """A publication that has begun over a copy and done nothing yet, beside a job that goes on."""
+    bench, url, schema = place
+    fill(bench)
+    bench.run(ALL)
+    with bench.sync() as sync, closing(open_target(url, schema)) as database:
+        state = sync._context().database
+        publications = Publications(state)
+        known = publications.read()
+        assert known is not None
+        with state.transaction() as connection:
+            begun = publications.begin(connection, known.place, whole=whole)
+        yield sync, database, Target(database, schema), begun
 
 
 def open_target(url: str, schema: str) -> Database:
@@ -215,15 +225,7 @@ def test_a_sync_state_that_was_restored_wants_the_copy_made_anew(place: tuple[Be
 
 def test_an_earlier_publication_that_wakes_up_does_not_empty_the_copy(place: tuple[Bench, str, str]) -> None:
     bench, url, schema = place
-    fill(bench)
-    bench.run(ALL)
-    with bench.sync() as sync, closing(open_target(url, schema)) as database:
-        state, asleep = sync._context().database, Target(database, schema)
-        publications = Publications(state)
-        known = publications.read()
-        assert known is not None
-        with state.transaction() as connection:
-            begun = publications.begin(connection, known.place, whole=True)
+    with fallen_asleep(place, whole=True) as (sync, _, asleep, begun):
         assert sync.publish(Interrupt()).whole
         with pytest.raises(LeaseLostError, match="leaves it alone"):
             asleep.make(begun)

@@ -13,15 +13,17 @@ from pathlib import Path
 from accounting import ALL, NOW, Bench
 from sqlalchemy import Engine
 from sqlalchemy import event as sql_event
-from warehouse import Row, event, identify, track
+from warehouse import Row, add_rows, event, identify, track
 
-__all__ = ["_OF_AN_EVENT", "_OF_A_STREAM", "Heard", "ask", "check_bounds", "check_kept", "hear", "small_source"]
+__all__ = ["FEW", "MANY", "_OF_AN_EVENT", "_OF_A_STREAM", "Heard", "ask", "check_dialect", "check_heard", "hear", "small_source"]
 
 Heard = Mapping[str, Sequence[str]]
 """What is done -> the statements that the warehouse gets for it."""
 Add = Callable[[Mapping[str, Sequence[Row]]], object]
 FIRST = (NOW - timedelta(hours=9)).replace(minute=0, second=0, microsecond=0)
 """The start of an hour that is over."""
+FEW, MANY = 8, 200
+"""Calls of a source that is kept, and of one that must ask no more."""
 _OF_A_STREAM = 16
 _OF_AN_EVENT = 4
 _FOLDER = Path(__file__).with_name("kept_statements")
@@ -108,3 +110,26 @@ def _plain(statement: str) -> str:
     for pattern, name in _OF_ONE_RUN:
         statement = re.sub(pattern, name, statement)
     return statement.strip()
+
+
+def check_heard(dialect: str, count: int, heard: Heard) -> None:
+    """Compare what was asked over a source of so many calls with what is kept, and with its bounds."""
+    if count == FEW:
+        check_kept(dialect, heard)
+    check_bounds(dialect, heard)
+
+
+def check_dialect(bench: Bench, dialect: str, count: int) -> None:
+    """Do all that `ask` does over a source of so many calls, and check what the driver was asked."""
+    bench.fill(**small_source(count))
+
+    def listen(act: Callable[[], object]) -> Sequence[str]:
+        with hear(dialect) as found:
+            act()
+        return list(found)
+
+    def add(tables: Mapping[str, Sequence[Row]]) -> None:
+        for name, rows in tables.items():
+            add_rows(bench.warehouse_url, name, rows)
+
+    check_heard(dialect, count, ask(bench, listen, add))

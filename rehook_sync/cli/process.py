@@ -29,7 +29,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def run_command() -> NoReturn:
     """Run the command that this process was started with, and exit."""
     arguments = sys.argv[1:]
-    before_any_text = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    before_any_text = _before_any_text(arguments)
     as_json = "--json" in before_any_text
     _prepare_outputs()
     if "--traceback" not in before_any_text:
@@ -39,6 +39,11 @@ def run_command() -> NoReturn:
             sys.exit(_exit_code(arguments, as_json=as_json))
         finally:
             gc.freeze()  # skips the collections over all modules that would follow, now and at exit: 0.14 s
+
+
+def _before_any_text(arguments: Sequence[str]) -> Sequence[str]:
+    """Return what may be options: all before a `--`."""
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 def _prepare_outputs() -> None:
@@ -86,9 +91,8 @@ def _app_of(command: str) -> typer.Typer:
 
 def _require_once(arguments: Sequence[str]) -> None:
     """Refuse two sources or streams, of which only the last would be taken. Raises UsageError."""
-    before_any_text = arguments[: arguments.index("--")] if "--" in arguments else arguments
     for option in ("--source", "--stream"):
-        if sum(each.partition("=")[0] == option for each in before_any_text) > 1:
+        if sum(each.partition("=")[0] == option for each in _before_any_text(arguments)) > 1:
             raise UsageError(f"{option} takes one: leave it out for all, or give a command for each")
 
 

@@ -128,6 +128,12 @@ WITHOUT = (
 """The program, where some libraries are not installed."""
 
 
+def without(program: Program, libraries: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command where libraries, named between commas, are not installed."""
+    command = [sys.executable, "-c", WITHOUT, libraries, *words]
+    return subprocess.run(command, check=False, cwd=program.folder, env=program.clean_environ({}), capture_output=True, text=True)
+
+
 @pytest.mark.parametrize(
     ("command", "libraries"),
     [(("report",), "jinja2,markupsafe,pygal"), (("sandbox",), "starlette,uvicorn,click,h11"), (("demo",), "starlette,uvicorn,click,h11")],
@@ -135,14 +141,7 @@ WITHOUT = (
 )
 def test_a_command_whose_extra_is_missing_says_what_to_install(program: Program, command: tuple[str, ...], libraries: str) -> None:
     write_settings(program.folder / "rehook_sync.toml", {"warehouse_url": "sqlite:///shop.db"})
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, libraries, *command],
-        check=False,
-        cwd=program.folder,
-        env=program.clean_environ({}),
-        capture_output=True,
-        text=True,
-    )
+    done = without(program, libraries, *command)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     said = rf"error: `{command[0]}` needs the library \w+, which is not installed: pip install 'rehook-sync\[{command[0]}\]'\n"
@@ -151,15 +150,7 @@ def test_a_command_whose_extra_is_missing_says_what_to_install(program: Program,
 
 def test_a_run_needs_no_library_of_an_extra(shop: Shop) -> None:
     shop.ready()
-    program = shop.program
     libraries = "jinja2,markupsafe,pygal,starlette,uvicorn,h11,apprise,uvloop,opentelemetry,psycopg,duckdb"
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, libraries, "run", "--since", "beginning", "--json"],
-        check=False,
-        cwd=program.folder,
-        env=program.clean_environ({}),
-        capture_output=True,
-        text=True,
-    )
+    done = without(shop.program, libraries, "run", "--since", "beginning", "--json")
     assert done.returncode == 0, done.stderr
     assert Audit(shop.url, received=shop.sandbox.store).check().state

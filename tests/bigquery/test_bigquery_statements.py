@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from accounting import Bench
 from beds.bigquery.server import Bed
-from statements import ask, check_bounds, check_kept, small_source
+from statements import FEW, MANY, ask, check_heard, small_source
 from warehouse import Row
 
 from .tables import add_rows, make_tables
-
-FEW, MANY = 8, 200
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])
@@ -28,9 +26,7 @@ def test_what_is_asked_is_what_is_kept_and_does_not_grow_with_the_rows(bed: Bed,
             add_rows(bed.project, name, [{**row, "loaded_at": row["received_at"]} for row in rows])
 
     heard = ask(bench, listen, add)
-    if count == FEW:
-        check_kept("bigquery", heard)
-    check_bounds("bigquery", heard)
+    check_heard("bigquery", count, heard)
     windows = [each for each in heard["run with nothing new"] if "FARM_FINGERPRINT" in each]
     assert len(windows) == 2
     assert all("`loaded_at` >= @`loaded_from`" in each for each in windows)

@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from beds.processes import free_port, wait_for
 
 __all__ = ["SECRET", "DatabricksBed", "opened_workspace"]
 
@@ -53,8 +53,7 @@ def opened_workspace(folder: Path) -> Iterator[DatabricksBed]:
     """Start a server and end it. Skips the test where there is no Java. `folder`: for tables and journal."""
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("there is no Java here, which Spark needs: install a JDK 17 (Debian: openjdk-17-jre-headless)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     bed = DatabricksBed(port, folder / "journal")
     bed.journal.touch()
     with (folder / "log").open("wb") as log:
@@ -62,21 +61,8 @@ def opened_workspace(folder: Path) -> Iterator[DatabricksBed]:
         environ = {**os.environ, "TZ": "UTC", "PYTHONPATH": str(_TESTS)}
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environ, start_new_session=True)
     try:
-        _wait_for(process, port, folder / "log")
+        wait_for("Spark", process, port, folder / "log", _START_S)
         yield bed
     finally:
         os.killpg(process.pid, 15)  # Spark's own process as well
         process.wait()
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + _START_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"Spark did not start: {log.read_text(encoding='utf-8')[-500:]}")
-            time.sleep(0.2)
-        else:
-            return

@@ -2,9 +2,7 @@
 
 import json
 import os
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from beds.processes import free_port, wait_for
 
 __all__ = ["PASSWORD", "SnowflakeBed", "opened_account"]
 
@@ -51,28 +51,14 @@ def opened_account(environment: Path, folder: Path) -> Iterator[SnowflakeBed]:
     python = environment / "bin" / "python"
     if not python.exists():
         pytest.skip(f"fakesnow is not installed in {environment.name}: make test installs it")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     bed = SnowflakeBed(port, folder / "journal")
     bed.journal.touch()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([python, _SERVER, str(port), bed.journal], stdout=log, stderr=log, env={**os.environ, "TZ": "UTC"})
     try:
-        _wait_for(process, port, folder / "log")
+        wait_for("fakesnow", process, port, folder / "log", _START_S)
         yield bed
     finally:
         process.terminate()
         process.wait()
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + _START_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"fakesnow did not start: {log.read_text(encoding='utf-8')[-500:]}")
-            time.sleep(0.05)
-        else:
-            return
