@@ -23,7 +23,8 @@ _KEPT_BYTES = 512 << 10
 """Of values in memory, at least. As objects they take three times as much."""
 _BLOCK_BYTES = 8 << 10
 """Of a run that are in memory when runs are merged."""
-_TUPLE_BYTES = 200
+_VALUE_BYTES = 200
+"""Of a value with its key, beyond what is said of it: a call may have no field."""
 _PICKLE = 5
 _Entry = tuple[Any, int, Any]
 
@@ -54,11 +55,13 @@ class Spool:
         self.close()
 
     def put(self, values: Iterable[tuple[Any, object]], size: int) -> None:
-        """Put values aside, each with its key. Units:  size: bytes that all of them take, about."""
+        """Put values aside, each with its key. Units:  size: bytes of all that they hold, about."""
         before = len(self._kept)
         self._kept += [(key, number, value) for number, (key, value) in enumerate(values, self._next)]
-        self._next += len(self._kept) - before
-        self.count += len(self._kept) - before
+        added = len(self._kept) - before
+        size += _VALUE_BYTES * added
+        self._next += added
+        self.count += added
         self._bytes += size
         self._all_bytes += size
         # This size takes the least memory in all: the more values there are, the longer are runs, so that not too many are merged.
@@ -67,7 +70,7 @@ class Spool:
 
     def put_each(self, values: Sequence[tuple[object, ...]]) -> None:
         """Put small tuples aside, to be read as they came."""
-        self.put(((0, each) for each in values), _TUPLE_BYTES * len(values))
+        self.put(((0, each) for each in values), 0)
 
     def cut(self, count: int) -> None:
         """Remove what came after the first `count` values."""

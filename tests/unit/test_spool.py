@@ -3,6 +3,7 @@
 import os
 import random
 import tempfile
+import tracemalloc
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_many_values_make_few_runs() -> None:
         for _ in range(20_000):
             spool.put([(0, None)], 100 << 10)
         assert 100 < len(spool._runs) < 1000
+
+
+def test_values_that_hold_nothing_take_little_memory_too() -> None:
+    tracemalloc.start()
+    try:
+        with Spool() as spool:
+            for start in range(0, 100_000, 1000):
+                spool.put(((number, (number, {})) for number in range(start, start + 1000)), 0)
+            peak = tracemalloc.get_traced_memory()[1]
+            assert sum(1 for _ in spool.in_order()) == 100_000
+    finally:
+        tracemalloc.stop()
+    assert peak < 3_000_000, "in memory they would take 20 MB"
 
 
 def test_little_is_written_nowhere() -> None:
