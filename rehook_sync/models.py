@@ -209,8 +209,7 @@ class Answer(NamedTuple):
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A referral code that a call takes for its user; `replaces`: the user's code before."""
 
     code: str

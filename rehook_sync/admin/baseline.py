@@ -18,8 +18,8 @@ from rehook_sync.jobs.context import JobContext, how_to_go_on, read_change_notes
 from rehook_sync.jobs.notes.lines import shared_notes
 from rehook_sync.jobs.pipeline import ClaimDesk, Pipeline
 from rehook_sync.jobs.plan import PlannedClaims
-from rehook_sync.jobs.results import Plan, Progress, RunOptions, RunResult, period_text
-from rehook_sync.jobs.run import Listener, discover, leased, looking, read_newest, run_status, write_end
+from rehook_sync.jobs.results import Listener, Plan, Progress, RunOptions, RunResult, period_text
+from rehook_sync.jobs.run import discover, leased, looking, read_newest, run_status, write_end
 from rehook_sync.models import Batch, Chunk, Customer, Operation, Outcome, Reason, RunKind, RunSummary, Status, Traits, Window
 from rehook_sync.rules.periods import Extent, Feed, Mark, Period, RunBounds
 from rehook_sync.rules.traits import after_elsewhere

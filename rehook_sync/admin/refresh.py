@@ -18,8 +18,9 @@ from rehook_sync.delivery.report import DeliveryReport
 from rehook_sync.delivery.sender import deliver
 from rehook_sync.errors import RehookSyncError
 from rehook_sync.jobs.context import JobContext, bind, read_change_notes
-from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_text
-from rehook_sync.jobs.run import Listener, discover, leased, looking, run_status, start_loading
+from rehook_sync.jobs.results import Listener, Progress, RunOptions, RunResult, period_text
+from rehook_sync.jobs.run import discover, leased, looking, run_status
+from rehook_sync.jobs.work import start_loading
 from rehook_sync.models import (
     Batch,
     Call,

@@ -32,8 +32,7 @@ from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.models import Reason, Stream
 
 if TYPE_CHECKING:
-    from rehook_sync.jobs.results import RunOptions, RunResult
-    from rehook_sync.jobs.run import Listener
+    from rehook_sync.jobs.results import Listener, RunOptions, RunResult
     from rehook_sync.models import Selection
     from rehook_sync.render.console import Screen
     from rehook_sync.runtime import Interrupt

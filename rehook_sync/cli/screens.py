@@ -10,8 +10,7 @@ from rehook_sync.cli.arguments import read_settings
 from rehook_sync.errors import RehookSyncError
 
 if TYPE_CHECKING:
-    from rehook_sync.jobs.results import RunResult
-    from rehook_sync.jobs.run import Listener
+    from rehook_sync.jobs.results import Listener, RunResult
     from rehook_sync.render.console import Screen
     from rehook_sync.runtime import Interrupt
     from rehook_sync.settings import Settings

@@ -36,6 +36,7 @@ class Database:
     """One database: short transactions, streamed reads, errors through the gate.
 
     Shape:  setting: name of the setting that holds its URL, for messages.
+            bears_fork: whether a fork of this process can connect anew once all connections are closed.
     """
 
     def __init__(self, engine: Engine, setting: str, connecting: Connecting | None = None, meter: Meter | None = None) -> None:
@@ -46,6 +47,7 @@ class Database:
         self._hidden = [each for each in given.options.values() if isinstance(each, str)]
         self.engine = engine
         self.setting = setting
+        self.bears_fork = self.warehouse.bears_fork and given.connector is None
         self._worked = False
         # SQLite lets one writer in and the others poll; with a lock, our own threads need not poll.
         self.turn: AbstractContextManager[object] = Lock() if self.warehouse.one_writer else nullcontext()

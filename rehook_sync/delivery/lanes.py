@@ -1,7 +1,7 @@
 """One lane per user: the operations queued in order, and the one in flight."""
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from rehook_sync.models import Call, Claim, Operation, Outcome, Status, Traits
 
@@ -103,7 +103,7 @@ class OpenClaims:
         user_id = claim.user_id
         self._open[user_id] -= 1
         if status not in {Status.SENT, Status.UNCHANGED}:
-            return [replace(claim, replaces=self._had[user_id])]
+            return [claim._replace(replaces=self._had[user_id])]
         self._had[user_id] = claim.code
         if not self._open[user_id]:
             del self._open[user_id], self._had[user_id]
@@ -112,4 +112,4 @@ class OpenClaims:
     def give_up(self) -> list[Claim]:
         """Return all claims that are still open, to be released."""
         left, self._claims = self._claims, {}
-        return [replace(claim, replaces=self._had[claim.user_id]) for claim in left.values()]
+        return [claim._replace(replaces=self._had[claim.user_id]) for claim in left.values()]

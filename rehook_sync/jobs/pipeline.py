@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
 from rehook_sync.jobs.notes.findings import Findings
 from rehook_sync.jobs.portions import read_portions
-from rehook_sync.jobs.reading.lookback import Lookback
+from rehook_sync.jobs.reading.lookback import Lookback, Looks
 from rehook_sync.models import (
     ELSEWHERE,
     Call,
@@ -40,7 +40,7 @@ from rehook_sync.state.state import Judged, State
 from rehook_sync.times import FIRST_MOMENT
 from rehook_sync.warehouse.sources import Sources
 
-__all__ = ["ClaimDesk", "Pipeline", "PipelineConfig"]
+__all__ = ["ClaimDesk", "Key", "Pipeline", "PipelineConfig", "Told"]
 
 _Result = TypeVar("_Result")
 Key = tuple[Stream, str]
@@ -87,6 +87,18 @@ class PipelineConfig:
     also_of: Sequence[str] = ()
 
 
+class Told(NamedTuple):
+    """What a pipeline has to say of the rows so far. Shape:  as the fields of `Pipeline`.  looks: of its lookback, None: as before."""
+
+    found: int
+    known: int
+    rows: Counter[Feed]
+    timeless: int
+    extent: Extent
+    findings: Findings
+    looks: Looks | None
+
+
 class Pipeline:
     """The rows of one run, read once.
 
@@ -95,13 +107,14 @@ class Pipeline:
             rows: judged so far, by feed; without rejections that stay as they were.
             timeless: calls left out since no time says whether they are of the period.
             extent: what was read to its end.  findings: what there is to say of the rows judged.
+            desk: where referral codes are claimed.
     """
 
     def __init__(self, sources: Sources, state: State, desk: ClaimDesk, config: PipelineConfig, lookback: Lookback | None = None) -> None:
         """Prepare; nothing is read before `read_chunks`. `lookback`: says what of the windows is read; None: all."""
         self._sources = sources
         self._state = state
-        self._desk = desk
+        self.desk = desk
         self._config = config
         self._lookback = lookback
         self._previous: dict[Key, PreviousOutcome] = {}
@@ -147,10 +160,32 @@ class Pipeline:
             for each in (*new, *old):
                 each.close()
 
+    def find_news(self, windows: Mapping[Feed, Window], parts: Iterable[tuple[Feed, Window]] = ()) -> bool:
+        """Tell whether there is anything to read in windows or parts of periods. Windows are looked at only until one has something."""
+        looks = ((feed, window) for feed, window in sorted(windows.items(), key=_rank, reverse=True))
+        return any(True for _ in parts) or self._lookback is None or any(self._lookback.has_news(*each) for each in looks)
+
     def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
         """Note which outcomes have become durable. Safe to call from another thread."""
-        for outcome in outcomes:
-            self._pending.pop((outcome.call.stream, outcome.call.message_id), None)
+        self.note_keys((outcome.call.stream, outcome.call.message_id) for outcome in outcomes)
+
+    def note_keys(self, keys: Iterable[Key]) -> None:
+        """Note whose outcomes have become durable. Safe to call from another thread."""
+        for key in keys:
+            self._pending.pop(key, None)
+
+    def tell(self, *, looks: bool) -> Told:
+        """Return what there is to say so far, for another process. `looks`: of the looks at windows too, which all come first."""
+        self.findings.delays += self._sources.reader.take_delays()
+        self.findings.views |= self._sources.views_read
+        shown = self._lookback.looks if self._lookback and looks else None
+        return Told(self.found, self.known, self.rows, self.timeless, self.extent, self.findings, shown)
+
+    def hear(self, told: Told) -> None:
+        """Take what another process has to say of the same rows."""
+        self.found, self.known, self.rows, self.timeless, self.extent, self.findings, looks = told
+        if self._lookback and looks is not None:
+            self._lookback.looks = looks
 
     def _reads_all(self, windows: Mapping[Feed, Window]) -> bool:
         """Tell whether these are all tracks there are: no earlier run has judged some."""
@@ -288,7 +323,7 @@ class Pipeline:
         if not claiming:
             return decide({}, {})[0]
         users, codes = (list(dict.fromkeys(each)) for each in zip(*claiming, strict=True))
-        judgement = self._desk.claim(users, codes, decide)
+        judgement = self.desk.claim(users, codes, decide)
         self._freed = dict(judgement.book.freed)
         return judgement
 
@@ -297,7 +332,7 @@ class Pipeline:
         if not self._config.merge:
             return {}
         changing = {user_id for user_id, code in claiming if codes.get(user_id) != code}
-        known = self._desk.read_customers(changing) if changing else {}
+        known = self.desk.read_customers(changing) if changing else {}
         return {user_id: at for user_id, traits in known.items() if CODE in traits and (at := traits[CODE][1]) is not None}
 
 

@@ -1,7 +1,7 @@
 """What callers ask of `sync` and what it returns: plain data."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -24,6 +24,7 @@ from rehook_sync.times import parse_moment
 
 __all__ = [
     "Explanation",
+    "Listener",
     "Plan",
     "Progress",
     "RunAudit",
@@ -84,6 +85,10 @@ class Progress:
     def rows_due(self) -> int | None:
         """Return how many rows are to be judged in all, None while that is not known; rows found to be known do not count."""
         return None if self.rows_total is None else max(self.rows_total - self.rows_known, self.rows_read)
+
+
+Listener = Callable[[Progress], None]
+"""Is told how far a run has got."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,11 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, islice
-from threading import Thread
 
 from rehook_sync.delivery.report import DeliveryReport
 from rehook_sync.errors import ConfigurationError, DatabaseError, RehookSyncError, UsageError
@@ -22,8 +19,9 @@ from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.reading.bounds import plan_bounds
 from rehook_sync.jobs.reading.lookback import Lookback
 from rehook_sync.jobs.reading.selfaudit import audit_run
-from rehook_sync.jobs.results import Progress, RunOptions, RunResult, period_notes
-from rehook_sync.models import Batch, Chunk, Outcome, RunKind, RunStatus, RunSummary, Selection, Status, Window
+from rehook_sync.jobs.results import Listener, RunOptions, RunResult, period_notes
+from rehook_sync.jobs.work import Reads, Work, deliver_work
+from rehook_sync.models import Batch, RunKind, RunStatus, RunSummary, Selection, Status, Window
 from rehook_sync.rules.periods import Extent, Feed, Mark, Period, RunBounds
 from rehook_sync.rules.watermark import next_watermark
 from rehook_sync.runtime import Interrupt
@@ -33,10 +31,7 @@ from rehook_sync.state.sources import KnownSources, Stretches
 from rehook_sync.warehouse.sources import Sources
 
 __all__ = [
-    "Listener",
     "RunBounds",
-    "Work",
-    "deliver_work",
     "discover",
     "find_bounds",
     "leased",
@@ -48,11 +43,9 @@ __all__ = [
     "record_end",
     "run_status",
     "run_whole",
-    "start_loading",
     "write_end",
 ]
 
-Listener = Callable[[Progress], None]
 _FUTURE = timedelta(hours=1)
 """Rows that are dated later than this from now are said to be of the future; clocks differ by less."""
 
@@ -69,13 +62,13 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         options, bounds, begun = _begin(context, ledger, options)
         ledger.reopens = options.only.status if options.only else Status.FAILED
         windows, parts = bounds.windows, bounds.parts()
-        lookback = Lookback(context.sources, state, context.known_in, bounds, on_news=start_loading)
+        lookback = Lookback(context.sources, state, context.known_in, bounds)
         pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(ledger.run_id, options), lookback)
         report = DeliveryReport()
         try:
             reader.waiting = bool  # from here on, delivery renews the lease
             is_told = not options.limit and not options.only and _leaves_known_out(context, windows)
-            work = Work(ledger, pipeline, pipeline.read_chunks(windows, context.feeds(options), parts), is_told)
+            work = Work(ledger, pipeline, Reads(windows, context.feeds(options), parts), is_told)
             report = deliver_work(context, work, interrupt, listen)
         except RehookSyncError as error:
             report.interrupted = interrupt.requested
@@ -87,14 +80,14 @@ def run_whole(context: JobContext, options: RunOptions, interrupt: Interrupt, li
         message = str(report.error) if report.error else None
         summary = RunSummary(ledger.run_id, status, sum(counts.values()), requests=report.requests, error=message, **counts)
         extent = Extent.NOTHING if report.error or report.interrupted else pipeline.extent
-        bounds = replace(bounds, newest=lookback.newest, settled=lookback.settled)
+        bounds = replace(bounds, newest=lookback.looks.newest, settled=lookback.looks.settled)
         watermarks = record_end(context, ledger, summary, bounds, pipeline.rows, extent)
         notes = [*begun, *period_notes(bounds, ledger.run_id, done=extent is Extent.ALL)]
         found = note_delivery(context, pipeline.findings, report)
         found.waiting = Counter(state.count_waiting(ledger.run_id))
-        feeds = None if options.only else [feed for feed in windows if feed not in lookback.quiet]
+        feeds = None if options.only else [feed for feed in windows if feed not in lookback.looks.quiet]
         notes += read_notes(context, found, pipeline.rows.total(), unsettled, feeds)
-        audit = None if options.only or extent is not Extent.ALL else audit_run(context, windows, lookback.looked)
+        audit = None if options.only or extent is not Extent.ALL else audit_run(context, windows, lookback.looks.looked)
         notes += publish_notes(context.settings, ledger, interrupt)
         return RunResult(summary, watermarks, report.rejected, report.error, recovered, unsettled, notes, audit=audit)
 
@@ -121,17 +114,6 @@ def _begin(context: JobContext, ledger: Ledger, options: RunOptions) -> tuple[Ru
     with looking(context, ledger, bounds):
         discover(context, options)
     return options, bounds, notes
-
-
-def start_loading() -> None:
-    """Load, in a thread, the modules that only judging and sending need: without them, a command starts in half the time."""
-
-    def load() -> None:
-        import rehook_sync.delivery.sender  # noqa: PLC0415
-        import rehook_sync.rehook.client  # noqa: PLC0415
-        import rehook_sync.rehook.transport  # noqa: F401, PLC0415
-
-    Thread(target=load).start()
 
 
 def find_bounds(context: JobContext, options: RunOptions, run_id: str) -> RunBounds:
@@ -235,61 +217,9 @@ def new_run_id(now: datetime, kind: RunKind) -> str:
     return "-".join(filter(None, (f"{now:%Y%m%dT%H%M%SZ}", "" if kind is RunKind.RUN else kind, secrets.token_hex(4))))
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is delivered, and the ledger that records it.
-
-    Shape:  is_told: whether the rows that are put aside are those to judge, so that it can be told how many they are.
-    """
-
-    ledger: Ledger
-    pipeline: Pipeline
-    chunks: Generator[Chunk, None, None]
-    is_told: bool = False
-
-
-def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
-    """Send what is read, record the outcomes and report progress."""
-    pipeline = work.pipeline
-
-    def total() -> int | None:
-        return pipeline.found if work.is_told or pipeline.extent is Extent.ALL else None
-
-    def begin(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-        yield from islice(chunks, 1)
-        if work.is_told:
-            listen(Progress(work.ledger.run_id, total(), pipeline.known))
-        yield from chunks
-
-    def committed(latest: DeliveryReport, outcomes: Sequence[Outcome]) -> None:
-        pipeline.note_recorded(outcomes)
-        pressure = latest.at_once, latest.slowed, latest.lowest
-        counts = dict(latest.counts)
-        listen(Progress(work.ledger.run_id, total(), pipeline.known, pipeline.rows.total(), counts, latest.requests, *pressure))
-
-    with closing(work.chunks) as chunks, ThreadPoolExecutor(1, "first") as thread:
-        first = thread.submit(next, chunks, None)
-        with work.ledger.kept():
-            wait([first])
-        if not interrupt.requested and first.exception() is None and first.result() is None:
-            listen(Progress(work.ledger.run_id, 0))
-            return DeliveryReport()  # nobody has to be loaded who could send
-        from rehook_sync.delivery.sender import deliver  # noqa: PLC0415 - as the client
-
-        client = context.client(shards)  # its modules are loaded while the first rows are read
-        feed = begin(chain(_one(first), chunks))
-        return deliver(feed, client, work.ledger, context.delivery_config(shards), interrupt, committed)
-
-
 def _leaves_known_out(context: JobContext, feeds: Iterable[Feed]) -> bool:
     """Tell whether known rows are not put aside: the warehouse can leave them out, or there are none."""
     return context.known_in is not None or all(context.state.read_coverage(feed).watermark is None for feed in feeds)
-
-
-def _one(first: Future[Chunk | None]) -> Iterator[Chunk]:
-    chunk = first.result()
-    if chunk is not None:
-        yield chunk
 
 
 def record_end(

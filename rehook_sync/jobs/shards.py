@@ -30,11 +30,8 @@ from rehook_sync.jobs.notes.findings import Findings, read_findings, write_findi
 from rehook_sync.jobs.pipeline import Pipeline
 from rehook_sync.jobs.reading.lookback import Lookback
 from rehook_sync.jobs.reading.selfaudit import audit_run
-from rehook_sync.jobs.results import RunOptions, RunResult, StartedRun, period_notes
+from rehook_sync.jobs.results import Listener, RunOptions, RunResult, StartedRun, period_notes
 from rehook_sync.jobs.run import (
-    Listener,
-    Work,
-    deliver_work,
     discover,
     find_bounds,
     looking,
@@ -43,8 +40,8 @@ from rehook_sync.jobs.run import (
     read_notes,
     record_end,
     run_status,
-    start_loading,
 )
+from rehook_sync.jobs.work import Reads, Work, deliver_work
 from rehook_sync.models import Batch, RunKind, RunSummary, Shard, ShardResult, ShardStatus, Stream, Window, user_order
 from rehook_sync.rules.periods import Extent, Feed, MissingTable, Period, RunBounds
 from rehook_sync.runtime import Interrupt
@@ -150,7 +147,7 @@ def start_shards(context: JobContext, options: RunOptions, most: int) -> Started
             lookback = Lookback(sources, state, context.known_in, bounds)
             read = [(feed, each) for feed, window in bounds.windows.items() for each in lookback.look(feed, window).asked(window)]
             read += bounds.parts()
-            bounds = replace(bounds, newest=lookback.newest, settled=lookback.settled)
+            bounds = replace(bounds, newest=lookback.looks.newest, settled=lookback.looks.settled)
             tiles = [tile for feed, window in read for tile in sources[feed.source].read_user_tiles(feed.stream, window, context.known_in)]
             due = sum(number for _, number in tiles) + state.count_due_again()
             most = min(most, context.settings.concurrency) if sources.can_split_users({feed.source for feed in bounds.windows}) else 1
@@ -192,12 +189,12 @@ def deliver_shard(context: JobContext, run_id: str, number: int, interrupt: Inte
         lookback = Lookback(context.sources, state, context.known_in, bounds, compares=False)
         pipeline = Pipeline(context.sources, state, ledger, context.pipeline_config(run_id, RunOptions(), found.shard), lookback)
         report = DeliveryReport()
-        start_loading()
         try:
-            work = Work(ledger, pipeline, pipeline.read_chunks(bounds.windows, bounds.windows, bounds.parts()))
+            work = Work(ledger, pipeline, Reads(bounds.windows, list(bounds.windows), bounds.parts()))
             report = deliver_work(context, work, interrupt, listen, shards=len(shards))
         except RehookSyncError as error:
-            report.error = error
+            report.interrupted = interrupt.requested
+            report.error = None if report.interrupted else error
         status = ShardStatus.DONE if pipeline.extent is Extent.ALL else ShardStatus.INTERRUPTED
         status = ShardStatus.STOPPED if report.error else ShardStatus.INTERRUPTED if report.interrupted else status
         findings = write_findings(note_delivery(context, pipeline.findings, report), found.findings, context.settings)

@@ -20,11 +20,13 @@ _ONE_TEXT = {Kind.PADDED: Kind.TEXT, Kind.DECIMAL: Kind.NUMBER}
 class Sources(Mapping[str, SegmentSource]):
     """The sources by name, in the order of the settings.
 
-    Shape:  reader: the reads of all of them, and how patient they are.  chunk_rows: calls that should be judged at once, at least.
+    Shape:  database: where all of them are.  reader: the reads of all of them, and how patient they are.
+            chunk_rows: calls that should be judged at once, at least.
     """
 
     def __init__(self, database: Database, configs: Mapping[str, SourceConfig]) -> None:
         """Prepare; nothing is read. `configs`: name of a source -> where it is."""
+        self.database = database
         self.chunk_rows = database.warehouse.chunk_rows
         self.reader = Reader(database, [config.schema for config in configs.values()])
         alone = len(configs) == 1

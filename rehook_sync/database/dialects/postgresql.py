@@ -102,6 +102,7 @@ POSTGRESQL = Warehouse(
     longest_name=63,
     most_columns=1664,
     most_ids=20_000,
+    bears_fork=True,
     beginning="-infinity",
     kind_of=kind_of,
     convert=_CONVERT,

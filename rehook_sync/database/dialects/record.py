@@ -144,6 +144,7 @@ class Warehouse:
             convert: kind -> what makes the driver's value right.  naming: the same for values that name a call without an id.
             decodes_json: whether the driver gives columns of type JSON decoded.
 
+            bears_fork: whether the driver works in a fork of a process that has closed its connections.
             opens_slowly: whether a connection should be kept from one read to the next while there are several.
             pre_ping: whether a pooled connection is tried before it is used.  session: statements on each new connection.
             tagged: statement that tells a session which run it works for, with `{}` in the place of the run's id.
@@ -197,6 +198,7 @@ class Warehouse:
     convert: Mapping[Kind, Convert] = field(default_factory=dict)
     naming: Mapping[Kind, Convert] = field(default_factory=dict)
     decodes_json: bool = False
+    bears_fork: bool = False
     opens_slowly: bool = False
     pre_ping: bool = True
     session: tuple[str, ...] = ()

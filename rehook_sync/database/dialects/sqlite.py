@@ -122,6 +122,7 @@ SQLITE = Warehouse(
     most_columns=2000,
     slice_rows=50_000,  # each read looks at the whole window, and holds up few
     most_ids=20_000,
+    bears_fork=True,
     bind_ids=json.dumps,
     bind_odd_ids=_bind_odd_ids,
     is_typed=False,

@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 
 from rehook_sync.database.kinds import Kind
 from rehook_sync.models import SourceRow, Stream
@@ -30,7 +31,7 @@ class MetNames:
             all_read: whether these are the names of all events.
     """
 
-    fields: defaultdict[Stream, set[str]] = field(default_factory=lambda: defaultdict(set))
+    fields: defaultdict[Stream, set[str]] = field(default_factory=partial(defaultdict, set))
     events: set[str] = field(default_factory=set)
     all_read: bool = False
 

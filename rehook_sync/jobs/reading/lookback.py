@@ -6,8 +6,8 @@ remembered only as it was seen at one moment together with what the sync-state h
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from rehook_sync.warehouse.sources import Sources
 from rehook_sync.warehouse.stretches.excerpts import Excerpt, OpenCalls, plan_excerpt, start_of
 from rehook_sync.warehouse.stretches.looks import Look, Lookout
 
-__all__ = ["Lookback", "Looked"]
+__all__ = ["Lookback", "Looked", "Looks"]
 
 _LOOKED_UP = 5000
 """Ids per lookup in the sync-state."""
@@ -43,13 +43,23 @@ class Looked(NamedTuple):
     untold: tuple[Window, ...]
 
 
-class Lookback:
-    """The windows of one run, looked at one by one, each right before it is read.
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What looks at windows have shown.
 
     Shape:  newest: the newest time of arrival in each window looked at, None without one.
             settled: the stretches found settled, which are not remembered so yet.  quiet: feeds that have nothing dated in the future.
             looked: of the feeds whose stretches the warehouse could count.
     """
+
+    newest: dict[Feed, datetime | None] = field(default_factory=dict)
+    settled: dict[Feed, dict[datetime, Stretch]] = field(default_factory=dict)
+    quiet: set[Feed] = field(default_factory=set)
+    looked: dict[Feed, Looked] = field(default_factory=dict)
+
+
+class Lookback:
+    """The windows of one run, looked at one by one, each right before it is read. Shape:  looks: what they have shown so far."""
 
     def __init__(
         self,
@@ -59,23 +69,21 @@ class Lookback:
         bounds: RunBounds,
         *,
         compares: bool = True,
-        on_news: Callable[[], object] = bool,
     ) -> None:
-        """Prepare; nothing is read.
-
-        compares: find out which stretches are settled; else what looks different is read.  on_news: called when there is something to read.
-        """
+        """Prepare; nothing is read. `compares`: find out which stretches are settled; else what looks different is read."""
         self._sources = sources
         self._state = state
         self._stretches = Stretches(state.database)
         self._known_in = known_in
         self._asked = {each.feed for each in bounds.periods}
         self._compares = compares
-        self._on_news = on_news
-        self.newest: dict[Feed, datetime | None] = {}
-        self.settled: dict[Feed, dict[datetime, Stretch]] = {}
-        self.quiet: set[Feed] = set()
-        self.looked: dict[Feed, Looked] = {}
+        self._ahead: dict[Feed, Excerpt] = {}
+        self.looks = Looks()
+
+    def has_news(self, feed: Feed, window: Window) -> bool:
+        """Look at a window that is read next, and tell whether there is anything to read. Raises: as `look`."""
+        self._ahead[feed], has_news = self._look(feed, window)
+        return has_news
 
     def look(self, feed: Feed, window: Window) -> Excerpt:
         """Return what to read of a window.
@@ -83,20 +91,24 @@ class Lookback:
         A row that arrives after the look stays above the newest time, or makes its stretch look different to the next run.
         Raises: SourceError for a table that has rows, but no time in any.
         """
+        ahead = self._ahead.pop(feed, None)
+        return self._look(feed, window)[0] if ahead is None else ahead
+
+    def _look(self, feed: Feed, window: Window) -> tuple[Excerpt, bool]:
+        """Return what to read of a window, and whether there is anything."""
         source, watermark = self._sources[feed.source], self._state.read_coverage(feed).watermark
         excerpt = None
         # A period that somebody asked for is read as a whole, with all that each run reads anew.
         if watermark is not None and window.low is not None and feed not in self._asked:
             excerpt = self._find_excerpt(feed, window, watermark)
         if excerpt is None:
-            self.newest[feed] = source.newest(feed.stream, window)
-        newest = self.newest[feed]
+            self.looks.newest[feed] = source.newest(feed.stream, window)
+        newest = self.looks.newest[feed]
         if newest is None:
             source.require_times(feed.stream)
         has_changed = excerpt is not None and not excerpt.is_empty
-        if has_changed or watermark is None or feed in self._asked or (newest is not None and newest > watermark):
-            self._on_news()
-        return excerpt or Excerpt((window,))
+        has_news = has_changed or watermark is None or feed in self._asked or (newest is not None and newest > watermark)
+        return excerpt or Excerpt((window,)), has_news
 
     def _find_excerpt(self, feed: Feed, window: Window, watermark: datetime) -> Excerpt | None:
         """Return the stretches to read, None if the warehouse cannot be asked for them."""
@@ -107,7 +119,7 @@ class Lookback:
             if look is None:
                 return None
             open_ = self._look_up(feed, spool) if look.open is None else look.open
-        self.newest[feed] = look.newest
+        self.looks.newest[feed] = look.newest
         self._note(feed, window, look, open_)
         wanted = {start for start in look.changed if start not in look.compared or open_.get(start, OpenCalls()).unrecorded}
         told = {start: new for start in wanted & open_.keys() if (new := open_[start].new) is not None and start != FIRST_MOMENT}
@@ -119,14 +131,14 @@ class Lookback:
         within = {start: stretch for start, stretch in look.found.items() if FIRST_MOMENT < start < window.high}
         rows = sum(stretch.rows for stretch in within.values() if stretch is not None)
         untold = [plan_excerpt(window, [start], {start}).windows for start, stretch in within.items() if stretch is None]
-        self.looked[feed] = Looked(rows, excerpt.all_windows, tuple(chain.from_iterable(untold)))
+        self.looks.looked[feed] = Looked(rows, excerpt.all_windows, tuple(chain.from_iterable(untold)))
         return excerpt
 
     def _note(self, feed: Feed, window: Window, look: Look, open_: Mapping[datetime, OpenCalls]) -> None:
         found = {start: look.found[start] for start in look.compared - open_.keys()}
-        self.settled[feed] = {start: stretch for start, stretch in found.items() if stretch is not None}
+        self.looks.settled[feed] = {start: stretch for start, stretch in found.items() if stretch is not None}
         if not any(start > start_of(window.high) for start in look.found):
-            self.quiet.add(feed)
+            self.looks.quiet.add(feed)
 
     def _look_up(self, feed: Feed, ids: Spool) -> dict[datetime, OpenCalls]:
         """Return the open calls of the stretches whose ids were put aside."""

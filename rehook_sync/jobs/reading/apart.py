@@ -1,0 +1,278 @@
+"""Reading and judging in a process of their own: in one process they would take turns with sending at the interpreter.
+
+It is a fork that goes on with the pipeline as it stands, and hands over chunks when it is asked. It reads the databases over connections
+of its own and writes nothing: what it has to claim, the sender claims for it. It ends with the sender, who gets its errors.
+"""
+
+import gc
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from rehook_sync.database.engine import Database
+from rehook_sync.errors import InternalError, OperationalError, RehookSyncError
+from rehook_sync.jobs.pipeline import ClaimDesk, Key, Pipeline, Told
+from rehook_sync.models import Call, Chunk, Claim, Operation, Outcome, Traits
+from rehook_sync.runtime import SIGNALS, Interrupt, tuned_interpreter
+
+__all__ = ["can_read_apart", "read_apart"]
+
+_PICKLE = 5
+_GRACE_S = 10.0
+"""How long a read may take to end after a stop was asked for; it cuts itself off before that."""
+_STEP_S = 0.01
+_STOP = signal.SIGUSR1
+"""How the sender asks the reader to stop. What a terminal or a scheduler sends reaches both, but the sender decides."""
+_Result = TypeVar("_Result")
+
+
+class _Asked(NamedTuple):
+    """The sender wants the next chunk. Shape:  recorded: the calls that have become durable since the last one."""
+
+    recorded: list[Key]
+
+
+class _Owners(NamedTuple):
+    """Who has codes, as `ClaimDesk.claim` gives it to who judges."""
+
+    codes: dict[str, str]
+    leaving: dict[str, str]
+
+
+class _Claim(NamedTuple):
+    """The reader wants codes claimed."""
+
+    user_ids: Sequence[str]
+    codes: Sequence[str]
+
+
+class _Wanted(NamedTuple):
+    """The reader wants to know what customers have."""
+
+    user_ids: list[str]
+
+
+class _Ready(NamedTuple):
+    """A chunk, as plain tuples; None after the last one."""
+
+    operations: list[tuple[Any, ...]] | None
+    outcomes: list[Outcome]
+    told: Told
+
+
+class _Failed(NamedTuple):
+    """What ended reading."""
+
+    error: RehookSyncError
+    told: Told
+
+
+class _Line:
+    """One end of the line between sender and reader: any values, one after another."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._file = end.makefile("rwb", buffering=1 << 16)
+
+    def say(self, value: object) -> None:
+        pickle.dump(value, self._file, _PICKLE)
+        self._file.flush()
+
+    def hear(self) -> Any:  # noqa: ANN401 - whatever was said
+        """Return what the other end said. Raises EOFError or OSError when it is gone."""
+        return pickle.load(self._file)  # noqa: S301 - our own process said it, over a line that nobody else has
+
+    def close(self) -> None:
+        with suppress(OSError):  # what was not said yet cannot be
+            self._file.close()
+        self._socket.close()
+
+
+def can_read_apart(databases: Iterable[Database]) -> bool:
+    """Tell whether this process can be forked and gains by it: a second core, no other thread, drivers that bear it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return cores > 1 and threading.active_count() == 1 and all(each.bears_fork for each in databases)
+
+
+@contextmanager
+def read_apart(pipeline: Pipeline, chunks: Iterator[Chunk], databases: Sequence[Database], interrupt: Interrupt) -> Iterator["_Reader"]:
+    """Go on with `chunks`, which are of the pipeline, in another process; yields them, and the pipeline knows what they tell of it.
+
+    Shape:  databases: all that are in use: their connections are closed, and opened again when they are needed.
+    Raises: OperationalError, when chunks are asked for, if the process has ended by itself.
+    """
+    for each in databases:
+        each.close()
+    ours, theirs = socket.socketpair()
+    gc.freeze()  # else each collection would copy the memory that both have
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        pid = os.fork()
+        if not pid:
+            ours.close()
+            _read(pipeline, chunks, _Line(theirs), interrupt, before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    theirs.close()
+    reader = _Reader(pipeline, _Line(ours), pid)
+    try:
+        yield reader
+    finally:
+        reader.close()
+        gc.unfreeze()
+
+
+class _Reader(Iterator[Chunk]):
+    """The sender's view of the process that reads. One thread at a time may ask for chunks."""
+
+    def __init__(self, pipeline: Pipeline, line: _Line, pid: int) -> None:
+        self._pipeline = pipeline
+        self._line = line
+        self._pid = pid
+        self._recorded: list[Key] = []
+
+    def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
+        """Note which outcomes have become durable; said when the next chunk is asked for. Safe to call from another thread."""
+        self._recorded += [(call.stream, call.message_id) for call, *_ in outcomes]
+
+    def __next__(self) -> Chunk:
+        """Ask for the next chunk, and do meanwhile what the reader needs done."""
+        recorded, self._recorded = self._recorded, []
+        try:
+            self._line.say(_Asked(recorded))
+            while not isinstance(said := self._line.hear(), _Ready | _Failed):
+                self._serve(said)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise OperationalError(f"the process that reads the warehouse {self._end()}; run again") from error
+        self._pipeline.hear(said.told)
+        if isinstance(said, _Failed):
+            raise said.error
+        if said.operations is None:
+            raise StopIteration
+        return Chunk([_unpacked(each) for each in said.operations], said.outcomes)
+
+    def _serve(self, said: _Claim | _Wanted) -> None:
+        if isinstance(said, _Wanted):
+            self._line.say(dict(self._pipeline.desk.read_customers(said.user_ids)))
+            return
+
+        def judge(codes: dict[str, str], leaving: dict[str, str]) -> tuple[None, list[Claim]]:
+            self._line.say(_Owners(codes, leaving))
+            while isinstance(claims := self._line.hear(), _Wanted):
+                self._serve(claims)
+            return None, claims
+
+        self._pipeline.desk.claim(said.user_ids, said.codes, judge)
+        self._line.say(None)
+
+    def _end(self) -> str:
+        """Return how the process ended, which has closed its line."""
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = 0
+        code = os.waitstatus_to_exitcode(status)
+        return f"was ended by signal {-code}, as by a machine that is short of memory" if code < 0 else f"ended with {code}"
+
+    def close(self) -> None:
+        """End the process. A read that it is in is cut off."""
+        self._line.close()
+        if not self._pid:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, _STOP)
+        until = time.monotonic() + _GRACE_S
+        while not os.waitpid(self._pid, os.WNOHANG)[0]:
+            if time.monotonic() > until:
+                os.kill(self._pid, signal.SIGKILL)
+            time.sleep(_STEP_S)
+
+
+class _RemoteDesk(ClaimDesk):
+    """The desk of the sender, at the other end of the line. It answers only while it waits for a chunk."""
+
+    def __init__(self, line: _Line, asked: Callable[[], None]) -> None:
+        self._line = line
+        self._asked = asked
+
+    def claim(
+        self,
+        user_ids: Sequence[str],
+        codes: Sequence[str],
+        judge: Callable[[dict[str, str], dict[str, str]], tuple[_Result, Iterable[Claim]]],
+    ) -> _Result:
+        self._asked()
+        self._line.say(_Claim(user_ids, codes))
+        results: list[_Result] = []
+        while isinstance(said := self._line.hear(), _Owners):
+            result, claims = judge(*said)
+            results.append(result)
+            self._line.say(list(claims))
+        return results[-1]
+
+    def read_customers(self, user_ids: Iterable[str]) -> Mapping[str, Traits]:
+        self._asked()
+        self._line.say(_Wanted(list(user_ids)))
+        found: Mapping[str, Traits] = self._line.hear()
+        return found
+
+
+def _read(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line, interrupt: Interrupt, mask: Iterable[int]) -> NoReturn:
+    """Hand over the chunks, in the process that was forked for that. Nothing of the sender's is closed or flushed in the end."""
+    code = 1
+    try:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        signal.signal(_STOP, lambda number, _frame: setattr(interrupt, "signal", number))  # the sender has told the listeners
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        with tuned_interpreter(), suppress(EOFError, OSError):  # the sender is gone
+            _hand_over(pipeline, chunks, line)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _hand_over(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line) -> None:
+    asked = False
+    is_first = True
+
+    def wait() -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            pipeline.note_keys(line.hear().recorded)
+
+    pipeline.desk = _RemoteDesk(line, wait)
+    try:
+        for chunk in chunks:
+            ready = _Ready([_packed(each) for each in chunk.operations], chunk.outcomes, pipeline.tell(looks=is_first))
+            wait()
+            line.say(ready)
+            asked = is_first = False
+        said: _Ready | _Failed = _Ready(None, [], pipeline.tell(looks=True))
+    except RehookSyncError as error:
+        said = _Failed(error, pipeline.tell(looks=True))
+    except (EOFError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug of ours, which the sender must hear of
+        said = _Failed(
+            InternalError(f"unexpected {type(error).__name__} in the process that reads the warehouse"), pipeline.tell(looks=True)
+        )
+    wait()
+    line.say(said)
+
+
+def _packed(operation: Operation) -> tuple[Any, ...]:
+    """Return an operation as tuples, which take half the time to be made again."""
+    stream, user_id, calls, body, hashes, claim, parts, waits_for = operation
+    return stream, user_id, [tuple(call) for call in calls], body, dict(hashes), claim, [_packed(part) for part in parts], waits_for
+
+
+def _unpacked(packed: tuple[Any, ...]) -> Operation:
+    stream, user_id, calls, body, hashes, claim, parts, waits_for = packed
+    made = tuple(Call._make(call) for call in calls)
+    return Operation(stream, user_id, made, body, hashes, claim, tuple(_unpacked(part) for part in parts), waits_for)
