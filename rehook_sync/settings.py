@@ -113,7 +113,8 @@ class Settings(BaseSettings):
     state_schema: _Name | None = _setting(None, "schema of the sync-state; none: `rehook_sync`, on SQLite no schema", "rehook_sync")
     publish_schema: _Name | None = _setting(
         None,
-        "schema of a copy of the sync-state for analysts, brought up to date by each run; on SQLite `main`; none: no copy",
+        "schema of a copy of the sync-state for analysts, brought up to date by each run; `catalog.schema` where names have three levels;"
+        " on SQLite `main`; none: no copy",
         "analytics",
     )
     publish_url: _DatabaseUrl | None = _setting(

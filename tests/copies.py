@@ -20,6 +20,7 @@ from rehook_sync.state.publication.publications import Publication, Publications
 from rehook_sync.sync import Sync
 
 __all__ = [
+    "check_catalog",
     "fill",
     "open_target",
     "publish_killed",
@@ -44,6 +45,25 @@ def fill(bench: Bench) -> None:
         ],
         [track(f"t{each:03}", f"u{each % 7}", "Visited", ago(hours=6, seconds=-each)) for each in range(40)],
     )
+
+
+def check_catalog(place: tuple[Bench, str, str], catalog: str) -> None:
+    """The copy is in the catalog that is named before its schema; one that is not there is told of before anything is written."""
+    bench, url, schema = place
+    fill(bench)
+    with bench.sync(publish_schema=f"no_such_catalog.{schema}") as sync:
+        for act in (sync.check_publication, lambda: sync.publish(Interrupt())):
+            with pytest.raises(SettingsError, match=r"(?i)^REHOOK_SYNC_PUBLISH_SCHEMA: .*no_such_catalog.* may not be seen[^\n]*$"):
+                act()
+    with bench.sync(publish_schema=f"{catalog}.{schema}.more") as sync, pytest.raises(SettingsError, match="leads nowhere in"):
+        sync.check_publication()
+    bench.options["publish_schema"] = f"{catalog}.{schema}"
+    bench.run(ALL)
+    bench.run()
+    with bench.sync() as sync:
+        assert str(sync.check_publication()).startswith("the copy is in ")
+    named = engine_to(url).dialect.identifier_preparer.quote(catalog)
+    check_copy(bench.state_url or bench.warehouse_url, url, f"{named}.{schema}")
 
 
 def test_after_a_run_all_is_there(place: tuple[Bench, str, str]) -> None:

@@ -10,13 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from rehook_sync.database.engine import Database
 from rehook_sync.errors import DatabaseError, LeaseLostError, LockedError, SettingsError, TransientError
 from rehook_sync.publish.rows import Batch, write_batch
-from rehook_sync.publish.statements import CopyStatements
+from rehook_sync.publish.statements import PUBLISH_SCHEMA, CopyStatements
 from rehook_sync.publish.tables import PUBLISHED, TABLES, VIEWS, Copied
 from rehook_sync.state.publication.publications import Publication
 
 __all__ = ["PUBLISH_SCHEMA", "Target"]
 
-PUBLISH_SCHEMA = "REHOOK_SYNC_PUBLISH_SCHEMA"
 _STATES = frozenset({"sync_migrations", "sync_lease"})
 """Tables that only a sync-state has."""
 
@@ -34,7 +33,7 @@ class Target:
     @property
     def place(self) -> str:
         """Return the schema, for messages."""
-        return f"schema {self._sql.schema!r} of {self.database.setting}"
+        return f"schema {self._sql.name!r} of {self.database.setting}"
 
     def check(self) -> bool:
         """Tell whether the copy is there. Raises SettingsError when the schema belongs to somebody else."""
@@ -45,7 +44,7 @@ class Target:
     def _find(self, connection: Connection) -> set[str]:
         """Return the names of ours that are there. Raises SettingsError when they are not of a copy."""
         try:
-            listed = connection.execute(self._sql.on_schema("list_names"), {"schema": self._sql.schema}).scalars().all()
+            listed = connection.execute(self._sql.on_schema("list_names"), self._sql.place).scalars().all()
         except DBAPIError as error:
             if not self.database.warehouse.lacks_schema(error):
                 raise
@@ -112,7 +111,7 @@ class Target:
             is_there = self._sql.look_around(connection)
             found = self._find(connection)
             if not is_there:
-                connection.execute(self._sql.make_schema())
+                connection.execute(self._sql.on_schema("make_schema"))
             if PUBLISHED.name in found and self._read(connection) is not None:
                 self._take(connection)
             self._make_tables(connection, found, drops_views=drops_views)

@@ -10,6 +10,7 @@ from accounting import ALL, Bench, ago
 from beds.bigquery.project import Table
 from beds.bigquery.server import Bed
 from copies import (
+    check_catalog,
     fill,
     publish_killed,
     test_a_sync_state_that_was_restored_wants_the_copy_made_anew,
@@ -52,6 +53,10 @@ def place(bed: Bed, tmp_path: Path) -> Iterator[tuple[Bench, str, str]]:
         file = tmp_path / "warehouse.db"
         file.touch()
         yield Bench(f"sqlite:///{file}", None, sandbox, {"publish_schema": "analytics", "publish_url": URL}), URL, "analytics"
+
+
+def test_the_project_may_be_named_before_the_dataset(place: tuple[Bench, str, str]) -> None:
+    check_catalog(place, "my-project")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # who is killed closes nothing

@@ -1,5 +1,6 @@
 """The copy for analysts: what is in the sync-state is there after each run, wherever both are, and whatever was cut off."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 import roles
 from accounting import ALL, Bench, ago, open_bench
+from beds.snowflake.bed import SnowflakeBed
 from copies import (
+    check_catalog,
     fill,
     open_target,
     publish_killed,
@@ -23,7 +26,7 @@ from copies import (
 )
 from published import check_copy, dying_at, read_copy, read_table
 from sqlalchemy import inspect
-from warehouse import add_rows, run_sql, track
+from warehouse import OPTIONS, add_rows, run_sql, track
 
 from rehook_sync.database.warehouses import WAREHOUSES
 from rehook_sync.errors import SettingsError
@@ -75,6 +78,30 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Benc
         schema = f"copy_{abs(hash(tmp_path)) % 10**9}" if target == "postgresql" else TARGETS[target]
         bench.options.update(publish_schema=schema, publish_url=urls[target])
         yield bench, urls[target], schema
+
+
+@pytest.mark.parametrize("place", ["sqlite-duckdb"], indirect=True)
+def test_a_catalog_may_be_named_before_the_schema(place: tuple[Bench, str, str]) -> None:
+    check_catalog(place, "warehouse")
+
+
+@pytest.mark.parametrize("place", ["sqlite-snowflake"], indirect=True)
+def test_another_database_may_be_named_before_the_schema(place: tuple[Bench, str, str], snowflake_bed: SnowflakeBed) -> None:
+    other = f"other_{uuid.uuid4().hex}"
+    url = snowflake_bed.url(other)
+    OPTIONS[url] = snowflake_bed.options
+    run_sql(url, "SELECT 1")  # which makes it
+    check_catalog(place, other)
+
+
+@pytest.mark.parametrize("place", ["sqlite-postgresql", "sqlite-redshift"], indirect=True)
+def test_a_catalog_is_refused_where_names_have_two_levels(place: tuple[Bench, str, str]) -> None:
+    bench, _url, schema = place
+    fill(bench)
+    with bench.sync(publish_schema=f"other.{schema}") as sync, pytest.raises(SettingsError) as raised:
+        sync.check_publication()
+    assert str(raised.value).startswith(f"REHOOK_SYNC_PUBLISH_SCHEMA: 'other.{schema}' leads nowhere in ")
+    assert str(raised.value).endswith(": name a schema alone, without a point")
 
 
 def test_calls_let_go_of_and_not_sent_again_show_in_the_copy(place: tuple[Bench, str, str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from accounting import ALL, Bench, ago
 from beds.databricks.bed import DatabricksBed
 from copies import (
+    check_catalog,
     fill,
     publish_killed,
     test_a_sync_state_that_was_restored_wants_the_copy_made_anew,
@@ -55,6 +56,10 @@ def place(databricks_bed: DatabricksBed, tmp_path: Path) -> Iterator[Place]:
     with Sandbox() as sandbox:
         yield Bench(f"sqlite:///{file}", None, sandbox, options), url, schema
     run_sql(url, f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+def test_the_catalog_may_be_named_before_the_schema(place: Place) -> None:
+    check_catalog(place, "spark_catalog")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # who is killed closes nothing

@@ -210,6 +210,7 @@ BIGQUERY = Warehouse(
     drivers=frozenset({"google", "requests", "urllib3", "sqlalchemy_bigquery"}),
     classify=_classify,
     publishes=True,
+    copy_levels=3,
     copy_catalog=_project,
     lacks_schema=_lacks_dataset,
     has_transactions=False,

@@ -63,6 +63,8 @@ _FETCHED_BYTES = 16 << 20
 
 _STATE = re.compile(r"SQLSTATE: ([0-9A-Z]{5})")
 _CONDITION = re.compile(r"\[[A-Z0-9_.]+\]")
+_NOT_THERE = re.compile(r"\[(NO_SUCH_CATALOG_EXCEPTION|CATALOG_NOT_FOUND|SCHEMA_NOT_FOUND|TABLE_OR_VIEW_NOT_FOUND)\]")
+"""Conditions of errors by which a catalog or a schema is not there, or may not be seen."""
 _DATA_ERRORS = ("22", "23")
 _LOST = (
     "invalid sessionhandle",
@@ -232,6 +234,11 @@ def _classify(error: BaseException) -> type[DatabaseError] | None:
     return TransientError if _is_lost(message) or names & {"RequestError", *_OF_THE_NETWORK} else None
 
 
+def _lacks(error: BaseException) -> bool:
+    cause = getattr(error, "orig", None) or error
+    return _NOT_THERE.search(str(getattr(cause, "message", None) or cause)) is not None
+
+
 def _code(error: object) -> object:
     context = getattr(error, "context", None)
     return context.get("http-code") if isinstance(context, dict) else None
@@ -295,6 +302,8 @@ DATABRICKS = Warehouse(
     drivers=frozenset({"databricks", "pyarrow", "requests", "thrift", "urllib3"}),
     classify=_classify,
     publishes=True,
+    copy_levels=3,
+    lacks_schema=_lacks,
     has_transactions=False,
     adds_rows=True,
 )

@@ -131,4 +131,5 @@ DUCKDB = Warehouse(
     drivers=frozenset({"duckdb", "_duckdb", "duckdb_engine"}),
     classify=_classify,
     publishes=True,
+    copy_levels=3,
 )

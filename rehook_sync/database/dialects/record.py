@@ -154,8 +154,9 @@ class Warehouse:
             arguments: the keywords of `create_engine`.  prepare: adds to the engine what its connections need.
             adopt: what a connector gave -> a connection of the driver.
             file: URL -> the file that is the database, if it is one.  one_writer: whether a writer locks all of it.
+            copy_levels: as `name_levels`, of the name of the copy's schema.
             copy_catalog: URL -> what its schema is in, where that must be there already: to make it, one would have to know in which place.
-            lacks_schema: error -> whether it says that the schema of the copy is not there.
+            lacks_schema: error -> whether it says that the schema of the copy, or its catalog, is not there.
             has_transactions: if not, each statement looks by itself whether another publication has begun.
             adds_rows: whether a statement of its own puts rows that are surely new, since to look for their keys costs.
             publishes: whether the copy for analysts may be there.  replaces_views: whether a view can be put in the place of another.
@@ -214,6 +215,7 @@ class Warehouse:
     publishes: bool = False
     replaces_views: bool = True
     replaces_rows: bool = True
+    copy_levels: int = 2
     copy_catalog: Callable[[URL], str | None] = _nothing
     lacks_schema: Callable[[BaseException], object] = _nothing
     has_transactions: bool = True

@@ -28,6 +28,8 @@ _NOT_IN_A_URL = frozenset(
     {"host", "port", "protocol", "private_key_file", "private_key_file_pwd", "private_key_password", "token", "token_file_path"}
 )
 """Options that the dialect refuses in a URL, since they lead elsewhere or to files, and secrets."""
+_NOT_THERE = frozenset({2003, 2043})
+"""Numbers of errors: an object does not exist, or one may not see it."""
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("TEXT", "VARCHAR"), Kind.TEXT),
     **dict.fromkeys(("DATE", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"), Kind.TIME),
@@ -59,6 +61,10 @@ def _prepare(engine: Engine, _opening: Opening) -> None:
     def executing(*given: Any) -> tuple[str, object]:  # noqa: ANN401 - as SQLAlchemy has it
         _connection, _cursor, statement, values, *_more = given
         return statement if values else statement.replace("%%", "%"), values
+
+
+def _lacks(error: BaseException) -> bool:
+    return getattr(getattr(error, "orig", None) or error, "errno", None) in _NOT_THERE
 
 
 SNOWFLAKE = Warehouse(
@@ -100,5 +106,7 @@ SNOWFLAKE = Warehouse(
     prepare=_prepare,
     drivers=frozenset({"snowflake"}),
     publishes=True,
+    copy_levels=3,
+    lacks_schema=_lacks,
     replaces_rows=False,
 )
