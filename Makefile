@@ -35,7 +35,8 @@ help:
 	@echo "make check   linters, type checker and the tests without processes, servers or sleeps: the inner loop, under a minute"
 	@echo "make test    install the test tools and run linters, type checker and all tests"
 	@echo "make test-live WAREHOUSE=url"
-	@echo "             sync awkward sources in a warehouse of your own, each in a schema that is dropped again (LIVE_ARGS: --options JSON, --sources NAMES)"
+	@echo "             sync awkward sources in a warehouse of your own, each in a schema that is dropped again, and say what that cost"
+	@echo "             (LIVE_ARGS: --options JSON, --sources NAMES)"
 	@echo "make statements  write what is asked of each warehouse into tests/kept_statements"
 	@echo "make docs    write the results of its queries into docs/analysts.md"
 	@echo "make growth  measure how much room the sync-state tables take, before and after pruning (minutes; GROWTH_ARGS: --calls N)"
@@ -53,7 +54,7 @@ help:
 	@echo "make nightly-resolve"
 	@echo "             ask pip whether our wheel and the newest version of each provider of Airflow fit together (needs a network)"
 	@echo "make nightly-warehouses"
-	@echo "             the part that needs Databricks' connector, on Spark; wants a JDK 17, takes half an hour"
+	@echo "             the part that needs Databricks' connector, on Spark; wants a JDK 17, takes 20 minutes"
 	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
 	@echo "make lint    linters and type checker only"
 	@echo "make audit   look the pinned versions up in a public list of vulnerabilities (needs a network)"
@@ -112,9 +113,12 @@ nightly-dbt: $(VENV)/.installed-test $(VENV)/.installed-fakesnow $(BIGQUERY_VENV
 docs: $(VENV)/.installed-test
 	@PYTHONPATH=tests:. $(RUN) tests/analysts.py
 
-test-live: $(VENV)/.installed-test
+# The clients of some warehouses have environments of their own.
+LIVE_VENV := $(if $(filter bigquery:%,$(WAREHOUSE)),$(BIGQUERY_VENV),$(if $(filter databricks:%,$(WAREHOUSE)),$(DATABRICKS_VENV),$(VENV)))
+
+test-live: $(if $(filter $(VENV),$(LIVE_VENV)),$(VENV)/.installed-test,$(LIVE_VENV)/.installed)
 	@test -n "$(WAREHOUSE)" || { echo "which one? make test-live WAREHOUSE=postgresql://user:password@host/name"; exit 2; }
-	@PYTHONPATH=tests:. $(RUN) tests/live.py '$(WAREHOUSE)' $(LIVE_ARGS)
+	@PYTHONPATH=tests:. $(LIVE_VENV)/bin/python tests/live.py '$(WAREHOUSE)' $(LIVE_ARGS)
 
 statements: $(VENV)/.installed-test $(VENV)/.installed-fakesnow $(BIGQUERY_VENV)/.installed
 	@WRITE_STATEMENTS=1 $(RUN) -m pytest -q tests/contract/test_statements.py

@@ -1,7 +1,7 @@
 """The awkward sources in an owner's own account: `make test-live WAREHOUSE=URL`.
 
 Each source gets a schema of a random name, which is dropped in the end, also after a failure. It is filled; then come `check`, `plan`,
-`run` and `audit`, the sync-state in a file, against a sandbox on this machine: nothing leaves for Rehook.
+`run` and `audit`, the sync-state in a file, against a sandbox on this machine: nothing leaves for Rehook. Last it says what that cost.
 """
 
 import argparse
@@ -11,24 +11,29 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from accounting import ALL, Bench, Books
 from awkward import run, shown
+from costs import counted
 from sources import SOURCES, Source
 from sqlalchemy import make_url
-from warehouse import CLOUDS, OPTIONS, WAREHOUSES, add_rows, close_engines, engine_to, make_warehouse
+from sqlalchemy.exc import ArgumentError
+from warehouse import APART, CLOUDS, MADE, OPTIONS, WAREHOUSES, add_rows, close_engines, engine_to, make_warehouse
 
+from rehook_sync.database.dialects.record import Connecting
+from rehook_sync.database.engine import Database, open_database
+from rehook_sync.errors import RehookSyncError, UsageError
 from rehook_sync.jobs.results import RunOptions
 from rehook_sync.sandbox.server import Sandbox
+from rehook_sync.settings import load_settings
 from rehook_sync.sync import Sync
 
 __all__ = ["LiveBench", "main", "sources_for"]
 
-_KINDS = {**WAREHOUSES, **CLOUDS}
-_NAMED = ("postgresql", "duckdb", "redshift", "snowflake")
-"""Kinds whose tables are made by SQL that goes to the warehouse itself."""
+_KINDS = {**WAREHOUSES, **CLOUDS, **APART}
+_NAMED = ("postgresql", "duckdb", "redshift", "snowflake", "bigquery", "databricks")
 
 
 class LiveBench(Bench):
@@ -94,29 +99,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--options", default="{}", help="WAREHOUSE_OPTIONS as JSON")
     parser.add_argument("--sources", default="", help="names between commas; all of them")
     given = parser.parse_args(arguments)
-    kind = make_url(given.url).get_backend_name()
-    if kind not in _NAMED:
-        sys.stderr.write(f"test-live makes its tables in {', '.join(_NAMED)}; {kind} is not among them yet\n")
+    try:
+        kind = make_url(given.url).get_backend_name()
+        if kind not in _NAMED:
+            raise UsageError(f"test-live makes its tables in {', '.join(_NAMED)}; {kind} is not among them")
+        database = _open(given.url, json.loads(given.options))
+    except (RehookSyncError, ArgumentError, ValueError) as error:
+        sys.stderr.write(f"error: {error}\n")
         return 2
-    options: Mapping[str, object] = json.loads(given.options)
-    if options:
-        OPTIONS[given.url] = options
     wanted = [each for each in given.sources.split(",") if each]
-    failed, began = 0, time.monotonic()
     found = {name: source for name, source in sources_for(kind).items() if not wanted or name in wanted}
-    for name, source in found.items():
+    began = time.monotonic()
+    with closing(database), counted(kind) as costs:
+        if database.file is None:  # a file takes no reader beside a writer that stays connected
+            MADE[given.url] = database.engine
         try:
-            scanned = sync_source(given.url, source)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next source is tried
-            failed += 1
-            lines = str(error).splitlines() or [type(error).__name__]
-            sys.stdout.write(f"FAILED  {name}: {lines[0][:300]}\n")
-        else:
-            sys.stdout.write(f"ok      {name}{'' if scanned is None else f', {scanned:,} bytes scanned'}\n")
-        sys.stdout.flush()
-    close_engines()
-    sys.stdout.write(f"{len(found) - failed} of {len(found)} sources are synced whole, in {time.monotonic() - began:.0f} s\n")
+            failed = sum(not _tried(given.url, name, source) for name, source in found.items())
+            cost = costs.told(database.engine)
+        finally:
+            MADE.pop(given.url, None)
+            close_engines()
+    sys.stdout.write(f"{len(found) - failed} of {len(found)} sources are synced whole, in {time.monotonic() - began:.0f} s\ncost: {cost}\n")
     return 1 if failed or not found else 0
+
+
+def _open(url: str, options: Mapping[str, object]) -> Database:
+    """Return the warehouse, open for writing, as settings lead to it. Raises: SettingsError."""
+    if options:
+        OPTIONS[url] = options
+    # A state of its own, as most warehouses cannot hold it.
+    settings = load_settings(None, {}, warehouse_url=url, warehouse_options=options, state_url="sqlite:///state.db")
+    connecting = Connecting(settings.driver_options, publishes=True)
+    return open_database(url, "WAREHOUSE", may_create=True, connecting=connecting)
+
+
+def _tried(url: str, name: str, source: Source) -> bool:
+    """Sync a source and print what became of it. Tells whether it was synced whole."""
+    try:
+        scanned = sync_source(url, source)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next source is tried
+        lines = str(error).splitlines() or [type(error).__name__]
+        sys.stdout.write(f"FAILED  {name}: {lines[0][:300]}\n")
+        return False
+    else:
+        sys.stdout.write(f"ok      {name}{'' if scanned is None else f', {scanned:,} bytes scanned'}\n")
+        return True
+    finally:
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

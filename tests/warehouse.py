@@ -15,7 +15,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from beds.bigquery.rows import insert as bigquery_rows
 from beds.databricks.rows import insert as databricks_rows
+from beds.redshift.rows import insert as redshift_rows
 from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -24,8 +26,10 @@ from rehook_sync.database.engine import open_database
 from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
 __all__ = [
+    "APART",
     "BEHIND",
     "CLOUDS",
+    "MADE",
     "NOON",
     "OPTIONS",
     "WAREHOUSES",
@@ -109,8 +113,19 @@ _PLAIN_SQL = (
 CLOUDS: Mapping[str, Warehouse] = {
     "redshift": Warehouse(
         "redshift_url",
+        types={
+            "text": "varchar(65535)",
+            "varchar": "varchar(65535)",
+            "jsonb": "super",
+            "json": "super",
+            "bytea": "varbyte",
+            "numeric": "numeric(38, 9)",
+            "uuid": "varchar(36)",
+        },
+        as_text=(UUID,),
         longest_name=127,
         holds_state=False,
+        insert=redshift_rows,
         beyond={"with_names_cut_by_the_warehouse": "PostgreSQL behind the bed cuts names after 63 bytes", **_NO_TEXT_TIMES},
     ),
     "snowflake": Warehouse(
@@ -157,7 +172,27 @@ APART: Mapping[str, Warehouse] = {
         holds_state=False,
         insert=databricks_rows,
         beyond={"with_names_that_are_no_names": "its catalogs allow no tables with such names"},
-    )
+    ),
+    "bigquery": Warehouse(
+        "bigquery_url",
+        types={
+            "text": "STRING",
+            "varchar": "STRING",
+            "uuid": "STRING",
+            "integer": "INT64",
+            "bigint": "INT64",
+            "boolean": "BOOL",
+            "double precision": "FLOAT64",
+            "jsonb": "JSON",
+            "json": "JSON",
+            "bytea": "BYTES",
+            "timestamptz": "TIMESTAMP",
+            "timestamp": "DATETIME",
+        },
+        holds_state=False,
+        insert=bigquery_rows,
+        beyond={"with_names_that_are_no_names": "BigQuery allows no such names"},
+    ),
 }
 """Those whose beds need an environment of their own, where their own tests take them."""
 _KINDS = {**WAREHOUSES, **CLOUDS, **APART}
@@ -170,6 +205,8 @@ _PLAIN: Mapping[str, Mapping[str, object]] = {
 """Dialect -> what its driver needs in order to do nothing of its own."""
 BEHIND: dict[str, str] = {}
 """URL of a stand-in -> URL under which tests prepare what it shows, and look at it."""
+MADE: dict[str, Engine] = {}
+"""URL -> an engine that is used as it is, to prepare and to look with."""
 _POOLED: list[Engine] = []
 _COMMON = ("id", "user_id", "anonymous_id", "received_at", "timestamp")
 
@@ -257,6 +294,8 @@ def engine_to(url: str) -> Engine:
 
     That of a PostgreSQL keeps its connection: for a new one the server does as much as for a hundred statements.
     """
+    if url in MADE:
+        return MADE[url]
     url = BEHIND.get(url, url)
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":

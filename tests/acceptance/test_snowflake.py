@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import create_engine
 
 from rehook_sync.database.dialects.record import Connecting
+from rehook_sync.database.dialects.snowflake import SNOWFLAKE
 from rehook_sync.database.engine import open_database
 from rehook_sync.errors import SettingsError, SourceError
 from rehook_sync.models import Stream, Window
 from rehook_sync.rules.bodies import Names, shape
 from rehook_sync.sandbox.server import Sandbox
-from rehook_sync.values import to_json
+from rehook_sync.values import to_json, to_json_value
 from rehook_sync.warehouse.segment import SegmentSource, SourceConfig
 
 from .conftest import Program, write_settings
@@ -147,6 +148,7 @@ def test_each_type_goes_out_as_the_documentation_says(account: Account) -> None:
         "D": ("date", "'2026-11-01'::date", "2026-11-01"),
         "C": ("time", "'09:30:00.5'::time", "09:30:00.500000"),
         "NTZ": ("timestamp_ntz", "'2026-11-01 12:00:00.123456'::timestamp_ntz", "2026-11-01T12:00:00.123456Z"),
+        "LTZ": ("timestamp_ltz", "'2026-11-01 14:00:00.123456 +02:00'::timestamp_ltz", "2026-11-01T12:00:00.123456Z"),
         "TZ": ("timestamp_tz", "'2026-11-01 14:00:00.123 +02:00'::timestamp_tz", "2026-11-01T12:00:00.123Z"),
         "V": ("variant", """PARSE_JSON('{"a": 20.5, "b": [1, "x"]}')""", {"a": 20.5, "b": [1, "x"]}),
         "O": ("object", """PARSE_JSON('{"a": 1}')""", {"a": 1}),
@@ -160,6 +162,16 @@ def test_each_type_goes_out_as_the_documentation_says(account: Account) -> None:
     assert row.problem is None
     sent = shape([row], Names())[0].metadata
     assert json.loads(to_json(sent)) == {name.lower(): each[2] for name, each in values.items()}
+
+
+def test_geography_is_asked_for_and_read_as_geojson(account: Account) -> None:
+    account.fill()
+    list(account.source().read_window(Stream.TRACKS, WHOLE, None))
+    asked = [each["data"]["SESSION_PARAMETERS"] for each in account.bed.noted() if "SESSION_PARAMETERS" in each.get("data", {})][-1]
+    assert (asked["GEOGRAPHY_OUTPUT_FORMAT"], asked["GEOMETRY_OUTPUT_FORMAT"]) == ("GeoJSON", "GeoJSON")
+    for name in ("GEOGRAPHY", "GEOMETRY"):
+        read = SNOWFLAKE.convert[SNOWFLAKE.kind_of(name)]
+        assert to_json(to_json_value(read('{"coordinates": [1.5, 2], "type": "Point"}'))) == b'{"coordinates":[1.5,2],"type":"Point"}'
 
 
 def test_a_number_keeps_all_its_digits(account: Account) -> None:

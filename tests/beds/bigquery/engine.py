@@ -41,7 +41,10 @@ _FEATURES = (
     "UNENFORCED_PRIMARY_KEYS",
 )
 """What BigQuery has of GoogleSQL. More of it would take statements that BigQuery refuses."""
-_STATEMENTS = ("QUERY", "CREATE_TABLE", "CREATE_VIEW", "DROP", "ALTER_TABLE", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE")
+_STATEMENTS = (
+    *("QUERY", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE"),
+    *("CREATE_SCHEMA", "CREATE_TABLE", "CREATE_VIEW", "ALTER_TABLE", "DROP"),
+)
 
 GoogleSqlError = ServerError
 

@@ -226,6 +226,8 @@ class Project:
         """Carry out a CREATE, ALTER or DROP."""
         [node] = [each for each in _nodes(statement) if each.DESCRIPTOR.name in _DEFINITIONS]
         path = ".".join(_name_path(node)).removeprefix(f"{self.name}.").split(".")
+        if node.DESCRIPTOR.name == _SCHEMA or getattr(node, "object_type", "") == "SCHEMA":
+            return self._define_dataset(path[-1], sql, is_new=node.DESCRIPTOR.name == _SCHEMA)
         dataset, name = path[0] if len(path) > 1 else str(dataset), path[-1]
         tables = self.datasets[dataset]
         kind = node.DESCRIPTOR.name
@@ -248,6 +250,19 @@ class Project:
                 _alter(tables, name, action)
         if kind != "ResolvedCreateViewStmtProto":
             self._look_at_views(dataset)
+        return Answer()
+
+    def _define_dataset(self, name: str, sql: str, *, is_new: bool) -> Answer:
+        """Make a dataset, or drop it with all that is in it."""
+        if (name in self.datasets) == is_new and " EXISTS " not in sql:
+            raise GoogleSqlError(f"Already Exists: Dataset {name}" if is_new else f"Not found: Dataset {name}")
+        if is_new:
+            self.datasets.setdefault(name, {})
+        elif self.datasets.get(name) and not sql.rstrip().endswith("CASCADE"):
+            raise GoogleSqlError(f"Dataset {name} is still in use")
+        else:
+            self.datasets.pop(name, None)
+        self._changes += 1
         return Answer()
 
     def _change_rows(self, change: Change, parameters: Parameters, dataset: str | None) -> Answer:
@@ -291,7 +306,14 @@ def _alter(tables: dict[str, Table], name: str, action: Any) -> None:
 
 
 _ACTIONS = ("ResolvedDropColumnActionProto", "ResolvedAddColumnActionProto", "ResolvedRenameToActionProto")
-_DEFINITIONS = ("ResolvedCreateTableStmtProto", "ResolvedCreateViewStmtProto", "ResolvedDropStmtProto", "ResolvedAlterTableStmtProto")
+_SCHEMA = "ResolvedCreateSchemaStmtProto"
+_DEFINITIONS = (
+    _SCHEMA,
+    "ResolvedCreateTableStmtProto",
+    "ResolvedCreateViewStmtProto",
+    "ResolvedDropStmtProto",
+    "ResolvedAlterTableStmtProto",
+)
 
 
 def _nodes(message: Any) -> Iterator[Any]:

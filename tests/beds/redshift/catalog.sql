@@ -15,3 +15,7 @@ GRANT SELECT ON pg_catalog.svv_tables, pg_catalog.svv_columns TO PUBLIC;
 -- A function of Redshift that PostgreSQL lacks.
 CREATE FUNCTION pg_catalog.strtol(text, integer) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
 AS $$ SELECT CAST(CAST('x' || LPAD($1, 16, '0') AS bit(64)) AS bigint) $$;
+-- Types that tables of Redshift have.
+CREATE DOMAIN pg_catalog.super AS jsonb;
+CREATE DOMAIN pg_catalog.varbyte AS bytea;
+CREATE FUNCTION pg_catalog.json_parse(text) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT AS 'SELECT CAST($1 AS jsonb)';
