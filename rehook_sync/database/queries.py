@@ -62,7 +62,7 @@ _WORD = re.compile(r"\{(\w+)(?:: ([^{}]+))?\}")
 _VALUE = re.compile(r"(?<![:\\\w]):(\w+)")
 _AMONG = re.compile(r"\{among: :(\w+)\}")
 _EACH_ROW = re.compile(r"(?<=VALUES )\(.*\)\Z", re.DOTALL)
-_KEYS = frozenset({"name", "does", "dialect", "identifiers", "words"})
+_KEYS = frozenset({"name", "does", "dialect", "identifiers", "fragments", "words"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class Query:
     """One named statement, or fragment of one, for one dialect; `any` serves all.
 
     Shape:  words: the dialect words that `said` has still to replace.  expanding: values that are lists, bound member by member.
+            fragments: names of queries that `joined` has still to put in.
     """
 
     name: str
@@ -79,12 +80,27 @@ class Query:
     words: frozenset[str]
     sql: str
     expanding: frozenset[str] = frozenset()
+    fragments: frozenset[str] = frozenset()
 
     def said(self, words: Mapping[str, str]) -> "Query":
         """Return the query with its dialect words replaced. `words`: word -> SQL."""
-        sql = _WORD.sub(lambda found: words[found.group(1)].replace("{}", found.group(2) or ""), self.sql)
+        said = {**words, **{name: f"{{{name}}}" for name in self.fragments}}
+        sql = _WORD.sub(lambda found: said[found.group(1)].replace("{}", found.group(2) or ""), self.sql)
         lists = _AMONG.findall(self.sql) if words.get("among") == EXPANDED else ()
         return replace(self, words=frozenset(), sql=sql, expanding=frozenset(lists))
+
+    def joined(self, queries: Mapping[str, "Query"]) -> "Query":
+        """Return the query with its fragments put in. `queries`: those of the same folder and dialect, by name."""
+        if missing := [name for name in self.fragments if name not in queries or queries[name].fragments]:
+            raise InternalError(f"query {self.name} has a fragment that is none: {missing[0]}")
+        parts = [queries[name] for name in self.fragments]
+        return replace(
+            self,
+            sql=_WORD.sub(lambda found: queries[found.group(1)].sql, self.sql),
+            identifiers=self.identifiers.union(*(each.identifiers for each in parts)),
+            expanding=self.expanding.union(*(each.expanding for each in parts)),
+            fragments=frozenset(),
+        )
 
     def text(self, dialect: Dialect, rows: int = 0, /, **identifiers: Identifier) -> TextClause:
         """Return the statement with its identifiers filled in, quoted for the dialect. `rows`: for which it has values; 0: as written."""
@@ -197,7 +213,8 @@ def load_queries(folder: str, dialect: str) -> Mapping[str, Query]:
                     raise InternalError(f"sql/{folder}/{file.name}: query {query.name} [{query.dialect}] is defined twice")
                 found[query.name, query.dialect] = query
     chosen = {name: query for (name, own), query in sorted(found.items()) if own == wanted or (own == ANY and (name, wanted) not in found)}
-    return {name: query.said(words) for name, query in chosen.items() if query.words <= words.keys()}
+    said = {name: query.said(words) for name, query in chosen.items() if query.words <= words.keys()}
+    return {name: query.joined(said) if query.fragments else query for name, query in said.items()}
 
 
 def parse_queries(content: str, where: str, dialects: Container[str] = _DIALECTS) -> Iterable[Query]:
@@ -234,18 +251,18 @@ def _query(header: Mapping[str, str], body: Sequence[str], where: str, dialect: 
     sql = "\n".join(body).strip().rstrip(";")
     if not sql or not header.get("does") or dialect not in _DIALECTS:
         raise InternalError(f"sql/{where}: query {header['name']} lacks a statement, a '-- does:' or a known dialect")
-    identifiers, words = (_names(header.get(key, "")) for key in ("identifiers", "words"))
+    identifiers, words, fragments = (_names(header.get(key, "")) for key in ("identifiers", "words", "fragments"))
     if identifiers != frozenset(_IDENTIFIER.findall(sql)):
         raise InternalError(f"sql/{where}: query {header['name']} declares other identifiers than it uses")
     used = dict(_WORD.findall(sql))
-    if words != used.keys():
-        raise InternalError(f"sql/{where}: query {header['name']} declares other words than it uses")
+    if words & fragments or words | fragments != used.keys() or any(used[name] for name in fragments):
+        raise InternalError(f"sql/{where}: query {header['name']} declares other words or fragments than it uses")
     known = [each.words.keys() for each in WAREHOUSES.values() if dialect in (each.name, ANY)]
     if not words <= frozenset().union(*known) or any(bool(argument) != (word in WITH_ARGUMENT) for word, argument in _WORD.findall(sql)):
         raise InternalError(f"sql/{where}: query {header['name']} has a word that no dialect knows, or one without its argument")
     if set("{}") & set(_WORD.sub("", sql)):
         raise InternalError(f"sql/{where}: query {header['name']} has a brace that belongs to no word")
-    return Query(header["name"], header["does"], dialect, identifiers, words, sql)
+    return Query(header["name"], header["does"], dialect, identifiers, words, sql, fragments=fragments)
 
 
 def _names(line: str) -> frozenset[str]:

@@ -1,26 +1,33 @@
 -- The rows of the copy in tables of Delta: Databricks. A statement is a transaction of its own, and looks whether another publication has begun.
 
+-- name: batch_of_calls
+-- does: gives the rows of a batch of calls, and none once another publication has begun
+-- dialect: databricks
+-- identifiers: published
+SELECT
+    r.stream, r.message_id, r.user_id, r.event, CAST(r.received_at AS TIMESTAMP) AS received_at,
+    CAST(r.occurred_at AS TIMESTAMP) AS occurred_at, r.status, r.reason, r.detail, r.http_status, r.attempts, r.sent_as, r.run_id,
+    CAST(r.first_seen_at AS TIMESTAMP) AS first_seen_at, CAST(r.settled_at AS TIMESTAMP) AS settled_at, r.source
+FROM (
+    SELECT INLINE(FROM_JSON(
+        :rows,
+        'ARRAY<STRUCT<stream STRING, message_id STRING, user_id STRING, event STRING, received_at STRING, occurred_at STRING, status STRING,
+            reason STRING, detail STRING, http_status INT, attempts INT, sent_as STRING, run_id STRING, first_seen_at STRING,
+            settled_at STRING, source STRING>>',
+        MAP('mode', 'FAILFAST')
+    ))
+) AS r
+WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+
 -- name: put_calls
 -- does: writes calls
 -- dialect: databricks
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_calls
 -- Rows with these keys are in the days between :low and :high, so that no others are scanned.
 MERGE INTO :"table" AS t
 USING (
-    SELECT
-        r.stream, r.message_id, r.user_id, r.event, CAST(r.received_at AS TIMESTAMP) AS received_at,
-        CAST(r.occurred_at AS TIMESTAMP) AS occurred_at, r.status, r.reason, r.detail, r.http_status, r.attempts, r.sent_as, r.run_id,
-        CAST(r.first_seen_at AS TIMESTAMP) AS first_seen_at, CAST(r.settled_at AS TIMESTAMP) AS settled_at, r.source
-    FROM (
-        SELECT INLINE(FROM_JSON(
-            :rows,
-            'ARRAY<STRUCT<stream STRING, message_id STRING, user_id STRING, event STRING, received_at STRING, occurred_at STRING, status STRING,
-                reason STRING, detail STRING, http_status INT, attempts INT, sent_as STRING, run_id STRING, first_seen_at STRING,
-                settled_at STRING, source STRING>>',
-            MAP('mode', 'FAILFAST')
-        ))
-    ) AS r
-    WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn)
+    {batch_of_calls}
 ) AS n
 ON t.stream = n.stream AND t.message_id = n.message_id AND t.first_seen_at BETWEEN :low AND :high
 WHEN MATCHED THEN UPDATE SET
@@ -38,25 +45,13 @@ WHEN NOT MATCHED THEN INSERT (
 -- name: add_calls
 -- does: writes calls whose keys are not there
 -- dialect: databricks
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_calls
 INSERT INTO :"table" (
     stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts, sent_as, run_id,
     first_seen_at, settled_at, source
 )
-SELECT
-    r.stream, r.message_id, r.user_id, r.event, CAST(r.received_at AS TIMESTAMP) AS received_at,
-    CAST(r.occurred_at AS TIMESTAMP) AS occurred_at, r.status, r.reason, r.detail, r.http_status, r.attempts, r.sent_as, r.run_id,
-    CAST(r.first_seen_at AS TIMESTAMP) AS first_seen_at, CAST(r.settled_at AS TIMESTAMP) AS settled_at, r.source
-FROM (
-    SELECT INLINE(FROM_JSON(
-        :rows,
-        'ARRAY<STRUCT<stream STRING, message_id STRING, user_id STRING, event STRING, received_at STRING, occurred_at STRING, status STRING,
-            reason STRING, detail STRING, http_status INT, attempts INT, sent_as STRING, run_id STRING, first_seen_at STRING,
-            settled_at STRING, source STRING>>',
-        MAP('mode', 'FAILFAST')
-    ))
-) AS r
-WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+{batch_of_calls};
 
 -- name: remove_calls
 -- does: removes these calls
@@ -71,25 +66,32 @@ USING (
 ON t.stream = n.stream AND t.message_id = n.id
 WHEN MATCHED THEN DELETE;
 
+-- name: batch_of_customers
+-- does: gives the rows of a batch of customers, and none once another publication has begun
+-- dialect: databricks
+-- identifiers: published
+SELECT
+    r.source_id, r.referral_code, r.accepted_code, CAST(r.first_sent_at AS TIMESTAMP) AS first_sent_at,
+    CAST(r.last_sent_at AS TIMESTAMP) AS last_sent_at, r.last_message_id, r.refreshed_by,
+    CAST(r.code_carried_at AS TIMESTAMP) AS code_carried_at
+FROM (
+    SELECT INLINE(FROM_JSON(
+        :rows,
+        'ARRAY<STRUCT<source_id STRING, referral_code STRING, accepted_code STRING, first_sent_at STRING, last_sent_at STRING,
+            last_message_id STRING, refreshed_by STRING, code_carried_at STRING>>',
+        MAP('mode', 'FAILFAST')
+    ))
+) AS r
+WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+
 -- name: put_customers
 -- does: writes customers
 -- dialect: databricks
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_customers
 MERGE INTO :"table" AS t
 USING (
-    SELECT
-        r.source_id, r.referral_code, r.accepted_code, CAST(r.first_sent_at AS TIMESTAMP) AS first_sent_at,
-        CAST(r.last_sent_at AS TIMESTAMP) AS last_sent_at, r.last_message_id, r.refreshed_by,
-        CAST(r.code_carried_at AS TIMESTAMP) AS code_carried_at
-    FROM (
-        SELECT INLINE(FROM_JSON(
-            :rows,
-            'ARRAY<STRUCT<source_id STRING, referral_code STRING, accepted_code STRING, first_sent_at STRING, last_sent_at STRING,
-                last_message_id STRING, refreshed_by STRING, code_carried_at STRING>>',
-            MAP('mode', 'FAILFAST')
-        ))
-    ) AS r
-    WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn)
+    {batch_of_customers}
 ) AS n
 ON t.source_id = n.source_id
 WHEN MATCHED THEN UPDATE SET
@@ -106,23 +108,12 @@ WHEN NOT MATCHED THEN INSERT (
 -- name: add_customers
 -- does: writes customers whose keys are not there
 -- dialect: databricks
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_customers
 INSERT INTO :"table" (
     source_id, referral_code, accepted_code, first_sent_at, last_sent_at, last_message_id, refreshed_by, code_carried_at
 )
-SELECT
-    r.source_id, r.referral_code, r.accepted_code, CAST(r.first_sent_at AS TIMESTAMP) AS first_sent_at,
-    CAST(r.last_sent_at AS TIMESTAMP) AS last_sent_at, r.last_message_id, r.refreshed_by,
-    CAST(r.code_carried_at AS TIMESTAMP) AS code_carried_at
-FROM (
-    SELECT INLINE(FROM_JSON(
-        :rows,
-        'ARRAY<STRUCT<source_id STRING, referral_code STRING, accepted_code STRING, first_sent_at STRING, last_sent_at STRING,
-            last_message_id STRING, refreshed_by STRING, code_carried_at STRING>>',
-        MAP('mode', 'FAILFAST')
-    ))
-) AS r
-WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+{batch_of_customers};
 
 -- name: remove_customers
 -- does: removes these customers
@@ -137,28 +128,35 @@ USING (
 ON t.source_id = n.id
 WHEN MATCHED THEN DELETE;
 
+-- name: batch_of_runs
+-- does: gives the rows of a batch of runs, and none once another publication has begun
+-- dialect: databricks
+-- identifiers: published, trigger
+SELECT
+    r.run_id, r.:"trigger", r.status, CAST(r.since_at AS TIMESTAMP) AS since_at, CAST(r.until_at AS TIMESTAMP) AS until_at,
+    CAST(r.started_at AS TIMESTAMP) AS started_at, CAST(r.finished_at AS TIMESTAMP) AS finished_at, r.rows_read, r.sent,
+    r.rejected, r.failed, r.in_doubt, r.unchanged, r.merged, r.requests, r.error, r.version, r.waiting, r.properties_wait_s,
+    r.skipped, r.kind, r.settings, r.open_periods
+FROM (
+    SELECT INLINE(FROM_JSON(
+        :rows,
+        'ARRAY<STRUCT<run_id STRING, trigger STRING, status STRING, since_at STRING, until_at STRING, started_at STRING, finished_at STRING,
+            rows_read BIGINT, sent BIGINT, rejected BIGINT, failed BIGINT, in_doubt BIGINT, unchanged BIGINT, merged BIGINT,
+            requests BIGINT, error STRING, version STRING, waiting BIGINT, properties_wait_s BIGINT, skipped BIGINT, kind STRING,
+            settings STRING, open_periods BIGINT>>',
+        MAP('mode', 'FAILFAST')
+    ))
+) AS r
+WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+
 -- name: put_runs
 -- does: writes runs
 -- dialect: databricks
--- identifiers: table, published, trigger
+-- identifiers: table, trigger
+-- fragments: batch_of_runs
 MERGE INTO :"table" AS t
 USING (
-    SELECT
-        r.run_id, r.:"trigger", r.status, CAST(r.since_at AS TIMESTAMP) AS since_at, CAST(r.until_at AS TIMESTAMP) AS until_at,
-        CAST(r.started_at AS TIMESTAMP) AS started_at, CAST(r.finished_at AS TIMESTAMP) AS finished_at, r.rows_read, r.sent,
-        r.rejected, r.failed, r.in_doubt, r.unchanged, r.merged, r.requests, r.error, r.version, r.waiting, r.properties_wait_s,
-        r.skipped, r.kind, r.settings, r.open_periods
-    FROM (
-        SELECT INLINE(FROM_JSON(
-            :rows,
-            'ARRAY<STRUCT<run_id STRING, trigger STRING, status STRING, since_at STRING, until_at STRING, started_at STRING, finished_at STRING,
-                rows_read BIGINT, sent BIGINT, rejected BIGINT, failed BIGINT, in_doubt BIGINT, unchanged BIGINT, merged BIGINT,
-                requests BIGINT, error STRING, version STRING, waiting BIGINT, properties_wait_s BIGINT, skipped BIGINT, kind STRING,
-                settings STRING, open_periods BIGINT>>',
-            MAP('mode', 'FAILFAST')
-        ))
-    ) AS r
-    WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn)
+    {batch_of_runs}
 ) AS n
 ON t.run_id = n.run_id
 WHEN MATCHED THEN UPDATE SET
@@ -179,27 +177,13 @@ WHEN NOT MATCHED THEN INSERT (
 -- name: add_runs
 -- does: writes runs whose keys are not there
 -- dialect: databricks
--- identifiers: table, published, trigger
+-- identifiers: table, trigger
+-- fragments: batch_of_runs
 INSERT INTO :"table" (
     run_id, :"trigger", status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt,
     unchanged, merged, requests, error, version, waiting, properties_wait_s, skipped, kind, settings, open_periods
 )
-SELECT
-    r.run_id, r.:"trigger", r.status, CAST(r.since_at AS TIMESTAMP) AS since_at, CAST(r.until_at AS TIMESTAMP) AS until_at,
-    CAST(r.started_at AS TIMESTAMP) AS started_at, CAST(r.finished_at AS TIMESTAMP) AS finished_at, r.rows_read, r.sent, r.rejected,
-    r.failed, r.in_doubt, r.unchanged, r.merged, r.requests, r.error, r.version, r.waiting, r.properties_wait_s, r.skipped, r.kind,
-    r.settings, r.open_periods
-FROM (
-    SELECT INLINE(FROM_JSON(
-        :rows,
-        'ARRAY<STRUCT<run_id STRING, trigger STRING, status STRING, since_at STRING, until_at STRING, started_at STRING, finished_at STRING,
-            rows_read BIGINT, sent BIGINT, rejected BIGINT, failed BIGINT, in_doubt BIGINT, unchanged BIGINT, merged BIGINT,
-            requests BIGINT, error STRING, version STRING, waiting BIGINT, properties_wait_s BIGINT, skipped BIGINT, kind STRING,
-            settings STRING, open_periods BIGINT>>',
-        MAP('mode', 'FAILFAST')
-    ))
-) AS r
-WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+{batch_of_runs};
 
 -- name: remove_runs
 -- does: removes these runs
@@ -214,24 +198,31 @@ USING (
 ON t.run_id = n.id
 WHEN MATCHED THEN DELETE;
 
+-- name: batch_of_watermarks
+-- does: gives the rows of a batch of watermarks, and none once another publication has begun
+-- dialect: databricks
+-- identifiers: published
+SELECT
+    r.run_id, r.stream, CAST(r.low_at AS TIMESTAMP) AS low_at, CAST(r.high_at AS TIMESTAMP) AS high_at, r.rows_new,
+    CAST(r.recorded_at AS TIMESTAMP) AS recorded_at, r.source, r.lacks_table
+FROM (
+    SELECT INLINE(FROM_JSON(
+        :rows,
+        'ARRAY<STRUCT<run_id STRING, stream STRING, low_at STRING, high_at STRING, rows_new BIGINT, recorded_at STRING, source STRING,
+            lacks_table STRING>>',
+        MAP('mode', 'FAILFAST')
+    ))
+) AS r
+WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+
 -- name: put_watermarks
 -- does: writes watermarks
 -- dialect: databricks
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_watermarks
 MERGE INTO :"table" AS t
 USING (
-    SELECT
-        r.run_id, r.stream, CAST(r.low_at AS TIMESTAMP) AS low_at, CAST(r.high_at AS TIMESTAMP) AS high_at, r.rows_new,
-        CAST(r.recorded_at AS TIMESTAMP) AS recorded_at, r.source, r.lacks_table
-    FROM (
-        SELECT INLINE(FROM_JSON(
-            :rows,
-            'ARRAY<STRUCT<run_id STRING, stream STRING, low_at STRING, high_at STRING, rows_new BIGINT, recorded_at STRING, source STRING,
-                lacks_table STRING>>',
-            MAP('mode', 'FAILFAST')
-        ))
-    ) AS r
-    WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn)
+    {batch_of_watermarks}
 ) AS n
 ON t.run_id = n.run_id AND t.source = n.source AND t.stream = n.stream
 WHEN MATCHED THEN UPDATE SET
@@ -245,22 +236,12 @@ WHEN NOT MATCHED THEN INSERT (
 -- name: add_watermarks
 -- does: writes watermarks whose keys are not there
 -- dialect: databricks
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_watermarks
 INSERT INTO :"table" (
     run_id, stream, low_at, high_at, rows_new, recorded_at, source, lacks_table
 )
-SELECT
-    r.run_id, r.stream, CAST(r.low_at AS TIMESTAMP) AS low_at, CAST(r.high_at AS TIMESTAMP) AS high_at, r.rows_new,
-    CAST(r.recorded_at AS TIMESTAMP) AS recorded_at, r.source, r.lacks_table
-FROM (
-    SELECT INLINE(FROM_JSON(
-        :rows,
-        'ARRAY<STRUCT<run_id STRING, stream STRING, low_at STRING, high_at STRING, rows_new BIGINT, recorded_at STRING, source STRING,
-            lacks_table STRING>>',
-        MAP('mode', 'FAILFAST')
-    ))
-) AS r
-WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+{batch_of_watermarks};
 
 -- name: make_calls
 -- does: creates the table of calls, in which those that were first seen together lie together

@@ -1,23 +1,30 @@
 -- The rows of the copy where a statement is a transaction of its own: BigQuery. Each looks whether another publication has begun.
 
+-- name: batch_of_calls
+-- does: gives the rows of a batch of calls, and none once another publication has begun
+-- dialect: bigquery
+-- identifiers: published
+SELECT
+    JSON_VALUE(r, '$.stream') AS stream, JSON_VALUE(r, '$.message_id') AS message_id, JSON_VALUE(r, '$.user_id') AS user_id,
+    JSON_VALUE(r, '$.event') AS event, CAST(JSON_VALUE(r, '$.received_at') AS TIMESTAMP) AS received_at,
+    CAST(JSON_VALUE(r, '$.occurred_at') AS TIMESTAMP) AS occurred_at, JSON_VALUE(r, '$.status') AS status,
+    JSON_VALUE(r, '$.reason') AS reason, JSON_VALUE(r, '$.detail') AS detail,
+    CAST(JSON_VALUE(r, '$.http_status') AS INT64) AS http_status, CAST(JSON_VALUE(r, '$.attempts') AS INT64) AS attempts,
+    JSON_VALUE(r, '$.sent_as') AS sent_as, JSON_VALUE(r, '$.run_id') AS run_id,
+    CAST(JSON_VALUE(r, '$.first_seen_at') AS TIMESTAMP) AS first_seen_at,
+    CAST(JSON_VALUE(r, '$.settled_at') AS TIMESTAMP) AS settled_at, JSON_VALUE(r, '$.source') AS source
+FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
+WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+
 -- name: put_calls
 -- does: writes calls
 -- dialect: bigquery
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_calls
 -- Rows with these keys are in the days between :low and :high, so that no others are scanned.
 MERGE INTO :"table" AS t
 USING (
-    SELECT
-        JSON_VALUE(r, '$.stream') AS stream, JSON_VALUE(r, '$.message_id') AS message_id, JSON_VALUE(r, '$.user_id') AS user_id,
-        JSON_VALUE(r, '$.event') AS event, CAST(JSON_VALUE(r, '$.received_at') AS TIMESTAMP) AS received_at,
-        CAST(JSON_VALUE(r, '$.occurred_at') AS TIMESTAMP) AS occurred_at, JSON_VALUE(r, '$.status') AS status,
-        JSON_VALUE(r, '$.reason') AS reason, JSON_VALUE(r, '$.detail') AS detail,
-        CAST(JSON_VALUE(r, '$.http_status') AS INT64) AS http_status, CAST(JSON_VALUE(r, '$.attempts') AS INT64) AS attempts,
-        JSON_VALUE(r, '$.sent_as') AS sent_as, JSON_VALUE(r, '$.run_id') AS run_id,
-        CAST(JSON_VALUE(r, '$.first_seen_at') AS TIMESTAMP) AS first_seen_at,
-        CAST(JSON_VALUE(r, '$.settled_at') AS TIMESTAMP) AS settled_at, JSON_VALUE(r, '$.source') AS source
-    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
-    WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn)
+    {batch_of_calls}
 ) AS n
 ON t.stream = n.stream AND t.message_id = n.message_id AND t.first_seen_at BETWEEN :low AND :high
 WHEN MATCHED THEN UPDATE SET
@@ -35,22 +42,13 @@ WHEN NOT MATCHED THEN INSERT (
 -- name: add_calls
 -- does: writes calls whose keys are not there
 -- dialect: bigquery
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_calls
 INSERT INTO :"table" (
     stream, message_id, user_id, event, received_at, occurred_at, status, reason, detail, http_status, attempts, sent_as, run_id,
     first_seen_at, settled_at, source
 )
-SELECT
-    JSON_VALUE(r, '$.stream') AS stream, JSON_VALUE(r, '$.message_id') AS message_id, JSON_VALUE(r, '$.user_id') AS user_id,
-    JSON_VALUE(r, '$.event') AS event, CAST(JSON_VALUE(r, '$.received_at') AS TIMESTAMP) AS received_at,
-    CAST(JSON_VALUE(r, '$.occurred_at') AS TIMESTAMP) AS occurred_at, JSON_VALUE(r, '$.status') AS status,
-    JSON_VALUE(r, '$.reason') AS reason, JSON_VALUE(r, '$.detail') AS detail,
-    CAST(JSON_VALUE(r, '$.http_status') AS INT64) AS http_status, CAST(JSON_VALUE(r, '$.attempts') AS INT64) AS attempts,
-    JSON_VALUE(r, '$.sent_as') AS sent_as, JSON_VALUE(r, '$.run_id') AS run_id,
-    CAST(JSON_VALUE(r, '$.first_seen_at') AS TIMESTAMP) AS first_seen_at,
-    CAST(JSON_VALUE(r, '$.settled_at') AS TIMESTAMP) AS settled_at, JSON_VALUE(r, '$.source') AS source
-FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
-WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+{batch_of_calls};
 
 -- name: remove_calls
 -- does: removes these calls
@@ -60,19 +58,26 @@ DELETE FROM :"table" AS t
 WHERE EXISTS (SELECT 1 FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r WHERE JSON_VALUE(r, '$.stream') = t.stream AND JSON_VALUE(r, '$.id') = t.message_id)
     AND EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
 
+-- name: batch_of_customers
+-- does: gives the rows of a batch of customers, and none once another publication has begun
+-- dialect: bigquery
+-- identifiers: published
+SELECT
+    JSON_VALUE(r, '$.source_id') AS source_id, JSON_VALUE(r, '$.referral_code') AS referral_code,
+    JSON_VALUE(r, '$.accepted_code') AS accepted_code, CAST(JSON_VALUE(r, '$.first_sent_at') AS TIMESTAMP) AS first_sent_at,
+    CAST(JSON_VALUE(r, '$.last_sent_at') AS TIMESTAMP) AS last_sent_at, JSON_VALUE(r, '$.last_message_id') AS last_message_id,
+    JSON_VALUE(r, '$.refreshed_by') AS refreshed_by, CAST(JSON_VALUE(r, '$.code_carried_at') AS TIMESTAMP) AS code_carried_at
+FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
+WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+
 -- name: put_customers
 -- does: writes customers
 -- dialect: bigquery
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_customers
 MERGE INTO :"table" AS t
 USING (
-    SELECT
-        JSON_VALUE(r, '$.source_id') AS source_id, JSON_VALUE(r, '$.referral_code') AS referral_code,
-        JSON_VALUE(r, '$.accepted_code') AS accepted_code, CAST(JSON_VALUE(r, '$.first_sent_at') AS TIMESTAMP) AS first_sent_at,
-        CAST(JSON_VALUE(r, '$.last_sent_at') AS TIMESTAMP) AS last_sent_at, JSON_VALUE(r, '$.last_message_id') AS last_message_id,
-        JSON_VALUE(r, '$.refreshed_by') AS refreshed_by, CAST(JSON_VALUE(r, '$.code_carried_at') AS TIMESTAMP) AS code_carried_at
-    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
-    WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn)
+    {batch_of_customers}
 ) AS n
 ON t.source_id = n.source_id
 WHEN MATCHED THEN UPDATE SET
@@ -89,17 +94,12 @@ WHEN NOT MATCHED THEN INSERT (
 -- name: add_customers
 -- does: writes customers whose keys are not there
 -- dialect: bigquery
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_customers
 INSERT INTO :"table" (
     source_id, referral_code, accepted_code, first_sent_at, last_sent_at, last_message_id, refreshed_by, code_carried_at
 )
-SELECT
-    JSON_VALUE(r, '$.source_id') AS source_id, JSON_VALUE(r, '$.referral_code') AS referral_code,
-    JSON_VALUE(r, '$.accepted_code') AS accepted_code, CAST(JSON_VALUE(r, '$.first_sent_at') AS TIMESTAMP) AS first_sent_at,
-    CAST(JSON_VALUE(r, '$.last_sent_at') AS TIMESTAMP) AS last_sent_at, JSON_VALUE(r, '$.last_message_id') AS last_message_id,
-    JSON_VALUE(r, '$.refreshed_by') AS refreshed_by, CAST(JSON_VALUE(r, '$.code_carried_at') AS TIMESTAMP) AS code_carried_at
-FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
-WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+{batch_of_customers};
 
 -- name: remove_customers
 -- does: removes these customers
@@ -109,27 +109,34 @@ DELETE FROM :"table" AS t
 WHERE EXISTS (SELECT 1 FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r WHERE JSON_VALUE(r, '$.id') = t.source_id)
     AND EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
 
+-- name: batch_of_runs
+-- does: gives the rows of a batch of runs, and none once another publication has begun
+-- dialect: bigquery
+-- identifiers: published, trigger
+SELECT
+    JSON_VALUE(r, '$.run_id') AS run_id, JSON_VALUE(r, '$.trigger') AS :"trigger", JSON_VALUE(r, '$.status') AS status,
+    CAST(JSON_VALUE(r, '$.since_at') AS TIMESTAMP) AS since_at, CAST(JSON_VALUE(r, '$.until_at') AS TIMESTAMP) AS until_at,
+    CAST(JSON_VALUE(r, '$.started_at') AS TIMESTAMP) AS started_at,
+    CAST(JSON_VALUE(r, '$.finished_at') AS TIMESTAMP) AS finished_at, CAST(JSON_VALUE(r, '$.rows_read') AS INT64) AS rows_read,
+    CAST(JSON_VALUE(r, '$.sent') AS INT64) AS sent, CAST(JSON_VALUE(r, '$.rejected') AS INT64) AS rejected,
+    CAST(JSON_VALUE(r, '$.failed') AS INT64) AS failed, CAST(JSON_VALUE(r, '$.in_doubt') AS INT64) AS in_doubt,
+    CAST(JSON_VALUE(r, '$.unchanged') AS INT64) AS unchanged, CAST(JSON_VALUE(r, '$.merged') AS INT64) AS merged,
+    CAST(JSON_VALUE(r, '$.requests') AS INT64) AS requests, JSON_VALUE(r, '$.error') AS error,
+    JSON_VALUE(r, '$.version') AS version, CAST(JSON_VALUE(r, '$.waiting') AS INT64) AS waiting,
+    CAST(JSON_VALUE(r, '$.properties_wait_s') AS INT64) AS properties_wait_s, CAST(JSON_VALUE(r, '$.skipped') AS INT64) AS skipped,
+    JSON_VALUE(r, '$.kind') AS kind, JSON_VALUE(r, '$.settings') AS settings,
+    CAST(JSON_VALUE(r, '$.open_periods') AS INT64) AS open_periods
+FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
+WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+
 -- name: put_runs
 -- does: writes runs
 -- dialect: bigquery
--- identifiers: table, published, trigger
+-- identifiers: table, trigger
+-- fragments: batch_of_runs
 MERGE INTO :"table" AS t
 USING (
-    SELECT
-        JSON_VALUE(r, '$.run_id') AS run_id, JSON_VALUE(r, '$.trigger') AS :"trigger", JSON_VALUE(r, '$.status') AS status,
-        CAST(JSON_VALUE(r, '$.since_at') AS TIMESTAMP) AS since_at, CAST(JSON_VALUE(r, '$.until_at') AS TIMESTAMP) AS until_at,
-        CAST(JSON_VALUE(r, '$.started_at') AS TIMESTAMP) AS started_at,
-        CAST(JSON_VALUE(r, '$.finished_at') AS TIMESTAMP) AS finished_at, CAST(JSON_VALUE(r, '$.rows_read') AS INT64) AS rows_read,
-        CAST(JSON_VALUE(r, '$.sent') AS INT64) AS sent, CAST(JSON_VALUE(r, '$.rejected') AS INT64) AS rejected,
-        CAST(JSON_VALUE(r, '$.failed') AS INT64) AS failed, CAST(JSON_VALUE(r, '$.in_doubt') AS INT64) AS in_doubt,
-        CAST(JSON_VALUE(r, '$.unchanged') AS INT64) AS unchanged, CAST(JSON_VALUE(r, '$.merged') AS INT64) AS merged,
-        CAST(JSON_VALUE(r, '$.requests') AS INT64) AS requests, JSON_VALUE(r, '$.error') AS error,
-        JSON_VALUE(r, '$.version') AS version, CAST(JSON_VALUE(r, '$.waiting') AS INT64) AS waiting,
-        CAST(JSON_VALUE(r, '$.properties_wait_s') AS INT64) AS properties_wait_s, CAST(JSON_VALUE(r, '$.skipped') AS INT64) AS skipped,
-        JSON_VALUE(r, '$.kind') AS kind, JSON_VALUE(r, '$.settings') AS settings,
-        CAST(JSON_VALUE(r, '$.open_periods') AS INT64) AS open_periods
-    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
-    WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn)
+    {batch_of_runs}
 ) AS n
 ON t.run_id = n.run_id
 WHEN MATCHED THEN UPDATE SET
@@ -150,25 +157,13 @@ WHEN NOT MATCHED THEN INSERT (
 -- name: add_runs
 -- does: writes runs whose keys are not there
 -- dialect: bigquery
--- identifiers: table, published, trigger
+-- identifiers: table, trigger
+-- fragments: batch_of_runs
 INSERT INTO :"table" (
     run_id, :"trigger", status, since_at, until_at, started_at, finished_at, rows_read, sent, rejected, failed, in_doubt,
     unchanged, merged, requests, error, version, waiting, properties_wait_s, skipped, kind, settings, open_periods
 )
-SELECT
-    JSON_VALUE(r, '$.run_id') AS run_id, JSON_VALUE(r, '$.trigger') AS :"trigger", JSON_VALUE(r, '$.status') AS status,
-    CAST(JSON_VALUE(r, '$.since_at') AS TIMESTAMP) AS since_at, CAST(JSON_VALUE(r, '$.until_at') AS TIMESTAMP) AS until_at,
-    CAST(JSON_VALUE(r, '$.started_at') AS TIMESTAMP) AS started_at, CAST(JSON_VALUE(r, '$.finished_at') AS TIMESTAMP) AS finished_at,
-    CAST(JSON_VALUE(r, '$.rows_read') AS INT64) AS rows_read, CAST(JSON_VALUE(r, '$.sent') AS INT64) AS sent,
-    CAST(JSON_VALUE(r, '$.rejected') AS INT64) AS rejected, CAST(JSON_VALUE(r, '$.failed') AS INT64) AS failed,
-    CAST(JSON_VALUE(r, '$.in_doubt') AS INT64) AS in_doubt, CAST(JSON_VALUE(r, '$.unchanged') AS INT64) AS unchanged,
-    CAST(JSON_VALUE(r, '$.merged') AS INT64) AS merged, CAST(JSON_VALUE(r, '$.requests') AS INT64) AS requests,
-    JSON_VALUE(r, '$.error') AS error, JSON_VALUE(r, '$.version') AS version, CAST(JSON_VALUE(r, '$.waiting') AS INT64) AS waiting,
-    CAST(JSON_VALUE(r, '$.properties_wait_s') AS INT64) AS properties_wait_s, CAST(JSON_VALUE(r, '$.skipped') AS INT64) AS skipped,
-    JSON_VALUE(r, '$.kind') AS kind, JSON_VALUE(r, '$.settings') AS settings,
-    CAST(JSON_VALUE(r, '$.open_periods') AS INT64) AS open_periods
-FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
-WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+{batch_of_runs};
 
 -- name: remove_runs
 -- does: removes these runs
@@ -178,19 +173,26 @@ DELETE FROM :"table" AS t
 WHERE EXISTS (SELECT 1 FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r WHERE JSON_VALUE(r, '$.id') = t.run_id)
     AND EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
 
+-- name: batch_of_watermarks
+-- does: gives the rows of a batch of watermarks, and none once another publication has begun
+-- dialect: bigquery
+-- identifiers: published
+SELECT
+    JSON_VALUE(r, '$.run_id') AS run_id, JSON_VALUE(r, '$.stream') AS stream,
+    CAST(JSON_VALUE(r, '$.low_at') AS TIMESTAMP) AS low_at, CAST(JSON_VALUE(r, '$.high_at') AS TIMESTAMP) AS high_at,
+    CAST(JSON_VALUE(r, '$.rows_new') AS INT64) AS rows_new, CAST(JSON_VALUE(r, '$.recorded_at') AS TIMESTAMP) AS recorded_at,
+    JSON_VALUE(r, '$.source') AS source, JSON_VALUE(r, '$.lacks_table') AS lacks_table
+FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
+WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+
 -- name: put_watermarks
 -- does: writes watermarks
 -- dialect: bigquery
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_watermarks
 MERGE INTO :"table" AS t
 USING (
-    SELECT
-        JSON_VALUE(r, '$.run_id') AS run_id, JSON_VALUE(r, '$.stream') AS stream,
-        CAST(JSON_VALUE(r, '$.low_at') AS TIMESTAMP) AS low_at, CAST(JSON_VALUE(r, '$.high_at') AS TIMESTAMP) AS high_at,
-        CAST(JSON_VALUE(r, '$.rows_new') AS INT64) AS rows_new, CAST(JSON_VALUE(r, '$.recorded_at') AS TIMESTAMP) AS recorded_at,
-        JSON_VALUE(r, '$.source') AS source, JSON_VALUE(r, '$.lacks_table') AS lacks_table
-    FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
-    WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn)
+    {batch_of_watermarks}
 ) AS n
 ON t.run_id = n.run_id AND t.source = n.source AND t.stream = n.stream
 WHEN MATCHED THEN UPDATE SET
@@ -204,17 +206,12 @@ WHEN NOT MATCHED THEN INSERT (
 -- name: add_watermarks
 -- does: writes watermarks whose keys are not there
 -- dialect: bigquery
--- identifiers: table, published
+-- identifiers: table
+-- fragments: batch_of_watermarks
 INSERT INTO :"table" (
     run_id, stream, low_at, high_at, rows_new, recorded_at, source, lacks_table
 )
-SELECT
-    JSON_VALUE(r, '$.run_id') AS run_id, JSON_VALUE(r, '$.stream') AS stream, CAST(JSON_VALUE(r, '$.low_at') AS TIMESTAMP) AS low_at,
-    CAST(JSON_VALUE(r, '$.high_at') AS TIMESTAMP) AS high_at, CAST(JSON_VALUE(r, '$.rows_new') AS INT64) AS rows_new,
-    CAST(JSON_VALUE(r, '$.recorded_at') AS TIMESTAMP) AS recorded_at, JSON_VALUE(r, '$.source') AS source,
-    JSON_VALUE(r, '$.lacks_table') AS lacks_table
-FROM UNNEST(JSON_QUERY_ARRAY(:rows)) AS r
-WHERE EXISTS (SELECT 1 FROM :"published" AS p WHERE p.publication_id = :publication_id AND p.turn = :turn);
+{batch_of_watermarks};
 
 -- name: make_calls
 -- does: creates the table of calls, cut into days, in which the calls of a user lie together

@@ -100,6 +100,12 @@ def known_names() -> dict[str, str]:
 
 def test_every_query_is_used() -> None:
     mentioned = {text for room in rooms() for _, text in read_strings(room)}
+    for path in (ROOT / "sql").glob("*/*.sql"):
+        mentioned |= {
+            name
+            for line in re.findall(r"^-- fragments: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            for name in line.split(", ")
+        }
     unused = sorted(f"sql/{folder}: {name}" for name, folder in known_names().items() if name not in mentioned)
     assert not unused, f"no room uses these queries: {unused}"
 

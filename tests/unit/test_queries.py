@@ -51,8 +51,24 @@ def test_an_argument_goes_wherever_the_word_needs_it() -> None:
         ("SELECT '{'", "belongs to no word"),
         ("SELECT {now:1}", "belongs to no word"),
         ("-- words: now\nSELECT {now} {}", "belongs to no word"),
+        ("-- fragments: part\nSELECT 1", "declares other words or fragments"),
+        ("-- fragments: part\nSELECT {part: 1}", "declares other words or fragments"),
+        ("SELECT {part}", "declares other words or fragments"),
     ],
 )
 def test_a_word_that_is_not_as_it_should_be_is_refused(content: str, complaint: str) -> None:
     with pytest.raises(InternalError, match=complaint):
         list(parse_queries(HEAD + content, "x.sql"))
+
+
+def test_a_fragment_stands_where_it_is_named_with_its_words_and_identifiers() -> None:
+    part = HEAD.replace("-- name: q", "-- name: part") + '-- identifiers: b\n-- words: now\nSELECT {now} FROM :"b"'
+    whole = HEAD.replace("-- name: q", "-- name: whole") + '-- identifiers: a\n-- fragments: part\nINSERT INTO :"a"\n{part};'
+    words = warehouse_of("sqlite").words
+    found = {query.name: query.said(words) for query in parse_queries(f"{part}\n{whole}", "x.sql")}
+    joined = found["whole"].joined(found)
+    assert joined.sql == f'INSERT INTO :"a"\nSELECT {words["now"]} FROM :"b"'
+    assert joined.identifiers == {"a", "b"}
+    for others in ({}, {"part": found["whole"]}):
+        with pytest.raises(InternalError, match="fragment that is none: part"):
+            found["whole"].joined(others)
