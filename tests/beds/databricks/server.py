@@ -183,6 +183,7 @@ class Door(BaseHTTPRequestHandler):
     """HTTP before the service. Shape:  secret: that of the service principal, and a token.  tokens: those that were given."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body of an answer go out one after the other
     processor: Any
     note: Callable[..., None]
     secret: str

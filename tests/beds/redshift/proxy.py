@@ -93,6 +93,8 @@ class Proxy:
                 client, _ = self._door.accept()
             except OSError:
                 return
+            # An answer is several small messages: each would wait 40 ms until the client has acknowledged the one before.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
