@@ -84,6 +84,7 @@ def test_a_run_with_new_rows_publishes_by_few_statements(place: Place) -> None:
     told = "SELECT publication_id, turn"
     found = statements_of(place)
     assert [each[:27].rstrip() for each in found] == [
+        "SELECT COALESCE(:catalog, C",
         "SELECT table_name AS name F",
         told,
         "UPDATE sync_published SET t",
@@ -97,7 +98,7 @@ def test_a_run_with_new_rows_publishes_by_few_statements(place: Place) -> None:
         "UPDATE sync_published SET i",
         told,
     ]
-    assert "t.first_seen_at BETWEEN :low AND :high" in found[4], "only files with these days are read"
+    assert "t.first_seen_at BETWEEN :low AND :high" in found[5], "only files with these days are read"
 
 
 def test_the_first_copy_looks_for_no_keys(place: Place) -> None:
