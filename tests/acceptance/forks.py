@@ -103,6 +103,11 @@ class Forks:
         self._started = 0
         self._talking = threading.Lock()
 
+    @property
+    def pid(self) -> int:
+        """The process that forks."""
+        return self._server.pid
+
     def __enter__(self) -> Self:
         return self
 

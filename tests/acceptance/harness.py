@@ -5,10 +5,11 @@
 
 import random
 import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,13 +29,16 @@ from .conftest import wait_until, write_settings
 from .forks import Done, Forked, Forks, shared_forks
 
 __all__ = [
+    "LONGEST_HOLD_S",
     "Forked",
     "Forks",
     "Population",
     "Watched",
     "World",
     "database_lock",
+    "descendants",
     "forks",
+    "held_in_the_middle",
     "is_sqlite",
     "make_world",
     "state_table",
@@ -56,6 +60,8 @@ _TABLES = (
     "publication",
     "changes",
 )
+LONGEST_HOLD_S = 60.0
+"""A bound for a broken test. Requests are held for as long as a test needs, and nobody gives them up before."""
 _PAST = "2020-01-01T00:00:00.000000Z"
 _BEGINNING = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
 
@@ -395,3 +401,34 @@ def is_sqlite(url: str) -> bool:
 def state_table(url: str, name: str) -> str:
     """A sync-state table as SQL names it."""
     return name if is_sqlite(url) else f"rehook_sync.{name}"
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that this one started, and those they started."""
+    parents: dict[int, int] = {}
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit():
+            with suppress(OSError):
+                parents[int(each.name)] = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for ancestor in found:
+        found.extend(child for child, parent in parents.items() if parent == ancestor)
+    return found[1:]
+
+
+@contextmanager
+def held_in_the_middle(world: World) -> Iterator[None]:
+    """Let nothing be answered from the 21st request on until the block has ended, so that no worker can be done before."""
+    ended = threading.Event()
+
+    def hold(_received: Received) -> None:
+        if len(world.store.log) > 20:
+            ended.wait(LONGEST_HOLD_S)
+
+    world.store.on_arrival = hold
+    try:
+        wait_until(lambda: len(world.store.log) > 20, LONGEST_HOLD_S)
+        yield
+    finally:
+        ended.set()
+        world.store.ignore_all()

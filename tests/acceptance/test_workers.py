@@ -2,25 +2,19 @@
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from warehouse import run_sql
 
-from rehook_sync.sandbox.store import Received
-
 from . import harness
 from .conftest import wait_until
-from .harness import Forked, Forks, World, make_world, state_table
+from .harness import LONGEST_HOLD_S, Forked, Forks, World, descendants, held_in_the_middle, make_world, state_table
 
 forks = harness.forks
 
 WORKERS = 3
-LONGEST_HOLD_S = 60.0
-"""A bound for a broken test. Requests are held for as long as a test needs, and nobody gives them up before."""
 
 
 @pytest.fixture
@@ -36,41 +30,10 @@ def start(world: World, **environ: str) -> Forked:
     return world.start("run", "--workers", str(WORKERS), "--json", REHOOK_SYNC_TIMEOUT=f"{LONGEST_HOLD_S:g}", **environ)
 
 
-def descendants(pid: int) -> list[int]:
-    """Processes that this one started, and those they started."""
-    parents: dict[int, int] = {}
-    for each in Path("/proc").iterdir():
-        if each.name.isdigit():
-            with suppress(OSError):
-                parents[int(each.name)] = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-    found = [pid]
-    for ancestor in found:
-        found.extend(child for child, parent in parents.items() if parent == ancestor)
-    return found[1:]
-
-
 def workers_of(process: Forked) -> list[int]:
     """The processes that deliver: started by the one that forks them."""
     servers = [child for child in descendants(process.pid) if descendants(child)]
     return [worker for server in servers for worker in descendants(server)]
-
-
-@contextmanager
-def held_in_the_middle(world: World) -> Iterator[None]:
-    """Let nothing be answered from the 21st request on until the block has ended, so that no worker can be done before."""
-    ended = threading.Event()
-
-    def hold(_received: Received) -> None:
-        if len(world.store.log) > 20:
-            ended.wait(LONGEST_HOLD_S)
-
-    world.store.on_arrival = hold
-    try:
-        wait_until(lambda: len(world.store.log) > 20, LONGEST_HOLD_S)
-        yield
-    finally:
-        ended.set()
-        world.store.ignore_all()
 
 
 def test_several_processes_deliver_one_run(world: World) -> None:

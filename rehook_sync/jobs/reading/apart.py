@@ -149,7 +149,7 @@ class _Reader(Iterator[Chunk]):
             while not isinstance(said := self._line.hear(), _Ready | _Failed):
                 self._serve(said)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise OperationalError(f"the process that reads the warehouse {self._end()}; run again") from error
+            raise OperationalError(f"the process that reads the warehouse {self._end()}; run again: what was sent is recorded") from error
         self._pipeline.hear(said.told)
         if isinstance(said, _Failed):
             raise said.error
@@ -179,17 +179,17 @@ class _Reader(Iterator[Chunk]):
         return f"was ended by signal {-code}, as by a machine that is short of memory" if code < 0 else f"ended with {code}"
 
     def close(self) -> None:
-        """End the process. A read that it is in is cut off."""
+        """End the process, if it has not ended. A read that it is in is cut off."""
         self._line.close()
         if not self._pid:
             return
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, _STOP)
+        os.kill(self._pid, _STOP)
         until = time.monotonic() + _GRACE_S
         while not os.waitpid(self._pid, os.WNOHANG)[0]:
             if time.monotonic() > until:
                 os.kill(self._pid, signal.SIGKILL)
             time.sleep(_STEP_S)
+        self._pid = 0
 
 
 class _RemoteDesk(ClaimDesk):

@@ -1,0 +1,129 @@
+"""Reading and judging beside sending, in a process of their own, either of which may die. Promises 1, 2 and 4 of docs/delivery.md."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+from accounting import read_rows
+
+from . import harness
+from .conftest import wait_until
+from .harness import LONGEST_HOLD_S, Forked, Forks, World, descendants, held_in_the_middle, make_world
+
+forks = harness.forks
+
+CALLS = 2500
+"""More than wait to be sent at once, so that reading is not over when the first requests leave."""
+JUDGED = "stream, message_id, user_id, event, status, reason, detail, payload_hash, source"
+
+pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one process does it all on a single core")
+
+
+@pytest.fixture
+def world(forks: Forks, tmp_path: Path, database_url: str) -> Iterator[World]:
+    """A warehouse with rows and sync-state tables, on each database."""
+    with make_world(forks, tmp_path, database_url, seed=51, concurrency=8) as made:
+        assert made("init").code == 0
+        made.add(CALLS)
+        yield made
+
+
+def start(world: World) -> Forked:
+    return world.start("run", "--json", REHOOK_SYNC_TIMEOUT=f"{LONGEST_HOLD_S:g}")
+
+
+def reader_of(process: Forked) -> int:
+    found = descendants(process.pid)
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_killed_reader_ends_the_run_in_one_line_and_the_next_run_goes_on(world: World) -> None:
+    process = start(world)
+    with held_in_the_middle(world):
+        os.kill(reader_of(process), signal.SIGKILL)
+    done = process.wait()
+    assert (done.code, done.json["status"]) == (1, "stopped")
+    (line,) = [each for each in done.err.splitlines() if each.startswith("error: ")]
+    assert line == (
+        "error: the process that reads the warehouse was ended by signal 9, as by a machine that is short of memory; run again: "
+        "what was sent is recorded"
+    )
+    assert world.count("status IN ('sending', 'in_doubt', 'failed')") == 0
+    assert 20 < done.json["rows_read"] == world.count("true") < CALLS
+    world.run_to_the_end()
+    assert world("run", "--json").json["rows_read"] == 0
+
+
+def test_the_reader_ends_by_itself_when_the_sender_is_killed(world: World) -> None:
+    process = start(world)
+    with held_in_the_middle(world):
+        reader = reader_of(process)
+        process.kill()
+        process.wait()
+        wait_until(lambda: not Path("/proc", str(reader)).exists(), LONGEST_HOLD_S)
+    world.bury()
+    world.run_to_the_end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_both_is_the_senders_to_heed(world: World, number: signal.Signals) -> None:
+    """As a terminal sends it, to all processes of a command."""
+    process = start(world)
+    with held_in_the_middle(world):
+        reader = reader_of(process)
+        os.kill(reader, number)
+        process.send_signal(number)
+    done = process.wait()
+    assert (done.code, done.json["status"]) == (128 + number, "interrupted"), done
+    assert not Path("/proc", str(reader)).exists()
+    assert world.count("status IN ('sending', 'in_doubt', 'failed')") == 0
+    world.run_to_the_end()
+
+
+def test_nothing_new_is_read_without_a_process_of_its_own(world: World) -> None:
+    world.run_to_the_end()
+    world.store.log.clear()
+    process = world.start("run", "--json")
+    seen: set[int] = set()
+    while process.poll() is None:
+        seen.update(descendants(process.pid))
+    assert seen == set()
+    assert process.wait().json["rows_read"] == 0
+
+
+@contextmanager
+def on_one_core(forks: Forks) -> Iterator[None]:
+    """Let processes that are started meanwhile have a single core."""
+    before = os.sched_getaffinity(forks.pid)
+    os.sched_setaffinity(forks.pid, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(forks.pid, before)
+
+
+def test_one_process_and_two_come_to_the_same(forks: Forks, tmp_path: Path) -> None:
+    """Claims of codes, changes of customers and refusals included: each row has the same end, and the requests the same bodies."""
+    ends = []
+    for name, cores in (("one", on_one_core(forks)), ("two", nullcontext())):
+        folder = tmp_path / name
+        folder.mkdir()
+        with make_world(forks, folder, f"sqlite:///{folder / 'warehouse.db'}", seed=52) as world, cores:
+            assert world("init").code == 0
+            world.add(400)
+            process = world.start("run", "--json", REHOOK_SYNC_CHUNK_ROWS="30")
+            seen = set()
+            while process.poll() is None:
+                seen.update(descendants(process.pid))
+            assert len(seen) == (name == "two")
+            done = process.wait()
+            assert done.code in {0, 3}, done
+            world.check()
+            rows = read_rows(world.url, f"SELECT {JUDGED} FROM sync_state ORDER BY stream, message_id")
+            counts = [done.json[each] for each in ("rows_read", "sent", "unchanged", "merged", "rejected", "requests")]
+            ends.append((rows, sorted(each.body for each in world.store.log), counts))
+    assert ends[0] == ends[1]
