@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from rehook_sync.database.queries import Identifier
 from rehook_sync.jobs.notes.findings import Findings
-from rehook_sync.jobs.portions import read_portions
 from rehook_sync.jobs.reading.lookback import Lookback, Looks
+from rehook_sync.jobs.reading.portions import read_portions
 from rehook_sync.models import (
     ELSEWHERE,
     Call,
@@ -165,11 +165,7 @@ class Pipeline:
         looks = ((feed, window) for feed, window in sorted(windows.items(), key=_rank, reverse=True))
         return any(True for _ in parts) or self._lookback is None or any(self._lookback.has_news(*each) for each in looks)
 
-    def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
-        """Note which outcomes have become durable. Safe to call from another thread."""
-        self.note_keys((outcome.call.stream, outcome.call.message_id) for outcome in outcomes)
-
-    def note_keys(self, keys: Iterable[Key]) -> None:
+    def note_recorded(self, keys: Iterable[Key]) -> None:
         """Note whose outcomes have become durable. Safe to call from another thread."""
         for key in keys:
             self._pending.pop(key, None)

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from rehook_sync.delivery.report import DeliveryReport
 from rehook_sync.jobs.context import JobContext
-from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.pipeline import Key, Pipeline
 from rehook_sync.jobs.reading.apart import can_read_apart, read_apart
 from rehook_sync.jobs.results import Listener, Progress
 from rehook_sync.models import Chunk, Outcome, Window
@@ -45,10 +45,10 @@ class Work:
 
 
 class _Reading(NamedTuple):
-    """Where chunks come from. Shape:  note_recorded: is told which outcomes have become durable, by any thread."""
+    """Where chunks come from. Shape:  note_recorded: is told whose outcomes have become durable, by any thread."""
 
     chunks: Iterator[Chunk]
-    note_recorded: Callable[[Iterable[Outcome]], None]
+    note_recorded: Callable[[Iterable[Key]], None]
 
 
 def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
@@ -79,7 +79,7 @@ def _deliver(context: JobContext, work: Work, reading: _Reading, interrupt: Inte
         yield from reading.chunks
 
     def committed(latest: DeliveryReport, outcomes: Sequence[Outcome]) -> None:
-        reading.note_recorded(outcomes)
+        reading.note_recorded([(call.stream, call.message_id) for call, *_ in outcomes])
         pressure = latest.at_once, latest.slowed, latest.lowest
         counts = dict(latest.counts)
         listen(Progress(work.ledger.run_id, total(), pipeline.known, pipeline.rows.total(), counts, latest.requests, *pressure))

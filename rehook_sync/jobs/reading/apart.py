@@ -137,9 +137,9 @@ class _Reader(Iterator[Chunk]):
         self._pid = pid
         self._recorded: list[Key] = []
 
-    def note_recorded(self, outcomes: Iterable[Outcome]) -> None:
-        """Note which outcomes have become durable; said when the next chunk is asked for. Safe to call from another thread."""
-        self._recorded += [(call.stream, call.message_id) for call, *_ in outcomes]
+    def note_recorded(self, keys: Iterable[Key]) -> None:
+        """Note whose outcomes have become durable; said when the next chunk is asked for. Safe to call from another thread."""
+        self._recorded += keys
 
     def __next__(self) -> Chunk:
         """Ask for the next chunk, and do meanwhile what the reader needs done."""
@@ -244,7 +244,7 @@ def _hand_over(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line) -> None
         nonlocal asked
         if not asked:
             asked = True
-            pipeline.note_keys(line.hear().recorded)
+            pipeline.note_recorded(line.hear().recorded)
 
     pipeline.desk = _RemoteDesk(line, wait)
     try:
