@@ -28,7 +28,7 @@ PIP_DATABRICKS := $(QUIETLY) $(DATABRICKS_VENV)/bin/python -m pip install -qq -c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots docs statements test-live growth nightly nightly-airflow nightly-warehouses nightly-dbt nightly-resolve bench lint lint-style lint-types check-tests audit bandit clean
+.PHONY: help demo check test test-here lint-aside test-airflow test-airflow-aside test-bigquery test-bigquery-aside browser pooler screenshots screenshots-airflow docs statements test-live growth nightly nightly-airflow nightly-warehouses nightly-dbt nightly-resolve bench lint lint-style lint-types check-tests audit bandit clean
 
 help:
 	@echo "make demo    install into $(VENV) and sync a sample warehouse to a local Rehook sandbox"
@@ -42,17 +42,18 @@ help:
 	@echo "make growth  measure how much room the sync-state tables take, before and after pruning (minutes; GROWTH_ARGS: --calls N)"
 	@echo "make browser, make pooler"
 	@echo "             install Debian's Chromium and pgbouncer for the tests that need them, where apt-get and root are there; make test does it"
-	@echo "make screenshots  keep the screenshots of the report as they are now"
+	@echo "make screenshots  keep the screenshots of the report as they are now; make screenshots-airflow: those of Airflow's pages"
 	@echo "make nightly kill runs and break what they need for NIGHTLY_ARGS (--minutes 10), and print what became of the promise"
 	@echo "make test-airflow, make nightly-airflow"
 	@echo "             the part of the tests that needs Airflow; with LocalExecutor and two Celery workers, for their figures"
-	@echo "             make test-airflow AIRFLOW=3.1 (or 3.2): in an older one, with the versions in its own file"
+	@echo "             make test-airflow AIRFLOW=3.1 (or 3.2, or snowflake and other providers): with the versions of its file in constraints/"
 	@echo "make nightly-dbt"
 	@echo "             compile the dbt package for every adapter, with dbt 1 and 2, and build it on the beds of Snowflake and Redshift (minutes)"
 	@echo "make test-bigquery"
 	@echo "             the part of the tests that needs Google's client, on a BigQuery of our own"
 	@echo "make nightly-resolve"
-	@echo "             ask pip whether our wheel and the newest version of each provider of Airflow fit together (needs a network)"
+	@echo "             ask pip whether our wheel and the newest version of each provider of Airflow fit together,"
+	@echo "             and whether it chooses what stands in each file of constraints/ (needs a network)"
 	@echo "make nightly-warehouses"
 	@echo "             the part that needs Databricks' connector, on Spark; wants a JDK 17, takes 20 minutes"
 	@echo "make bench   measure it beside the limit of this machine and other tools; BENCH_ARGS=--quick takes two minutes"
@@ -87,7 +88,7 @@ test-airflow-aside: $(VENV)/.created
 
 # Airflow and its providers warn of each other; what they warn of is not ours to mend.
 test-airflow: $(AIRFLOW_VENV)/.installed
-	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider --timeout-method=thread $(if $(AIRFLOW),-k "not lineage") tests/airflow
+	@$(RUN_AIRFLOW) -m pytest -q -W ignore -p no:cacheprovider --timeout-method=thread tests/airflow
 
 # One after the other: each starts many processes, and more of them at once than cores would only wait for each other.
 test-bigquery-aside: test-airflow-aside
@@ -147,6 +148,9 @@ install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 screenshots: $(VENV)/.installed-test browser
 	@PYTHONPATH=tests:. $(RUN) tests/screenshots.py
 
+screenshots-airflow: $(AIRFLOW_VENV)/.installed browser
+	@$(RUN_AIRFLOW) tests/airflow/pictures.py
+
 nightly: $(VENV)/.installed-test pooler
 	@PYTHONPATH=tests:. $(RUN) tests/nightly/long_run.py $(NIGHTLY_ARGS)
 	@PYTHONPATH=tests:. $(RUN) tests/latecomers.py
@@ -179,8 +183,8 @@ clean:
 	@rm -rf $(VENV) $(VENV)-airflow* $(BIGQUERY_VENV) $(DATABRICKS_VENV) $(DBT_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
-$(VENV)-airflow-%/.installed: constraints-airflow-%.txt pyproject.toml
-	@echo "installing rehook-sync and Airflow $* into $(VENV)-airflow-$* ..."
+$(VENV)-airflow-%/.installed: constraints/airflow-%.txt pyproject.toml
+	@echo "installing rehook-sync and Airflow ($*) into $(VENV)-airflow-$* ..."
 	@$(PYTHON) -m venv $(VENV)-airflow-$*
 	@$(QUIETLY) $(VENV)-airflow-$*/bin/python -m pip install -qq -r $<
 	@$(QUIETLY) $(VENV)-airflow-$*/bin/python -m pip install -qq --no-deps --no-build-isolation -e .

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -147,12 +148,11 @@ def test_a_redshift_by_the_postgres_type_is_refused(tell: Tell) -> None:
 
 
 def test_no_extra_is_lost_where_a_provider_is_missing(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.sdk.definitions.connection import Connection
-
     def unknown(self: Any, **_: object) -> None:
         raise RuntimeError(f'Unknown hook type "{self.conn_type}"')
 
-    monkeypatch.setattr(Connection, "get_hook", unknown)
+    for module in ("airflow.sdk.definitions.connection", "airflow.models.connection"):  # outside of tasks, Airflow 3.1 has the second
+        monkeypatch.setattr(import_module(module).Connection, "get_hook", unknown)
     tell("postgres", password="p@ss:w/rd")
     from rehook_sync.airflow.connections import read_job
 

@@ -156,6 +156,7 @@ def rehooks(airflow_database: None, postgres_url: str, monkeypatch: pytest.Monke
         yield rehooks
 
 
+@pytest.mark.timeout(320)  # half a minute of processor time, which other tests may want at once
 def test_the_documented_dags_of_ones_own_deliver(rehooks: dict[str, Sandbox], postgres_url: str) -> None:
     """One after the other on the same warehouse, so that each finds done what the one before has delivered."""
     read = {}

@@ -61,6 +61,7 @@ def count_posts(shop: AirflowShop) -> int:
 
 
 def test_lineage_names_tables_and_rows_but_no_secret(airflow_shop: AirflowShop) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
     (HOME / "lineage.json").unlink(missing_ok=True)
     airflow_shop.run(shards=1)
     text = (HOME / "lineage.json").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,19 @@ def test_no_version_is_written_down_twice(environment: str) -> None:
     pins = {line.partition("==")[0] for line in lines if PIN.fullmatch(line)}
     assert pins
     assert pins & read_pins().keys() == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "constraints").iterdir()), ids=lambda path: path.stem)
+def test_the_file_of_a_whole_environment_holds_names_and_versions_only(path: Path) -> None:
+    """Whether they fit together is asked of pip: `make nightly-resolve`."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head, pins = lines[:2], [PIN.fullmatch(line) for line in lines[2:]]
+    assert all(line.startswith("# ") for line in head)
+    assert [line for line, pin in zip(lines[2:], pins, strict=True) if pin is None] == []
+    names = [pin["name"] for pin in pins if pin]
+    assert names == sorted(set(names))
+    assert {"apache-airflow", "sqlalchemy", "pytest"} <= set(names)
+    assert path.stem.removeprefix("airflow-") in (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
 
 
 def test_everything_needed_is_installed_as_pinned() -> None:
