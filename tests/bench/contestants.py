@@ -56,6 +56,7 @@ def contestants(peers: Peers) -> Mapping[str, Prepare]:
         figures.LIMIT: lambda site: _prepare_limit(site, "--uvloop"),
         figures.LIMIT_PLAIN: _prepare_limit,
     }
+    found[figures.KEEPING] = _prepare_keeping
     found[figures.OURS_TWO] = lambda site: prepare_ours(site, "--workers", "2")
     python = peers.program("dlt", "python")
     if python:
@@ -96,6 +97,13 @@ def _prepare_limit(site: Site, *options: str) -> Command:
     folder = site.fresh_folder()
     words = [sys.executable, "-m", "bench.limit", "--database", site.databases.pristine(site.case.layout), "--api", site.api]
     words += ["--cursors", str(folder / "cursors.json"), "--in-flight", str(site.case.in_flight), *options]
+    return Command(words, folder, _SCRIPTS)
+
+
+def _prepare_keeping(site: Site) -> Command:
+    folder, layout = site.fresh_folder(), site.case.layout
+    words = [sys.executable, "-m", "bench.keeping", "--database", site.databases.pristine(layout), "--api", site.api]
+    words += ["--books", site.databases.beside(layout), "--cursors", str(folder / "cursors.json"), "--in-flight", str(site.case.in_flight)]
     return Command(words, folder, _SCRIPTS)
 
 

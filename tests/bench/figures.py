@@ -12,6 +12,7 @@ __all__ = [
     "DLT",
     "DLT_ARROW",
     "DRT",
+    "KEEPING",
     "LIBRARIES",
     "LIMIT",
     "LIMIT_PLAIN",
@@ -26,6 +27,7 @@ __all__ = [
 
 OURS, OURS_PLAIN, OURS_TWO = "rehook-sync", "rehook-sync, plain loop", "rehook-sync, two workers"
 LIMIT, LIMIT_PLAIN = "bare aiohttp loop", "bare aiohttp loop, plain loop"
+KEEPING = "bare loop that keeps order and marks"
 DLT, DLT_ARROW, DRT = "dlt, async destination", "dlt, async destination, arrow", "drt"
 LIBRARIES = "import sqlalchemy, pydantic_settings"
 """What a run with nothing new cannot do without: no such run takes less time."""

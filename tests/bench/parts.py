@@ -10,7 +10,7 @@ from typing import TypeVar
 from bench.contestants import Prepare, Site, our_command, prepare_ours
 from bench.databases import Databases
 from bench.dataset import Layout
-from bench.figures import DLT, DLT_ARROW, DRT, LIBRARIES, LIMIT, LIMIT_PLAIN, OURS, OURS_PLAIN, OURS_TWO, STARTS, second_run
+from bench.figures import DLT, DLT_ARROW, DRT, KEEPING, LIBRARIES, LIMIT, LIMIT_PLAIN, OURS, OURS_PLAIN, OURS_TWO, STARTS, second_run
 from bench.history import settle
 from bench.machine import Command, ReceiverProcess, measure, run_quietly
 from bench.records import Case, Record
@@ -105,7 +105,7 @@ class Bench:
     def _speed_of(self, kind: str) -> Iterator[tuple[Case, str]]:
         at_once = Case("speed", kind, 0, 64, self.sizes.rows)
         slow, many = replace(at_once, latency_ms=20), replace(at_once, latency_ms=20, in_flight=256)
-        yield from ((at_once, who) for who in (OURS, OURS_PLAIN, OURS_TWO, LIMIT, LIMIT_PLAIN, DLT, DLT_ARROW, DRT))
+        yield from ((at_once, who) for who in (OURS, OURS_PLAIN, OURS_TWO, LIMIT, LIMIT_PLAIN, KEEPING, DLT, DLT_ARROW, DRT))
         yield from ((slow, who) for who in (OURS, LIMIT))
         yield from ((many, who) for who in (OURS, LIMIT))
         if kind == next(iter(self.databases)):  # the database makes no difference to those that wait for the API
@@ -115,7 +115,7 @@ class Bench:
     def _large(self) -> Iterator[Record]:
         for kind, databases in self.databases.items():
             case = Case("large", kind, 0, 64, self.sizes.large_rows)
-            yield from self.rounds([(case, who) for who in (OURS, LIMIT, DLT_ARROW)], self.sizes.rounds)
+            yield from self.rounds([(case, who) for who in (OURS, LIMIT, KEEPING, DLT_ARROW)], self.sizes.rounds)
             databases.forget(case.layout)
 
     def _tables(self) -> Iterator[Record]:
