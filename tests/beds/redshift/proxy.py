@@ -30,7 +30,7 @@ _REFUSED = {
     "IS DISTINCT FROM": r"\bIS\s+(?:NOT\s+)?DISTINCT\s+FROM\b",
     "a savepoint": r"\bSAVEPOINT\b",
     "LATERAL": r"\bLATERAL\b",
-    "json of PostgreSQL": r"\bjsonb?(?:_\w+)?\b|->>",
+    "json of PostgreSQL": r"\bjsonb?(?!_parse\b)(?:_\w+)?\b|->>",
     "FILTER": r"\bFILTER\s*\(",
     "DISTINCT ON": r"\bDISTINCT\s+ON\b",
     "a regtype": r"\breg(?:type|class)\b|\bpg_typeof\b",

@@ -14,14 +14,14 @@ _SUPER = 4000
 
 def insert(connection: Connection, path: str, rows: Iterable[Row]) -> None:
     """Insert rows into a table."""
-    quoted = connection.dialect.identifier_preparer.quote_identifier
+    quote = connection.dialect.identifier_preparer.quote_identifier
     with connection.exec_driver_sql(f"SELECT * FROM {path} WHERE 1 = 0") as result:
         parsed = {str(column[0]) for column in result.cursor.description if column[1] == _SUPER}
     for row in rows:
-        into = f"{path} ({', '.join(map(quoted, row))})".replace("%", "%%")
+        names = ", ".join(quote(name) for name in row)  # which doubles percent signs
         marks = ", ".join("JSON_PARSE(%s)" if name in parsed else "%s" for name in row)
         values = tuple(_stored(value) for value in row.values())
-        connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({marks})", values)
+        connection.exec_driver_sql(f"INSERT INTO {path} ({names}) VALUES ({marks})", values)
 
 
 def _stored(value: object) -> object:
