@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -73,7 +74,7 @@ def test_a_deadline_tells_them_from_the_triggerer(heard: list[dict[str, Any]]) -
     from rehook_sync.airflow.notifications.notifier import RehookNotifier
 
     async def missed() -> None:
-        run = SimpleNamespace(dag_id="rehook_with_a_deadline", run_id="r2")
+        run = {"dag_id": "rehook_with_a_deadline", "dag_run_id": "r2", "state": "running"}  # as the scheduler tells it
         await RehookNotifier("the hourly run is late", context={"dag_run": run})
 
     asyncio.run(missed())
@@ -103,7 +104,7 @@ def test_the_example_with_a_deadline_is_kept_by_airflow() -> None:
     assert "RehookNotifier" in json.dumps(DagSerialization.to_dict(load_dag("rehook_with_a_deadline", OWN)))
 
 
-def test_a_run_gives_its_figures_to_airflows_metrics() -> None:
+def test_a_run_gives_its_figures_to_airflows_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     from rehook_sync.airflow.common.measures import measure
     from rehook_sync.airflow.common.versions import find_stats
     from rehook_sync.models import RunStatus, RunSummary, Status
@@ -116,14 +117,15 @@ def test_a_run_gives_its_figures_to_airflows_metrics() -> None:
             sent[stat] = value
 
     stats = find_stats()
-    pytest.importorskip("airflow.sdk.observability", reason="before Airflow 3.3 a backend is made otherwise")
-    stats.initialize.__globals__["_backend"] = None
-    stats.initialize(factory=Backend, export_legacy_names=False)
-    try:
-        summary = RunSummary("r", RunStatus.SUCCEEDED, rows_read=5, sent=3, rejected=2, requests=4)
-        measure("rehook_sync", SimpleNamespace(summary=summary, unsettled={Status.FAILED: 1, Status.IN_DOUBT: 2}))  # type: ignore[arg-type]
-    finally:
-        stats.initialize.__globals__["_backend"] = stats.initialize.__globals__["_factory"] = None
+    if isinstance(stats, type):  # before Airflow 3.3
+        monkeypatch.setattr(stats, "instance", Backend())
+        monkeypatch.setattr(stats, "_instance_pid", os.getpid(), raising=False)
+    else:
+        for name in ("_backend", "_factory"):
+            monkeypatch.setitem(stats.initialize.__globals__, name, None)
+        stats.initialize(factory=Backend, export_legacy_names=False)
+    summary = RunSummary("r", RunStatus.SUCCEEDED, rows_read=5, sent=3, rejected=2, requests=4)
+    measure("rehook_sync", SimpleNamespace(summary=summary, unsettled={Status.FAILED: 1, Status.IN_DOUBT: 2}))  # type: ignore[arg-type]
     assert {name.removeprefix("rehook."): value for name, value in sent.items() if value} == {
         "rows.sent": 3,
         "rows.rejected": 2,

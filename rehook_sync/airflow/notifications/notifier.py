@@ -17,6 +17,9 @@ from rehook_sync.errors import RehookSyncError
 
 __all__ = ["RehookNotifier"]
 
+_FIELDS = {"dag_id": "dag_id", "dag_run_id": "run_id"}
+"""Of a run in Airflow's API -> of a task or a run."""
+
 
 class RehookNotifier(BaseNotifier):
     """Send a message by the URLs of NOTIFY: as `on_failure_callback` of tasks and DAGs, or as the callback of a deadline.
@@ -53,8 +56,9 @@ class RehookNotifier(BaseNotifier):
     def _words(self, context: Mapping[str, Any]) -> tuple[str, str]:
         """Return a title and a text. Of an error that is not ours only its kind is told: its text may hold anything."""
         task, run, error = context.get("ti"), context.get("dag_run"), context.get("exception")
-        dag_id = getattr(task or run, "dag_id", None) or "a DAG"
-        run_id = getattr(task or run, "run_id", None)
+        # The scheduler tells of a deadline what its API says of the run: a document with other names.
+        told = run if isinstance(run, Mapping) else {name: getattr(task or run, field, None) for name, field in _FIELDS.items()}
+        dag_id, run_id = told.get("dag_id") or "a DAG", told.get("dag_run_id")
         what = f"task {task.task_id} failed" if task is not None else "look at this run"
         why = "" if error is None else str(error) if isinstance(error, RehookSyncError) else type(error).__name__
         lines = (self.text, f"Run {run_id}." if run_id else None, why, getattr(task, "log_url", None))
