@@ -20,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "airflow"))
 
+import deadlines
 import psutil
 from accounting import Audit, idempotency_key, read_rows
 from cluster import Cluster, make_database, wait_for
@@ -52,6 +53,7 @@ class World:
     url: str
     sandbox: Sandbox
     airflow: Cluster
+    webhook: deadlines.Webhook
     made: int = 0
     figures: list[tuple[str, str]] = field(default_factory=list)
 
@@ -247,6 +249,23 @@ def accept(sync: Sync, message_ids: list[str]) -> bool:
         return False
 
 
+def miss_a_deadline(world: World, label: str) -> None:
+    """A run that is late is told to the people of NOTIFY while it goes on, once, and ends green all the same."""
+    world.add(1000, 2)
+    deadlines.add_dag(world.airflow)
+    with world.slow():
+        run_id = world.airflow.trigger(deadlines.DAG)
+        said, took_s = deadlines.wait_for_the_news(world.webhook, run_id)
+        is_going_on = world.airflow.state(deadlines.DAG, run_id) == "running"
+    assert said.startswith("a run takes longer than an hour"), said
+    assert world.airflow.finish(deadlines.DAG, run_id, SET_UP_S) == "success"
+    assert sum(run_id in each["message"] for each in world.webhook.messages) == 1
+    world.audit.check(ordered=False)
+    if not is_going_on:
+        raise NotSetUpError("the run was done before the news came")
+    world.note(f"{label}: a deadline of {deadlines.LATE_S} s missed, from the trigger to the message", f"{took_s:.1f} s")
+
+
 def lose_a_worker(world: World, label: str) -> None:
     """One of two workers dies in the middle with all its processes; the shards it had are delivered by the other one."""
     rows = world.add(1500, 3)
@@ -356,6 +375,7 @@ LOCAL: tuple[Callable[[World, str], None], ...] = (
     repeat_one_shard,
     ask_a_human,
     mark_failed,
+    miss_a_deadline,
 )
 CELERY: tuple[Callable[[World, str], None], ...] = (deliver_much, deliver_nothing, lose_a_worker, wake_an_orphan)
 
@@ -368,7 +388,7 @@ def opened(server_url: str, folder: Path, workers: int) -> Iterator[World]:
     none: list[Row] = []
     types = {"identifies": {"plan": "text"}, "tracks": {"total": "bigint"}}
     make_warehouse(url, {"identifies": none, "tracks": none}, types=types)
-    with Sandbox() as sandbox:
+    with Sandbox() as sandbox, deadlines.opened_webhook() as webhook:
         key, secret = sandbox.credentials
         rehook = {"conn_type": "rehook", "host": sandbox.url, "login": key, "password": secret, "extra": {"concurrency": CONCURRENCY}}
         environ = {
@@ -376,9 +396,10 @@ def opened(server_url: str, folder: Path, workers: int) -> Iterator[World]:
             "REHOOK_SYNC_WAREHOUSE_URL": url,
             "REHOOK_SYNC_START_AT": "beginning",
             "REHOOK_SYNC_LEASE_TTL": "15s",
+            "REHOOK_SYNC_NOTIFY": webhook.url,
         }
         with Cluster(folder / name, make_database(server_url, f"airflow_{name}"), environ, workers) as airflow:
-            yield World(url, sandbox, airflow)
+            yield World(url, sandbox, airflow, webhook)
 
 
 def play(world: World, label: str, scenario: Callable[[World, str], None]) -> bool:
