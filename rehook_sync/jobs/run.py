@@ -190,7 +190,8 @@ def _read_future_notes(context: JobContext, feeds: Iterable[Feed]) -> list[str]:
 
 def note_delivery(context: JobContext, found: Findings, report: DeliveryReport) -> Findings:
     """Add to what was found in the rows what sending and reading them showed."""
-    found.slowed, found.lowest, found.views = report.slowed, report.lowest, context.sources.views_read
+    found.slowed, found.lowest = report.slowed, report.lowest
+    found.views |= context.sources.views_read
     found.delays += context.sources.reader.take_delays()
     for stream in {call.stream for call in report.left}:
         calls = {call.message_id: call for call in report.left if call.stream == stream}

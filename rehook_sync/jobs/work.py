@@ -1,8 +1,8 @@
 """The work of a run or a shard: what it reads is judged, sent and recorded."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar
 
 from rehook_sync.delivery.report import DeliveryReport
 from rehook_sync.jobs.context import JobContext
-from rehook_sync.jobs.pipeline import Key, Pipeline
-from rehook_sync.jobs.reading.apart import can_read_apart, read_apart
+from rehook_sync.jobs.pipeline import Pipeline
+from rehook_sync.jobs.reading.apart import Reading, can_read_apart, read_apart
 from rehook_sync.jobs.results import Listener, Progress
 from rehook_sync.models import Chunk, Outcome, Window
 from rehook_sync.rules.periods import Extent, Feed
@@ -44,29 +44,22 @@ class Work:
     is_told: bool = False
 
 
-class _Reading(NamedTuple):
-    """Where chunks come from. Shape:  note_recorded: is told whose outcomes have become durable, by any thread."""
-
-    chunks: Iterator[Chunk]
-    note_recorded: Callable[[Iterable[Key]], None]
-
-
 def deliver_work(context: JobContext, work: Work, interrupt: Interrupt, listen: Listener, *, shards: int = 1) -> DeliveryReport:
     """Send what is read, record the outcomes and report progress. Where it pays, reading and judging get a process of their own."""
     pipeline = work.pipeline
     has_news = _kept(work.ledger, partial(pipeline.find_news, work.reads.windows, work.reads.parts))
     databases = (context.sources.database, context.database)
-    with closing(pipeline.read_chunks(*work.reads)) as chunks:
-        if not (has_news and shards == 1 and not interrupt.requested and can_read_apart(databases)):
-            if has_news:
-                start_loading()
-            return _deliver(context, work, _Reading(chunks, pipeline.note_recorded), interrupt, listen, shards)
-        with read_apart(pipeline, chunks, databases, interrupt) as reader:
+    with ExitStack() as held:
+        chunks = held.enter_context(closing(pipeline.read_chunks(*work.reads)))
+        reading: Reading | None = None
+        if has_news and shards == 1 and not interrupt.requested and can_read_apart(databases):
+            reading = held.enter_context(read_apart(pipeline, chunks, databases, interrupt))
+        if has_news:
             start_loading()
-            return _deliver(context, work, _Reading(reader, reader.note_recorded), interrupt, listen, shards)
+        return _deliver(context, work, reading or Reading(chunks, pipeline.note_recorded), interrupt, listen, shards)
 
 
-def _deliver(context: JobContext, work: Work, reading: _Reading, interrupt: Interrupt, listen: Listener, shards: int) -> DeliveryReport:
+def _deliver(context: JobContext, work: Work, reading: Reading, interrupt: Interrupt, listen: Listener, shards: int) -> DeliveryReport:
     pipeline = work.pipeline
 
     def total() -> int | None:

@@ -2,16 +2,18 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 from accounting import read_rows
+from warehouse import run_sql
 
 from . import harness
 from .conftest import wait_until
-from .harness import LONGEST_HOLD_S, Forked, Forks, World, descendants, held_in_the_middle, make_world
+from .harness import LONGEST_HOLD_S, Forked, Forks, World, descendants, held_in_the_middle, is_sqlite, make_world
 
 forks = harness.forks
 
@@ -81,6 +83,32 @@ def test_a_signal_to_both_is_the_senders_to_heed(world: World, number: signal.Si
     assert (done.code, done.json["status"]) == (128 + number, "interrupted"), done
     assert not Path("/proc", str(reader)).exists()
     assert world.count("status IN ('sending', 'in_doubt', 'failed')") == 0
+    world.run_to_the_end()
+
+
+@contextmanager
+def slow_identifies(url: str) -> Iterator[None]:
+    """Let each row of identifies take its time to be read, in PostgreSQL; that there are such columns is known at once."""
+    run_sql(url, "ALTER TABLE identifies RENAME TO all_identifies")
+    run_sql(url, "CREATE VIEW identifies AS SELECT * FROM all_identifies WHERE CAST(pg_sleep(0.1) AS text) IS NOT NULL")
+    yield
+    run_sql(url, "DROP VIEW identifies")
+    run_sql(url, "ALTER TABLE all_identifies RENAME TO identifies")
+
+
+def test_a_signal_cuts_off_a_read_that_would_take_minutes(world: World) -> None:
+    if is_sqlite(world.url):
+        pytest.skip("nothing is far away")
+    with slow_identifies(world.url):
+        process = start(world)
+        wait_until(lambda: len(descendants(process.pid)) == 1)
+        time.sleep(0.5)  # tracks are read, and the look at identifies has begun
+        asked_at = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        done = process.wait()
+        assert (done.code, done.json["status"]) == (143, "interrupted")
+        assert time.monotonic() - asked_at < 15
+    assert world.store.log == []
     world.run_to_the_end()
 
 

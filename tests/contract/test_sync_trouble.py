@@ -1,5 +1,7 @@
 """What the API, the network or a dead process do to a run, and what the next run makes of it. Each run is audited."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -44,6 +46,16 @@ def hold_lease(bench: Bench) -> Iterator[Callable[[str], Ledger]]:
     yield hold
     for each in opened:
         each.close()
+
+
+def test_where_no_further_process_may_be_started_one_does_it_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("rehook_sync.jobs.work.can_read_apart", lambda _databases: True)
+    monkeypatch.setattr(os, "fork", refuse)
+    bench.fill([identify("i1", "ada", ago(hours=9), plan="free")], crowd(11))
+    assert bench.run(ALL).summary.sent == 12
 
 
 def test_failed_rows_come_back_however_old_and_in_order_with_new_ones(bench: Bench) -> None:

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from rehook_sync.database.engine import Database
@@ -21,7 +21,7 @@ from rehook_sync.jobs.pipeline import ClaimDesk, Key, Pipeline, Told
 from rehook_sync.models import Call, Chunk, Claim, Operation, Outcome, Traits
 from rehook_sync.runtime import SIGNALS, Interrupt, tuned_interpreter
 
-__all__ = ["can_read_apart", "read_apart"]
+__all__ = ["Reading", "can_read_apart", "read_apart"]
 
 _PICKLE = 5
 _GRACE_S = 10.0
@@ -94,6 +94,13 @@ class _Line:
         self._socket.close()
 
 
+class Reading(NamedTuple):
+    """Where chunks come from. Shape:  note_recorded: is told whose outcomes have become durable, by any thread."""
+
+    chunks: Iterator[Chunk]
+    note_recorded: Callable[[Iterable[Key]], None]
+
+
 def can_read_apart(databases: Iterable[Database]) -> bool:
     """Tell whether this process can be forked and gains by it: a second core, no other thread, drivers that bear it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -101,10 +108,13 @@ def can_read_apart(databases: Iterable[Database]) -> bool:
 
 
 @contextmanager
-def read_apart(pipeline: Pipeline, chunks: Iterator[Chunk], databases: Sequence[Database], interrupt: Interrupt) -> Iterator["_Reader"]:
-    """Go on with `chunks`, which are of the pipeline, in another process; yields them, and the pipeline knows what they tell of it.
+def read_apart(
+    pipeline: Pipeline, chunks: Iterator[Chunk], databases: Sequence[Database], interrupt: Interrupt
+) -> Iterator[Reading | None]:
+    """Go on with `chunks`, which are of the pipeline, in another process; the pipeline here knows what they tell of it.
 
     Shape:  databases: all that are in use: their connections are closed, and opened again when they are needed.
+    Yields None if the system has no room for another process.
     Raises: OperationalError, when chunks are asked for, if the process has ended by itself.
     """
     for each in databases:
@@ -112,19 +122,21 @@ def read_apart(pipeline: Pipeline, chunks: Iterator[Chunk], databases: Sequence[
     ours, theirs = socket.socketpair()
     gc.freeze()  # else each collection would copy the memory that both have
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    pid = None
     try:
-        pid = os.fork()
-        if not pid:
+        with suppress(OSError):
+            pid = os.fork()
+        if pid == 0:
             ours.close()
             _read(pipeline, chunks, _Line(theirs), interrupt, before)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
-    reader = _Reader(pipeline, _Line(ours), pid)
     try:
-        yield reader
+        with closing(_Reader(pipeline, _Line(ours), pid or 0)) as reader:
+            interrupt.listen(reader.stop)
+            yield Reading(reader, reader.note_recorded) if pid else None
     finally:
-        reader.close()
         gc.unfreeze()
 
 
@@ -178,14 +190,18 @@ class _Reader(Iterator[Chunk]):
         code = os.waitstatus_to_exitcode(status)
         return f"was ended by signal {-code}, as by a machine that is short of memory" if code < 0 else f"ended with {code}"
 
+    def stop(self) -> None:
+        """Let a read end that is under way; what was asked for comes before the process ends. Safe to call from a signal handler."""
+        if self._pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, _STOP)
+
     def close(self) -> None:
         """End the process, if it has not ended. A read that it is in is cut off."""
         self._line.close()
-        if not self._pid:
-            return
-        os.kill(self._pid, _STOP)
+        self.stop()
         until = time.monotonic() + _GRACE_S
-        while not os.waitpid(self._pid, os.WNOHANG)[0]:
+        while self._pid and not os.waitpid(self._pid, os.WNOHANG)[0]:
             if time.monotonic() > until:
                 os.kill(self._pid, signal.SIGKILL)
             time.sleep(_STEP_S)
