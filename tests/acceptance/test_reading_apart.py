@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,6 +15,7 @@ from warehouse import run_sql
 
 from . import harness
 from .conftest import wait_until
+from .forks import ROOT
 from .harness import LONGEST_HOLD_S, Forked, Forks, World, descendants, held_in_the_middle, is_sqlite, make_world
 
 forks = harness.forks
@@ -109,6 +112,34 @@ def test_a_signal_cuts_off_a_read_that_would_take_minutes(world: World) -> None:
         assert (done.code, done.json["status"]) == (143, "interrupted")
         assert time.monotonic() - asked_at < 15
     assert world.store.log == []
+    world.run_to_the_end()
+
+
+BROKEN = """
+import sys
+import rehook_sync.jobs.pipeline as pipeline
+
+def broken(*_given):
+    raise ZeroDivisionError("a value")
+
+pipeline.judge = broken
+from rehook_sync.__main__ import main
+main()
+"""
+
+
+def test_a_bug_in_the_reader_ends_the_run_as_one_in_the_sender_does(world: World) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", BROKEN, *arguments, "run"]
+        return subprocess.run(command, cwd=world.folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+    done = run()
+    assert done.returncode == 1
+    assert "unexpected ZeroDivisionError at rehook_sync/jobs/" in done.stderr
+    assert "a value" not in done.stderr
+    assert "in broken" in run("--traceback").stderr
+    assert world.count("true") == 0
     world.run_to_the_end()
 
 

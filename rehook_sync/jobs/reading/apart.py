@@ -11,12 +11,14 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from queue import SimpleQueue
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from rehook_sync.database.engine import Database
-from rehook_sync.errors import InternalError, OperationalError, RehookSyncError
+from rehook_sync.errors import OperationalError, RehookSyncError
 from rehook_sync.jobs.pipeline import ClaimDesk, Key, Pipeline, Told
 from rehook_sync.models import Call, Chunk, Claim, Operation, Outcome, Traits
 from rehook_sync.runtime import SIGNALS, Interrupt, tuned_interpreter
@@ -69,8 +71,12 @@ class _Ready(NamedTuple):
 class _Failed(NamedTuple):
     """What ended reading."""
 
-    error: RehookSyncError
+    error: Exception
     told: Told
+
+
+class _GoneError(Exception):
+    """The process at the other end of the line is gone."""
 
 
 class _Line:
@@ -81,12 +87,20 @@ class _Line:
         self._file = end.makefile("rwb", buffering=1 << 16)
 
     def say(self, value: object) -> None:
-        pickle.dump(value, self._file, _PICKLE)
-        self._file.flush()
+        """Say a value. Raises: _GoneError."""
+        content = pickle.dumps(value, _PICKLE)
+        try:
+            self._file.write(content)
+            self._file.flush()
+        except OSError as error:
+            raise _GoneError from error
 
     def hear(self) -> Any:  # noqa: ANN401 - whatever was said
-        """Return what the other end said. Raises EOFError or OSError when it is gone."""
-        return pickle.load(self._file)  # noqa: S301 - our own process said it, over a line that nobody else has
+        """Return what the other end said. Raises: _GoneError."""
+        try:
+            return pickle.load(self._file)  # noqa: S301 - our own process said it, over a line that nobody else has
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise _GoneError from error
 
     def close(self) -> None:
         with suppress(OSError):  # what was not said yet cannot be
@@ -98,7 +112,7 @@ class Reading(NamedTuple):
     """Where chunks come from. Shape:  note_recorded: is told whose outcomes have become durable, by any thread."""
 
     chunks: Iterator[Chunk]
-    note_recorded: Callable[[Iterable[Key]], None]
+    note_recorded: Callable[[Collection[Key]], None]
 
 
 def can_read_apart(databases: Iterable[Database]) -> bool:
@@ -147,27 +161,33 @@ class _Reader(Iterator[Chunk]):
         self._pipeline = pipeline
         self._line = line
         self._pid = pid
-        self._recorded: list[Key] = []
+        self._recorded: SimpleQueue[Collection[Key]] = SimpleQueue()
 
-    def note_recorded(self, keys: Iterable[Key]) -> None:
+    def note_recorded(self, keys: Collection[Key]) -> None:
         """Note whose outcomes have become durable; said when the next chunk is asked for. Safe to call from another thread."""
-        self._recorded += keys
+        self._recorded.put(keys)
 
     def __next__(self) -> Chunk:
         """Ask for the next chunk, and do meanwhile what the reader needs done."""
-        recorded, self._recorded = self._recorded, []
+        recorded = [key for _ in range(self._recorded.qsize()) for key in self._recorded.get()]
         try:
             self._line.say(_Asked(recorded))
-            while not isinstance(said := self._line.hear(), _Ready | _Failed):
+            while not isinstance(said := self._hear(), _Ready):
                 self._serve(said)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
+        except _GoneError as error:
             raise OperationalError(f"the process that reads the warehouse {self._end()}; run again: what was sent is recorded") from error
         self._pipeline.hear(said.told)
-        if isinstance(said, _Failed):
-            raise said.error
         if said.operations is None:
             raise StopIteration
         return Chunk([_unpacked(each) for each in said.operations], said.outcomes)
+
+    def _hear(self) -> Any:  # noqa: ANN401 - as the line
+        """Return what the reader said. Raises what ended reading."""
+        said = self._line.hear()
+        if isinstance(said, _Failed):
+            self._pipeline.hear(said.told)
+            raise said.error
+        return said
 
     def _serve(self, said: _Claim | _Wanted) -> None:
         if isinstance(said, _Wanted):
@@ -176,7 +196,7 @@ class _Reader(Iterator[Chunk]):
 
         def judge(codes: dict[str, str], leaving: dict[str, str]) -> tuple[None, list[Claim]]:
             self._line.say(_Owners(codes, leaving))
-            while isinstance(claims := self._line.hear(), _Wanted):
+            while isinstance(claims := self._hear(), _Wanted):
                 self._serve(claims)
             return None, claims
 
@@ -245,7 +265,7 @@ def _read(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line, interrupt: I
             signal.signal(each, signal.SIG_IGN)
         signal.signal(_STOP, lambda number, _frame: setattr(interrupt, "signal", number))  # the sender has told the listeners
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        with tuned_interpreter(), suppress(EOFError, OSError):  # the sender is gone
+        with tuned_interpreter(), suppress(_GoneError):
             _hand_over(pipeline, chunks, line)
         code = 0
     finally:
@@ -270,14 +290,12 @@ def _hand_over(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line) -> None
             line.say(ready)
             asked = is_first = False
         said: _Ready | _Failed = _Ready(None, [], pipeline.tell(looks=True))
-    except RehookSyncError as error:
-        said = _Failed(error, pipeline.tell(looks=True))
-    except (EOFError, OSError):
+    except _GoneError:
         raise
-    except Exception as error:  # noqa: BLE001 - a bug of ours, which the sender must hear of
-        said = _Failed(
-            InternalError(f"unexpected {type(error).__name__} in the process that reads the warehouse"), pipeline.tell(looks=True)
-        )
+    except Exception as error:  # noqa: BLE001 - the sender raises it, who would not see where it comes from
+        if not isinstance(error, RehookSyncError):
+            error.add_note("".join(traceback.format_exception(error)))
+        said = _Failed(error, pipeline.tell(looks=True))
     wait()
     line.say(said)
 
