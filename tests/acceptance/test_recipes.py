@@ -184,7 +184,8 @@ def test_moving_the_state(shop: Shop, postgres_url: str) -> None:
     assert shop.counts() == held, "nothing has changed here"
     assert sum(held.values()) + shop("status", "--json", REHOOK_SYNC_STATE_URL=there).json["runs"][0]["rows_read"] == shop.calls
     assert shop("audit", "--since", "beginning", REHOOK_SYNC_STATE_URL=there).code == 0
-    assert_numbers_add_up(shop.url, there, received=shop.sandbox.store)
+    # A call that was loaded late may stand before the bound by its time, and behind it by its arrival: then the second run sends it.
+    assert_numbers_add_up(shop.url, there, received=shop.sandbox.store, ordered=False)
     again = shop("copy-state", "--to", there)
     assert (again.code, again.out, again.err.count("\n")) == (2, "", 1)
     assert "are not empty" in again.err
