@@ -56,9 +56,13 @@
 -- name: unjudged_calls
 -- does: leaves out every call that sync_state has of this source, by one lookup per call
 -- identifiers: known
+-- The source is compared as in count_judged.
 , due AS (
     SELECT * FROM timed
-    WHERE NOT EXISTS (SELECT 1 FROM :"known" AS known WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id AND known.source = :source)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM :"known" AS known
+        WHERE known.stream = :stream AND known.message_id = timed.rehook_sync__id AND COALESCE(known.source = :source, false)
+    )
 )
 
 -- name: compare_all_at_once

@@ -55,9 +55,11 @@ GROUP BY 1;
 -- dialect: postgresql
 -- identifiers: recorded
 -- words: in_window_or_null
+-- The source is compared as in count_judged.
 SELECT DATE_TRUNC('hour', calls.rehook_sync__received_at) AS stretch, COUNT(*) AS unsettled, COUNT(*) - COUNT(known.message_id) AS unrecorded
 FROM calls LEFT JOIN :"recorded" AS known
-    ON known.stream = :stream AND known.message_id = calls.rehook_sync__id AND known.source = :source
+    ON known.stream = :stream AND known.message_id = calls.rehook_sync__id
+    AND COALESCE(known.source = :source, false)
 WHERE {in_window_or_null: calls.rehook_sync__received_at}
     AND (known.status IS NULL OR known.status NOT IN ('sent', 'unchanged', 'merged', 'skipped', 'rejected'))
 GROUP BY 1;
