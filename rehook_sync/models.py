@@ -6,7 +6,6 @@ What is made per call or request is a named tuple: three times as fast to make a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import NamedTuple
 
 from rehook_sync.errors import RehookSyncError
@@ -81,7 +80,7 @@ ELSEWHERE = "elsewhere"
 """Stands for the message id of an Identify call that another process delivers."""
 REMOVED = "[…]"
 """Replaces what may not be kept of a text."""
-_NONE: Mapping[str, str] = MappingProxyType({})
+_NONE: Mapping[str, str] = {}  # no proxy: operations are pickled
 
 
 Moment = tuple[datetime, str]

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from rehook_sync.database.engine import Database
 from rehook_sync.errors import OperationalError, RehookSyncError
 from rehook_sync.jobs.pipeline import ClaimDesk, Key, Pipeline, Told
-from rehook_sync.models import Call, Chunk, Claim, Operation, Outcome, Traits
+from rehook_sync.models import Chunk, Claim, Traits
 from rehook_sync.runtime import SIGNALS, Interrupt, tuned_interpreter
 
 __all__ = ["Reading", "can_read_apart", "read_apart"]
@@ -61,10 +61,9 @@ class _Wanted(NamedTuple):
 
 
 class _Ready(NamedTuple):
-    """A chunk, as plain tuples; None after the last one."""
+    """A chunk, None after the last one."""
 
-    operations: list[tuple[Any, ...]] | None
-    outcomes: list[Outcome]
+    chunk: Chunk | None
     told: Told
 
 
@@ -177,9 +176,9 @@ class _Reader(Iterator[Chunk]):
         except _GoneError as error:
             raise OperationalError(f"the process that reads the warehouse {self._end()}; run again: what was sent is recorded") from error
         self._pipeline.hear(said.told)
-        if said.operations is None:
+        if said.chunk is None:
             raise StopIteration
-        return Chunk([_unpacked(each) for each in said.operations], said.outcomes)
+        return said.chunk
 
     def _hear(self) -> Any:  # noqa: ANN401 - as the line
         """Return what the reader said. Raises what ended reading."""
@@ -285,11 +284,11 @@ def _hand_over(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line) -> None
     pipeline.desk = _RemoteDesk(line, wait)
     try:
         for chunk in chunks:
-            ready = _Ready([_packed(each) for each in chunk.operations], chunk.outcomes, pipeline.tell(looks=is_first))
+            ready = _Ready(chunk, pipeline.tell(looks=is_first))
             wait()
             line.say(ready)
             asked = is_first = False
-        said: _Ready | _Failed = _Ready(None, [], pipeline.tell(looks=True))
+        said: _Ready | _Failed = _Ready(None, pipeline.tell(looks=True))
     except _GoneError:
         raise
     except Exception as error:  # noqa: BLE001 - the sender raises it, who would not see where it comes from
@@ -298,15 +297,3 @@ def _hand_over(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line) -> None
         said = _Failed(error, pipeline.tell(looks=True))
     wait()
     line.say(said)
-
-
-def _packed(operation: Operation) -> tuple[Any, ...]:
-    """Return an operation as tuples, which take half the time to be made again."""
-    stream, user_id, calls, body, hashes, claim, parts, waits_for = operation
-    return stream, user_id, [tuple(call) for call in calls], body, dict(hashes), claim, [_packed(part) for part in parts], waits_for
-
-
-def _unpacked(packed: tuple[Any, ...]) -> Operation:
-    stream, user_id, calls, body, hashes, claim, parts, waits_for = packed
-    made = tuple(Call._make(call) for call in calls)
-    return Operation(stream, user_id, made, body, hashes, claim, tuple(_unpacked(part) for part in parts), waits_for)
