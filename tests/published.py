@@ -1,5 +1,6 @@
 """The copy for analysts, as somebody sees it who has only its schema; and what it must hold."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -83,11 +84,19 @@ def dying_at(step: int) -> Iterator[list[str]]:
     def committing(_connection: object) -> None:
         coming("COMMIT")
 
+    hook = threading.excepthook
+
+    def ended(thread: threading.ExceptHookArgs) -> None:
+        if thread.exc_type is not Killed:  # the lease has a thread of its own, which ends with the process
+            hook(thread)
+
     event.listen(Engine, "before_cursor_execute", executing)
     event.listen(Engine, "commit", committing)
+    threading.excepthook = ended
     try:
         yield done
     finally:
+        threading.excepthook = hook
         event.remove(Engine, "before_cursor_execute", executing)
         event.remove(Engine, "commit", committing)
 

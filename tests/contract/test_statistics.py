@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from accounting import ALL, Bench, ago, open_bench
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from warehouse import run_sql, track
 
 
@@ -27,19 +27,22 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_no_call_is_compared_with_every_other_one(bench: Bench) -> None:
     """To look for what is unsettled, missing or judged took 37 seconds of 39 for 20,000 calls, and four times as much for twice as many."""
     bench.fill([], [track(f"t{each}", f"user{each % 50}", "Visited", ago(hours=5, seconds=-each)) for each in range(50)])
-    asked: dict[str, Any] = {}
+    asked: dict[str, tuple[Any, str]] = {}
 
     @event.listens_for(Engine, "before_cursor_execute")
-    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
-        if all(each in statement for each in ("timed AS", '"tracks"', "sync_state")) and "rehook_sync__place" not in statement:
-            asked[statement] = values
+    def note(connection: Connection, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        if all(each in statement for each in ("timed AS", '"tracks"', "sync_state")):
+            with connection.connection.cursor() as cursor:
+                cursor.execute("SHOW enable_nestloop")
+                asked[statement] = (values, cursor.fetchall()[0][0])
 
     try:
         assert bench.run(ALL).summary.sent == 50
         assert bench.run().summary.sent == 0
     finally:
         event.remove(Engine, "before_cursor_execute", note)
-    assert len(asked) >= 3
+    assert {nestloop for _, nestloop in asked.values()} == {"on", "off"}
+    assert len(asked) >= 4
     for table, name in (("tracks", "id"), ("rehook_sync.sync_state", "message_id")):
         run_sql(
             bench.warehouse_url,
@@ -49,7 +52,8 @@ def test_no_call_is_compared_with_every_other_one(bench: Bench) -> None:
         run_sql(bench.warehouse_url, f"DELETE FROM pg_statistic WHERE starelid = '{table}'::regclass")
     engine = create_engine(bench.warehouse_url)
     with engine.connect() as connection:
-        for statement, values in asked.items():
+        for statement, (values, nestloop) in asked.items():
+            connection.exec_driver_sql(f"SET enable_nestloop TO {nestloop}")
             ((found,),) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).all()
             (document,) = found if isinstance(found, list) else json.loads(found)
             slow = [each for each in nodes(document["Plan"]) if "message_id" in each.get("Join Filter", "")]
