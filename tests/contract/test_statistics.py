@@ -32,9 +32,9 @@ def test_no_call_is_compared_with_every_other_one(bench: Bench) -> None:
     @event.listens_for(Engine, "before_cursor_execute")
     def note(connection: Connection, _cursor: object, statement: str, values: Any, *_: object) -> None:
         if all(each in statement for each in ("timed AS", '"tracks"', "sync_state")):
-            with connection.connection.cursor() as cursor:
-                cursor.execute("SHOW enable_nestloop")
-                asked[statement] = (values, cursor.fetchall()[0][0])
+            cursor = connection.connection.cursor()
+            cursor.execute("SHOW enable_nestloop")
+            asked[statement] = (values, cursor.fetchall()[0][0])
 
     try:
         assert bench.run(ALL).summary.sent == 50
