@@ -21,6 +21,7 @@ from rehook_sync.render.advice import Shell, advise
 from rehook_sync.render.console import visible
 from rehook_sync.render.text import clock, counted, meaning, number_text
 from rehook_sync.report.charts import Chart, Series, draw_columns, draw_lines
+from rehook_sync.report.coverage import Coverage
 from rehook_sync.report.figures import SHOWN, Figures, Freshness, figures_document
 from rehook_sync.report.timeline import Gap, Timeline
 from rehook_sync.times import span
@@ -64,7 +65,14 @@ def publish(figures: Figures, shell: Shell, out: str | None) -> tuple[dict[str, 
     """Write the page to `out`, nowhere for None; return the numbers for programs and a line for people."""
     path = None if out is None else write_page(render_page(figures, shell), out)
     told = f"wrote {path}: {figures.total:,} calls, {figures.unsettled:,} need attention" if path else ""
+    if path and (found := figures.coverage):
+        told += f"; {_missing(found)}" + (f": {found.repair}" if found.repair else "")
     return {**figures_document(figures), "file": path}, told
+
+
+def _missing(coverage: Coverage) -> str:
+    missing = coverage.whole.missing
+    return f"{counted(missing, 'call')} of the warehouse {'is' if missing == 1 else 'are'} not recorded"
 
 
 def render_page(figures: Figures, shell: Shell) -> str:
@@ -148,9 +156,8 @@ def _verdict(figures: Figures) -> _Verdict:
     if late:
         names = " and ".join(each.name for each in late)
         problems.append(f"no run has got through {names} for {span((figures.now - _newest(late)).total_seconds())}")
-    missing = figures.coverage.whole.missing if figures.coverage else 0
-    if missing:
-        problems.append(f"{counted(missing, 'call')} of the warehouse {'is' if missing == 1 else 'are'} not recorded")
+    if figures.coverage and figures.coverage.whole.missing:
+        problems.append(_missing(figures.coverage))
     share, most = _much_rejected(figures)
     if problems:
         text = "; ".join([*problems, f"{share} of the calls were rejected"] if share else problems)

@@ -61,6 +61,8 @@ def test_an_audit_joins_the_page_when_asked(shop: Shop) -> None:
     assert [line["event"] for line in found["events"] if line["missing"]] == ["Product Viewed"]
     assert "3 calls of the warehouse are not recorded" in page
     assert html.escape(whole["repair"]) in page
+    told = shop("report", "--audit", "beginning", "--out", "page.html").out.rstrip()
+    assert told.endswith(f"; 3 calls of the warehouse are not recorded: {whole['repair']}")
     assert "Is all of it there?" not in shop("report", "--out", "-").out
 
 
