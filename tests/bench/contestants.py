@@ -107,6 +107,11 @@ def _prepare_keeping(site: Site) -> Command:
     return Command(words, folder, _SCRIPTS)
 
 
+def prepare_count(url: str, folder: Path) -> Command:
+    """The warehouse's own count of what its lookback holds."""
+    return Command([sys.executable, "-m", "bench.count", "--database", url], folder, _SCRIPTS)
+
+
 def _prepare_dlt(site: Site, python: str, backend: str) -> Command:
     folder = site.fresh_folder()
     words = [python, "-W", "ignore", "-m", "bench.peer_dlt", "--database", site.databases.pristine(site.case.layout)]

@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from bench.figures import (
-    DLT,
-    DLT_ARROW,
-    DRT,
+    COUNT,
+    EVERYBODY,
     LIBRARIES,
     LIMIT,
     LIMIT_PLAIN,
     OURS,
     OURS_PLAIN,
-    OURS_TWO,
     PEAK,
     RATE,
     STARTS,
@@ -26,7 +24,6 @@ from bench.records import Case, Record, Results
 __all__ = ["BEGIN", "END", "put_section", "render"]
 
 BEGIN, END = "<!-- written by make bench: begin -->", "<!-- written by make bench: end -->"
-_ORDER = (OURS, OURS_TWO, OURS_PLAIN, LIMIT, LIMIT_PLAIN, DLT, DLT_ARROW, DRT)
 _LIMIT_OF = {OURS_PLAIN: LIMIT_PLAIN, LIMIT_PLAIN: LIMIT_PLAIN}
 
 
@@ -61,10 +58,11 @@ def _musts(figures: Figures) -> list[str]:
             f"{'at least' if must.at_least else 'at most'} {must.bound:g}{must.unit}",
             "-" if must.value is None else f"{must.value:.2f}{must.unit}",
             {True: "yes", False: "**no**", None: "not measured"}[must.is_met],
+            "" if must.beside is None else f"{must.beside[0]:.2f}{must.unit}: {must.beside[1]}",
         )
         for must in judge(figures)
     ]
-    return ["### What must be reached", _table(("figure", "must be", "is", "reached"), rows)] if rows else []
+    return ["### What must be reached", _table(("figure", "must be", "is", "reached", "beside it"), rows)] if rows else []
 
 
 def _speed(figures: Figures) -> list[str]:
@@ -86,7 +84,7 @@ def _speed(figures: Figures) -> list[str]:
         for case in [each for each in cases if figures.took_part(each, LIMIT)]:
             title = f"### {case.database}, {_answers(case)}, {case.in_flight} in flight, {case.rows:,} identifies + {case.rows:,} tracks"
             alike = [case, *(each for each in cases if each != case and replace(each, rows=case.rows) == case)]
-            rows = [_speed_row(figures, each, who, case) for who in _ORDER for each in alike if figures.rounds(each, who)]
+            rows = [_speed_row(figures, each, who, case) for who in EVERYBODY for each in alike if figures.rounds(each, who)]
             blocks += [title, _table(columns, rows)]
     return blocks
 
@@ -125,16 +123,18 @@ def _growth(figures: Figures) -> list[str]:
         rows = [
             (
                 case.database,
-                "elsewhere" if case.elsewhere else "in the warehouse",
+                who if who == COUNT else "elsewhere" if case.elsewhere else "in the warehouse",
                 f"{2 * case.rows:,}",
-                _number(figures.median(case, OURS, WALL), 2),
-                _number(figures.median(case, OURS, lambda record: record.cpu_s), 2),
-                _number(figures.median(case, OURS, lambda record: record.database_cpu_s), 2),
-                _number(figures.median(case, OURS, PEAK), 0),
-                _number(figures.median(case, OURS, lambda record: record.strangers), 2),
-                str(figures.rounds(case, OURS)),
+                _number(figures.median(case, who, WALL), 2),
+                _number(figures.median(case, who, lambda record: record.cpu_s), 2),
+                _number(figures.median(case, who, lambda record: record.database_cpu_s), 2),
+                _number(figures.median(case, who, PEAK), 0),
+                _number(figures.median(case, who, lambda record: record.strangers), 2),
+                str(figures.rounds(case, who)),
             )
+            for who in (OURS, COUNT)
             for case in figures.cases(part)
+            if figures.took_part(case, who)
         ]
         if rows:
             used = ("time, s", "CPU s", "CPU s of the database's own processes", "peak MB", "strangers", "rounds")

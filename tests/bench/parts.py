@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from bench.contestants import Prepare, Site, our_command, prepare_ours
+from bench.contestants import Prepare, Site, our_command, prepare_count, prepare_ours
 from bench.databases import Databases
 from bench.dataset import Layout
-from bench.figures import DLT, DLT_ARROW, DRT, KEEPING, LIBRARIES, LIMIT, LIMIT_PLAIN, OURS, OURS_PLAIN, OURS_TWO, STARTS, second_run
+from bench.figures import COUNT, DLT, DLT_ARROW, DRT, EVERYBODY, KEEPING, LIBRARIES, LIMIT, OURS, STARTS, second_run
 from bench.history import settle
 from bench.machine import Command, ReceiverProcess, measure, run_quietly
 from bench.records import Case, Record
@@ -105,9 +105,9 @@ class Bench:
     def _speed_of(self, kind: str) -> Iterator[tuple[Case, str]]:
         at_once = Case("speed", kind, 0, 64, self.sizes.rows)
         slow, many = replace(at_once, latency_ms=20), replace(at_once, latency_ms=20, in_flight=256)
-        yield from ((at_once, who) for who in (OURS, OURS_PLAIN, OURS_TWO, LIMIT, LIMIT_PLAIN, KEEPING, DLT, DLT_ARROW, DRT))
+        yield from ((at_once, who) for who in EVERYBODY)
         yield from ((slow, who) for who in (OURS, LIMIT))
-        yield from ((many, who) for who in (OURS, LIMIT))
+        yield from ((many, who) for who in (OURS, LIMIT, KEEPING))
         if kind == next(iter(self.databases)):  # the database makes no difference to those that wait for the API
             yield slow, DLT
             yield replace(slow, rows=self.sizes.slow_rows), DRT
@@ -146,10 +146,12 @@ class Bench:
         """Runs with nothing new, over settled calls: the sizes take turns."""
         for kind, databases in self.databases.items():
             sites = [self._site(Case(part, kind, 0, 64, rows, elsewhere=elsewhere)) for rows in sizes]
-            commands = [(site.case, self._settle(site)) for site in sites]
+            commands = [(site.case, OURS, self._settle(site)) for site in sites]
+            if part == "lookback" and not elsewhere:
+                commands += [(site.case, COUNT, prepare_count(databases.pristine(site.case.layout), self.folder)) for site in sites]
             for round_ in range(-1, self.sizes.short_rounds):
-                for case, command in in_turn(commands, round_):
-                    record = self._measure(case, OURS, command, round_)
+                for case, who, command in in_turn(commands, round_):
+                    record = self._measure(case, who, command, round_)
                     if round_ >= 0:  # the one before fills the caches
                         yield record
             for site in sites:

@@ -21,7 +21,7 @@ from bench.compare import compared_cases, other_revision, render_comparison, rev
 from bench.contestants import Peers, contestants
 from bench.databases import open_databases
 from bench.dataset import Layout, make_rows
-from bench.figures import DRT, LIMIT, LIMIT_PLAIN, OURS, OURS_TWO, RATE, STARTS, WALL, Figures, judge
+from bench.figures import COUNT, DRT, EVERYBODY, KEEPING, LIMIT, LIMIT_PLAIN, OURS, OURS_TWO, RATE, STARTS, WALL, Figures, judge
 from bench.machine import FOLDER, ReceiverProcess, open_receiver
 from bench.page import BEGIN, END, put_section, render
 from bench.parts import PARTS, QUICK, Bench, in_turn
@@ -118,6 +118,24 @@ def test_page_shows_the_records_and_only_its_section_changes() -> None:
     assert "old" not in page
     with pytest.raises(ValueError, match="lacks the markers"):
         put_section("no markers", text)
+
+
+def test_page_leaves_nobody_out() -> None:
+    text = render(Results({}, [record(who, 0, 1.0) for who in EVERYBODY]))
+    assert [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.count("|") == 11][2:] == list(EVERYBODY)
+    assert set(contestants(Peers(Path("none")))) <= set(EVERYBODY)
+    keeping, limit = record(KEEPING, 0, 1.25), record(LIMIT, 0, 1.0)
+    assert "| 0.50 | **no** | 0.80: bare loop that keeps order and marks |" in render(Results({}, [record(OURS, 0, 2.0), keeping, limit]))
+
+
+def test_own_count_of_the_warehouse_is_not_counted_as_ours() -> None:
+    small, large = (Case("lookback", "SQLite", rows=rows) for rows in (10, 1000))
+    there = replace(small, elsewhere=True), replace(large, elsewhere=True)
+    ours = [record(OURS, 0, 1.0, small), record(OURS, 0, 3.0, large), record(OURS, 0, 2.0, there[0]), record(OURS, 0, 3.0, there[1])]
+    counts = [record(COUNT, 0, 0.5, small), record(COUNT, 0, 2.0, large)]
+    assert [must.value for must in judge(Figures(ours))] == [3.0, 1.5]
+    assert [must.value for must in judge(Figures([*ours, *counts]))] == [1.5, 0.75]
+    assert "| SQLite | the warehouse's own count | 2,000 | 2.00 |" in render(Results({}, [*ours, *counts]))
 
 
 def test_results_survive_json() -> None:
@@ -266,7 +284,11 @@ def test_a_settled_history_leaves_nothing_to_send() -> None:
 def test_a_settled_lookback_leaves_nothing_to_send_wherever_the_state_is() -> None:
     with tiny_bench("SQLite", lookback_rows=(30,)) as bench:
         found = list(bench.run("lookback"))
-    assert [(each.problem, each.requests, each.case.elsewhere) for each in found] == [(None, 0, False), (None, 0, True)]
+    assert [(each.who, each.problem, each.requests, each.case.elsewhere) for each in found] == [
+        (OURS, None, 0, False),
+        (COUNT, None, 0, False),
+        (OURS, None, 0, True),
+    ]
 
 
 def test_events_of_all_tables_are_sent_and_a_backlog_wherever_the_state_is() -> None:
