@@ -42,6 +42,7 @@ class EventProperties:
         self._longest_name = longest_name
         self._events = layout().event_tables
         self._holders: dict[str, list[Table]] = {}
+        self._pages: dict[str, Pages] = {}
         self.views: set[str] = set()
 
     def read(self, rows: Sequence[SourceRow], sql: CallStatements, spool: Spool) -> tuple[list[Table], set[int]]:
@@ -136,7 +137,8 @@ class EventProperties:
                 statement = sql.text(sql.properties(table, near=bool(bounds)), read)
                 asked = {spelling: places[each] for each in missing for spelling in (spellings(each) if one_is_uuid else (each,))}
                 values = {"ids": sql.ids(sorted(asked)), **bounds}
-                spooler = _PropertySpooler(table, names, sql.converters(table, names), asked, spool)
+                pages = self._pages.setdefault(table.name, Pages())
+                spooler = _PropertySpooler(table, names, sql.converters(table, names), asked, spool, pages)
                 here = self._reader.read(partial(spooler.put, statement, values, spool.count))
                 found |= here
                 missing = {each for each in missing if places[each] not in here}
@@ -145,21 +147,24 @@ class EventProperties:
 
 @dataclass(frozen=True, slots=True)
 class _PropertySpooler:
-    """Properties of one table put aside. Shape:  names: of its columns behind the id.  asked: id -> place of the call."""
+    """Properties of one table put aside.
+
+    Shape:  names: of its columns behind the id.  asked: id -> place of the call.  pages: of this table, as large as its rows let them be.
+    """
 
     table: Table
     names: Sequence[str]
     convert: Mapping[str, Callable[[Any], object]]
     asked: Mapping[str, int]
     spool: Spool
+    pages: Pages
 
     def put(self, statement: TextClause, values: Mapping[str, object], count: int, connection: Connection) -> set[int]:
         """Put the properties aside, after the first `count` values of the spool; return the places of their calls."""
         self.spool.cut(count)
         found: set[int] = set()
-        pages = Pages()
         padded = self.table.kinds["id"] is Kind.PADDED
-        for page in fetch(connection, statement, values, pages):
+        for page in fetch(connection, statement, values, self.pages):
             largest = total = 0
             properties: list[tuple[int, tuple[int, dict[str, object], int]]] = []
             for row in page:
@@ -172,5 +177,5 @@ class _PropertySpooler:
                     properties.append((place, (place, fields, size)))
                     largest, total = max(largest, size), total + size
             self.spool.put(properties, total)
-            pages.heed(largest)
+            self.pages.heed(largest)
         return found
