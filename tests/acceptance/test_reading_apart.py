@@ -119,8 +119,12 @@ BROKEN = """
 import sys
 import rehook_sync.jobs.pipeline as pipeline
 
+class Odd(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
 def broken(*_given):
-    raise ZeroDivisionError("a value")
+    raise ERROR
 
 pipeline.judge = broken
 from rehook_sync.__main__ import main
@@ -128,17 +132,48 @@ main()
 """
 
 
-def test_a_bug_in_the_reader_ends_the_run_as_one_in_the_sender_does(world: World) -> None:
+STOPPED_AT_ONCE = """
+from rehook_sync.jobs.reading.apart import read_apart
+from rehook_sync.runtime import Interrupt
+
+class Pipeline:
+    def tell(self, looks): pass
+    def hear(self, told): pass
+    def note_recorded(self, keys): pass
+
+for _ in range(20):
+    interrupt = Interrupt()
+    interrupt.request(15)
+    with read_apart(Pipeline(), iter(["a chunk"]), [], interrupt) as reading:
+        print(*reading.chunks)
+"""
+
+
+def test_a_stop_asked_for_while_the_process_begins_is_no_accident() -> None:
+    done = subprocess.run([sys.executable, "-c", STOPPED_AT_ONCE], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout.split("\n")) == (0, "", ["a chunk"] * 20 + [""])
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ('ZeroDivisionError("a value")', "unexpected ZeroDivisionError at rehook_sync/jobs/"),
+        ('Odd("a", "value")', "unexpected RuntimeError at rehook_sync/jobs/"),
+    ],
+)
+def test_a_bug_in_the_reader_ends_the_run_as_one_in_the_sender_does(world: World, error: str, told: str) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", BROKEN, *arguments, "run"]
+        command = [sys.executable, "-c", BROKEN.replace("ERROR", error), *arguments, "run"]
         return subprocess.run(command, cwd=world.folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     done = run()
     assert done.returncode == 1
-    assert "unexpected ZeroDivisionError at rehook_sync/jobs/" in done.stderr
+    assert told in done.stderr
     assert "a value" not in done.stderr
-    assert "in broken" in run("--traceback").stderr
+    traced = run("--traceback").stderr
+    assert "in broken" in traced
+    assert f"{error.partition('(')[0]}: a value" in traced
     assert world.count("true") == 0
     world.run_to_the_end()
 

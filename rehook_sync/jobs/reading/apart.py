@@ -134,7 +134,7 @@ def read_apart(
         each.close()
     ours, theirs = socket.socketpair()
     gc.freeze()  # else each collection would copy the memory that both have
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, _STOP))  # until the process that begins can hear them
     pid = None
     try:
         with suppress(OSError):
@@ -291,9 +291,20 @@ def _hand_over(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line) -> None
         said: _Ready | _Failed = _Ready(None, pipeline.tell(looks=True))
     except _GoneError:
         raise
-    except Exception as error:  # noqa: BLE001 - the sender raises it, who would not see where it comes from
-        if not isinstance(error, RehookSyncError):
-            error.add_note("".join(traceback.format_exception(error)))
-        said = _Failed(error, pipeline.tell(looks=True))
+    except Exception as error:  # noqa: BLE001 - the sender raises it
+        said = _Failed(_portable(error), pipeline.tell(looks=True))
     wait()
     line.say(said)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that the sender can raise, who would not see where it comes from."""
+    if isinstance(error, RehookSyncError):
+        return error
+    note = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error, _PICKLE))  # noqa: S301 - what was written a moment ago
+    except Exception:  # noqa: BLE001 - whatever the error's own class makes of it
+        error = RuntimeError(type(error).__name__)  # with the traceback of the other
+    error.add_note(note)
+    return error
