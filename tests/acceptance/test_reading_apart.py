@@ -115,6 +115,28 @@ def test_a_signal_cuts_off_a_read_that_would_take_minutes(world: World) -> None:
     world.run_to_the_end()
 
 
+AT_WORK = """
+    SELECT query FROM pg_stat_activity
+    WHERE state = 'active' AND backend_type = 'client backend' AND datname = CURRENT_DATABASE() AND pid <> pg_backend_pid()
+"""
+
+
+def test_a_read_that_would_take_minutes_ends_with_a_sender_that_is_killed(world: World) -> None:
+    if is_sqlite(world.url):
+        pytest.skip("nothing is far away")
+    with slow_identifies(world.url):
+        process = start(world)
+        wait_until(lambda: len(descendants(process.pid)) == 1)
+        time.sleep(0.5)  # as above
+        (reader,) = descendants(process.pid)
+        process.kill()
+        process.wait()
+        wait_until(lambda: not Path("/proc", str(reader)).exists(), 30)
+        wait_until(lambda: not read_rows(world.url, AT_WORK))
+    world.bury()
+    world.run_to_the_end()
+
+
 BROKEN = """
 import sys
 import rehook_sync.jobs.pipeline as pipeline

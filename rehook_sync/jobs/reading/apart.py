@@ -29,6 +29,8 @@ _PICKLE = 5
 _GRACE_S = 10.0
 """How long a read may take to end after a stop was asked for; it cuts itself off before that."""
 _STEP_S = 0.01
+_LOOK_S = 1.0
+"""How often the reader looks whether the sender is still there."""
 _STOP = signal.SIGUSR1
 """How the sender asks the reader to stop. What a terminal or a scheduler sends reaches both, but the sender decides."""
 _Result = TypeVar("_Result")
@@ -133,6 +135,7 @@ def read_apart(
     for each in databases:
         each.close()
     ours, theirs = socket.socketpair()
+    sender = os.getpid()
     gc.freeze()  # else each collection would copy the memory that both have
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, _STOP))  # until the process that begins can hear them
     pid = None
@@ -141,6 +144,7 @@ def read_apart(
             pid = os.fork()
         if pid == 0:
             ours.close()
+            threading.Thread(target=_end_with, args=(sender, interrupt), daemon=True).start()
             _read(pipeline, chunks, _Line(theirs), interrupt, before)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -269,6 +273,15 @@ def _read(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line, interrupt: I
         code = 0
     finally:
         os._exit(code)
+
+
+def _end_with(sender: int, interrupt: Interrupt) -> None:
+    """End this process if the sender was killed. The line tells so only when something is said, and a read may take hours."""
+    while os.getppid() == sender:
+        time.sleep(_LOOK_S)
+    interrupt.signal = _STOP
+    time.sleep(_GRACE_S)
+    os._exit(1)
 
 
 def _hand_over(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line) -> None:
