@@ -8,7 +8,7 @@ import pickle
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from heapq import merge
 from itertools import pairwise, starmap
 from math import isqrt
@@ -100,7 +100,8 @@ class Spool:
     def close(self) -> None:
         """Remove the file."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # on a full disk, what is left in the buffer cannot be written, as was said before
+                self._file.close()
 
     def _write_run(self) -> None:
         entries, self._kept = sorted(self._kept), []

@@ -123,11 +123,16 @@ def test_little_is_written_nowhere() -> None:
         assert open_files() == before
 
 
-def test_a_full_disk_is_one_line() -> None:
-    with Spool() as spool, open("/dev/full", "rb+", buffering=0) as full:  # noqa: PTH123 - a device
-        spool._file = full
-        with pytest.raises(DatabaseError, match="folder for temporary files: No space left on device; let TMPDIR") as error:
-            spool.put(((at, b"x" * 5000) for at in range(2000)), 10_000_000)
+def fill_a_full_disk(size: int) -> None:
+    with Spool() as spool:
+        spool._file = open("/dev/full", "rb+")  # noqa: PTH123, SIM115 - a device; the spool closes it
+        spool.put(((at, b"x" * size) for at in range(2000)), 10_000_000)
+
+
+@pytest.mark.parametrize("size", [5000, 50])
+def test_a_full_disk_is_one_line(size: int) -> None:
+    with pytest.raises(DatabaseError, match="folder for temporary files: No space left on device; let TMPDIR") as error:
+        fill_a_full_disk(size)
     assert "\n" not in str(error.value)
 
 

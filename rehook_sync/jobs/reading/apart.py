@@ -143,9 +143,7 @@ def read_apart(
         with suppress(OSError):
             pid = os.fork()
         if pid == 0:
-            ours.close()
-            threading.Thread(target=_end_with, args=(sender, interrupt), daemon=True).start()
-            _read(pipeline, chunks, _Line(theirs), interrupt, before)
+            _read(pipeline, chunks, (ours, theirs), sender, interrupt, before)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
@@ -260,10 +258,21 @@ class _RemoteDesk(ClaimDesk):
         return found
 
 
-def _read(pipeline: Pipeline, chunks: Iterator[Chunk], line: _Line, interrupt: Interrupt, mask: Iterable[int]) -> NoReturn:
+def _read(
+    pipeline: Pipeline,
+    chunks: Iterator[Chunk],
+    ends: tuple[socket.socket, socket.socket],
+    sender: int,
+    interrupt: Interrupt,
+    mask: Iterable[int],
+) -> NoReturn:
     """Hand over the chunks, in the process that was forked for that. Nothing of the sender's is closed or flushed in the end."""
     code = 1
     try:
+        ends[0].close()
+        line = _Line(ends[1])
+        with suppress(RuntimeError):  # where there is no room for a thread
+            threading.Thread(target=_end_with, args=(sender, interrupt), daemon=True).start()
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         signal.signal(_STOP, lambda number, _frame: setattr(interrupt, "signal", number))  # the sender has told the listeners
