@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _PADDING = re.compile(r" +$", re.MULTILINE)
 _WORD = re.compile(r"(?:`[^`]*`|\S)+\s*")
 """A word and the space after it. A command in backticks is one, so that it can be copied."""
 _STOPPING = "stopping: settling what is in flight"
+_ONE_REQUEST_S = 1.0
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -235,15 +237,22 @@ def _show(bar: Bar, task: TaskID, progress: Progress, interrupt: Interrupt) -> N
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turn the SIGNALS into a request to stop. A second signal exits at once, with requests in flight unsettled.
+    """Turn the SIGNALS into a request to stop. A second one exits at once, with requests in flight unsettled.
 
+    Signals within a second are one request: `timeout` signals its command, then the process group with the command in it.
     One that is ignored stays ignored: nohup ignores SIGHUP, a shell may ignore SIGINT for what runs in the background.
     """
     interrupt = Interrupt()
+    asked_at = 0.0
 
     def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked_at
+        now = time.monotonic()
         if not interrupt.requested:
+            asked_at = now
             interrupt.request(number)
+            return
+        if now - asked_at < _ONE_REQUEST_S:
             return
         end = _SHOW_CURSOR if sys.stderr.isatty() else b""
         with suppress(OSError):

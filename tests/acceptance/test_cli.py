@@ -506,13 +506,29 @@ def test_interrupted_run_settles_what_is_in_flight(shop: Shop, number: signal.Si
     assert sum(shop.counts().values()) == shop.calls
 
 
+def test_signals_at_once_are_one_request(shop: Shop) -> None:
+    """As `timeout` sends them: to its command, and to the group of processes that the command is in."""
+    shop.ready()
+    slow = shop.sandbox.faults.add("delay", delay_s=0.3)
+    process = shop.program.start("run", "--since", "beginning", "--json", REHOOK_SYNC_CONCURRENCY="8")
+    wait_until(lambda: len(shop.sandbox.store.log) > 20)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    done = stop(process, signal.SIGTERM)
+    assert (done.code, done.json["status"], done.json["in_doubt"]) == (143, "interrupted", 0)
+    shop.sandbox.faults.remove(slow.id)
+    assert shop("run").code == 0
+    assert sum(shop.counts().values()) == shop.calls
+    assert len(shop.sandbox.store.events) == shop.facts.events
+
+
 def test_second_interrupt_gives_up_at_once_and_the_next_run_cleans_up(shop: Shop) -> None:
     shop.ready()
     hang = shop.sandbox.faults.add("hang", path="/events/invoke", skip=5)
     process = shop.program.start("run", "--since", "beginning", REHOOK_SYNC_CONCURRENCY="8")
     wait_until(lambda: hang.met > 3)
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    time.sleep(1.1)
     assert process.poll() is None, "it waits for what hangs"
     began = time.monotonic()
     done = stop(process, signal.SIGTERM)
