@@ -61,7 +61,8 @@ def resolve(*requirements: str) -> Answer:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--only-binary", ":all:"]
         done = subprocess.run([*command, "--report", str(report), *requirements], capture_output=True, text=True, check=False, cwd=folder)
         if done.returncode:
-            return Answer({}, next((line for line in done.stderr.splitlines() if line.startswith("ERROR:")), done.stderr[-200:]))
+            silent = f"pip ended with {done.returncode} and told no cause: ask again"
+            return Answer({}, next((line for line in done.stderr.splitlines() if line.startswith("ERROR:")), silent))
         found = json.loads(report.read_text(encoding="utf-8"))["install"]
     versions = {canonical(each["metadata"]["name"]): each["metadata"]["version"] for each in found}
     return Answer({name: version for name, version in versions.items() if name != "rehook-sync"})
