@@ -1,5 +1,6 @@
 """Reading and judging beside sending, in a process of their own, either of which may die. Promises 1, 2 and 4 of docs/delivery.md."""
 
+import json
 import os
 import signal
 import subprocess
@@ -152,6 +153,30 @@ pipeline.judge = broken
 from rehook_sync.__main__ import main
 main()
 """
+
+
+CHILDREN_IGNORED = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "rehook_sync", "run", "--json"])
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_where_nobody_is_told_of_the_end_of_a_child_a_run_ends_as_it_does_elsewhere(world: World, *, killed: bool) -> None:
+    """SIGCHLD stays ignored in what a program starts that ignores it."""
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REHOOK_SYNC_TIMEOUT": f"{LONGEST_HOLD_S:g}"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILDREN_IGNORED], cwd=world.folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with held_in_the_middle(world):
+        (reader,) = descendants(process.pid)
+        if killed:
+            os.kill(reader, signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, json.loads(out)["status"]) == ((1, "stopped") if killed else (0, "succeeded"))
+    assert ("error: the process that reads the warehouse has ended; run again: what was sent is recorded" in err) is killed
+    world.run_to_the_end()
 
 
 STOPPED_AT_ONCE = """

@@ -206,9 +206,11 @@ class _Reader(Iterator[Chunk]):
 
     def _end(self) -> str:
         """Return how the process ended, which has closed its line."""
-        _, status = os.waitpid(self._pid, 0)
-        self._pid = 0
-        code = os.waitstatus_to_exitcode(status)
+        pid, self._pid = self._pid, 0
+        try:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        except ChildProcessError:
+            return "has ended"
         return f"was ended by signal {-code}, as by a machine that is short of memory" if code < 0 else f"ended with {code}"
 
     def stop(self) -> None:
@@ -222,10 +224,11 @@ class _Reader(Iterator[Chunk]):
         self._line.close()
         self.stop()
         until = time.monotonic() + _GRACE_S
-        while self._pid and not os.waitpid(self._pid, os.WNOHANG)[0]:
-            if time.monotonic() > until:
-                os.kill(self._pid, signal.SIGKILL)
-            time.sleep(_STEP_S)
+        with suppress(ChildProcessError, ProcessLookupError):  # where SIGCHLD is ignored, nobody is told of an end
+            while self._pid and not os.waitpid(self._pid, os.WNOHANG)[0]:
+                if time.monotonic() > until:
+                    os.kill(self._pid, signal.SIGKILL)
+                time.sleep(_STEP_S)
         self._pid = 0
 
 
@@ -276,7 +279,7 @@ def _read(
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         signal.signal(_STOP, lambda number, _frame: setattr(interrupt, "signal", number))  # the sender has told the listeners
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, {*mask} - {_STOP})
         with tuned_interpreter(), suppress(_GoneError):
             _hand_over(pipeline, chunks, line)
         code = 0
