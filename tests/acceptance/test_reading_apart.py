@@ -100,13 +100,20 @@ def slow_identifies(url: str) -> Iterator[None]:
     run_sql(url, "ALTER TABLE all_identifies RENAME TO identifies")
 
 
-def test_a_signal_cuts_off_a_read_that_would_take_minutes(world: World) -> None:
+@contextmanager
+def in_a_long_read(world: World) -> Iterator[Forked]:
+    """A run whose reader is in a statement that would take minutes."""
     if is_sqlite(world.url):
         pytest.skip("nothing is far away")
     with slow_identifies(world.url):
         process = start(world)
         wait_until(lambda: len(descendants(process.pid)) == 1)
         time.sleep(0.5)  # tracks are read, and the look at identifies has begun
+        yield process
+
+
+def test_a_signal_cuts_off_a_read_that_would_take_minutes(world: World) -> None:
+    with in_a_long_read(world) as process:
         asked_at = time.monotonic()
         process.send_signal(signal.SIGTERM)
         done = process.wait()
@@ -123,13 +130,8 @@ AT_WORK = """
 
 
 def test_a_read_that_would_take_minutes_ends_with_a_sender_that_is_killed(world: World) -> None:
-    if is_sqlite(world.url):
-        pytest.skip("nothing is far away")
-    with slow_identifies(world.url):
-        process = start(world)
-        wait_until(lambda: len(descendants(process.pid)) == 1)
-        time.sleep(0.5)  # as above
-        (reader,) = descendants(process.pid)
+    with in_a_long_read(world) as process:
+        reader = reader_of(process)
         process.kill()
         process.wait()
         wait_until(lambda: not Path("/proc", str(reader)).exists(), 30)
